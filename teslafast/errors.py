@@ -1,0 +1,53 @@
+"""
+Every exception that is raised on purpose, as a tree.
+
+The class says whose fault it is; attributes say what to answer. The message is for the log and for the operator: it never
+holds a token, a secret or a payload.
+
+    TeslafastError
+    ├── Misconfigured      the operator's: a setting, a file, a command-line word   → one line on stderr, exit 2
+    ├── Malformed          a vehicle's message that does not parse                  → an error reply, counted
+    ├── Refused            a request that may not pass                              → an HTTP answer, counted
+    └── Unavailable        we cannot just now (limits, draining)                    → 503 with Retry-After
+"""
+
+from http import HTTPStatus
+
+
+class TeslafastError(Exception):
+    """Base of all: `str()` of it is one line, fit for a log."""
+
+
+class Misconfigured(TeslafastError):
+    """A setting or file that the operator can mend. `subject` names it, `remedy` says what would be right."""
+
+    def __init__(self, subject: str, fault: str, remedy: str) -> None:
+        super().__init__(f"{subject}: {fault} — {remedy}")
+        self.subject = subject
+        self.fault = fault
+        self.remedy = remedy
+
+
+class Malformed(TeslafastError, ValueError):
+    """Bytes of a vehicle that are no message of the protocol. `txid` is what the error reply echoes; empty if unreadable."""
+
+    def __init__(self, reason: str, txid: bytes = b"") -> None:
+        super().__init__(reason)
+        self.txid = txid
+
+
+class Refused(TeslafastError):
+    """A request that may not pass. `status` is the HTTP answer, `cause` a short fixed word for counters and logs."""
+
+    def __init__(self, status: HTTPStatus, cause: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.cause = cause
+
+
+class Unavailable(Refused):
+    """Too much at once: answered 503 with `Retry-After: retry_after_s`."""
+
+    def __init__(self, cause: str, reason: str, retry_after_s: int = 5) -> None:
+        super().__init__(HTTPStatus.SERVICE_UNAVAILABLE, cause, reason)
+        self.retry_after_s = retry_after_s
