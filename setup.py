@@ -37,7 +37,6 @@ setup(
             "wraparound": False,
             "cdivision": True,
             "linetrace": LINETRACE,
-            "warn.undeclared": True,
             "warn.unused": True,
         },
     )

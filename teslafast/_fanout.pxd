@@ -1,0 +1,91 @@
+"""The two objects of the log as C sees them; `_fanout.pyx` says what they are."""
+
+from aiofastnet.transport cimport Transport
+from cpython.buffer cimport Py_buffer
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+
+cdef struct Entry
+
+
+cdef class Reader:
+    cdef:
+        Transport transport
+        object sink
+        object prelude              # iterator of frames that go before the log, or None
+        Fanout log                  # None while it is not subscribed
+        frozenset vins              # the vehicles it wants, None = all
+        uint64_t next               # whole stream: the first entry that it has not been given
+        uint64_t scan               # filtered: from here on its entries are to be found in the index; NOWHERE = they are not
+        uint64_t* pending           # filtered: its entries before `scan`, in order
+        uint32_t pending_count
+        uint32_t pending_room
+        uint64_t given              # seq up to which it has had all that it wants
+        uint8_t kinds               # bit k = KINDS[k] is wanted
+        bint filtered
+        bint queued                 # stands in Fanout.woken
+        bint lost                   # owes a gap that is not one of being lapped
+        readonly bint blocked
+        readonly double blocked_at  # monotonic seconds at which `blocked` became true
+        readonly uint64_t writes
+        readonly uint64_t sent_bytes
+        readonly uint64_t gaps
+
+    cdef uint64_t position(self) noexcept
+    cdef int remember(self, uint64_t number) except -1
+    cdef int write(self, char* data, uint64_t size) except -1
+
+
+cdef class Fanout:
+    cdef:
+        Py_buffer view
+        bint held
+        Entry* index
+        char* ring
+        char* scratch               # where a filtered reader's frames are gathered: CHUNK bytes
+        readonly uint64_t capacity
+        uint64_t slots
+        uint64_t head
+        uint64_t first
+        uint64_t last
+        uint64_t newest_seq
+        tuple prefixes
+        object schedule
+        bint asked                  # a flush is owed
+        dict numbers                # VIN -> number, for the index
+        list whole                  # readers of everything
+        list by_kind                # readers of all vehicles but not of all kinds: a list a kind
+        dict by_vin                 # VIN -> list of its readers
+        list woken                  # readers to be served one by one
+        Py_ssize_t place            # in `whole`: where the round stands
+        Py_ssize_t to_visit         # of `whole`: how many are left in this round
+        bint woken_first
+        Py_ssize_t reader_count
+
+    cdef Entry* entry(self, uint64_t number) noexcept
+    cdef uint64_t after(self, uint64_t seq) noexcept
+    cdef void put(self, const char* data, uint64_t size) noexcept
+    cdef void fetch(self, char* out, uint64_t start, uint64_t size) noexcept
+    cpdef uint64_t publish(self, int kind, str vin, bytes body, uint64_t time_ms, uint64_t seq=*) except 0
+    cdef uint32_t number_of(self, str vin) except? 0xFFFFFFFF
+    cdef void make_room(self, uint64_t size) noexcept
+    cdef int announce(self, int kind, str vin, uint64_t number) except -1
+    cdef int offer(self, Reader reader, uint64_t number) except -1
+    cdef int ask(self) except -1
+    cdef int queue(self, Reader reader) except -1
+    cdef int attach(self, Reader reader, vins, int kinds, uint64_t place) except -1
+    cdef list lists_of(self, Reader reader, bint make)
+    cdef bint serve_whole(self, double deadline) except -1
+    cdef bint serve_woken(self, double deadline) except -1
+    cdef int visit(self, Reader reader) except -1
+    cdef int serve(self, Reader reader) except -1
+    cdef bint owes(self, Reader reader) noexcept
+    cdef bint lapsed(self, Reader reader) noexcept
+    cdef int recite(self, Reader reader) except -1
+    cdef int tell_gap(self, Reader reader) except -1
+    cdef int give_all(self, Reader reader) except -1
+    cdef uint64_t last_within(self, uint64_t number, uint64_t limit) noexcept
+    cdef int give_some(self, Reader reader) except -1
+    cdef void forget(self, Reader reader, uint32_t count) noexcept
+    cdef int find(self, Reader reader) except -1
+    cdef int send(self, Reader reader, uint64_t start, uint64_t size) except -1

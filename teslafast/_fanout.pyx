@@ -1,0 +1,663 @@
+# cython: language_level=3
+"""
+One log of finished WebSocket frames, any number of readers, one write per reader and turn.
+
+    ring    the bytes. `head` counts every byte ever written and never wraps; a byte lives at `head % capacity`.
+    index   one Entry a frame, numbered 0, 1, 2 … for ever; entry n lives at `n % slots`. `first` is the oldest entry whose
+            bytes are all still there, `last` the number that the next frame will get.
+    reader  one number, `next`: the first entry that it has not been given.  behind = last - next;  lapped when next < first.
+
+    Invariant:  first <= last,  last - first <= slots,  head - index[first].start <= capacity.
+    Invariant after a flush: every reader is blocked, or is at `last`, or stands in `_woken` for its next chunk.
+
+A reader that sees everything is only that number: what it lacks is contiguous, so one write covers it. A reader of some
+vehicles or kinds keeps the numbers of its entries in a small array (`pending`); when that is full it notes where it stopped
+(`scan`) and finds the rest in the index later: its memory is bounded, and nothing is missed that is still in the ring.
+A frame's bytes are the same for everyone: server frames are unmasked, and the log itself puts `seq` in, once.
+
+No asyncio here: a reader writes through the aiofastnet transport that it was given (`write_c`: plain TCP and TLS alike), and
+`schedule()` is called when there is something to flush. The transport tells through `Reader.block` and `Reader.wake` whether
+it holds bytes of its own; a blocked reader is not written to. One thread: the event loop's.
+"""
+
+from itertools import chain
+
+from aiofastnet.transport cimport Transport
+from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+cdef enum:
+    CHUNK = 128 * 1024      # bytes given to a transport at once: all that a slow reader may hold outside the ring
+    PENDING_LIMIT = 256     # entries that a filtered reader remembers before it falls back on scanning the index
+    SCAN_STEP = 1 << 16     # index entries looked at in one visit
+    CLOCK_EVERY = 16        # readers served between two looks at the clock
+    BYTES_PER_SLOT = 128    # an index slot for so many bytes of ring: smaller frames than that do not exist
+
+cdef uint64_t NOWHERE = 0xFFFFFFFFFFFFFFFF
+cdef double SLICE_S = 0.008     # a flush gives way to the event loop after so long
+
+KINDS = ("data", "alerts", "errors", "connectivity")
+ALL_KINDS = 0xFF
+FLAT_PREFIXES = tuple(b'{"type":"%s","seq":' % kind.encode() for kind in KINDS)
+FLEET_PREFIXES = (b'{"seq":',) * len(KINDS)
+
+
+cdef struct Entry:
+    uint64_t start      # the frame's first byte, counted as `head` is
+    uint64_t seq        # the number in its text
+    uint64_t time_ms    # when it was published, since 1970
+    uint32_t size
+    uint32_t vin        # the vehicle's number in `Fanout._numbers`
+    uint32_t crc        # of the frame, where a journal keeps it
+    uint32_t kind       # its place in KINDS
+
+
+cdef double monotonic() noexcept:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <double>now.tv_sec + <double>now.tv_nsec * 1e-9
+
+
+cdef Py_ssize_t put_header(uint8_t* out, int opcode, uint64_t size) noexcept:
+    """Writes the head of an unmasked, final frame (RFC 6455, 5.2); returns its length: 2, 4 or 10."""
+    cdef int i
+    out[0] = <uint8_t>(0x80 | opcode)
+    if size < 126:
+        out[1] = <uint8_t>size
+        return 2
+    if size < 65536:
+        out[1] = 126
+        out[2] = <uint8_t>(size >> 8)
+        out[3] = <uint8_t>(size & 0xFF)
+        return 4
+    out[1] = 127
+    for i in range(8):
+        out[2 + i] = <uint8_t>((size >> (8 * (7 - i))) & 0xFF)
+    return 10
+
+
+cdef Py_ssize_t put_decimal(char* out, uint64_t number) noexcept:
+    """Writes `number` in decimal; returns how many digits that took, 20 at most."""
+    cdef char digits[20]
+    cdef Py_ssize_t count = 0
+    cdef Py_ssize_t i
+    while True:
+        digits[count] = <char>(48 + number % 10)
+        count += 1
+        number //= 10
+        if number == 0:
+            break
+    for i in range(count):
+        out[i] = digits[count - 1 - i]
+    return count
+
+
+def frame(int opcode, bytes payload not None):
+    """The bytes of one unmasked, final WebSocket frame; `opcode`: 1 text, 2 binary, 8 close, 9 ping, 10 pong."""
+    cdef uint8_t header[10]
+    cdef Py_ssize_t size = put_header(header, opcode, <uint64_t>PyBytes_GET_SIZE(payload))
+    return PyBytes_FromStringAndSize(<char*>header, size) + payload
+
+
+cdef class Reader:
+    """
+    One dashboard's place in a log.
+
+    transport: aiofastnet.Transport    where its bytes go
+    sink.on_gap(first, last)           is called when the events with these seqs are lost for it; the frames (bytes, whole
+                                       WebSocket frames) that it returns go out before anything else
+    sink.on_fault(error)               is called when serving it failed: it has no log any more
+    """
+
+    def __cinit__(self, Transport transport not None, sink):
+        self.transport = transport
+        self.sink = sink
+        self.scan = NOWHERE
+        self.kinds = ALL_KINDS
+        self.pending = NULL
+
+    def __dealloc__(self):
+        PyMem_Free(self.pending)
+
+    def say(self, frames):
+        """Frames that go before whatever the log has next; an iterable, drawn from as the transport takes them."""
+        self.prelude = iter(frames) if self.prelude is None else chain(self.prelude, frames)
+        if self.log is not None:
+            self.log.queue(self)
+
+    def block(self):
+        """The transport holds bytes of its own: nothing more until `wake`."""
+        self.blocked = True
+        self.blocked_at = monotonic()
+
+    def wake(self):
+        """The transport has drained: go on where it stopped."""
+        self.blocked = False
+        if self.log is not None:
+            self.log.queue(self)
+
+    @property
+    def behind(self):
+        """How many entries of the log, of whatever vehicle, it has yet to be given or to pass over."""
+        return 0 if self.log is None else self.log.last - self.position()
+
+    cdef uint64_t position(self) noexcept:
+        """The first entry that it has not been given and has not passed over."""
+        if not self.filtered:
+            return self.next
+        if self.pending_count:
+            return self.pending[0]
+        return self.scan if self.scan != NOWHERE else self.log.last
+
+    cdef int remember(self, uint64_t number) except -1:
+        """Adds an entry to `pending`, which doubles up to PENDING_LIMIT; beyond that the entry is left to a scan."""
+        cdef uint64_t* grown
+        if self.pending_count == self.pending_room:
+            if self.pending_room == PENDING_LIMIT:
+                self.scan = number
+                return 0
+            grown = <uint64_t*>PyMem_Realloc(self.pending, max(8, 2 * self.pending_room) * sizeof(uint64_t))
+            if grown == NULL:
+                raise MemoryError
+            self.pending = grown
+            self.pending_room = max(8, 2 * self.pending_room)
+        self.pending[self.pending_count] = number
+        self.pending_count += 1
+        return 0
+
+    cdef int write(self, char* data, uint64_t size) except -1:
+        self.writes += 1
+        self.sent_bytes += size
+        self.transport.write_c(data, <Py_ssize_t>size)
+        return 0
+
+
+cdef class Fanout:
+    """
+    The log. `memory` is a writable buffer of `bytes_needed(ring_bytes)` zero bytes: the index, then the ring.
+
+    prefixes     one a kind: what a frame's text starts with, up to its seq
+    schedule()   is called when there is something to flush and no flush is owed yet; it is answered by one `flush()`
+    """
+
+    def __cinit__(self, memory, uint64_t ring_bytes, tuple prefixes not None, schedule):
+        PyObject_GetBuffer(memory, &self.view, PyBUF_WRITABLE)
+        self.held = True
+        if <uint64_t>self.view.len < bytes_needed(ring_bytes):
+            raise ValueError(f"{self.view.len} bytes of memory are too few for a ring of {ring_bytes}")
+        self.capacity = ring_bytes
+        self.slots = slots_for(ring_bytes)
+        self.index = <Entry*>self.view.buf
+        self.ring = <char*>self.view.buf + self.slots * sizeof(Entry)
+        self.scratch = <char*>PyMem_Malloc(CHUNK)
+        if self.scratch == NULL:
+            raise MemoryError
+        self.prefixes = prefixes
+        self.schedule = schedule
+        self.numbers = {}
+        self.whole = []
+        self.woken = []
+        self.by_vin = {}
+        self.by_kind = [[] for _ in KINDS]
+
+    def __dealloc__(self):
+        PyMem_Free(self.scratch)
+        if self.held:
+            PyBuffer_Release(&self.view)
+
+    # ---- what stands in the log
+
+    @property
+    def seq(self):
+        """seq of the newest event, 0 if there has been none."""
+        return self.newest_seq
+
+    @property
+    def oldest(self):
+        """seq of the oldest event that can still be replayed; one more than `seq` if there is none."""
+        return self.entry(self.first).seq if self.first != self.last else self.newest_seq + 1
+
+    @property
+    def readers(self):
+        return self.reader_count
+
+    cdef Entry* entry(self, uint64_t number) noexcept:
+        return &self.index[number & (self.slots - 1)]
+
+    cdef uint64_t after(self, uint64_t seq) noexcept:
+        """The first entry whose seq is greater, by bisection: seqs rise with the numbers."""
+        cdef uint64_t low = self.first
+        cdef uint64_t high = self.last
+        cdef uint64_t middle
+        while low < high:
+            middle = low + (high - low) // 2
+            if self.entry(middle).seq > seq:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    cdef void put(self, const char* data, uint64_t size) noexcept:
+        """Copies to the head, round the ring's end if need be."""
+        cdef uint64_t place = self.head % self.capacity
+        cdef uint64_t until_end = self.capacity - place
+        if size <= until_end:
+            memcpy(self.ring + place, data, size)
+        else:
+            memcpy(self.ring + place, data, until_end)
+            memcpy(self.ring, data + until_end, size - until_end)
+        self.head += size
+
+    cdef void fetch(self, char* out, uint64_t start, uint64_t size) noexcept:
+        """Copies from the ring what `put` put there."""
+        cdef uint64_t place = start % self.capacity
+        cdef uint64_t until_end = self.capacity - place
+        if size <= until_end:
+            memcpy(out, self.ring + place, size)
+        else:
+            memcpy(out, self.ring + place, until_end)
+            memcpy(out + until_end, self.ring, size - until_end)
+
+    def replay(self, uint64_t seq):
+        """The frame of the event `seq` as bytes, or None if it is not in the ring."""
+        cdef uint64_t number = self.after(seq - 1) if seq else self.last
+        cdef Entry* entry = self.entry(number)
+        if number == self.last or entry.seq != seq:
+            return None
+        cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
+        self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
+        return out
+
+    # ---- publishing
+
+    cpdef uint64_t publish(self, int kind, str vin, bytes body, uint64_t time_ms, uint64_t seq=0) except 0:
+        """
+        Makes one event of `body` (a JSON object's bytes, not empty) and returns its seq.
+
+        seq: the number it is to have, greater than any before; 0 = the next. Raises ValueError if it is larger than the ring.
+        """
+        if kind < 0 or kind >= len(KINDS) or PyBytes_GET_SIZE(body) < 3:
+            raise ValueError("not an event")
+        if seq == 0:
+            seq = self.newest_seq + 1
+        elif seq <= self.newest_seq:
+            raise ValueError(f"seq {seq} after {self.newest_seq}")
+        cdef char head[64]
+        cdef bytes prefix = <bytes>self.prefixes[kind]
+        cdef uint64_t prefix_size = <uint64_t>PyBytes_GET_SIZE(prefix)
+        cdef char digits[20]
+        cdef uint64_t digits_size = <uint64_t>put_decimal(digits, seq)
+        # `{"a":1}` becomes prefix, seq, a comma and `"a":1}`: as many bytes as the body, its brace turned into the comma
+        cdef uint64_t text_size = prefix_size + digits_size + <uint64_t>PyBytes_GET_SIZE(body)
+        cdef uint64_t head_size = <uint64_t>put_header(<uint8_t*>head, 1, text_size)
+        if head_size + text_size > self.capacity:
+            raise ValueError(f"an event of {text_size} bytes is larger than the ring")
+        self.make_room(head_size + text_size)
+        cdef Entry* entry = self.entry(self.last)
+        entry.start = self.head
+        entry.seq = seq
+        entry.time_ms = time_ms
+        entry.size = <uint32_t>(head_size + text_size)
+        entry.vin = self.number_of(vin)
+        entry.crc = 0
+        entry.kind = <uint32_t>kind
+        memcpy(head + head_size, PyBytes_AS_STRING(prefix), prefix_size)
+        memcpy(head + head_size + prefix_size, digits, digits_size)
+        head[head_size + prefix_size + digits_size] = b","
+        self.put(head, head_size + prefix_size + digits_size + 1)
+        self.put(PyBytes_AS_STRING(body) + 1, <uint64_t>PyBytes_GET_SIZE(body) - 1)
+        self.newest_seq = seq
+        self.last += 1
+        self.announce(kind, vin, self.last - 1)
+        return seq
+
+    cdef uint32_t number_of(self, str vin) except? 0xFFFFFFFF:
+        cdef object number = self.numbers.get(vin)
+        if number is None:
+            number = len(self.numbers)
+            self.numbers[vin] = number
+        return number
+
+    cdef void make_room(self, uint64_t size) noexcept:
+        """Drops the oldest entries until one more of `size` bytes fits."""
+        while self.first != self.last and (
+            self.head + size - self.entry(self.first).start > self.capacity or self.last - self.first == self.slots
+        ):
+            self.first += 1
+
+    cdef int announce(self, int kind, str vin, uint64_t number) except -1:
+        """Tells the readers whom entry `number` concerns: those of the whole stream by one assignment, the others one by one."""
+        cdef Reader reader
+        cdef list readers
+        if self.whole:
+            self.to_visit = len(self.whole)
+            self.ask()
+        readers = <list>self.by_kind[kind]
+        for reader in readers:
+            self.offer(reader, number)
+        if self.by_vin:
+            readers = <list>self.by_vin.get(vin)
+            if readers is not None:
+                for reader in readers:
+                    if reader.kinds >> kind & 1:
+                        self.offer(reader, number)
+        return 0
+
+    cdef int offer(self, Reader reader, uint64_t number) except -1:
+        if reader.scan == NOWHERE:
+            if reader.pending_count == 0:
+                reader.given = self.entry(number).seq - 1       # nothing before it is owed
+            reader.remember(number)
+        if not reader.blocked:
+            self.queue(reader)
+        return 0
+
+    cdef int ask(self) except -1:
+        if not self.asked:
+            self.asked = True
+            self.schedule()
+        return 0
+
+    cdef int queue(self, Reader reader) except -1:
+        if not reader.queued:
+            reader.queued = True
+            self.woken.append(reader)
+        return self.ask()
+
+    # ---- readers come and go
+
+    def subscribe(self, Reader reader not None, vins=None, int kinds=ALL_KINDS, after=None):
+        """
+        From now on the reader gets what it wants, in order, each once.
+
+        vins    the vehicles it sees (an iterable of str), None = all
+        kinds   bit k = KINDS[k]
+        after   seq: everything after it that is still here comes first, and a gap is told if some is not;
+                -1: all that is here, and a gap in any case (its place is not known);  None: only what comes from now on
+        """
+        if reader.log is not None:
+            raise ValueError("this reader has a log already")
+        cdef uint64_t place = self.last
+        reader.given = self.newest_seq
+        if after is not None:
+            place = self.first if after < 0 else self.after(after)
+            reader.given = NOWHERE if after < 0 else <uint64_t>after
+            reader.lost = after < 0 or self.oldest > after + 1
+        self.attach(reader, vins, kinds, place)
+
+    def resubscribe(self, Reader reader not None, vins=None, int kinds=ALL_KINDS):
+        """Changes what a reader wants from the first entry on that it has not been given."""
+        cdef uint64_t place = reader.position()
+        if place == self.last:
+            reader.given = self.newest_seq
+        self.unsubscribe(reader)
+        self.attach(reader, vins, kinds, place)
+
+    cdef int attach(self, Reader reader, vins, int kinds, uint64_t place) except -1:
+        reader.log = self
+        reader.kinds = <uint8_t>(kinds & ALL_KINDS)
+        reader.vins = None if vins is None else frozenset(vins)
+        reader.filtered = reader.vins is not None or ~reader.kinds & ((1 << len(KINDS)) - 1) != 0
+        reader.pending_count = 0
+        reader.next = place
+        reader.scan = place if reader.filtered and place != self.last else NOWHERE
+        self.reader_count += 1
+        for readers in self.lists_of(reader, True):
+            (<list>readers).append(reader)
+        if reader.prelude is not None or reader.lost or place != self.last:
+            self.queue(reader)
+        return 0
+
+    def unsubscribe(self, Reader reader not None):
+        """Forgets the reader; its transport is not touched. Does nothing if it is not (any more) a reader of this log."""
+        if reader.log is not self:
+            return
+        for readers in self.lists_of(reader, False):
+            (<list>readers).remove(reader)
+        if reader.vins is not None:
+            for vin in reader.vins:
+                if vin in self.by_vin and not self.by_vin[vin]:
+                    del self.by_vin[vin]
+        reader.log = None
+        self.reader_count -= 1
+
+    cdef list lists_of(self, Reader reader, bint make):
+        """The lists that it stands in: that of everything, those of its kinds, or those of its vehicles."""
+        if not reader.filtered:
+            return [self.whole]
+        if reader.vins is None:
+            return [readers for kind, readers in enumerate(self.by_kind) if reader.kinds >> <int>kind & 1]
+        if make:
+            return [self.by_vin.setdefault(vin, []) for vin in reader.vins]
+        return [self.by_vin[vin] for vin in reader.vins]
+
+    # ---- flushing
+
+    def flush(self):
+        """
+        Writes to every reader that lacks something and is not blocked, for SLICE_S at most.
+
+        Returns whether some are left: then call it again, after the event loop has had its turn.
+        """
+        cdef double deadline = monotonic() + SLICE_S
+        # by turns, so that neither those woken one by one nor those of the whole stream can starve the others
+        self.woken_first = not self.woken_first
+        if self.woken_first:
+            if self.serve_woken(deadline):
+                self.serve_whole(deadline)
+        elif self.serve_whole(deadline):
+            self.serve_woken(deadline)
+        self.asked = self.to_visit > 0 or len(self.woken) > 0
+        return self.asked
+
+    cdef int visit(self, Reader reader) except -1:
+        """`serve`, but a reader that fails is dropped and its sink told, so that the others notice nothing."""
+        try:
+            self.serve(reader)
+        except Exception as error:
+            self.unsubscribe(reader)
+            reader.sink.on_fault(error)
+        return 0
+
+    cdef bint serve_whole(self, double deadline) except -1:
+        """Goes round the readers of the whole stream, from where the last slice stopped; False if time ran out."""
+        cdef Reader reader
+        while self.to_visit > 0:
+            if self.place >= len(self.whole):
+                self.place = 0
+                if not self.whole:
+                    self.to_visit = 0
+                    break
+            reader = <Reader>self.whole[self.place]
+            self.place += 1
+            self.to_visit -= 1
+            if reader.next != self.last and not reader.blocked and not reader.queued:
+                self.visit(reader)
+            if self.to_visit % CLOCK_EVERY == 0 and monotonic() > deadline:
+                return False
+        return True
+
+    cdef bint serve_woken(self, double deadline) except -1:
+        """One visit to each reader in `woken`; those with more to come stand in it again afterwards."""
+        cdef list batch = self.woken
+        cdef Py_ssize_t done = 0
+        cdef Reader reader
+        self.woken = []
+        try:
+            while done < len(batch):
+                reader = <Reader>batch[done]
+                done += 1
+                reader.queued = False
+                if reader.log is self and not reader.blocked:
+                    self.visit(reader)
+                if done % CLOCK_EVERY == 0 and monotonic() > deadline:
+                    return done == len(batch)
+        finally:
+            if done < len(batch):
+                self.woken = batch[done:] + self.woken
+        return True
+
+    cdef int serve(self, Reader reader) except -1:
+        """One visit: what it is to be told, then one write from the log; queued again if there is more."""
+        if reader.prelude is not None:
+            self.recite(reader)
+        if reader.prelude is None and not reader.blocked:
+            if self.lapsed(reader):
+                self.tell_gap(reader)
+            elif reader.filtered:
+                self.give_some(reader)
+            else:
+                self.give_all(reader)
+        if not reader.blocked and reader.log is self and (reader.prelude is not None or self.owes(reader)):
+            self.queue(reader)
+        return 0
+
+    cdef bint owes(self, Reader reader) noexcept:
+        if reader.filtered:
+            return reader.pending_count > 0 or reader.scan != NOWHERE or reader.lost
+        return reader.next != self.last or reader.lost
+
+    cdef bint lapsed(self, Reader reader) noexcept:
+        return reader.lost or reader.position() < self.first
+
+    cdef int recite(self, Reader reader) except -1:
+        """Writes from its prelude, a chunk at most."""
+        cdef uint64_t size = 0
+        cdef bytes text
+        while size < CHUNK and not reader.blocked:
+            text = <bytes>next(reader.prelude, None)
+            if text is None:
+                reader.prelude = None
+                return 0
+            size += <uint64_t>PyBytes_GET_SIZE(text)
+            reader.write(PyBytes_AS_STRING(text), <uint64_t>PyBytes_GET_SIZE(text))
+        return 0
+
+    cdef int tell_gap(self, Reader reader) except -1:
+        """Moves a reader that was lapped (or asked for too much) to the oldest entry, and lets its sink say so."""
+        cdef uint64_t missing = reader.given + 1      # NOWHERE + 1 is 0: its place was not known
+        cdef uint64_t kept = 0
+        cdef uint32_t i
+        reader.lost = False
+        reader.next = max(reader.next, self.first)
+        if reader.scan != NOWHERE and reader.scan < self.first:
+            reader.scan = self.first
+        for i in range(reader.pending_count):
+            if reader.pending[i] >= self.first:
+                reader.pending[kept] = reader.pending[i]
+                kept += 1
+        reader.pending_count = <uint32_t>kept
+        reader.given = self.oldest - 1
+        reader.gaps += 1
+        reader.prelude = iter(reader.sink.on_gap(missing, self.oldest - 1))
+        return 0
+
+    cdef int give_all(self, Reader reader) except -1:
+        """One write of what lies between its place and the head: whole frames, a chunk at most, one frame at least."""
+        cdef uint64_t number = reader.next
+        cdef uint64_t upto = self.last
+        cdef uint64_t start, end
+        if number == upto:
+            return 0
+        start = self.entry(number).start
+        end = self.head
+        if end - start > CHUNK:
+            upto = self.last_within(number, start + CHUNK)
+            end = self.entry(upto).start if upto != self.last else self.head
+        reader.next = upto
+        reader.given = self.entry(upto - 1).seq
+        return self.send(reader, start, end - start)
+
+    cdef uint64_t last_within(self, uint64_t number, uint64_t limit) noexcept:
+        """The entry up to which the frames from `number` on end at or before byte `limit`; at least `number + 1`."""
+        cdef uint64_t low = number + 1
+        cdef uint64_t high = self.last
+        cdef uint64_t middle
+        while low < high:
+            middle = low + (high - low) // 2
+            if self.entry(middle).start + self.entry(middle).size <= limit:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    cdef int give_some(self, Reader reader) except -1:
+        """One gathered write of its pending entries, a chunk at most."""
+        if reader.scan != NOWHERE:
+            self.find(reader)
+        cdef uint32_t taken = 0
+        cdef uint64_t size = 0
+        cdef Entry* entry
+        while taken < reader.pending_count:
+            entry = self.entry(reader.pending[taken])
+            if size + entry.size > CHUNK:
+                break
+            self.fetch(self.scratch + size, entry.start, entry.size)
+            size += entry.size
+            taken += 1
+        if reader.pending_count and taken == 0:      # a frame larger than a chunk goes alone, straight from the ring
+            entry = self.entry(reader.pending[0])
+            self.forget(reader, 1)
+            return self.send(reader, entry.start, entry.size)
+        if taken:
+            self.forget(reader, taken)
+            return reader.write(self.scratch, size)
+        return 0
+
+    cdef void forget(self, Reader reader, uint32_t count) noexcept:
+        cdef uint32_t i
+        reader.given = self.entry(reader.pending[count - 1]).seq
+        reader.pending_count -= count
+        for i in range(reader.pending_count):
+            reader.pending[i] = reader.pending[i + count]
+
+    cdef int find(self, Reader reader) except -1:
+        """Goes on with its scan of the index: fills `pending`, looks at SCAN_STEP entries at most."""
+        cdef set wanted = None
+        cdef uint64_t number = reader.scan
+        cdef uint64_t stop = min(self.last, number + SCAN_STEP)
+        cdef Entry* entry
+        if reader.vins is not None:
+            wanted = {self.numbers[vin] for vin in reader.vins if vin in self.numbers}
+        reader.scan = NOWHERE
+        while number < stop:
+            entry = self.entry(number)
+            if reader.kinds >> entry.kind & 1 and (wanted is None or entry.vin in wanted):
+                if reader.pending_count == 0:
+                    reader.given = entry.seq - 1
+                reader.remember(number)
+                if reader.scan != NOWHERE:      # no room: from this entry on another time
+                    return 0
+            number += 1
+        if reader.pending_count == 0 and number:
+            reader.given = self.entry(number - 1).seq
+        if number != self.last:
+            reader.scan = number
+        return 0
+
+    cdef int send(self, Reader reader, uint64_t start, uint64_t size) except -1:
+        """Straight from the ring: one write, two where the bytes go round its end."""
+        cdef uint64_t place = start % self.capacity
+        cdef uint64_t until_end = self.capacity - place
+        if size <= until_end:
+            return reader.write(self.ring + place, size)
+        reader.write(self.ring + place, until_end)
+        return reader.write(self.ring, size - until_end)
+
+
+cdef uint64_t slots_for(uint64_t ring_bytes) noexcept:
+    cdef uint64_t slots = 1
+    while slots * BYTES_PER_SLOT < ring_bytes:
+        slots *= 2
+    return slots
+
+
+cpdef uint64_t bytes_needed(uint64_t ring_bytes) except 0:
+    """Bytes of memory for a ring of so many: index and ring."""
+    if ring_bytes == 0:
+        raise ValueError("a ring of no bytes")
+    return slots_for(ring_bytes) * sizeof(Entry) + ring_bytes
