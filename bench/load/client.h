@@ -1,0 +1,62 @@
+/*
+ * A WebSocket client among many: how one comes to be open, and the one loop that serves them all.
+ *
+ *     CONNECTING ─ writable ─▶ SHAKING ─ TLS done ─▶ UPGRADING ─ 101 ─▶ OPEN ─ end, error ─▶ GONE
+ *
+ * The loop hands bytes of open clients to their role (reader or publisher); it knows nothing of either.
+ */
+#pragma once
+
+#include "link.h"
+
+enum stage { IDLE, CONNECTING, SHAKING, UPGRADING, OPEN, GONE };
+enum { HANDSHAKES_AT_ONCE = 64, VIN_LENGTH = 17 };
+
+struct endpoint {
+    uint16_t port;
+    SSL_CTX *tls;               /* NULL: plain TCP */
+    const char *path;           /* "{vin}" in it stands for the client's VIN */
+    const char *bearer;         /* token for the Authorization header, or NULL */
+    const char *identities;     /* directory of VIN.pem, or NULL */
+};
+
+struct client {
+    struct link link;
+    enum stage stage;
+    uint32_t index;                                     /* names its VIN */
+    const struct endpoint *endpoint;
+    SSL_SESSION *session;                               /* the newest ticket, kept over a reconnect */
+    void (*readable)(struct client *client);            /* bytes wait on an open client */
+    void (*writable)(struct client *client);            /* it takes bytes again after client_await_room */
+    void (*opened)(struct client *client);              /* may be NULL */
+};
+
+/* The VIN of the client `index`: the same formula as bench/events.py's. */
+void vin_of(uint32_t index, char vin[VIN_LENGTH + 1]);
+
+/* Makes the loop; call once, first. Raises the limit of descriptors to what the system allows. */
+void loop_init(void);
+
+/* Starts to connect. Exits if the system refuses a socket. */
+void client_open(struct client *client);
+
+/* Ends it at once and counts it as lost. */
+void client_close(struct client *client);
+
+/* A TLS context whose clients keep their newest session in `session`. */
+SSL_CTX *client_tls(const char *ca);
+
+/* `writable` will be called once it takes bytes again; afterwards only reads count. */
+void client_await_room(struct client *client, bool awaited);
+
+/* Takes it out of the loop, still connected: a reader that never reads. */
+void client_ignore(struct client *client);
+
+/* One turn: waits until `deadline_ns` at most, then serves everything that is ready. */
+void loop_turn(uint64_t deadline_ns);
+
+/* Opens clients in order, `at_once` handshakes in the air. False if they are not all open after `timeout_s` or one was refused. */
+bool open_all(struct client *(*nth)(uint32_t), uint32_t count, uint32_t at_once, double timeout_s);
+
+/* How many clients ever reached OPEN, and how many ended that were open or opening. */
+extern uint32_t clients_opened, clients_lost, sessions_resumed;

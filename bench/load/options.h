@@ -1,0 +1,25 @@
+/* The command line of both tools: `--name value` for each row of the table in options.c, `--name` alone for a flag. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct options {
+    /* where to */
+    double port, publisher_port, server_pid;    /* publisher_port 0: the same port */
+    const char *ca;                             /* trusted for the server's certificate: needed where TLS is spoken */
+    const char *identities;                     /* directory of VIN.pem: publishers speak mutual TLS */
+    bool reader_tls, publisher_tls;
+    const char *reader_path, *token, *reader_greeting, *publisher_path, *publisher_greeting;
+    /* who */
+    double readers, stalled, publishers;
+    bool own_only, several_to_a_frame;
+    /* what and how fast */
+    const char *message, *ack;
+    bool text, window_by_ack, reconnect;
+    double window, rate;                        /* messages in flight (closed loop), or messages a second in all (open loop) */
+    double warmup, seconds, settle;
+};
+
+/* Fills in the defaults, then what the command line says. Exits with 2 and a line on stderr if it cannot. */
+void options_read(struct options *options, int argc, char **argv);

@@ -1,0 +1,215 @@
+/*
+ * Fan-out load: N readers of one server, and the publishers that feed it. Prints one JSON line.
+ *
+ * Closed loop (--window W): an event is in flight from when it is sent until every reader has it (a stalled one apart); the next one is sent when fewer
+ * than W are. With --window_by_ack it is in flight until the server acknowledges it, whether or not readers keep up.
+ * Open loop (--rate R): event k is due at k / R seconds and carries that time, sent late or not, so that a server that stalls pays for it.
+ *
+ * Phases: open everything; settle; warm up; measure; stop sending and wait until all is delivered or nothing moves for two seconds.
+ * Rates, CPU and latencies are of the measured window; losses and disorder are of the whole run.
+ */
+#include "meter.h"
+#include "options.h"
+#include "publisher.h"
+#include "reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct options o;
+static struct publisher *publishers;
+static struct reader *readers;
+static uint32_t publisher_count, reader_count;
+
+static uint64_t sent;                       /* events by all publishers */
+static uint64_t completed;                  /* events of the closed loop that every reader has */
+static uint32_t waiting_for[IN_FLIGHT_MAX]; /* readers that still lack event n, at n % IN_FLIGHT_MAX */
+static bool publishing;
+static uint64_t first_due_ns;               /* when the open loop's event 0 is due */
+
+static struct snapshot {
+    uint64_t at_ns, server_cpu_ns, load_cpu_ns, resident, deliveries, bytes, sent;
+} began, ended;
+
+static struct client *nth_publisher(uint32_t i) { return &publishers[i].client; }
+static struct client *nth_reader(uint32_t i) { return &readers[i].client; }
+static uint64_t sent_by(uint32_t i) { return publishers[i].sent; }
+static void no_latency(uint64_t sent_ns) { (void)sent_ns; }
+
+static uint32_t listening(void) { return reader_count - (uint32_t)o.stalled; }
+
+static void send_events(struct publisher *p, uint32_t count, uint64_t as_of_ns)
+{
+    for (uint32_t i = 0; i < count; i++)
+        waiting_for[(p->sent + i) % IN_FLIGHT_MAX] = listening();
+    publish(p, count, as_of_ns);
+    sent += count;
+}
+
+static void delivered(uint64_t first, uint64_t last)
+{
+    for (uint64_t n = first; n <= last; n++)
+        completed += --waiting_for[n % IN_FLIGHT_MAX] == 0;
+}
+
+static void refill(void)
+{
+    uint64_t in_flight = sent - completed;
+    if (publishing && in_flight < (uint64_t)o.window)
+        send_events(&publishers[0], (uint32_t)((uint64_t)o.window - in_flight), now_ns());
+}
+
+static void refill_acked(struct publisher *p, uint32_t count)
+{
+    if (publishing)
+        send_events(p, count, now_ns());
+}
+
+static uint64_t due_ns(uint64_t event) { return first_due_ns + (uint64_t)((double)event * 1e9 / o.rate); }
+
+static void run_until(uint64_t end_ns)
+{
+    for (uint64_t now; (now = now_ns()) < end_ns;) {
+        if (publishing && o.rate)
+            for (; due_ns(sent) <= now; )
+                send_events(&publishers[sent % publisher_count], 1, due_ns(sent));
+        uint64_t wake = publishing && o.rate ? due_ns(sent) : end_ns;
+        loop_turn(wake < end_ns ? wake : end_ns);
+    }
+}
+
+static uint64_t expected(void)
+{
+    uint64_t sum = 0;
+    if (!o.own_only)
+        return sent * listening();
+    for (uint32_t i = 0; i < listening(); i++)
+        sum += publishers[i].sent;
+    return sum;
+}
+
+static void drain(void)
+{
+    publishing = false;
+    for (uint64_t last = 0, quiet_since = now_ns(); tally.deliveries + tally.lost < expected() && now_ns() - quiet_since < 2000000000u;) {
+        run_until(now_ns() + 10000000);
+        if (tally.deliveries != last)
+            quiet_since = now_ns();
+        last = tally.deliveries;
+    }
+}
+
+static struct snapshot snapshot(void)
+{
+    int pid = (int)o.server_pid;
+    return (struct snapshot){.at_ns = now_ns(), .server_cpu_ns = pid ? cpu_ns(pid) : 0, .load_cpu_ns = cpu_ns(0),
+                             .resident = pid ? resident_bytes(pid) : 0, .deliveries = tally.deliveries, .bytes = tally.bytes, .sent = sent};
+}
+
+static void open_everything(struct snapshot *bare, struct snapshot *connected)
+{
+    bool opened = open_all(nth_publisher, publisher_count, HANDSHAKES_AT_ONCE, 120);
+    run_until(now_ns() + (uint64_t)(o.settle * 1e9));
+    *bare = snapshot();
+    opened = opened && open_all(nth_reader, reader_count, HANDSHAKES_AT_ONCE, 120);
+    run_until(now_ns() + (uint64_t)(o.settle * 1e9));
+    *connected = snapshot();
+    if (!opened) {
+        fprintf(stderr, "only %u of %u connections opened\n", clients_opened, publisher_count + reader_count);
+        exit(1);
+    }
+}
+
+static void measure(void)
+{
+    publishing = o.rate || o.window;
+    first_due_ns = now_ns();
+    if (o.window)
+        send_events(&publishers[0], (uint32_t)o.window, now_ns());
+    run_until(now_ns() + (uint64_t)(o.warmup * 1e9));
+    tally.measuring = true;
+    began = snapshot();
+    run_until(now_ns() + (uint64_t)(o.seconds * 1e9));
+    tally.measuring = false;
+    ended = snapshot();
+    drain();
+    for (uint32_t i = 0; i < listening(); i++)
+        reader_settle(&readers[i], sent_by);
+}
+
+static uint64_t acked_in_all(void)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < publisher_count; i++)
+        sum += publishers[i].acked;
+    return sum;
+}
+
+static double per(double sum, double count) { return count ? sum / count : 0; }
+
+static void report(const struct snapshot *bare, const struct snapshot *connected)
+{
+    double wall = (double)(ended.at_ns - began.at_ns), n = (double)(ended.deliveries - began.deliveries);
+    double server = (double)(ended.server_cpu_ns - began.server_cpu_ns), load = (double)(ended.load_cpu_ns - began.load_cpu_ns);
+    double events = (double)(ended.sent - began.sent);
+    printf("{\"readers\":%u,\"publishers\":%u,\"events\":%llu,\"events_per_s\":%.1f,\"deliveries\":%llu,\"deliveries_per_s\":%.0f,",
+           reader_count, publisher_count, (unsigned long long)sent, events * 1e9 / wall, (unsigned long long)tally.deliveries, n * 1e9 / wall);
+    printf("\"lost\":%llu,\"disordered\":%llu,\"other_frames\":%llu,\"closed\":%u,\"bytes_per_event\":%.1f,", (unsigned long long)tally.lost,
+           (unsigned long long)tally.disordered, (unsigned long long)tally.others, clients_lost, per((double)(ended.bytes - began.bytes), n));
+    printf("\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,", (double)percentile(&tally.latency, .5) / 1e3,
+           (double)percentile(&tally.latency, .99) / 1e3, (double)percentile(&tally.latency, .999) / 1e3);
+    printf("\"server_cpu_ns\":%.1f,\"server_cpu_ns_per_event\":%.0f,\"server_busy\":%.3f,\"load_busy\":%.3f,\"load_cpu_ns\":%.1f,",
+           per(server, n), per(server, events), server / wall, load / wall, per(load, n));
+    printf("\"acked\":%llu,\"ack_errors\":%llu,", (unsigned long long)acked_in_all(), (unsigned long long)ack_errors);
+    printf("\"resident_mb\":%.2f,\"kb_per_idle_reader\":%.3f,\"growth_mb\":%.2f}\n", (double)bare->resident / 1e6,
+           per((double)connected->resident - (double)bare->resident, reader_count) / 1024, ((double)ended.resident - (double)began.resident) / 1e6);
+}
+
+static void prepare(void)
+{
+    static struct endpoint to_publish, to_read;
+    SSL_CTX *tls = o.ca ? client_tls(o.ca) : NULL;
+    uint16_t port = (uint16_t)o.port;
+    to_publish = (struct endpoint){.port = o.publisher_port ? (uint16_t)o.publisher_port : port, .path = o.publisher_path,
+                                   .tls = o.publisher_tls || o.identities ? tls : NULL, .identities = o.identities};
+    to_read = (struct endpoint){.port = port, .path = o.reader_path, .bearer = o.token, .tls = o.reader_tls ? tls : NULL};
+    publisher_count = (uint32_t)o.publishers;
+    reader_count = (uint32_t)o.readers;
+    publishers = calloc(publisher_count, sizeof *publishers);
+    readers = calloc(reader_count + 1, sizeof *readers);
+    pattern_load(&dialect.message, o.message);
+    if ((dialect.acks = o.ack))
+        pattern_load(&dialect.ack, o.ack);
+    dialect.opcode = o.text ? WS_TEXT : WS_BINARY;
+    dialect.greeting = o.publisher_greeting;
+    dialect.acked = no_latency;
+    dialect.refill = o.window && o.window_by_ack ? refill_acked : NULL;
+    audience = (struct audience){.publishers_seen = o.own_only ? 1 : publisher_count, .own_only = o.own_only, .several_to_a_frame = o.several_to_a_frame,
+                                 .greeting = o.reader_greeting};
+    if (o.window && !o.window_by_ack) {
+        audience.delivered = delivered;
+        audience.read_done = refill;
+    }
+    for (uint32_t i = 0; i < publisher_count; i++)
+        publisher_init(&publishers[i], &to_publish, i);
+    for (uint32_t i = 0; i < reader_count; i++) {
+        reader_init(&readers[i], &to_read, i);
+        readers[i].stalled = i >= listening();
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct snapshot bare, connected;
+    options_read(&o, argc, argv);
+    if (o.window > IN_FLIGHT_MAX || o.stalled > o.readers || (o.own_only && o.readers > o.publishers)) {
+        fprintf(stderr, "a window of %d at most, no more stalled readers than readers, a publisher for each reader of its own\n", IN_FLIGHT_MAX);
+        return 2;
+    }
+    loop_init();
+    prepare();
+    open_everything(&bare, &connected);
+    measure();
+    report(&bare, &connected);
+    return 0;
+}

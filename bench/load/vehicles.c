@@ -1,0 +1,169 @@
+/*
+ * Vehicles-in load: V vehicles of one server, each with its own identity, VIN and txids; nobody reads. Prints one JSON line.
+ *
+ * --window W   each keeps W messages un-acknowledged (closed loop).        --rate R   R messages a second by all of them (open loop), in turn.
+ * neither      they connect and stay idle.                                 --reconnect   all are cut off without a close, and come back at once, first.
+ *
+ * Every reply is compared with the ack that is due, byte for byte. Phases: connect; settle; reconnect; warm up; measure; wait for the last acks.
+ */
+#include "meter.h"
+#include "options.h"
+#include "publisher.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct options o;
+static struct publisher *vehicles;
+static uint32_t count;
+
+static bool sending, measuring;
+static uint64_t sent, acked, first_due_ns;
+static struct histogram latency;
+
+struct opening {            /* how long it took until all were open, and what the server spent on it */
+    double seconds;
+    uint64_t server_cpu_ns;
+    uint32_t resumed;
+};
+
+struct moment {
+    uint64_t at_ns, server_cpu_ns, load_cpu_ns, acked;
+};
+
+static struct client *nth(uint32_t i) { return &vehicles[i].client; }
+
+static uint64_t server_cpu(void) { return o.server_pid ? cpu_ns((int)o.server_pid) : 0; }
+static uint64_t server_resident(void) { return o.server_pid ? resident_bytes((int)o.server_pid) : 0; }
+
+static void on_ack(uint64_t sent_ns)
+{
+    acked++;
+    if (measuring) {
+        uint64_t now = read_ns;
+        record(&latency, now > sent_ns ? now - sent_ns : 0);
+    }
+}
+
+static void refill(struct publisher *vehicle, uint32_t n)
+{
+    if (!sending || !o.window)
+        return;
+    publish(vehicle, n, now_ns());
+    sent += n;
+}
+
+static uint64_t due_ns(uint64_t message) { return first_due_ns + (uint64_t)((double)message * 1e9 / o.rate); }
+
+static void run_for(double seconds)
+{
+    uint64_t end_ns = now_ns() + (uint64_t)(seconds * 1e9);
+    for (uint64_t now; (now = now_ns()) < end_ns;) {
+        if (sending && o.rate)
+            for (; due_ns(sent) <= now; sent++)
+                publish(&vehicles[sent % count], 1, due_ns(sent));
+        uint64_t wake = sending && o.rate ? due_ns(sent) : end_ns;
+        loop_turn(wake < end_ns ? wake : end_ns);
+    }
+}
+
+static struct opening open_vehicles(uint32_t at_once)
+{
+    uint64_t from_ns = now_ns(), cpu = server_cpu();
+    uint32_t resumed = sessions_resumed;
+    if (!open_all(nth, count, at_once, 180)) {
+        fprintf(stderr, "only %u of %u vehicles connected\n", clients_opened, count);
+        exit(1);
+    }
+    return (struct opening){(double)(now_ns() - from_ns) / 1e9, server_cpu() - cpu, sessions_resumed - resumed};
+}
+
+static struct opening reconnect(void)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        client_close(nth(i));
+        vehicles[i].inbox.carried = 0;
+    }
+    clients_lost = 0;
+    return open_vehicles(count);
+}
+
+static struct moment moment(void)
+{
+    return (struct moment){now_ns(), server_cpu(), cpu_ns(0), acked};
+}
+
+static void measure(struct moment *began, struct moment *ended)
+{
+    sending = true;
+    first_due_ns = now_ns();
+    for (uint32_t i = 0; o.window && i < count; i++) {
+        publish(&vehicles[i], (uint32_t)o.window, now_ns());
+        sent += (uint32_t)o.window;
+    }
+    run_for(o.warmup);
+    measuring = true;
+    *began = moment();
+    run_for(o.seconds);
+    *ended = moment();
+    measuring = sending = false;
+    for (int i = 0; i < 500 && acked + ack_errors < sent; i++)
+        run_for(0.01);
+}
+
+static double per(double sum, double n) { return n ? sum / n : 0; }
+
+static void report(const struct opening *first, const struct opening *again, uint64_t idle_bytes, const struct moment *began, const struct moment *ended)
+{
+    double wall = (double)(ended->at_ns - began->at_ns), n = (double)(ended->acked - began->acked);
+    double server = (double)(ended->server_cpu_ns - began->server_cpu_ns), load = (double)(ended->load_cpu_ns - began->load_cpu_ns);
+    printf("{\"vehicles\":%u,\"message_bytes\":%zu,\"connect_s\":%.3f,\"server_cpu_ms_per_connect\":%.3f,\"kb_per_idle_vehicle\":%.2f,", count,
+           dialect.message.length, first->seconds, (double)first->server_cpu_ns / 1e6 / count, (double)idle_bytes / 1024 / count);
+    printf("\"reconnect_s\":%.3f,\"server_cpu_ms_per_reconnect\":%.3f,\"resumed\":%u,", again->seconds, (double)again->server_cpu_ns / 1e6 / count, again->resumed);
+    printf("\"sent\":%llu,\"acked\":%llu,\"ack_errors\":%llu,\"closed\":%u,", (unsigned long long)sent, (unsigned long long)acked,
+           (unsigned long long)ack_errors, clients_lost);
+    printf("\"messages_per_s\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,", per(n * 1e9, wall), (double)percentile(&latency, .5) / 1e3,
+           (double)percentile(&latency, .99) / 1e3, (double)percentile(&latency, .999) / 1e3);
+    printf("\"server_cpu_us\":%.2f,\"server_busy\":%.3f,\"load_busy\":%.3f}\n", per(server, n) / 1e3, per(server, wall), per(load, wall));
+}
+
+static void prepare(void)
+{
+    static struct endpoint to;
+    to = (struct endpoint){.port = (uint16_t)o.port, .path = o.publisher_path, .tls = o.ca ? client_tls(o.ca) : NULL, .identities = o.identities};
+    count = (uint32_t)o.publishers;
+    vehicles = calloc(count, sizeof *vehicles);
+    pattern_load(&dialect.message, o.message);
+    if ((dialect.acks = o.ack))
+        pattern_load(&dialect.ack, o.ack);
+    dialect.opcode = o.text ? WS_TEXT : WS_BINARY;
+    dialect.acked = on_ack;
+    dialect.refill = refill;
+    for (uint32_t i = 0; i < count; i++)
+        publisher_init(&vehicles[i], &to, i);
+}
+
+int main(int argc, char **argv)
+{
+    struct moment began = {0}, ended = {0};
+    struct opening first, again = {0};
+    options_read(&o, argc, argv);
+    if (!o.publishers || o.window > IN_FLIGHT_MAX) {
+        fprintf(stderr, "at least one vehicle, and a window of %d at most\n", IN_FLIGHT_MAX);
+        return 2;
+    }
+    loop_init();
+    prepare();
+    uint64_t bare = server_resident();
+    first = open_vehicles(HANDSHAKES_AT_ONCE);
+    run_for(o.settle);
+    uint64_t idle = server_resident();
+    if (o.reconnect)
+        again = reconnect();
+    if (o.window || o.rate)
+        measure(&began, &ended);
+    else
+        run_for(o.seconds);
+    report(&first, &again, idle > bare ? idle - bare : 0, &began, &ended);
+    return 0;
+}
