@@ -24,7 +24,14 @@ static void die(const char *what)
 
 void vin_of(uint32_t index, char vin[VIN_LENGTH + 1])
 {
-    snprintf(vin, VIN_LENGTH + 1, "5YJ3E7EB0KF%06u", index % 1000000u);
+    static const unsigned weights[] = {7, 6, 5, 4, 3, 2}; /* of the last six characters; the others of these VINs weigh 289 in all */
+    unsigned sum = 289;
+    memcpy(vin, SAMPLE_VIN, VIN_LENGTH + 1);
+    for (unsigned i = 6; i-- > 0; index /= 10) {
+        vin[VIN_LENGTH - 6 + i] = (char)('0' + index % 10);
+        sum += index % 10 * weights[i];
+    }
+    vin[8] = "0123456789X"[sum % 11];
 }
 
 void loop_init(void)
@@ -106,7 +113,7 @@ static void secure(struct client *c)
     const struct endpoint *to = c->endpoint;
     vin_of(c->index, vin);
     if (to->identities)
-        snprintf(identity, sizeof identity, "%s/%s.pem", to->identities, vin);
+        snprintf(identity, sizeof identity, "%s/%s", to->identities, vin);
     link_secure(&c->link, to->tls, to->identities ? identity : NULL, c->session);
     SSL_set_app_data(c->link.ssl, c);
 }

@@ -17,7 +17,7 @@ struct endpoint {
     SSL_CTX *tls;               /* NULL: plain TCP */
     const char *path;           /* "{vin}" in it stands for the client's VIN */
     const char *bearer;         /* token for the Authorization header, or NULL */
-    const char *identities;     /* directory of VIN.pem, or NULL */
+    const char *identities;     /* directory of VIN.pem and VIN.key, or NULL */
 };
 
 struct client {
@@ -31,7 +31,8 @@ struct client {
     void (*opened)(struct client *client);              /* may be NULL */
 };
 
-/* The VIN of the client `index`: the same formula as bench/events.py's. */
+/* The VIN of the client `index` (below 1,000,000), as teslafast/vin.py makes it; SAMPLE_VIN is that of 0. */
+#define SAMPLE_VIN "5YJ3TEST3PF000000"
 void vin_of(uint32_t index, char vin[VIN_LENGTH + 1]);
 
 /* Makes the loop; call once, first. Raises the limit of descriptors to what the system allows. */

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -37,11 +38,13 @@ bool link_open(struct link *link, uint16_t port, uint32_t index)
 
 void link_secure(struct link *link, SSL_CTX *tls, const char *identity, SSL_SESSION *resume)
 {
+    char certificate[PATH_MAX], key[PATH_MAX];
     SSL *ssl = link->ssl = SSL_new(tls);
     if (!ssl || !SSL_set_fd(ssl, link->fd))
         die("no TLS client", "SSL_new");
-    if (identity && (SSL_use_certificate_file(ssl, identity, SSL_FILETYPE_PEM) != 1
-                     || SSL_use_PrivateKey_file(ssl, identity, SSL_FILETYPE_PEM) != 1))
+    snprintf(certificate, sizeof certificate, "%s.pem", identity ? identity : "");
+    snprintf(key, sizeof key, "%s.key", identity ? identity : "");
+    if (identity && (SSL_use_certificate_chain_file(ssl, certificate) != 1 || SSL_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1))
         die("not a certificate with its key", identity);
     SSL_set_tlsext_host_name(ssl, "localhost");
     if (resume)

@@ -18,7 +18,7 @@ struct link {
 /* Starts to connect to 127.0.0.1:port, from an address of 127/8 that `index` chooses (so that ports do not run short). False: errno. */
 bool link_open(struct link *link, uint16_t port, uint32_t index);
 
-/* Puts a TLS client on an open link; `identity` (a PEM file with certificate and key) may be NULL. Exits if the file is unusable. */
+/* Puts a TLS client on an open link; `identity`.pem and .key are its certificate and key, NULL: none. Exits if they are unusable. */
 void link_secure(struct link *link, SSL_CTX *tls, const char *identity, SSL_SESSION *resume);
 
 /* One step of the TLS handshake; SHAKEN at once for plain TCP. */

@@ -8,7 +8,7 @@ struct options {
     /* where to */
     double port, publisher_port, server_pid;    /* publisher_port 0: the same port */
     const char *ca;                             /* trusted for the server's certificate: needed where TLS is spoken */
-    const char *identities;                     /* directory of VIN.pem: publishers speak mutual TLS */
+    const char *identities;                     /* directory of VIN.pem and VIN.key: publishers speak mutual TLS */
     bool reader_tls, publisher_tls;
     const char *reader_path, *token, *reader_greeting, *publisher_path, *publisher_greeting;
     /* who */

@@ -41,7 +41,7 @@ void pattern_load(struct pattern *pattern, const char *path)
     load(pattern, path);
     find(&pattern->marks, pattern, "#TF:");
     find(&pattern->txids, pattern, "0000000000000000000000-000000000");
-    find(&pattern->vins, pattern, "5YJ3E7EB0KF000000");
+    find(&pattern->vins, pattern, SAMPLE_VIN);
 }
 
 static void put_hex(uint8_t *to, unsigned digits, uint64_t value)
@@ -69,8 +69,10 @@ void pattern_fill(struct pattern *pattern, const struct mark *mark)
         put_hex(at, 22, mark->publisher + 0x78ae54a5880000u);
         put_decimal(at + 23, 9, mark->number);
     }
+    char vin[VIN_LENGTH + 1];
+    vin_of(mark->publisher, vin);
     for (unsigned i = 0; i < pattern->vins.count; i++)
-        put_decimal(pattern->bytes + pattern->vins.at[i] + VIN_LENGTH - 6, 6, mark->publisher);
+        memcpy(pattern->bytes + pattern->vins.at[i], vin, VIN_LENGTH);
 }
 
 static uint64_t read_hex(const uint8_t *from, unsigned digits)

@@ -4,7 +4,7 @@
  *
  *     #TF:pppp:cccccccccc:tttttttttttttttt   who sent it, its number from 0, when (hex; CLOCK_MONOTONIC ns): read again by the readers
  *     0000000000000000000000-000000000       the txid: 22 hex digits of the vehicle, 9 decimal digits of the number
- *     5YJ3E7EB0KF000000                      the VIN
+ *     5YJ3TEST3PF000000                      the VIN
  */
 #pragma once
 
