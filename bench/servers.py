@@ -84,7 +84,7 @@ def teslafast(name: str = "teslafast", dialect: Callable[[int], events.Dialect] 
 RAW = Server("raw C, ring + cursor", raw("batched"))
 RAW_5MS = Server("raw C, ring + cursor, 5 ms", raw("batched", "5"))
 RAW_NAIVE = Server("raw C, one send per event", raw("naive"))
-NODE = Server("Node ws", lambda port, _: ["node", str(HERE / "peers" / "node" / "server.js"), str(port)])
+NODE = Server("Node ws", lambda port, _: ["node", str(HERE / "peers" / "node_ws.js"), str(port)])
 WEBSOCKETS = Server("Python websockets", python("bench.peers.websockets_broadcast"))
 PICOWS = Server("picows, send per reader", python("bench.peers.picows_naive"))
 NATS = Server(
@@ -100,8 +100,8 @@ NATS = Server(
 
 def missing(server: Server) -> str | None:
     """What would have to be installed first; None if the server can be started."""
-    if server is NODE and not (HERE / "peers" / "node" / "node_modules" / "ws").is_dir():
-        return "npm install in bench/peers/node"
+    if server is NODE and not (HERE / "peers" / "node_modules" / "ws").is_dir():
+        return "npm install in bench/peers"
     if server is NATS and shutil.which("nats-server") is None:
         return "the Debian package nats-server"
     return None

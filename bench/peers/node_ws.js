@@ -1,4 +1,4 @@
-// The server that one writes first: parse the event, loop over the clients, send to each. Usage: node server.js PORT
+// The server that one writes first: parse the event, loop over the clients, send to each. Usage: node node_ws.js PORT
 'use strict';
 
 const { WebSocketServer, WebSocket } = require('ws');
