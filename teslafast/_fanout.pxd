@@ -52,6 +52,7 @@ cdef class Fanout:
         tuple prefixes
         object schedule
         bint asked                  # a flush is owed
+        readonly double flushed_at  # monotonic seconds of the last flush
         dict numbers                # VIN -> number, for the index
         list whole                  # readers of everything
         list by_kind                # readers of all vehicles but not of all kinds: a list a kind

@@ -1,7 +1,8 @@
-from collections.abc import Buffer, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from aiofastnet import Transport
+from typing_extensions import Buffer
 
 KINDS: Final[tuple[str, str, str, str]]
 ALL_KINDS: Final[int]
@@ -30,7 +31,10 @@ class Reader:
 
 class Fanout:
     capacity: int
-    def __init__(self, memory: Buffer, ring_bytes: int, prefixes: tuple[bytes, ...], schedule: Callable[[], object]) -> None: ...
+    flushed_at: float
+    def __init__(
+        self, memory: Buffer, ring_bytes: int, prefixes: tuple[bytes, ...], schedule: Callable[[Fanout], object]
+    ) -> None: ...
     @property
     def seq(self) -> int: ...
     @property

@@ -16,7 +16,7 @@ vehicles or kinds keeps the numbers of its entries in a small array (`pending`);
 A frame's bytes are the same for everyone: server frames are unmasked, and the log itself puts `seq` in, once.
 
 No asyncio here: a reader writes through the aiofastnet transport that it was given (`write_c`: plain TCP and TLS alike), and
-`schedule()` is called when there is something to flush. The transport tells through `Reader.block` and `Reader.wake` whether
+`schedule(log)` is called when there is something to flush. The transport tells through `Reader.block` and `Reader.wake` whether
 it holds bytes of its own; a blocked reader is not written to. One thread: the event loop's.
 """
 
@@ -181,7 +181,7 @@ cdef class Fanout:
     The log. `memory` is a writable buffer of `bytes_needed(ring_bytes)` zero bytes: the index, then the ring.
 
     prefixes     one a kind: what a frame's text starts with, up to its seq
-    schedule()   is called when there is something to flush and no flush is owed yet; it is answered by one `flush()`
+    schedule(log) is called when there is something to flush and no flush is owed yet; it is answered by one `flush()`
     """
 
     def __cinit__(self, memory, uint64_t ring_bytes, tuple prefixes not None, schedule):
@@ -278,13 +278,14 @@ cdef class Fanout:
         """
         Makes one event of `body` (a JSON object's bytes, not empty) and returns its seq.
 
-        seq: the number it is to have, greater than any before; 0 = the next. Raises ValueError if it is larger than the ring.
+        seq: the number it is to have, not less than any before (a view says those of the log that it shows); 0 = the next.
+        Raises ValueError if the event is larger than the ring.
         """
         if kind < 0 or kind >= len(KINDS) or PyBytes_GET_SIZE(body) < 3:
             raise ValueError("not an event")
         if seq == 0:
             seq = self.newest_seq + 1
-        elif seq <= self.newest_seq:
+        elif seq < self.newest_seq:
             raise ValueError(f"seq {seq} after {self.newest_seq}")
         cdef char head[64]
         cdef bytes prefix = <bytes>self.prefixes[kind]
@@ -359,7 +360,7 @@ cdef class Fanout:
     cdef int ask(self) except -1:
         if not self.asked:
             self.asked = True
-            self.schedule()
+            self.schedule(self)
         return 0
 
     cdef int queue(self, Reader reader) except -1:
@@ -452,6 +453,7 @@ cdef class Fanout:
         elif self.serve_whole(deadline):
             self.serve_woken(deadline)
         self.asked = self.to_visit > 0 or len(self.woken) > 0
+        self.flushed_at = monotonic()
         return self.asked
 
     cdef int visit(self, Reader reader) except -1:

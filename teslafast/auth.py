@@ -20,7 +20,7 @@ from .errors import Refused
 
 LONGEST_TOKEN = 8192
 MOST_VINS = 10_000
-LEEWAY_S = 5.0      # clocks differ; more would make `exp` a suggestion
+NBF_LEEWAY_S = 5.0  # the clock of who minted it may be ahead of ours; `exp` has none: it is a promise to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Verifier:
             "require": ["exp"],
             "verify_aud": audience is not None,
             "verify_iss": issuer is not None,
-            "verify_exp": False,    # with `nbf` and `iat` below, against the caller's clock
+            "verify_exp": False,  # with `nbf` and `iat` below, against the caller's clock
             "verify_nbf": False,
             "verify_iat": False,
             "enforce_minimum_key_length": True,
@@ -73,9 +73,9 @@ class Verifier:
             raise _refusal("token_too_long", "the token is too long")
         claims = self._claims_of(token)
         exp, nbf = _moment(claims, "exp"), _moment(claims, "nbf")
-        if exp is None or exp + LEEWAY_S <= now:
+        if exp is None or exp <= now:
             raise _refusal("token_expired", "the token has expired")
-        if nbf is not None and nbf - LEEWAY_S > now:
+        if nbf is not None and nbf - NBF_LEEWAY_S > now:
             raise _refusal("token_early", "the token is not valid yet")
         return Grant(sub=str(claims.get("sub", ""))[:128], vins=_vins(claims), exp=exp)
 

@@ -21,9 +21,7 @@ LEAST_RING_BYTES = 1 * MIB
 LEAST_SECRET_BYTES = 32
 
 HMAC_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
-KEY_ALGORITHMS = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
-)
+KEY_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"})
 
 _TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"": 1, "B": 1, "K": 1 << 10, "KiB": 1 << 10, "kB": 1000, "M": 1 << 20, "MiB": 1 << 20, "MB": 10**6}
@@ -187,9 +185,7 @@ class Settings:
     handshake_timeout: float = _setting(
         "HANDSHAKE_TIMEOUT", 10.0, _seconds(0.1, 300), "seconds (10, 10s)", "from TCP accept to upgraded"
     )
-    drain_seconds: float = _setting(
-        "DRAIN_SECONDS", 25.0, _seconds(0, 3600), "seconds (25, 25s)", "how long a drain may take"
-    )
+    drain_seconds: float = _setting("DRAIN_SECONDS", 25.0, _seconds(0, 3600), "seconds (25, 25s)", "how long a drain may take")
     log_level: str = _setting(
         "LOG_LEVEL", "info", _choice("debug", "info", "warning", "error"), "debug, info, warning or error", "least that is logged"
     )

@@ -7,8 +7,9 @@ holds a token, a secret or a payload.
     TeslafastError
     ├── Misconfigured      the operator's: a setting, a file, a command-line word   → one line on stderr, exit 2
     ├── Malformed          a vehicle's message that does not parse                  → an error reply, counted
-    ├── Refused            a request that may not pass                              → an HTTP answer, counted
-    └── Unavailable        we cannot just now (limits, draining)                    → 503 with Retry-After
+    ├── Unhealthy          a server's that was asked how it is                      → one line on stderr, exit 1
+    └── Refused            a request that may not pass                              → an HTTP answer, counted
+        └── Unavailable    we cannot just now (limits, draining)                    → 503 with Retry-After
 """
 
 from http import HTTPStatus
@@ -26,6 +27,10 @@ class Misconfigured(TeslafastError):
         self.subject = subject
         self.fault = fault
         self.remedy = remedy
+
+
+class Unhealthy(TeslafastError):
+    """A server that does not answer, or does not say that it is well."""
 
 
 class Malformed(TeslafastError, ValueError):

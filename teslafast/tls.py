@@ -63,7 +63,7 @@ def load_chain(context: ssl.SSLContext, settings: Settings) -> None:
 
 
 def _no_password() -> str:
-    raise ValueError("the key is encrypted")    # else OpenSSL asks for the password on the terminal
+    raise ValueError("the key is encrypted")  # else OpenSSL asks for the password on the terminal
 
 
 def _chain_fault(error: ssl.SSLError | ValueError, certificate: Path, key: Path) -> tuple[str, str]:
@@ -84,7 +84,7 @@ def read_file(variable: str, path: Path) -> str:
 def load_anchors(context: ssl.SSLContext, path: Path) -> int:
     """Makes every certificate in the PEM file an anchor for clients; returns how many there are. Raises Misconfigured."""
     blocks = anchors(path)
-    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:     # cadata does not take this form
+    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:  # cadata does not take this form
         file.write("".join(_trusted_block(der) for der in blocks))
     try:
         context.load_verify_locations(cafile=file.name)
@@ -96,7 +96,7 @@ def load_anchors(context: ssl.SSLContext, path: Path) -> int:
 
 
 def anchors(path: Path) -> list[bytes]:
-    """The DER of every certificate in a PEM file, `TRUSTED CERTIFICATE` blocks included. Raises Misconfigured if there is none."""
+    """The DER of every certificate in a PEM file, `TRUSTED CERTIFICATE` blocks too. Raises Misconfigured if there is none."""
     text = read_file("CA_PATH", path)
     blocks = []
     for kind in ("CERTIFICATE", "TRUSTED CERTIFICATE"):
@@ -116,7 +116,7 @@ def _der(body: str, path: Path) -> bytes:
         data = base64.b64decode("".join(body.split()), validate=True)
     except ValueError:
         raise _broken(path) from None
-    if len(data) < 4 or data[:2] != b"\x30\x82":   # a certificate is a SEQUENCE of 256 to 65,535 bytes
+    if len(data) < 4 or data[:2] != b"\x30\x82":  # a certificate is a SEQUENCE of 256 to 65,535 bytes
         raise _broken(path)
     return data[: 4 + int.from_bytes(data[2:4], "big")]
 
@@ -159,3 +159,45 @@ def certificate_of(leaf: x509.Certificate) -> Certificate:
 
 def _first(name: x509.Name, oid: x509.ObjectIdentifier) -> str:
     return next((str(attribute.value) for attribute in name.get_attributes_for_oid(oid)), "")
+
+
+# what is looked for in OpenSSL's words, the cause that is counted, and what it means for the one who set this up
+_FAILURES = (
+    (
+        "PEER_DID_NOT_RETURN_A_CERTIFICATE",
+        "no_certificate",
+        "the client showed no certificate: a browser or scanner, or a proxy in between",
+    ),
+    ("certificate has expired", "expired", "the client's certificate has expired"),
+    ("certificate is not yet valid", "expired", "the client's certificate is not valid yet: is this machine's clock right?"),
+    ("unsuitable certificate purpose", "purpose", "the client's certificate may not be used by TLS clients"),
+    ("CERTIFICATE_VERIFY_FAILED", "unknown_ca", "the client's certificate is not from a CA in CA_PATH"),
+    ("HTTP_REQUEST", "plain_http", "plain HTTP was spoken to the TLS port: use https:// or wss://"),
+    ("WRONG_VERSION_NUMBER", "not_tls", "what came is not TLS"),
+    ("UNSUPPORTED_PROTOCOL", "old_tls", "the client speaks only TLS older than 1.2"),
+    (
+        "ALERT_UNKNOWN_CA",
+        "we_are_unknown",
+        "the client does not know our CA: the `ca` of the vehicle's config must verify CERT_PATH",
+    ),
+    (
+        "ALERT_BAD_CERTIFICATE",
+        "we_are_refused",
+        "the client refused our certificate: does its SAN hold the hostname? is the chain whole?",
+    ),
+    ("ALERT_CERTIFICATE", "we_are_refused", "the client refused our certificate: expired, or not the one that its config names"),
+    ("NO_SHARED_CIPHER", "no_cipher", "client and server have no cipher in common"),
+)
+
+
+def failure(error: OSError) -> tuple[str, str]:
+    """(cause, meaning) of a TLS handshake that failed: a fixed word to count by, and plain words for the log."""
+    text = str(error)
+    if isinstance(error, ssl.SSLError):
+        for mark, cause, meaning in _FAILURES:
+            if mark in text:
+                return cause, meaning
+        return "tls", f"TLS failed ({error.reason or type(error).__name__})"
+    if isinstance(error, ConnectionAbortedError):
+        return "slow", "the TLS handshake took longer than HANDSHAKE_TIMEOUT"
+    return "cut", "the client broke off during the TLS handshake"

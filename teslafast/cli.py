@@ -1,0 +1,108 @@
+"""
+The commands. Each imports what it needs when it runs, so that `teslafast health` does not pay for the server.
+
+What the operator can mend is one line on stderr and exit 2; never a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from . import __version__
+from .errors import Misconfigured, Unhealthy
+
+
+class Duration(click.ParamType[float]):
+    """`90`, `90s`, `15m`, `1h`, `30d` → seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from .config import parse_duration
+
+        try:
+            return value if isinstance(value, float) else parse_duration(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no duration: give for example 90s, 15m, 1h or 30d", param, ctx)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="teslafast")
+def commands() -> None:
+    """Tesla vehicles' telemetry in over mutual TLS, and out to any number of dashboards."""
+
+
+@commands.command()
+@click.option("--host", help="Address to listen on (HOST).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (PORT).")
+def serve(host: str | None, port: int | None) -> None:
+    """Run the server, configured by the environment."""
+    import uvloop
+
+    from . import server
+    from .config import Settings
+    from .logs import set_up
+
+    settings = Settings.from_env(os.environ, host=host, port=port)
+    set_up(settings.log_level, settings.log_format)
+    uvloop.run(server.serve(settings))
+
+
+@commands.command()
+@click.option("--sub", required=True, help="Who the token is for.")
+@click.option("--vin", "vins", multiple=True, help="A vehicle that it may see; repeat for more. None = all.")
+@click.option("--ttl", type=Duration(), default="1h", show_default=True, help="How long it is valid.")
+def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
+    """Mint a dashboard token with JWT_SECRET."""
+    import time
+
+    from . import auth
+    from .config import Settings, is_vin
+
+    settings = Settings.from_env(os.environ)
+    if not os.environ.get("JWT_SECRET"):
+        raise Misconfigured("JWT_SECRET", "is not set", "set it to the server's secret: a token signed with another is refused")
+    if not settings.needs_secret:
+        raise Misconfigured("JWT_ALGORITHMS", "names public-key algorithms", "mint tokens where the private key is")
+    for vin in vins:
+        if not is_vin(vin):
+            raise Misconfigured("--vin", f"{vin!r} is no VIN", "give the vehicle's 17 characters")
+    if ttl <= 0:
+        raise Misconfigured("--ttl", "is not positive", "give for example 1h")
+    click.echo(auth.mint(settings, sub, vins, ttl, time.time()))
+
+
+@commands.command()
+@click.argument("url")
+def health(url: str) -> None:
+    """Exit 0 if /health at URL says ok (for container health checks)."""
+    from . import probe
+
+    click.echo(probe.health(url))
+
+
+def main() -> None:
+    """The console script: `commands`, with our own errors as one line."""
+    try:
+        commands(standalone_mode=False)
+    except Misconfigured as error:
+        _fail(str(error), 2)
+    except Unhealthy as error:
+        _fail(str(error), 1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has gone: no complaint about that
+        sys.exit(1)
+
+
+def _fail(line: str, code: int) -> None:
+    click.echo(f"teslafast: {line}", err=True)
+    sys.exit(code)

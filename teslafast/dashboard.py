@@ -1,0 +1,283 @@
+"""
+A dashboard's connection: its place in a log, what it may say, and how long it may stay.
+
+The bytes that it gets are the log's business (`_fanout`); this class tells the log when the transport is full and when it has
+drained, and puts the few words of its own in front: hello, snapshots, gaps, answers. Everything that is written goes through the
+reader, so that it is in order and waits when the dashboard is slow.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any
+
+import orjson
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from . import events
+from ._fanout import ALL_KINDS, Reader
+from .auth import Verifier
+from .config import is_vin
+from .errors import Refused
+from .gate import AdmitDashboard, Wish, kinds_of
+from .hub import Hub
+from .logs import log, of
+
+LARGEST_MESSAGE = 4096  # bytes; what a dashboard may say
+ERRORS_AT_MOST = 10  # then it is shown out
+WARN_S = 60.0  # before its token ends
+UNHEARD_AT_MOST = 100  # frames that it may send while it takes nothing
+CLOSE_GRACE_S = 1.0
+EAGER = 256  # snapshots made at once, so that they are of the very moment at which the stream begins
+
+
+class Dashboard(WSListener):
+    """One connection to `/stream`."""
+
+    __slots__ = (
+        "_address",
+        "_end_cause",
+        "_errors",
+        "_grant",
+        "_heard_at",
+        "_hub",
+        "_log",
+        "_pinged_at",
+        "_reader",
+        "_started_at",
+        "_transport",
+        "_unheard",
+        "_verifier",
+        "_vins",
+        "_warned",
+        "_wish",
+    )
+
+    def __init__(self, hub: Hub, verifier: Verifier, admitted: AdmitDashboard, address: str) -> None:
+        self._hub = hub
+        self._verifier = verifier
+        self._grant = admitted.grant
+        self._vins = admitted.grant.vins
+        self._wish = admitted.wish
+        self._address = address
+        self._errors = 0
+        self._unheard = 0
+        self._warned = False
+        self._pinged_at = 0.0
+        self._started_at = self._heard_at = time.monotonic()
+        self._end_cause = "peer"
+
+    # ---- the connection's life
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._hub.connections.add(self)
+        self._hub.dashboards += 1
+        transport.underlying_transport.set_write_buffer_limits(high=0)  # pause_writing as soon as it holds anything
+        self._log = self._hub.views.log_for(self._wish, self._hub.log)
+        underlying: Any = transport.underlying_transport  # aiofastnet's, whatever picows' stub says
+        self._reader = Reader(underlying, self)
+        if not self._wish.fleet:
+            self._reader.say([events.hello(self._hub.epoch, self._hub.log.seq, self._hub.log.oldest)])
+        self._log.subscribe(self._reader, self._vins, self._wish.kinds, self._after())
+        self._tell_snapshots(self._vins)
+        log.info("dashboard_connected", extra=of(sub=self._grant.sub, address=self._address))
+
+    def _after(self) -> int | None:
+        """The seq after which it wants to go on; -1 if that is no place in this log."""
+        wish = self._wish
+        if wish.since is None:
+            return None
+        known = wish.epoch in (None, self._hub.epoch) and wish.since <= self._hub.log.seq
+        return wish.since if known else -1
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._hub.connections.discard(self)
+        self._hub.dashboards -= 1
+        self._leave_log()
+        sent = transport.close_handshake.sent if transport.close_handshake else None
+        received = transport.close_handshake.recv if transport.close_handshake else None
+        self._hub.counts.closes[self._end_cause] += 1
+        log.info(
+            "dashboard_disconnected",
+            extra=of(
+                sub=self._grant.sub,
+                address=self._address,
+                cause=self._end_cause,
+                code_sent=sent.code.value if sent else None,
+                code_received=received.code.value if received else None,
+                seconds=round(time.monotonic() - self._started_at, 3),
+                bytes=self._reader.sent_bytes,
+                gaps=self._reader.gaps,
+            ),
+        )
+
+    def _leave_log(self) -> None:
+        self._log.unsubscribe(self._reader)
+        self._hub.views.release(self._log)
+
+    def close(self, code: WSCloseCode, cause: str, reason: str = "") -> None:
+        """Says why, then ends the connection: at once if the other side agrees, else after CLOSE_GRACE_S."""
+        if self._end_cause != "peer":
+            return
+        self._end_cause = cause
+        self._leave_log()
+        self._transport.send_close(code, reason)
+        self._hub.later(CLOSE_GRACE_S, self.abort)
+
+    def abort(self) -> None:
+        self._transport.underlying_transport.abort()
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether it has been given all that there is for it."""
+        return self._reader.behind == 0 and not self._reader.blocked
+
+    def check(self, now: float) -> None:
+        """Pings, ends what is silent, stalled or out of time (`now`: monotonic seconds)."""
+        interval = self._hub.settings.ping_interval
+        if self._end_cause != "peer":
+            return
+        if self._reader.blocked:
+            if now - self._reader.blocked_at >= 2 * interval:
+                self.close(WSCloseCode.TRY_AGAIN_LATER, "stalled", "nothing was taken for too long")
+        elif now - self._heard_at < interval:
+            self._pinged_at = 0.0
+        elif not self._pinged_at:
+            self._pinged_at = now
+            self._transport.send_ping()
+        elif now - self._pinged_at >= interval:
+            self.close(WSCloseCode.GOING_AWAY, "silent", "no answer to a ping")
+        self._check_token(time.time())
+
+    def _check_token(self, now: float) -> None:
+        if now >= self._grant.exp:
+            self.close(WSCloseCode.POLICY_VIOLATION, "token_expired", "the token has expired")
+        elif not self._warned and now >= self._grant.exp - WARN_S:
+            self._warned = True
+            if not self._wish.fleet:
+                self._reader.say([events.token_expiring(self._grant.exp)])
+
+    # ---- what the log and the transport tell
+
+    def pause_writing(self) -> None:
+        self._reader.block()
+
+    def resume_writing(self) -> None:
+        self._reader.wake()
+
+    def on_gap(self, first: int, last: int) -> Iterable[bytes]:
+        """The log: it was lapped. It is told what it missed, and what holds now, if it had been told that before."""
+        self._hub.counts.gaps += 1
+        if self._wish.fleet:
+            return ()
+        return chain([events.gap(first, last)], self._snapshots(self._vins) if self._wish.snapshot else ())
+
+    def on_fault(self, error: Exception) -> None:
+        log.error("dashboard_failed", extra=of(address=self._address), exc_info=error)
+        self.close(WSCloseCode.INTERNAL_ERROR, "fault")
+
+    def _tell_snapshots(self, vins: Iterable[str] | None) -> None:
+        if self._wish.snapshot and not self._wish.fleet:
+            frames = self._snapshots(vins)
+            self._reader.say(chain(list(islice(frames, EAGER)), frames))
+
+    def _snapshots(self, vins: Iterable[str] | None) -> Iterator[bytes]:
+        """What is known of each vehicle that it sees, made as the transport takes them; each holds for the seq in it."""
+        if not self._wish.kinds & 1 << events.DATA:
+            return
+        for vin in self._hub.state.vins() if vins is None else sorted(vins):
+            vehicle = self._hub.state.get(vin)
+            if vehicle is not None:
+                yield events.snapshot(self._hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
+
+    # ---- what it says
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self._heard_at = time.monotonic()
+        kind = frame.msg_type
+        if self._end_cause != "peer" and kind != WSMsgType.CLOSE:
+            return
+        if self._reader.blocked and kind != WSMsgType.CLOSE:
+            self._note_unheard()
+        elif kind == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind == WSMsgType.TEXT and frame.fin:
+            self._take(frame.get_payload_as_bytes())
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._refuse("one text frame a message, please")
+        elif kind == WSMsgType.CLOSE:
+            self._leave_log()
+            if not transport.is_close_frame_sent:
+                code = frame.get_close_code()
+                transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
+            transport.disconnect()
+
+    def _note_unheard(self) -> None:
+        """It talks but does not listen: answers would pile up, so it gets none until it takes what it has been sent."""
+        self._unheard += 1
+        if self._unheard >= UNHEARD_AT_MOST:
+            self.close(WSCloseCode.POLICY_VIOLATION, "flood", "it sends without taking anything")
+
+    def _take(self, text: bytes) -> None:
+        try:
+            message = orjson.loads(text)
+            kind = message.get("type") if isinstance(message, dict) else None
+            if kind == "auth":
+                self._renew(message)
+            elif kind == "subscribe":
+                self._subscribe(message)
+            else:
+                self._refuse("type is neither auth nor subscribe")
+        except orjson.JSONDecodeError:
+            self._refuse("not JSON")
+        except Refused as error:
+            self._refuse(str(error))
+
+    def _renew(self, message: dict[str, Any]) -> None:
+        """A new token in place of the old one, of the same `sub`; what is seen stays within what it grants."""
+        token = message.get("token")
+        if not isinstance(token, str):
+            self._refuse("token is not a string")
+            return
+        grant = self._verifier.verify(token, time.time())
+        if grant.sub != self._grant.sub:
+            self._refuse("the token is another sub's")
+            return
+        seen = self._vins if grant.vins is None or self._vins is None else self._vins & grant.vins
+        seen = grant.vins if seen is None else seen
+        self._grant = grant
+        self._warned = False
+        if seen != self._vins:
+            self._vins = seen
+            self._log.resubscribe(self._reader, seen, self._wish.kinds)
+        self._reader.say([events.message(type="auth", exp=int(grant.exp))])
+
+    def _subscribe(self, message: dict[str, Any]) -> None:
+        """Other vehicles or kinds from now on; those newly seen are told by snapshots."""
+        vins, types = message.get("vins"), message.get("types")
+        if not _is_list_of_strings(vins) or not _is_list_of_strings(types) or not all(map(is_vin, vins or ())):
+            self._refuse("vins and types are lists of strings, or null")
+            return
+        seen = self._grant.narrowed(vins).vins
+        kinds = ALL_KINDS if types is None else kinds_of(types)
+        before = self._vins
+        self._vins = seen
+        self._wish = Wish(kinds=kinds, snapshot=self._wish.snapshot, fleet=self._wish.fleet, interval_ms=self._wish.interval_ms)
+        self._log.resubscribe(self._reader, seen, kinds)
+        self._reader.say([events.subscribed(seen, types)])
+        if before is not None:
+            self._tell_snapshots(self._hub.state.vins() if seen is None else seen - before)
+
+    def _refuse(self, reason: str) -> None:
+        self._errors += 1
+        self._hub.counts.refused_messages["dashboard"] += 1
+        self._transport.underlying_transport.write(events.refusal(reason))
+        if self._errors >= ERRORS_AT_MOST:
+            self.close(WSCloseCode.POLICY_VIOLATION, "errors", "too many messages that were no use")
+
+
+def _is_list_of_strings(value: object) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value))

@@ -1,0 +1,239 @@
+"""
+Every connection starts here: one request head is read, `gate` decides, and either the answer goes out or picows takes over.
+
+    accept ──▶ TLS ──▶ Door: bytes until an empty line ──▶ gate.decide ──▶ Answer:  written, closed
+                        │ HEAD_LIMIT bytes, HANDSHAKE_TIMEOUT             └▶ Admit*: transport and bytes handed to picows
+
+picows' own listener factory knows neither the peer nor its certificate, takes only GET, and refuses Firefox's `Connection`
+header. So the Door reads the head itself and gives picows a plain one that asks for the same, with the bytes that came after it.
+`hand_over` is the one place that uses picows' WSProtocol constructor, which is no documented API: hence the pinned version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import httptools
+from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse
+from picows.common import WSUpgradeResponseWithListener
+from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]  # not in picows' stub
+
+from .gate import AdmitDashboard, AdmitVehicle, Answer, Peer, Request
+from .logs import log, of
+
+HEAD_LIMIT = 16 * 1024
+READ_BUFFER = 2048  # what picows starts with, a connection; it grows with the messages
+LINGER_S = 1.0  # for a client that is still sending what will not be read
+
+Admit = AdmitVehicle | AdmitDashboard
+
+
+def _answer_to(status: HTTPStatus, cause: str, reason: str) -> Answer:
+    return Answer(status, f"{status.value} {status.phrase}: {reason}\n".encode(), cause=cause, reason=reason)
+
+
+_NOT_HTTP = _answer_to(HTTPStatus.BAD_REQUEST, "not_http", "this is no HTTP/1.1 request")
+_TOO_LARGE = _answer_to(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", f"a request head has {HEAD_LIMIT} bytes at most"
+)
+_TOO_SLOW = _answer_to(HTTPStatus.REQUEST_TIMEOUT, "head_too_slow", "no whole request head came within HANDSHAKE_TIMEOUT")
+
+
+class PicowsLog(logging.LoggerAdapter[logging.Logger]):
+    """Where picows' words go: what a peer did wrong is told by the line at the connection's end, our own faults are shown."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 — logging's name
+        return level >= logging.ERROR and super().isEnabledFor(level)
+
+    def error(self, msg: object, *args: object, **kwargs: Any) -> None:
+        self.debug(msg, *args)
+
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **kwargs: Any) -> None:
+        log.error("connection_failed", extra=of(what=str(msg)), exc_info=exc_info)
+
+
+_picows_log = PicowsLog(log, {})
+
+
+class Head:
+    """A request head in the making, filled by httptools' callbacks."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: dict[str, list[str]] = {}
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+
+
+def parse_head(data: bytes) -> Request | None:
+    """The request whose head these bytes are, up to and with the empty line; None if it is not HTTP/1."""
+    head = Head()
+    parser = httptools.HttpRequestParser(head)
+    try:
+        parser.feed_data(data)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError:
+        return None
+    if not head.target or parser.get_http_version() not in ("1.0", "1.1"):
+        return None
+    length = head.headers.get("content-length", ["0"])
+    has_body = length != ["0"] or "transfer-encoding" in head.headers
+    method, version = parser.get_method().decode("latin-1"), parser.get_http_version()
+    return Request(method, head.target.decode("latin-1"), head.headers, has_body, version)
+
+
+class Door(asyncio.BufferedProtocol):
+    """
+    One new connection. `decide(request, peer)` is the gate's; `listener_for(admit, peer)` makes what picows will call.
+
+    `on_done()` is called once, when the connection is no longer the Door's: handed over, answered, or lost.
+    """
+
+    _shared = memoryview(bytearray(HEAD_LIMIT))  # read into by every Door, emptied before the next one reads
+
+    def __init__(
+        self,
+        peer_of: Callable[[Any], Peer],
+        decide: Callable[[Request, Peer], Admit | Answer],
+        listener_for: Callable[[Admit, Peer], tuple[WSListener, int]],
+        on_done: Callable[[], None],
+    ) -> None:
+        self._peer_of = peer_of
+        self._decide = decide
+        self._listener_for = listener_for
+        self._on_done: Callable[[], None] | None = on_done
+        self._transport: Any = None
+        self._head = bytearray()
+        self._answered = False
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self._peer = self._peer_of(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._done()
+
+    def _done(self) -> None:
+        if self._on_done is not None:
+            on_done, self._on_done = self._on_done, None
+            on_done()
+
+    def expire(self) -> None:
+        """HANDSHAKE_TIMEOUT is over: says so if the head is not there yet."""
+        if self._transport is not None and self._on_done is not None and not self._answered:
+            self.answer(_TOO_SLOW)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._shared
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._answered:
+            return
+        self._head += self._shared[:nbytes]
+        end = self._head.find(b"\r\n\r\n")
+        if 0 <= end <= HEAD_LIMIT - 4:
+            self._take(bytes(self._head[: end + 4]), bytes(self._head[end + 4 :]))
+        elif len(self._head) >= HEAD_LIMIT:
+            self.answer(_TOO_LARGE)
+
+    def _take(self, head: bytes, rest: bytes) -> None:
+        request = parse_head(head)
+        if request is None:
+            self.answer(_NOT_HTTP)
+            return
+        decision = self._decide(request, self._peer)
+        if isinstance(decision, Answer):
+            self.answer(decision, head_only=request.method == "HEAD", unread=request.has_body)
+        else:
+            listener, largest = self._listener_for(decision, self._peer)
+            subprotocol = decision.subprotocol if isinstance(decision, AdmitDashboard) else None
+            hand_over(self._transport, listener, request, subprotocol, largest, rest)
+            self._done()
+
+    def answer(self, answer: Answer, head_only: bool = False, unread: bool = True) -> None:
+        """Writes a plain HTTP answer and ends the connection, giving the client time to stop sending if need be."""
+        self._answered = True
+        self._head.clear()
+        if answer.cause:
+            log.warning(
+                "request_refused",
+                extra=of(cause=answer.cause, status=int(answer.status), reason=answer.reason, address=self._peer.address),
+            )
+        headers = [
+            ("Content-Type", answer.content_type),
+            ("Content-Length", str(len(answer.body))),
+            ("Connection", "close"),
+            ("Cache-Control", "no-store"),
+            ("X-Content-Type-Options", "nosniff"),
+            *answer.headers,
+        ]
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        head = f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\n{lines}\r\n".encode("latin-1")
+        self._transport.write(head if head_only else head + answer.body)
+        self._end(unread)
+
+    def _end(self, unread: bool) -> None:
+        """A close with bytes unread becomes a reset, which can destroy the answer on its way: then linger."""
+        if not unread:
+            self._transport.close()
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
+
+
+def hand_over(transport: Any, listener: WSListener, request: Request, subprotocol: str | None, largest: int, rest: bytes) -> None:
+    """
+    Makes picows the transport's protocol: the 101 goes out, `listener` hears of the connection, then of what stands in `rest`.
+
+    largest: bytes of a frame beyond which picows closes with 1009.
+    """
+
+    def listener_factory(_: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        chosen = {"Sec-WebSocket-Protocol": subprotocol} if subprotocol else None
+        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(chosen), listener)
+
+    protocol = WSProtocol(
+        None,  # host_port
+        None,  # ws_path
+        False,  # is_client_side
+        listener_factory,
+        _picows_log,
+        True,  # disconnect_on_exception
+        None,  # websocket_handshake_timeout: the Door has its own
+        False,
+        None,
+        None,
+        WSAutoPingStrategy.PING_WHEN_IDLE,  # auto ping: the server's rounds do it, without a task each
+        False,  # auto pong: the listeners do it, within bounds
+        largest,
+        None,  # extra_headers
+        READ_BUFFER,
+    )
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    key = request.header("sec-websocket-key")
+    head = (
+        "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    )
+    _feed(protocol, head.encode("latin-1"))
+    _feed(protocol, rest)
+
+
+def _feed(protocol: WSProtocol, data: bytes) -> None:
+    while data:
+        buffer = protocol.get_buffer(len(data))
+        count = min(len(buffer), len(data))
+        buffer[:count] = data[:count]
+        protocol.buffer_updated(count)
+        data = data[count:]

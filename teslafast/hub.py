@@ -1,0 +1,152 @@
+"""
+What all connections of one server share, and what a turn of the event loop owes.
+
+    publish ──▶ log (flat), its views, last known values       at once: when it returns the frame is in the ring
+    turn    ──▶ every vehicle's replies, one write each; then the logs to their readers
+
+A turn is asked for by the first thing that needs one, and takes place once the event loop has handled all that was ready: the
+acks of everything that came in together leave together, and a reader gets one write however many events there were. An ack is
+never sent before its frame is in the log. With COALESCE_MS the logs' part waits until so long after the last flush.
+
+The loop's `call_soon` and `call_later` are all that is used of it; there is no I/O here.
+"""
+
+from __future__ import annotations
+
+import mmap
+import secrets
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+import orjson
+from picows import WSCloseCode
+
+from . import events
+from ._fanout import FLAT_PREFIXES, Fanout, bytes_needed
+from .config import Settings
+from .errors import Malformed
+from .metrics import Counts
+from .roster import Roster
+from .state import State
+from .views import Views
+
+
+class Replying(Protocol):
+    def send_replies(self) -> None: ...
+
+
+class Connection(Protocol):
+    """A vehicle's or dashboard's connection, as those see it who keep all of them in order."""
+
+    def check(self, now: float) -> None:
+        """Called now and then (`now`: monotonic seconds): pings, and ends what has gone or has run out."""
+
+    def close(self, code: WSCloseCode, cause: str, reason: str = "") -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Record(Protocol):
+    """A decoded record: `_wire.Record`, or `events.Report`."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def body(self) -> dict[str, Any]: ...
+    @property
+    def created_ns(self) -> int | None: ...
+
+
+class Loop(Protocol):
+    """What is used of an event loop."""
+
+    def call_soon(self, callback: Callable[[], object], /) -> object: ...
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
+
+
+class Hub:
+    """`epoch` names the life of the log; `seq` counts within it."""
+
+    def __init__(self, settings: Settings, loop: Loop) -> None:
+        self.settings = settings
+        self.epoch = secrets.token_hex(8)
+        self.counts = Counts()
+        self.roster = Roster()
+        self.state = State()
+        self.connections: set[Connection] = set()
+        self.dashboards = 0
+        self.draining = False
+        self._loop = loop
+        self._replying: list[Replying] = []
+        self._due: list[Fanout] = []
+        self._turn_asked = False
+        self._coalesce_s = settings.coalesce_ms / 1000
+        self.log = self.make_log(FLAT_PREFIXES)
+        self.views = Views(self.make_log, loop)
+
+    def make_log(self, prefixes: tuple[bytes, ...]) -> Fanout:
+        """A ring of RING_BYTES in anonymous memory, which costs what is written to it."""
+        memory = mmap.mmap(-1, bytes_needed(self.settings.ring_bytes))
+        return Fanout(memory, self.settings.ring_bytes, prefixes, self._ask_flush)
+
+    # ---- in
+
+    def publish(self, vin: str, record: Record, fleet: Callable[[], dict[str, Any]]) -> int:
+        """
+        Puts one record into the log and its views; returns its seq. `fleet()` makes its other shape, if somebody reads that.
+
+        Raises Malformed if it cannot be JSON or is larger than the ring.
+        """
+        now_ns = time.time_ns()
+        now_ms = now_ns // 1_000_000
+        kind = events.KIND_NUMBERS[record.kind]
+        try:
+            seq = self.log.publish(kind, vin, orjson.dumps(record.body), now_ms)
+        except (ValueError, TypeError) as error:
+            raise Malformed(f"cannot be kept: {error}") from None
+        if kind == events.DATA:
+            self.state.merge(vin, record.body["data"], record.created_ns, now_ns)
+        if self.views.active:
+            self.views.publish(kind, vin, record.body, fleet, seq, now_ms)
+        return seq
+
+    def later(self, delay_s: float, callback: Callable[[], object]) -> None:
+        self._loop.call_later(delay_s, callback)
+
+    # ---- out
+
+    def owe(self, replying: Replying) -> None:
+        """`replying` has replies to send: it is asked for them once, at the end of this turn."""
+        self._replying.append(replying)
+        self._ask_turn()
+
+    def _ask_turn(self) -> None:
+        if not self._turn_asked:
+            self._turn_asked = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_asked = False
+        replying, self._replying = self._replying, []
+        for one in replying:
+            one.send_replies()
+        due, self._due = self._due, []
+        for log in due:
+            self._flush(log)
+
+    def _ask_flush(self, log: Fanout) -> None:
+        """A log has something for its readers: flush it in this turn, or COALESCE_MS after its last flush."""
+        if self._coalesce_s:
+            wait_s = log.flushed_at + self._coalesce_s - time.monotonic()
+            if wait_s > 0:
+                self._loop.call_later(wait_s, partial(self._flush, log))
+                return
+        self._due.append(log)
+        self._ask_turn()
+
+    def _flush(self, log: Fanout) -> None:
+        if log.flush():
+            self._due.append(log)
+            self._ask_turn()

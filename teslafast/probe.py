@@ -1,0 +1,51 @@
+"""
+`teslafast health`: asks a server's `/health` the way a container's health check does, with the standard library alone.
+
+Nothing secret passes, and a check on the machine itself cannot know the certificate's hostname: so certificates are not verified.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from urllib.parse import urlsplit
+
+from .errors import Misconfigured, Unhealthy
+
+TIMEOUT_S = 5.0
+LONGEST_ANSWER = 64 * 1024
+
+
+def health(url: str) -> str:
+    """One line saying that the server is well. Raises Unhealthy if it is not, Misconfigured if the URL is none."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Misconfigured("URL", f"{url!r} is no address", "give for example http://127.0.0.1:3000")
+    try:
+        status, body = _get(parts.scheme, parts.hostname, parts.port, parts.path if len(parts.path) > 1 else "/health")
+    except (OSError, http.client.HTTPException) as error:
+        raise Unhealthy(f"{url}: no answer ({error or type(error).__name__})") from None
+    try:
+        report = json.loads(body)
+        said = report["status"]
+    except (ValueError, KeyError, TypeError):
+        raise Unhealthy(f"{url}: HTTP {status}, and no health report") from None
+    if status != 200 or said != "ok":
+        raise Unhealthy(f"{url}: HTTP {status}, {said}")
+    return f"ok: {report.get('vehicles')} vehicles, {report.get('dashboards')} dashboards, seq {report.get('seq')}"
+
+
+def _get(scheme: str, host: str, port: int | None, path: str) -> tuple[int, bytes]:
+    if scheme == "https":
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read(LONGEST_ANSWER)
+    finally:
+        connection.close()

@@ -1,0 +1,64 @@
+"""
+The last known value of every field of every vehicle: what a dashboard gets when it comes.
+
+Values are merged field by field, by the vehicle's own time: a late or re-sent message never steps back. A time far in the future
+(some vehicles wake with a wrong clock) holds only until a message with a sane one comes. Bounded: a vehicle keeps FIELDS_AT_MOST
+fields; unknown ones beyond that are not kept (they are in the log all the same).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+FIELDS_AT_MOST = 1024
+AHEAD_AT_MOST_NS = 300 * 1_000_000_000
+
+
+class Vehicle:
+    """`values` and `times` (ns since 1970, the vehicle's clock) have the same keys; `newest_ns` is the latest of the times."""
+
+    __slots__ = ("newest_ns", "times", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.times: dict[str, int] = {}
+        self.newest_ns = -(1 << 63)
+
+    def merge(self, data: Mapping[str, Any], created_ns: int, now_ns: int) -> None:
+        if created_ns >= self.newest_ns and len(self.values) + len(data) <= FIELDS_AT_MOST:
+            self.values.update(data)
+            self.times.update(dict.fromkeys(data, created_ns))
+            self.newest_ns = created_ns
+            return
+        sane_ns = now_ns + AHEAD_AT_MOST_NS
+        for name, value in data.items():
+            known_ns = self.times.get(name)
+            if known_ns is None and len(self.values) >= FIELDS_AT_MOST:
+                continue
+            if known_ns is None or created_ns >= known_ns or created_ns <= sane_ns < known_ns:
+                self.values[name] = value
+                self.times[name] = created_ns
+        self.newest_ns = max(self.times.values(), default=created_ns)
+
+    def report(self) -> dict[str, Any]:
+        """Field → its value and time (ns since 1970)."""
+        return {name: {"value": value, "time_ns": self.times[name]} for name, value in self.values.items()}
+
+
+class State:
+    """VIN → Vehicle, for every vehicle that ever sent data."""
+
+    def __init__(self) -> None:
+        self._vehicles: dict[str, Vehicle] = {}
+
+    def merge(self, vin: str, data: Mapping[str, Any], created_ns: int | None, now_ns: int) -> None:
+        """Takes a data event in; `created_ns`: the vehicle's time, None if it gave none: then ours counts."""
+        vehicle = self._vehicles.get(vin)
+        if vehicle is None:
+            vehicle = self._vehicles[vin] = Vehicle()
+        vehicle.merge(data, now_ns if created_ns is None else created_ns, now_ns)
+
+    def get(self, vin: str) -> Vehicle | None:
+        return self._vehicles.get(vin)
+
+    def vins(self) -> Iterator[str]:
+        return iter(list(self._vehicles))
