@@ -7,6 +7,8 @@ The options are those of bench/load/options.c; True is a flag, None and False ar
 import json
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +24,37 @@ def build() -> None:
     subprocess.run(["make", "--quiet", "-C", str(HERE / "load")], check=True)
 
 
-def run(tool: str, dialect: Dialect, **options: Option) -> dict[str, Any]:
-    """One run of bench/bin/`tool` on the load's core. CalledProcessError if it could not do what it was told."""
+@contextmanager
+def started(tool: str, dialect: Dialect, **options: Option) -> Iterator[subprocess.Popen[bytes]]:
+    """bench/bin/`tool` on the load's core, its output piped; the examples' files live as long as the block."""
     with tempfile.TemporaryDirectory(prefix="teslafast-load-") as name:
-        options |= {"text": dialect.text, "publisher_greeting": dialect.greeting} if dialect.greeting else {"text": dialect.text}
+        spoken: dict[str, Option] = {"text": dialect.text, "publisher_greeting": dialect.greeting}
         for part, example in (("message", dialect.message), ("ack", dialect.ack)):
             if example is not None:
                 path = Path(name) / part
                 path.write_bytes(example)
-                options[part] = str(path)
-        command = ["taskset", "-c", LOAD_CORE, str(HERE / "bin" / tool), *_arguments(options)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=RUN_S)
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+                spoken[part] = str(path)
+        command = ["taskset", "-c", LOAD_CORE, str(HERE / "bin" / tool), *_arguments(options | spoken)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+
+def result(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Its JSON line, once it has ended. RuntimeError with what it said if it could not do what it was told."""
+    output, said = process.communicate(timeout=RUN_S)
+    if process.returncode:
+        raise RuntimeError(f"the load tool ended with {process.returncode}: {said.decode()}")
+    figures: dict[str, Any] = json.loads(output)
+    return figures
+
+
+def run(tool: str, dialect: Dialect, **options: Option) -> dict[str, Any]:
+    """One run of bench/bin/`tool`, to its end."""
+    with started(tool, dialect, **options) as process:
+        return result(process)
 
 
 def fan_out(server: Server, at: Running, size: int, **options: Option) -> dict[str, Any]:

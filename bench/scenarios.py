@@ -6,13 +6,12 @@ Each row is run with a fresh server. `load` are options of bench/load/options.c,
 
 from dataclasses import dataclass, field
 
-from . import events, servers
+from . import servers
 from .load import Option
 from .servers import Server, teslafast
 
 OURS = teslafast()
-COALESCING = teslafast("teslafast, COALESCE_MS=5", COALESCE_MS="5")
-TEXT_VEHICLE = teslafast("teslafast, JSON vehicle", events.json_vehicle)
+COALESCING = teslafast("teslafast, COALESCE_MS=5", {"COALESCE_MS": "5"})
 PEERS = (servers.RAW_NAIVE, servers.NATS, servers.PICOWS, servers.WEBSOCKETS, servers.NODE)
 ALL = (OURS, servers.RAW, *PEERS)
 

@@ -68,13 +68,15 @@ def _nats(port: int, directory: Path) -> list[str]:
     return [shutil.which("nats-server") or "nats-server", "-c", str(config)]
 
 
-def teslafast(name: str = "teslafast", dialect: Callable[[int], events.Dialect] = events.vehicle, **env: str) -> Server:
+def teslafast(
+    name: str = "teslafast", env: Mapping[str, str] | None = None, dialect: Callable[[int], events.Dialect] = events.vehicle
+) -> Server:
     """Ours, in development, so that a vehicle may name itself without TLS."""
     return Server(
         name,
         lambda port, _: [sys.executable, "-m", "teslafast", "serve", "--host", "127.0.0.1", "--port", str(port)],
         dialect,
-        {"NODE_ENV": "development", "JWT_SECRET": SECRET, "LOG_LEVEL": "warning", **env},
+        {"NODE_ENV": "development", "JWT_SECRET": SECRET, "LOG_LEVEL": "warning", **(env or {})},
         reader_path="/stream?snapshot=0",
         publisher_path="/?vin={vin}",
         token=dashboard_token(),

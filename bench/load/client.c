@@ -69,11 +69,17 @@ void client_close(struct client *c)
     clients_lost++;
 }
 
+void client_forget_session(struct client *c)
+{
+    if (c->session)
+        SSL_SESSION_free(c->session);
+    c->session = NULL;
+}
+
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
     struct client *c = SSL_get_app_data(ssl);
-    if (c->session)
-        SSL_SESSION_free(c->session);
+    client_forget_session(c);
     c->session = session;
     return 1; /* ours now */
 }
@@ -115,7 +121,7 @@ static void secure(struct client *c)
     if (to->identities)
         snprintf(identity, sizeof identity, "%s/%s", to->identities, vin);
     link_secure(&c->link, to->tls, to->identities ? identity : NULL, c->session);
-    SSL_set_app_data(c->link.ssl, c);
+    SSL_set_app_data(c->link.ssl, c); /* for keep_session */
 }
 
 static void connected(struct client *c)

@@ -41,6 +41,9 @@ void loop_init(void);
 /* Starts to connect. Exits if the system refuses a socket. */
 void client_open(struct client *client);
 
+/* It will not resume its TLS session when it comes back. */
+void client_forget_session(struct client *client);
+
 /* Ends it at once and counts it as lost. */
 void client_close(struct client *client);
 

@@ -25,7 +25,6 @@ bool link_open(struct link *link, uint16_t port, uint32_t index)
     struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + index / PORTS_PER_ADDRESS)};
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
-    link->ssl = NULL;
     link->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (link->fd < 0)
         return false;
@@ -36,20 +35,27 @@ bool link_open(struct link *link, uint16_t port, uint32_t index)
     return connect(link->fd, (struct sockaddr *)&to, sizeof to) == 0 || errno == EINPROGRESS;
 }
 
-void link_secure(struct link *link, SSL_CTX *tls, const char *identity, SSL_SESSION *resume)
+static SSL *new_tls(SSL_CTX *tls, const char *identity)
 {
     char certificate[PATH_MAX], key[PATH_MAX];
-    SSL *ssl = link->ssl = SSL_new(tls);
-    if (!ssl || !SSL_set_fd(ssl, link->fd))
+    SSL *ssl = SSL_new(tls);
+    if (!ssl)
         die("no TLS client", "SSL_new");
     snprintf(certificate, sizeof certificate, "%s.pem", identity ? identity : "");
     snprintf(key, sizeof key, "%s.key", identity ? identity : "");
     if (identity && (SSL_use_certificate_chain_file(ssl, certificate) != 1 || SSL_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1))
         die("not a certificate with its key", identity);
     SSL_set_tlsext_host_name(ssl, "localhost");
-    if (resume)
-        SSL_set_session(ssl, resume);
-    SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+void link_secure(struct link *link, SSL_CTX *tls, const char *identity, SSL_SESSION *resume)
+{
+    if (!link->ssl)
+        link->ssl = new_tls(tls, identity);
+    if (!SSL_set_fd(link->ssl, link->fd) || !SSL_set_session(link->ssl, resume))
+        die("no TLS client", "SSL_set_fd");
+    SSL_set_connect_state(link->ssl);
 }
 
 enum shaken link_shake(struct link *link)
@@ -115,12 +121,11 @@ void link_close(struct link *link)
     if (link->ssl) {
         SSL_set_quiet_shutdown(link->ssl, 1);
         SSL_shutdown(link->ssl); /* marks it as ended well, so that its session may be resumed */
-        SSL_free(link->ssl);
+        SSL_clear(link->ssl);
     }
     if (link->fd >= 0)
         close(link->fd);
     link->fd = -1;
-    link->ssl = NULL;
 }
 
 SSL_CTX *tls_client(const char *ca)

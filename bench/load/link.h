@@ -15,10 +15,13 @@ struct link {
     SSL *ssl;   /* NULL: plain TCP */
 };
 
-/* Starts to connect to 127.0.0.1:port, from an address of 127/8 that `index` chooses (so that ports do not run short). False: errno. */
+/* A link starts as {.fd = -1}. Starts to connect to 127.0.0.1:port, from an address of 127/8 that `index` chooses (so that ports do not run short). False: errno. */
 bool link_open(struct link *link, uint16_t port, uint32_t index);
 
-/* Puts a TLS client on an open link; `identity`.pem and .key are its certificate and key, NULL: none. Exits if they are unusable. */
+/*
+ * Puts a TLS client on an open link; `identity`.pem and .key are its certificate and key, NULL: none. Exits if they are unusable.
+ * `resume` may be NULL. A link that has been closed keeps its identity, so that coming back costs no more than the handshake.
+ */
 void link_secure(struct link *link, SSL_CTX *tls, const char *identity, SSL_SESSION *resume);
 
 /* One step of the TLS handshake; SHAKEN at once for plain TCP. */

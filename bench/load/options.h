@@ -12,11 +12,11 @@ struct options {
     bool reader_tls, publisher_tls;
     const char *reader_path, *token, *reader_greeting, *publisher_path, *publisher_greeting;
     /* who */
-    double readers, stalled, publishers;
+    double readers, stalled, publishers, first; /* first: index of the first publisher */
     bool own_only, several_to_a_frame;
     /* what and how fast */
     const char *message, *ack;
-    bool text, window_by_ack, reconnect;
+    bool text, window_by_ack, reconnect, cold;  /* cold: back without resuming TLS sessions */
     double window, rate;                        /* messages in flight (closed loop), or messages a second in all (open loop) */
     double warmup, seconds, settle;
 };

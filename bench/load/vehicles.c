@@ -83,6 +83,8 @@ static struct opening reconnect(void)
     for (uint32_t i = 0; i < count; i++) {
         client_close(nth(i));
         vehicles[i].inbox.carried = 0;
+        if (o.cold)
+            client_forget_session(nth(i));
     }
     clients_lost = 0;
     return open_vehicles(count);
@@ -140,7 +142,7 @@ static void prepare(void)
     dialect.acked = on_ack;
     dialect.refill = refill;
     for (uint32_t i = 0; i < count; i++)
-        publisher_init(&vehicles[i], &to, i);
+        publisher_init(&vehicles[i], &to, (uint32_t)o.first + i);
 }
 
 int main(int argc, char **argv)
@@ -156,6 +158,7 @@ int main(int argc, char **argv)
     prepare();
     uint64_t bare = server_resident();
     first = open_vehicles(HANDSHAKES_AT_ONCE);
+    fprintf(stderr, "connected\n"); /* bench/reconnect.py waits for it */
     run_for(o.settle);
     uint64_t idle = server_resident();
     if (o.reconnect)

@@ -1,0 +1,66 @@
+"""
+A whole fleet comes back at once: how long until all are connected, and what dashboards feel meanwhile.
+
+All vehicles are cut off without a close and connect again in the same moment: once resuming their TLS sessions, once without.
+Meanwhile ten dashboards watch another vehicle's 100 events a second. The time is compared with what the handshakes alone would
+take: the server's half by OpenSSL (handshake.py), one after the other, the least that one core can need.
+
+    python -m bench.reconnect [--vehicles 5000]
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from . import events, handshake, load, minted, servers
+from .servers import Running, Server
+
+Figures = dict[str, Any]
+# From "connected" to the cut: dashboards come, and their first second does not count.
+QUIET_S = 1.5
+WATCH: dict[str, load.Option] = {"readers": 10, "rate": 100, "warmup": 1, "settle": 0.1, "reader_tls": True}
+
+
+def come_back(
+    server: Server, at: Running, certificates: Path, vehicles: int, cold: bool, watch_s: float
+) -> tuple[Figures, Figures]:
+    """Figures of the vehicles, and of dashboards that are measured from the cut on for `watch_s`."""
+    tls: dict[str, load.Option] = {"ca": str(certificates / "ca.pem"), "identities": str(certificates / "vehicles")}
+    fleet: dict[str, load.Option] = {"publishers": vehicles, "first": 1, "settle": QUIET_S, "reconnect": True, "cold": cold}
+    where: dict[str, load.Option] = {"port": at.port, "server_pid": at.pid}
+    with load.started("vehicles", events.envelope(events.REAL), **(where | fleet | tls)) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        seen = load.fan_out(server, at, 300, **(WATCH | tls | {"publisher_path": "/", "seconds": watch_s}))
+        return load.result(process), seen
+
+
+def report(what: str, alone_s: float, back: Figures, seen: Figures) -> str:
+    return (
+        f"{what}: {back['vehicles']:,} vehicles back after {back['reconnect_s']:.2f} s, "
+        f"{back['reconnect_s'] / alone_s:.2f} x the {alone_s:.2f} s of their handshakes alone; {back['resumed']:,} sessions resumed\n"
+        f"    server CPU {back['server_cpu_ms_per_reconnect']:.2f} ms a vehicle, {back['kb_per_idle_vehicle']:.1f} KB an idle one\n"
+        f"    dashboards: p50 {seen['p50_us'] / 1e3:.1f}, p99 {seen['p99_us'] / 1e3:.1f}, "
+        f"p99.9 {seen['p999_us'] / 1e3:.1f} ms, lost {seen['lost']}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vehicles", type=int, default=5000)
+    vehicles = parser.parse_args().vehicles
+    load.build()
+    with tempfile.TemporaryDirectory(prefix="teslafast-certs-") as name:
+        certificates = Path(name)
+        minted.mint(certificates, vehicles + 1)
+        ours = servers.teslafast(env=minted.server_env(certificates))
+        for what, cold in (("resuming", False), ("in full", True)):
+            alone_s = vehicles * handshake.cpu_s(certificates, resumed=not cold)
+            with servers.running(ours) as at:
+                figures = come_back(ours, at, certificates, vehicles, cold, watch_s=max(1.0, 2 * alone_s))
+            print(report(what, alone_s, *figures), flush=True)
+
+
+if __name__ == "__main__":
+    main()
