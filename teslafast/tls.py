@@ -85,7 +85,7 @@ def load_anchors(context: ssl.SSLContext, path: Path) -> int:
     """Makes every certificate in the PEM file an anchor for clients; returns how many there are. Raises Misconfigured."""
     blocks = anchors(path)
     with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:  # cadata does not take this form
-        file.write("".join(_trusted_block(der) for der in blocks))
+        file.write("".join(trusted_block(der) for der in blocks))
     try:
         context.load_verify_locations(cafile=file.name)
     except ssl.SSLError as error:
@@ -125,7 +125,8 @@ def _broken(path: Path) -> Misconfigured:
     return Misconfigured("CA_PATH", f"{path} holds no readable certificate", "give a PEM file of CA certificates")
 
 
-def _trusted_block(der: bytes) -> str:
+def trusted_block(der: bytes) -> str:
+    """The certificate in PEM, with the trust that makes OpenSSL take it as an issuer of clients, whatever it says of itself."""
     text = base64.encodebytes(der + _TRUST_CLIENT_AUTH).decode()
     return f"-----BEGIN TRUSTED CERTIFICATE-----\n{text}-----END TRUSTED CERTIFICATE-----\n"
 

@@ -1,0 +1,37 @@
+"""A TLS handshake between two ends over memory alone: no socket, no thread, no port."""
+
+import ssl
+from pathlib import Path
+
+from minted import HOST, World
+
+
+def refusal(client: ssl.SSLContext, server: ssl.SSLContext, hostname: str) -> str | None:
+    """None if both ends are content, otherwise the words of the end that is not."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near = client.wrap_bio(to_client, to_server, server_hostname=hostname)
+    far = server.wrap_bio(to_server, to_client, server_side=True)
+    waiting = [near, far]
+    for _ in range(20):
+        for end in tuple(waiting):
+            try:
+                end.do_handshake()
+                waiting.remove(end)
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError as error:
+                return str(error)
+        if not waiting:
+            return None
+    raise AssertionError("the handshake does not end")
+
+
+def of_vehicle(world: World, authority: str, anchors: Path) -> str | None:
+    """A vehicle of one of the world's authorities, at a server whose anchors are exactly as they stand in a file."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(world.server.certificate, world.server.key)
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    server.load_verify_locations(anchors)
+    vehicle = world.pair(getattr(world, authority), "5YJ3TEST0PF000001")
+    return refusal(world.client(vehicle), server, HOST)
