@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import load, minted, plot, servers
+from . import bars, load, minted, plot, servers
 from .scenarios import SCENARIOS, Scenario
 from .servers import HERE, Server
 
@@ -39,6 +39,9 @@ def measure(scenario: Scenario, server: Server, certificates: Path) -> Figures:
 
 def run(scenarios: dict[str, Scenario], wanted: list[str], rounds: int) -> Rounds:
     results: Rounds = {name: {} for name in scenarios}
+    for server in {server.name: server for row in scenarios.values() for server in row.servers}.values():
+        if lacking := servers.missing(server):
+            print(f"left out: {server.name} needs {lacking}")
     with tempfile.TemporaryDirectory(prefix="teslafast-certs-") as name:
         certificates = Path(name)
         minted.mint(certificates, vehicles=1)
@@ -124,6 +127,7 @@ def main() -> None:
     )
     for name, by_server in results.items():
         print("\n" + table(name, SCENARIOS[name].what, by_server))
+    print(*bars.judged(results), sep="\n")
     if options.output:
         save(results, options.output)
 

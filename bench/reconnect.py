@@ -37,10 +37,12 @@ def come_back(
 
 
 def report(what: str, alone_s: float, back: Figures, seen: Figures) -> str:
+    times = back["reconnect_s"] / alone_s
     return (
         f"{what}: {back['vehicles']:,} vehicles back after {back['reconnect_s']:.2f} s, "
-        f"{back['reconnect_s'] / alone_s:.2f} x the {alone_s:.2f} s of their handshakes alone; {back['resumed']:,} sessions resumed\n"
-        f"    server CPU {back['server_cpu_ms_per_reconnect']:.2f} ms a vehicle, {back['kb_per_idle_vehicle']:.1f} KB an idle one\n"
+        f"{times:.2f} x the {alone_s:.2f} s of their handshakes alone; {back['resumed']:,} sessions resumed\n"
+        f"    server CPU {back['server_cpu_ms_per_reconnect']:.2f} ms a vehicle, "
+        f"{back['kb_per_idle_vehicle']:.1f} KB an idle one\n"
         f"    dashboards: p50 {seen['p50_us'] / 1e3:.1f}, p99 {seen['p99_us'] / 1e3:.1f}, "
         f"p99.9 {seen['p999_us'] / 1e3:.1f} ms, lost {seen['lost']}"
     )
