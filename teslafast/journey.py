@@ -63,7 +63,7 @@ _GETTING_IN, _AT_THE_WHEEL, _GETTING_OUT = Scene(open=_OPEN, aboard=False), Scen
 _BACKING, _SHIFTING, _DRIVING = Scene("R"), Scene("N"), Scene("D")
 _PARKED, _GUARDED = Scene(locked=True, aboard=False, sentry="Idle"), Scene(locked=True, aboard=False, sentry="Armed")
 _LOADING = Scene(aboard=False, open=frozenset({"TrunkRear"}))
-_BOARDING = ((_GETTING_IN, 5.0), (_AT_THE_WHEEL, 4.0))
+_BOARDING = ((_GETTING_IN, 3.0), (_AT_THE_WHEEL, 2.0))
 _HOME = ((_AT_THE_WHEEL, 3.0), (_GETTING_OUT, 5.0))
 _STOPOVER = (*_HOME, (_PARKED, 20.0), (_GUARDED, 60.0), (_LOADING, 9.0), *_BOARDING)
 
