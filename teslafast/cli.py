@@ -8,26 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from pathlib import Path
 
 import click
 
 from . import __version__
-from .errors import Misconfigured, Unhealthy
-
-
-class Duration(click.ParamType[float]):
-    """`90`, `90s`, `15m`, `1h`, `30d` → seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from .config import parse_duration
-
-        try:
-            return value if isinstance(value, float) else parse_duration(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is no duration: give for example 90s, 15m, 1h or 30d", param, ctx)
+from .cli_vehicle import vehicle
+from .errors import Declined, Misconfigured, Unhealthy
+from .options import Duration
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -85,13 +73,41 @@ def health(url: str) -> None:
     click.echo(probe.health(url))
 
 
+@commands.group()
+def certs() -> None:
+    """Certificates: Tesla's CAs for vehicles."""
+
+
+@certs.command("tesla-ca")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--from", "source", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A bundle already fetched.")
+@click.option("--accept", multiple=True, metavar="SHA256", help="A certificate to take although this version does not know it.")
+@click.option("--replace", is_flag=True, help="Take the place of a FILE that is there.")
+def certs_tesla_ca(file: Path, source: Path | None, accept: tuple[str, ...], replace: bool) -> None:
+    """Fetch Tesla's bundle of vehicle CAs, check it against known fingerprints, and write it to FILE for CA_PATH."""
+    import datetime
+
+    from . import tesla_ca
+
+    bundle = tesla_ca.checked(source.read_bytes() if source else tesla_ca.fetched(), accept)
+    tesla_ca.write(bundle, file, replace)
+    click.echo(f"{file}: {len(bundle.certificates)} of Tesla's CAs for vehicles. Now set CA_PATH={file}")
+    for name in bundle.expired(datetime.datetime.now(datetime.UTC)):
+        click.echo(f"note: {name} has expired; vehicles with a certificate of its are refused", err=True)
+    for name in bundle.missing:
+        click.echo(f"note: {name} is not in the bundle any more", err=True)
+
+
+commands.add_command(vehicle)
+
+
 def main() -> None:
     """The console script: `commands`, with our own errors as one line."""
     try:
         commands(standalone_mode=False)
     except Misconfigured as error:
         _fail(str(error), 2)
-    except Unhealthy as error:
+    except (Unhealthy, Declined) as error:
         _fail(str(error), 1)
     except click.ClickException as error:
         error.show()

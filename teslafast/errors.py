@@ -8,6 +8,7 @@ holds a token, a secret or a payload.
     ├── Misconfigured      the operator's: a setting, a file, a command-line word   → one line on stderr, exit 2
     ├── Malformed          a vehicle's message that does not parse                  → an error reply, counted
     ├── Unhealthy          a server's that was asked how it is                      → one line on stderr, exit 1
+    ├── Declined           Tesla's: its Fleet API did not do what it was asked      → one line on stderr, exit 1
     └── Refused            a request that may not pass                              → an HTTP answer, counted
         └── Unavailable    we cannot just now (limits, draining)                    → 503 with Retry-After
 """
@@ -31,6 +32,16 @@ class Misconfigured(TeslafastError):
 
 class Unhealthy(TeslafastError):
     """A server that does not answer, or does not say that it is well."""
+
+
+class Declined(TeslafastError):
+    """Tesla's Fleet API answers no. `status`: the HTTP status; `fault`: what it said; `remedy`: what would help."""
+
+    def __init__(self, status: int, fault: str, remedy: str) -> None:
+        super().__init__(f"{fault} — {remedy}")
+        self.status = status
+        self.fault = fault
+        self.remedy = remedy
 
 
 class Malformed(TeslafastError, ValueError):
