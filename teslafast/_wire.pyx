@@ -54,9 +54,14 @@ cdef class Envelope:
     cdef readonly uint64_t delivered_at_ms
     cdef readonly bytes payload
 
-    def __cinit__(self):
-        self.txid = self.topic = self.message_id = b""
-        self.sender_id = self.device_type = self.device_id = self.payload = b""
+
+cdef Envelope blank(int message_type):
+    """An envelope with nothing in it yet."""
+    cdef Envelope envelope = Envelope.__new__(Envelope)
+    envelope.message_type = message_type
+    envelope.txid = envelope.topic = envelope.message_id = b""
+    envelope.sender_id = envelope.device_type = envelope.device_id = envelope.payload = b""
+    return envelope
 
 
 cdef class Record:
@@ -90,7 +95,7 @@ cdef dict RECORDS = {
 
 
 cdef Envelope opened(object data):
-    cdef Envelope envelope = Envelope.__new__(Envelope)
+    cdef Envelope envelope = blank(0)
     cdef Py_buffer buffer
     cdef Source source
     PyObject_GetBuffer(data, &buffer, PyBUF_SIMPLE)
@@ -147,8 +152,8 @@ def read_record(bytes topic not None, payload not None, str vin not None, int sh
 
 def ack(bytes txid not None, bytes topic not None):
     """The reply that accepts a message, byte for byte the reference's."""
-    cdef Envelope envelope = Envelope.__new__(Envelope)
-    envelope.message_type, envelope.txid, envelope.topic = STREAM_ACK, txid, topic
+    cdef Envelope envelope = blank(STREAM_ACK)
+    envelope.txid, envelope.topic = txid, topic
     return written(envelope)
 
 
@@ -163,8 +168,8 @@ def write_envelope(
     uint32_t created_at=0, uint64_t delivered_at_ms=0,
 ):
     """A message as a vehicle sends it, byte for byte as the reference's builder writes one of these parts."""
-    cdef Envelope envelope = Envelope.__new__(Envelope)
-    envelope.message_type, envelope.txid, envelope.topic, envelope.payload = STREAM, txid, topic, payload
+    cdef Envelope envelope = blank(STREAM)
+    envelope.txid, envelope.topic, envelope.payload = txid, topic, payload
     envelope.sender_id, envelope.device_type, envelope.device_id = sender_id, device_type, device_id
     envelope.message_id, envelope.created_at, envelope.delivered_at_ms = message_id, created_at, delivered_at_ms
     return written(envelope)

@@ -1,7 +1,7 @@
 # Tesla's envelope: two FlatBuffers tables, read by offsets and written back to front.
 #
 # Reading: a table's position is where its 32-bit distance to its vtable stands; the vtable says where each slot is, 0 or a vtable
-# too short meaning "absent". Offsets are unsigned and wrap at 32 bits, as in the reference; every one ends in `window`.
+# too short meaning "absent". Positions are as wide as a size, so an offset cannot wrap around; every one ends in `window`.
 # No offset is followed twice and none in a loop, so a hostile one costs nothing.
 # Writing: in the order of the reference's builder, which decides where every padding byte is.
 
@@ -21,27 +21,27 @@ cdef enum:
     SLOT_DELIVERED_AT = 14
     OVERHEAD = 160        # more than both tables, all lengths, terminators and paddings take
 
-cdef inline uint32_t slot_at(const Source *source, uint32_t table, int slot) except? 0xdead:
+cdef inline size_t slot_at(const Source *source, size_t table, int slot) except? 0xdead:
     """Where a table's slot stands; 0 if it is absent."""
-    cdef uint32_t vtable = table - u32(source, table)
-    cdef uint16_t offset = u16(source, vtable + slot) if <uint16_t>slot < u16(source, vtable) else 0
+    cdef size_t vtable = table - <int32_t>u32(source, table)
+    cdef uint16_t offset = u16(source, vtable + slot) if slot < u16(source, vtable) else 0
     return table + offset if offset else 0
 
 
-cdef inline bytes vector_at(const Source *source, uint32_t table, int slot):
+cdef inline bytes vector_at(const Source *source, size_t table, int slot):
     """A copy of a slot's byte vector; empty if it is absent."""
-    cdef uint32_t at = slot_at(source, table, slot)
+    cdef size_t at = slot_at(source, table, slot)
     cdef uint32_t size
     if at == 0:
         return b""
     at += u32(source, at)
     size = u32(source, at)
-    return PyBytes_FromStringAndSize(<const char *>window(source, <size_t>at + 4, size), size)
+    return PyBytes_FromStringAndSize(<const char *>window(source, at + 4, size), size)
 
 
 cdef int fill_envelope(Source *source, Envelope envelope) except -1:
     """Read what there is, the txid first, so that a reply can name it whatever comes after."""
-    cdef uint32_t root, at, stream
+    cdef size_t root, at, stream
     if source.size == 0:
         return 0
     root = u32(source, 0)

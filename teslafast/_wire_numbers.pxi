@@ -29,7 +29,7 @@ fill_powers()
 cdef inline uint32_t scaled(uint64_t power, uint32_t value) noexcept:
     """value * power / 2**64, rounded to odd: the last bit says whether anything was cut off."""
     cdef uint64_t high = (power >> 32) * value
-    cdef uint64_t low = (power & 0xffffffff) * value
+    cdef uint64_t low = <uint64_t><uint32_t>power * value
     cdef uint64_t middle = high + (low >> 32)
     return <uint32_t>(middle >> 32) | (1 if <uint32_t>middle > 1 else 0)
 
@@ -89,7 +89,7 @@ cdef object number(double value, int shape):
 
 cdef inline bint representable(int64_t seconds, int32_t nanos) noexcept:
     """RFC 3339 has four digits for the year, and protojson refuses the rest: the years 1 to 9999."""
-    return -62135596800 <= seconds <= 253402300799 and 0 <= nanos <= 999999999
+    return -62135596800LL <= seconds <= 253402300799LL and 0 <= nanos <= 999999999
 
 
 cdef void write_digits(char *end, uint32_t value, int count) noexcept:
@@ -101,7 +101,7 @@ cdef void write_digits(char *end, uint32_t value, int count) noexcept:
 
 
 # The last day that was written: a vehicle's timestamps share theirs, and the calendar is the dear part.
-cdef int64_t cached_day = -1 << 40
+cdef int64_t cached_day = -(1LL << 40)
 cdef char[11] cached_date
 
 

@@ -65,7 +65,7 @@ cdef inline uint64_t varint(Source *source, int longest) except? 0xdead:
 cdef inline uint32_t tag(Source *source, uint64_t lowest=8) except? 0xdead:
     """The next field's number * 8 + wire type. Number 0 is no field (but upb lets it pass inside a group that it skips)."""
     cdef uint64_t value = varint(source, 5)
-    if value < lowest or value > 0xffffffff:
+    if value < lowest or value >> 32:
         malformed("a field number is out of range")
     return <uint32_t>value
 

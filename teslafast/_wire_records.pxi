@@ -73,12 +73,14 @@ cdef class _Layout:
         self.map_entry = message == "Tag"
         self.width = 1 if self.one_of else 0
         for field in fields:
-            names[field.number] = sys.intern(field.name)
+            names[field.number] = sys.intern(field.name)        # IndexError if HIGHEST_FIELD is too low for the table
             self.add(field)
         self.names = tuple(names)
-        self.gathers = any(field.repeated for field in fields)
+        self.gathers = any([field.repeated for field in fields])
         if self.map_entry:
             self.width += 1                         # TAG_STRANGE
+        if self.width > MAX_CELLS or len(fields) > MAX_KEYS and not self.one_of:
+            raise OverflowError(f"{message} is larger than the decoder's tables")
         numbers = {field.name: field.number for field in fields}
         self.vin, self.created = numbers.get("vin", 0), numbers.get("createdAt", 0)
         if not self.one_of:
@@ -97,7 +99,7 @@ cdef class _Layout:
             slot.kind, slot.wire = KINDS[field.type]
         elif field.type in signals.ENUMS:
             slot.kind, slot.wire = ENUM, VARINT
-            type_ = tuple(sys.intern(name) for name in signals.ENUMS[field.type])
+            type_ = tuple([sys.intern(name) for name in signals.ENUMS[field.type]])
         else:
             slot.kind, slot.wire = ENTRY if field.repeated else STRUCTURE, LENGTH
         if slot.kind >= TIMESTAMP:

@@ -162,7 +162,7 @@ cdef void seconds_from_milliseconds(Cell *cells, _Layout alert) noexcept:
     for field in range(STARTED_AT, ENDED_AT + 1):
         stamp = &cells[alert.slots[field].cell]
         milliseconds = <int64_t>stamp[1].number
-        if milliseconds >= 315576000000:
+        if milliseconds >= 315576000000LL:
             stamp[1].number = milliseconds // 1000
             stamp[2].number = milliseconds % 1000 * 1000000
 

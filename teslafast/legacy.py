@@ -13,8 +13,8 @@ _SPACE = "[\t\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 _WORD = r"[nN][aA][nN]|[+-]?[iI][nN][fF]"
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
 _HEX_DIGITS = r"[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*"
-_DECIMAL = rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS}|p[+-]?[0-9]+)?"
-_HEX = rf"[+-]?0[xX](?:_?{_HEX_DIGITS}\.?(?:{_HEX_DIGITS})?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}"
+_DECIMAL = rf"[+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS}|p[+-]?[0-9]+)?"
+_HEX = rf"[+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}"
 _FLOAT = rf"({_WORD}|{_HEX}|{_DECIMAL})"
 _POSITION = re.compile(rf"\({_SPACE}*{_FLOAT}{_SPACE}+([NS]),{_SPACE}+{_FLOAT}{_SPACE}+([EW])\)")
 
@@ -31,7 +31,7 @@ def position(text: str) -> tuple[float, float] | None:
 
 
 def _float(token: str) -> float:
-    """The value of a well-formed float of Go's; OverflowError beyond double's range, save by a power of two, as in Go."""
+    """The value of a well-formed float of Go's. OverflowError beyond double's range, save by a power of two, as in Go."""
     token = token.lower()
     if "x" in token:
         return float.fromhex(token.replace("_", ""))
@@ -39,10 +39,19 @@ def _float(token: str) -> float:
     value = float(mantissa)
     if math.isinf(value) and "inf" not in mantissa:
         raise OverflowError
-    if not power:
-        return value
+    return _times_power_of_two(value, power) if power else value
+
+
+def _times_power_of_two(value: float, power: str) -> float:
+    """value * 2**power, infinite if that is too much. OverflowError if the power itself does not fit in Go's int."""
+    digits = power.lstrip("+-").lstrip("0")
+    exponent = int(digits[:20] or "0")  # an int() of thousands of digits is refused by Python
+    if power[0] == "-":
+        exponent = -exponent
+    if len(digits) > 19 or not -(1 << 63) <= exponent < 1 << 63:
+        raise OverflowError
     try:
-        return math.ldexp(value, int(power))
+        return math.ldexp(value, exponent)
     except OverflowError:
         return math.copysign(math.inf, value)
 
