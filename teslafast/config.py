@@ -19,6 +19,7 @@ from .errors import Misconfigured
 MIB = 1 << 20
 LEAST_RING_BYTES = 1 * MIB
 LEAST_SECRET_BYTES = 32
+LONGEST_NUMBER = 20  # digits of a size or duration; a float of 400 would be infinity
 
 HMAC_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
 KEY_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"})
@@ -43,7 +44,7 @@ def parse_size(text: str) -> int:
 def _split(text: str) -> tuple[str, str]:
     stripped = text.strip()
     digits = len(stripped) - len(stripped.lstrip("0123456789."))
-    if not digits or stripped.count(".", 0, digits) > 1:
+    if not 0 < digits <= LONGEST_NUMBER or stripped.count(".", 0, digits) > 1:
         _refuse(text)
     return stripped[:digits], stripped[digits:].strip()
 
@@ -243,7 +244,8 @@ def _check(settings: Settings) -> None:
 def _contradictions(settings: Settings) -> list[tuple[str, bool, str, str]]:
     """(variable, does it hold, what is wrong, what would be right): a row a rule."""
     mixed = settings.needs_secret and not set(settings.jwt_algorithms) <= HMAC_ALGORITHMS
-    short = [secret for secret in (settings.jwt_secret, *settings.jwt_previous_secrets) if len(secret) < LEAST_SECRET_BYTES]
+    short = len(settings.jwt_secret) < LEAST_SECRET_BYTES
+    short_before = any(len(secret) < LEAST_SECRET_BYTES for secret in settings.jwt_previous_secrets)
     make_one = "set one of 32 bytes or more, for example from: openssl rand -hex 32"
     return [
         ("JWT_ALGORITHMS", mixed, "mixes HS with other algorithms", "name either HS algorithms or public-key ones"),
@@ -260,7 +262,8 @@ def _contradictions(settings: Settings) -> list[tuple[str, bool, str, str]]:
             "set JWT_ALGORITHMS to the key's kind, for example ES256",
         ),
         ("JWT_SECRET", settings.needs_secret and not settings.jwt_secret, "is not set", make_one),
-        ("JWT_SECRET", settings.needs_secret and bool(short), "or a previous one is shorter than 32 bytes", make_one),
+        ("JWT_SECRET", settings.needs_secret and short, "is shorter than 32 bytes", make_one),
+        ("JWT_PREVIOUS_SECRETS", settings.needs_secret and short_before, "one is shorter than 32 bytes", "leave it out"),
         ("KEY_PATH", settings.tls and settings.key_path is None, "is not set, but CERT_PATH is", "set both, or neither"),
         ("CERT_PATH", not settings.tls and settings.key_path is not None, "is not set, but KEY_PATH is", "set both, or neither"),
         (
