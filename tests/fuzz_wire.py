@@ -72,7 +72,7 @@ def build(folder: Path) -> None:
     """A copy of the package with an instrumented codec in it."""
     shutil.copytree(ROOT / "teslafast", folder / "teslafast", ignore=shutil.ignore_patterns("*.so", "*.c", "__pycache__"))
     source = folder / "_wire.c"
-    subprocess.run(["cython", "-3", folder / "teslafast" / "_wire.pyx", "-o", source], check=True)
+    subprocess.run([sys.executable, "-m", "cython", "-3", folder / "teslafast" / "_wire.pyx", "-o", source], check=True)
     target = folder / "teslafast" / f"_wire{sysconfig.get_config_var('EXT_SUFFIX')}"
     include = sysconfig.get_path("include")
     subprocess.run(["clang", "-shared", "-fPIC", *FLAGS.split(), f"-I{include}", "-w", source, "-o", target], check=True)
