@@ -39,7 +39,8 @@ def own_delivery(rounds: Rounds) -> float:
     """CPU of a delivery to a reader of its own vehicle, without the cost of taking the message in, in deliveries of S3."""
     per_event = "server_cpu_ns_per_event"
     rows = zip(*(_runs(rounds, scenario, OURS) for scenario in ("own", "own-intake", "S3")), strict=True)
-    return statistics.median((own[per_event] - intake[per_event]) / s3["server_cpu_ns"] for own, intake, s3 in rows)
+    shares: list[float] = [(own[per_event] - intake[per_event]) / s3["server_cpu_ns"] for own, intake, s3 in rows]
+    return statistics.median(shares)
 
 
 def lost(rounds: Rounds) -> float:
