@@ -16,7 +16,7 @@ from typing import Any
 import jwt
 
 from .config import Settings
-from .errors import Refused
+from .errors import Misconfigured, Refused
 
 LONGEST_TOKEN = 8192
 MOST_VINS = 10_000
@@ -63,7 +63,10 @@ class Verifier:
 
     @classmethod
     def from_settings(cls, settings: Settings, public_key: str | None = None) -> Verifier:
-        """`public_key`: the text of JWT_PUBLIC_KEY_PATH."""
+        """`public_key`: the text of JWT_PUBLIC_KEY_PATH. Raises Misconfigured if it fits none of JWT_ALGORITHMS."""
+        if public_key is not None and not any(_fits(public_key, name) for name in settings.jwt_algorithms):
+            fault = f"{settings.jwt_public_key_path} holds no public key for {','.join(settings.jwt_algorithms)}"
+            raise Misconfigured("JWT_PUBLIC_KEY_PATH", fault, "give a PEM file with a key of that kind")
         keys = [public_key] if public_key is not None else [settings.jwt_secret, *settings.jwt_previous_secrets]
         return cls(keys, settings.jwt_algorithms, settings.jwt_audience, settings.jwt_issuer)
 
@@ -90,6 +93,14 @@ class Verifier:
             except (ValueError, RecursionError):
                 raise _refusal("token_invalid", "the token is not acceptable") from None
         raise _refusal("token_signature", "the token's signature does not match")
+
+
+def _fits(public_key: str, algorithm: str) -> bool:
+    try:
+        jwt.get_algorithm_by_name(algorithm).prepare_key(public_key)
+    except (jwt.PyJWTError, ValueError, TypeError):
+        return False
+    return True
 
 
 def _moment(claims: dict[str, Any], name: str) -> float | None:

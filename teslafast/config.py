@@ -18,10 +18,10 @@ from .errors import Misconfigured
 
 MIB = 1 << 20
 LEAST_RING_BYTES = 1 * MIB
-LEAST_SECRET_BYTES = 32
 LONGEST_NUMBER = 20  # digits of a size or duration; a float of 400 would be infinity
 
-HMAC_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
+LEAST_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}  # RFC 7518, 3.2: as long as the hash; PyJWT takes no shorter one
+HMAC_ALGORITHMS = frozenset(LEAST_SECRET_BYTES)
 KEY_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"})
 
 _TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -244,9 +244,9 @@ def _check(settings: Settings) -> None:
 def _contradictions(settings: Settings) -> list[tuple[str, bool, str, str]]:
     """(variable, does it hold, what is wrong, what would be right): a row a rule."""
     mixed = settings.needs_secret and not set(settings.jwt_algorithms) <= HMAC_ALGORITHMS
-    short = len(settings.jwt_secret) < LEAST_SECRET_BYTES
-    short_before = any(len(secret) < LEAST_SECRET_BYTES for secret in settings.jwt_previous_secrets)
-    make_one = "set one of 32 bytes or more, for example from: openssl rand -hex 32"
+    least = max((LEAST_SECRET_BYTES.get(name, 0) for name in settings.jwt_algorithms), default=0)
+    short_before = any(len(secret) < least for secret in settings.jwt_previous_secrets)
+    make_one = f"set one of {least} bytes or more, for example from: openssl rand -hex {least}"
     return [
         ("JWT_ALGORITHMS", mixed, "mixes HS with other algorithms", "name either HS algorithms or public-key ones"),
         (
@@ -262,8 +262,8 @@ def _contradictions(settings: Settings) -> list[tuple[str, bool, str, str]]:
             "set JWT_ALGORITHMS to the key's kind, for example ES256",
         ),
         ("JWT_SECRET", settings.needs_secret and not settings.jwt_secret, "is not set", make_one),
-        ("JWT_SECRET", settings.needs_secret and short, "is shorter than 32 bytes", make_one),
-        ("JWT_PREVIOUS_SECRETS", settings.needs_secret and short_before, "one is shorter than 32 bytes", "leave it out"),
+        ("JWT_SECRET", len(settings.jwt_secret) < least, f"is shorter than {least} bytes", make_one),
+        ("JWT_PREVIOUS_SECRETS", short_before, f"one is shorter than {least} bytes", "leave it out"),
         ("KEY_PATH", settings.tls and settings.key_path is None, "is not set, but CERT_PATH is", "set both, or neither"),
         ("CERT_PATH", not settings.tls and settings.key_path is not None, "is not set, but KEY_PATH is", "set both, or neither"),
         (
