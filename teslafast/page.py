@@ -1,0 +1,79 @@
+"""
+The live page's files as answers: a fixed table of paths, made once.
+
+A path is looked up, never put together, so there is nothing that it could climb out of. Every answer carries the headers that
+keep a page to itself: scripts, styles and connections of this host alone, nothing inline, nothing framed. Bodies are gzipped once
+for whoever takes that; an ETag spares the rest. Pure, but for reading the package's own files when the table is made.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from importlib import resources
+
+from .auth import Grant
+from .gate import Answer, Request
+
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS = (
+    ("Content-Security-Policy", _POLICY),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ("Cache-Control", "no-cache"),  # kept, but asked about each time: the page is never older than the server
+    ("Vary", "Accept-Encoding"),
+)
+
+Page = Callable[[Request, Grant | None], Answer]
+
+
+def files() -> Iterator[tuple[str, bytes]]:
+    """(name, content) of each file of the page, in the order of their names."""
+    for file in sorted(resources.files("teslafast.web").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(tuple(CONTENT_TYPES)):
+            yield file.name, file.read_bytes()
+
+
+def answers() -> dict[str, Page]:
+    """Path → page, for `Gate`: `/` is index.html, every other file stands under `/web/`."""
+    return {"/" if name == "index.html" else f"/web/{name}": _page(name, content) for name, content in files()}
+
+
+def _page(name: str, content: bytes) -> Page:
+    content_type = CONTENT_TYPES[name[name.rindex(".") :]]
+    tag = ("ETag", f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+    headers = (*HEADERS, tag)
+    plain = Answer(HTTPStatus.OK, content, content_type, headers)
+    packed = Answer(HTTPStatus.OK, gzip.compress(content, mtime=0), content_type, (*headers, ("Content-Encoding", "gzip")))
+    unchanged = Answer(HTTPStatus.NOT_MODIFIED, b"", content_type, headers)
+
+    def page(request: Request, grant: Grant | None) -> Answer:
+        if tag[1] in (word.removeprefix("W/") for word in request.tokens("if-none-match")):
+            return unchanged
+        return packed if _takes_gzip(request) else plain
+
+    return page
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether `gzip` is among the encodings accepted, and not at `q=0`."""
+    for word in request.tokens("accept-encoding"):
+        name, _, weight = word.partition(";")
+        if name.strip().lower() == "gzip":
+            return weight.replace(" ", "").lower() not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

@@ -1,0 +1,185 @@
+/**
+ * Any field over time: one line, drawn from a column of history between two moments.
+ *
+ * A point stands for its value until the next one: cars tell what has changed, so between two points nothing has. Where there are
+ * more points than pixels, each pixel shows the least and the greatest of its own.
+ */
+
+import { colour, el, mark, say, sheet, svg } from "./dom.js";
+import { fixed, measure, moment, quantityOf, shown } from "./format.js";
+import { POWER } from "./history.js";
+
+const LEFT = 44;
+const BELOW = 18;
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400].map((s) => s * 1000);
+
+export class Chart {
+  /** `on`: { field(chart), remove(chart), point(share or null) } */
+  constructor(field, on) {
+    this.field = field;
+    this.choice = el("select", { "aria-label": "Field", change: () => this.#choose(on) });
+    this.now = el("output");
+    this.canvas = el("canvas", { role: "img" });
+    this.canvas.addEventListener("pointermove", (event) => on.point((event.offsetX - LEFT) / (this.canvas.clientWidth - LEFT)));
+    this.canvas.addEventListener("pointerleave", () => on.point(null));
+    const cross = svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: "M6 6l12 12M18 6 6 18" }));
+    const remove = el("button", { type: "button", class: "ghost", "aria-label": "Remove this chart", click: () => on.remove(this) }, cross);
+    this.node = el("figure", {}, el("figcaption", {}, this.choice, this.now, remove), this.canvas);
+  }
+
+  #choose(on) {
+    this.field = this.choice.value;
+    on.field(this);
+  }
+
+  /** The fields that can be chosen: whatever has been told so far. */
+  offer(names) {
+    const wanted = names.includes(this.field) ? names : [this.field, ...names];
+    if (this.offered !== wanted.join()) {
+      this.offered = wanted.join();
+      this.choice.replaceChildren(...wanted.map((name) => el("option", { value: name }, name)));
+    }
+    if (this.choice.value !== this.field) this.choice.value = this.field;
+  }
+
+  /** `column` may be undefined; `from`, `to`: ms; `share`: where a pointer is, 0 to 1, or null. */
+  render(column, from, to, share) {
+    const { ink, width, height } = sheet(this.canvas);
+    if (!width) return;
+    const area = { left: LEFT, right: width - 8, top: 8, bottom: height - BELOW };
+    const x = (at) => area.left + ((at - from) / (to - from)) * (area.right - area.left);
+    ink.font = "11px Inter, system-ui, sans-serif";
+    this.#times(ink, area, from, to, x);
+    if (!column?.size) {
+      say(this.now, "–");
+      ink.fillStyle = colour("soft");
+      ink.fillText("Nothing told yet", area.left + 8, (area.top + area.bottom) / 2);
+      return;
+    }
+    const first = Math.max(0, column.find(from) - 1);
+    const last = column.find(to + 1);
+    const scale = this.#scale(column, first, last);
+    const y = (value) => area.bottom - ((value - scale.low) / (scale.high - scale.low)) * (area.bottom - area.top);
+    this.#levels(ink, area, column, scale, y);
+    this.#line(ink, area, column, first, last, x, y, scale);
+    const at = share === null ? to : from + Math.min(1, Math.max(0, share)) * (to - from);
+    const place = column.find(at + 1) - 1;
+    const value = place >= 0 ? column.rows[0][place] : NaN;
+    if (share !== null && place >= 0) this.#cross(ink, area, x(at), y(value * scale.factor + scale.offset));
+    const text = this.#text(column, value);
+    say(this.now, share === null ? text : `${text} at ${moment(at, to)}`);
+    if (share === null) this.#describe(text, to - from);
+  }
+
+  #describe(text, span) {
+    mark(this.canvas, "aria-label", `${this.field} over ${Math.round(span / 60_000)} minutes, now ${text}`);
+  }
+
+  #text(column, value) {
+    if (column.words) return column.words[value] === undefined ? "–" : shown(this.field, column.words[value]);
+    return shown(this.field, Number.isNaN(value) ? null : value);
+  }
+
+  #scale(column, first, last) {
+    const quantity = this.field === POWER ? "power" : quantityOf(this.field);
+    const offset = quantity ? measure(quantity, 0).value : 0;
+    const factor = quantity ? measure(quantity, 1).value - offset : 1;
+    if (column.words) return { low: -0.5, high: column.words.length - 0.5, factor: 1, offset: 0 };
+    let [low, high] = [Infinity, -Infinity];
+    for (let index = first; index < last; index++) {
+      const value = column.rows[0][index];
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    if (low > high) [low, high] = [0, 1];
+    [low, high] = [low * factor + offset, high * factor + offset];
+    const room = Math.max((high - low) * 0.12, Math.abs(high) * 0.01, 0.05);
+    return { low: low >= 0 && low - room < 0 ? 0 : low - room, high: high + room, factor, offset };
+  }
+
+  #levels(ink, area, column, scale, y) {
+    ink.fillStyle = colour("soft");
+    ink.textAlign = "right";
+    ink.textBaseline = "middle";
+    const levels = column.words ? column.words.map((_, index) => index) : ticks(scale.low, scale.high, 3);
+    for (const level of levels) {
+      const text = column.words ? shown(this.field, column.words[level]) : fixed(level, Math.max(0, -Math.floor(Math.log10(levels[1] - levels[0] || 1))));
+      ink.fillText(text.length > 7 ? `${text.slice(0, 6)}…` : text, area.left - 6, y(level));
+      ink.globalAlpha = 0.5;
+      ink.fillRect(area.left, Math.round(y(level)), 3, 1);
+      ink.globalAlpha = 1;
+    }
+  }
+
+  #times(ink, area, from, to, x) {
+    const step = STEPS.find((ms) => (to - from) / ms <= (area.right - area.left) / 90) ?? STEPS.at(-1);
+    ink.textAlign = "center";
+    ink.textBaseline = "alphabetic";
+    for (let at = Math.ceil(from / step) * step; at <= to; at += step) {
+      ink.fillStyle = colour("grid");
+      ink.fillRect(Math.round(x(at)), area.top, 1, area.bottom - area.top);
+      ink.fillStyle = colour("soft");
+      const label = moment(at, at);
+      if (x(at) > area.left + 20 && x(at) < area.right - 20) ink.fillText(step % 60_000 ? label : label.slice(0, 5), x(at), area.bottom + 13);
+    }
+    ink.fillStyle = colour("grid");
+    ink.fillRect(area.left, area.bottom, area.right - area.left, 1);
+  }
+
+  #line(ink, area, column, first, last, x, y, scale) {
+    ink.save();
+    ink.beginPath();
+    ink.rect(area.left, area.top - 2, area.right - area.left, area.bottom - area.top + 4);
+    ink.clip();
+    ink.beginPath();
+    let [before, drawn] = [NaN, -Infinity];
+    let [low, high] = [Infinity, -Infinity];
+    for (let index = first; index < last; index++) {
+      const at = x(column.at[index]);
+      const value = y(column.rows[0][index] * scale.factor + scale.offset);
+      if (at - drawn < 0.5) {
+        [low, high] = [Math.min(low, value), Math.max(high, value)];
+      } else {
+        if (low < high) {
+          ink.moveTo(drawn, low);
+          ink.lineTo(drawn, high);
+          ink.moveTo(drawn, before);
+        }
+        [low, high] = [value, value];
+        if (Number.isNaN(before) || Number.isNaN(value)) ink.moveTo(at, value);
+        else {
+          if (column.words || at - drawn > 24) ink.lineTo(at, before); // a step; close points make a line
+          ink.lineTo(at, value);
+        }
+        drawn = at;
+      }
+      before = value;
+    }
+    ink.lineTo(area.right, before);
+    ink.strokeStyle = colour("accent");
+    ink.lineWidth = 1.75;
+    ink.lineJoin = "round";
+    ink.stroke();
+    ink.restore();
+  }
+
+  #cross(ink, area, x, y) {
+    ink.fillStyle = colour("soft");
+    ink.fillRect(Math.round(x), area.top, 1, area.bottom - area.top);
+    if (Number.isNaN(y)) return;
+    ink.beginPath();
+    ink.arc(x, y, 4, 0, 7);
+    ink.fillStyle = colour("accent");
+    ink.fill();
+  }
+}
+
+/** About `count` round numbers between two. */
+function ticks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((times) => times * power >= rough) * power;
+  const levels = [];
+  for (let level = Math.ceil(low / step) * step; level <= high; level += step) levels.push(level);
+  return levels;
+}

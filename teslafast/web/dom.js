@@ -1,0 +1,73 @@
+/**
+ * Elements, made and changed as seldom as can be.
+ *
+ * Nothing here, or anywhere on the page, parses text as HTML: what a vehicle or a server says is only ever text.
+ */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export const $ = (id) => document.getElementById(id);
+
+/** `el("p", { class: "soft" }, "text", child)`; an attribute that is a function becomes a listener (`click`). */
+export const el = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+
+export const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") node.addEventListener(name, value);
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+/** Writes a node's text if it is another than the last one written: most cells do not change from one frame to the next. */
+export function say(node, text) {
+  if (node.said === text) return;
+  node.said = text;
+  node.textContent = text;
+}
+
+/** The same for an attribute; null takes it away. */
+export function mark(node, name, value) {
+  const marks = (node.marks ??= {});
+  if (marks[name] === value) return;
+  marks[name] = value;
+  if (value === null) node.removeAttribute(name);
+  else node.setAttribute(name, value);
+}
+
+/** A canvas made as fine as the screen; returns its context, in CSS pixels, cleared, and its size. */
+export function sheet(canvas) {
+  const ratio = Math.min(window.devicePixelRatio || 1, 2);
+  const width = canvas.clientWidth;
+  const height = canvas.clientHeight;
+  const across = Math.round(width * ratio);
+  const down = Math.round(height * ratio);
+  if (canvas.width !== across || canvas.height !== down) {
+    canvas.width = across;
+    canvas.height = down;
+  }
+  const ink = canvas.getContext("2d");
+  ink.setTransform(ratio, 0, 0, ratio, 0, 0);
+  ink.clearRect(0, 0, width, height);
+  return { ink, width, height };
+}
+
+const colours = new Map();
+
+/** The colour of a CSS variable as it is now, light or dark. */
+export function colour(name) {
+  let value = colours.get(name);
+  if (value === undefined) {
+    const probe = document.body.appendChild(el("i"));
+    probe.style.color = `var(--${name})`;
+    value = getComputedStyle(probe).color;
+    probe.remove();
+    colours.set(name, value);
+  }
+  return value;
+}
+
+export const forgetColours = () => colours.clear();

@@ -1,0 +1,237 @@
+/**
+ * The fleet as rows, of which only those in sight exist.
+ *
+ * Row `i` of the order is always drawn by the element `i % pool.length`, so scrolling moves few elements, and the focus stays on
+ * its element while the keyboard walks. A row is rewritten when its vehicle's `rev` has risen or a second has passed, and a cell
+ * only if its text is another. The order is made anew now and then, but not under a pointer or the keyboard.
+ */
+
+import { $, colour, el, mark, say, sheet, svg } from "./dom.js";
+import { age, place, quantity } from "./format.js";
+
+const SPARE = 4; // rows beyond the edge of what is seen
+const REORDER_MS = 2000;
+const TRACE_MS = 120_000; // what a row's trace spans
+
+const text = (a, b) => a.localeCompare(b, undefined, { numeric: true });
+const ORDER = ["driving", "charging", "parked", "offline"];
+
+// name, title, what to sort by (a pair's lesser comes first), which way first
+const COLUMNS = [
+  { id: "name", title: "Vehicle", by: (a, b) => text(a.name, b.name) || text(a.vin, b.vin), steady: true },
+  { id: "state", title: "State", by: (a, b, now) => ORDER.indexOf(a.condition(now)) - ORDER.indexOf(b.condition(now)) },
+  { id: "charge", title: "Charge", by: (a, b) => (a.charge ?? -1) - (b.charge ?? -1) },
+  { id: "speed", title: "Speed", by: (a, b) => (b.value("VehicleSpeed") ?? -1) - (a.value("VehicleSpeed") ?? -1) },
+  { id: "gear", title: "Gear", by: (a, b) => text(a.gear, b.gear) },
+  { id: "place", title: "Place", by: (a, b) => text(where(a), where(b)) },
+  { id: "trace", title: "Speed, 2 min" },
+  { id: "heard", title: "Heard", by: (a, b) => b.heard - a.heard },
+];
+
+const FILTERS = [
+  ["all", "All", () => true],
+  ["driving", "Driving", (vehicle, now) => vehicle.condition(now) === "driving"],
+  ["charging", "Charging", (vehicle, now) => vehicle.condition(now) === "charging"],
+  ["parked", "Parked", (vehicle, now) => vehicle.condition(now) === "parked"],
+  ["offline", "Offline", (vehicle, now) => vehicle.condition(now) === "offline"],
+  ["alerts", "Alerts", (vehicle) => vehicle.alerts.size > 0],
+];
+
+function where(vehicle) {
+  for (const name of ["Home", "Work", "Favorite"]) if (vehicle.value(`LocatedAt${name}`)) return name;
+  const here = vehicle.value("Location");
+  return here ? place(here) : "–";
+}
+
+export class Grid {
+  /** `app`: { fleet, now() }; `open(vin)` is called when a row is chosen. */
+  constructor(app, open) {
+    this.app = app;
+    this.open = open;
+    this.sort = { column: COLUMNS[0], down: false };
+    this.filter = FILTERS[0];
+    this.words = "";
+    this.order = [];
+    this.pool = [];
+    this.active = 0;
+    this.body = $("grid-body");
+    this.space = $("grid-space");
+    this.#head();
+    this.body.addEventListener("scroll", () => this.app.dirty(), { passive: true });
+    this.body.addEventListener("keydown", (event) => this.#key(event));
+    this.body.addEventListener("pointerenter", () => (this.held = true));
+    this.body.addEventListener("pointerleave", () => (this.held = false));
+    $("search").addEventListener("input", ({ target }) => this.#refine(() => (this.words = target.value.trim().toLowerCase())));
+  }
+
+  #head() {
+    this.heads = COLUMNS.map((column) => {
+      const title = column.by ? el("button", { type: "button", click: () => this.#sortBy(column) }, column.title) : column.title;
+      return el("div", { role: "columnheader", class: column.id }, title);
+    });
+    $("grid-head").append(...this.heads);
+    this.chips = FILTERS.map((filter) => {
+      const count = el("b", {}, "0");
+      const chip = el("button", { type: "button", "aria-pressed": "false", click: () => this.#refine(() => (this.filter = filter)) }, filter[1], count);
+      return { chip, count };
+    });
+    $("chips").append(...this.chips.map(({ chip }) => chip));
+  }
+
+  #sortBy(column) {
+    const same = this.sort.column === column;
+    this.#refine(() => (this.sort = { column, down: same && !this.sort.down }));
+  }
+
+  #refine(change) {
+    change();
+    this.active = 0;
+    this.body.scrollTop = 0;
+    this.orderedAt = -Infinity;
+    this.app.dirty();
+  }
+
+  #key(event) {
+    const page = Math.max(1, Math.floor(this.body.clientHeight / this.height) - 1);
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[event.key];
+    if (event.key === "Enter" && this.order[this.active]) this.open(this.order[this.active].vin);
+    if (step === undefined || !this.order.length) return;
+    event.preventDefault();
+    this.active = Math.min(this.order.length - 1, Math.max(0, this.active + step));
+    const top = this.active * this.height;
+    if (top < this.body.scrollTop) this.body.scrollTop = top;
+    else if (top + this.height > this.body.scrollTop + this.body.clientHeight) this.body.scrollTop = top + this.height - this.body.clientHeight;
+    this.render(this.app.now());
+    this.pool[this.active % this.pool.length].row.focus({ preventScroll: true });
+  }
+
+  // ---- the order
+
+  #arrange(now) {
+    const at = performance.now();
+    const { fleet } = this.app;
+    const busy = this.held || this.body.contains(document.activeElement);
+    const due = at - (this.orderedAt ?? -Infinity) > REORDER_MS && !(busy && this.ordered === fleet);
+    if (this.orderedRev === fleet.rev && this.ordered === fleet && !due) return;
+    if (this.ordered === fleet && at - this.orderedAt < 100) return this.app.dirty(); // vehicles that come in crowds
+    this.orderedAt = at;
+    this.orderedRev = fleet.rev;
+    this.ordered = fleet;
+    const vehicles = [...fleet.vehicles.values()];
+    this.chips.forEach(({ chip, count }, index) => {
+      say(count, String(vehicles.filter((vehicle) => FILTERS[index][2](vehicle, now)).length));
+      mark(chip, "aria-pressed", String(FILTERS[index] === this.filter));
+    });
+    const { column, down } = this.sort;
+    const fits = (vehicle) => this.filter[2](vehicle, now) && (!this.words || `${vehicle.name} ${vehicle.vin}`.toLowerCase().includes(this.words));
+    this.order = vehicles.filter(fits).sort((a, b) => (down ? -1 : 1) * column.by(a, b, now) || text(a.vin, b.vin));
+    this.heads.forEach((head, index) => mark(head, "aria-sort", COLUMNS[index] === column ? (down ? "descending" : "ascending") : null));
+    mark($("grid"), "aria-rowcount", String(this.order.length + 1));
+    say($("fleet-title"), vehicles.length === 1 ? "1 vehicle" : `${vehicles.length} vehicles`);
+    $("fleet-empty").hidden = this.order.length > 0;
+    say($("fleet-empty"), vehicles.length ? "No vehicle fits." : "No vehicle has been heard of yet. They appear here by themselves.");
+    return undefined;
+  }
+
+  // ---- the rows
+
+  render(now) {
+    this.#arrange(now);
+    const seen = this.body.clientHeight;
+    if (!this.height || this.seen !== seen) this.#measure(seen);
+    this.space.style.height = `${this.order.length * this.height}px`;
+    const first = Math.max(0, Math.min(Math.floor(this.body.scrollTop / this.height) - SPARE, this.order.length - this.pool.length));
+    const second = Math.floor(now / 1000);
+    this.active = Math.min(this.active, Math.max(0, this.order.length - 1));
+    const top = Math.floor(this.body.scrollTop / this.height);
+    const reachable = this.active >= first && this.active < first + this.pool.length ? this.active : top;
+    for (let index = first; index < first + this.pool.length; index++) {
+      const line = this.pool[index % this.pool.length];
+      const vehicle = this.order[index];
+      line.row.hidden = !vehicle;
+      if (!vehicle) continue;
+      mark(line.row, "tabindex", index === reachable ? "0" : "-1");
+      if (line.index !== index) {
+        line.index = index;
+        line.row.style.transform = `translateY(${index * this.height}px)`;
+        mark(line.row, "aria-rowindex", String(index + 2));
+      }
+      if (line.vehicle === vehicle && line.rev === vehicle.rev && line.second === second) continue;
+      Object.assign(line, { vehicle, rev: vehicle.rev, second });
+      this.#fill(line, vehicle, now);
+    }
+  }
+
+  #measure(seen) {
+    this.seen = seen;
+    this.height = Number.parseFloat(getComputedStyle(this.body).getPropertyValue("--row"));
+    const wanted = Math.ceil(seen / this.height) + 2 * SPARE;
+    while (this.pool.length < wanted) this.pool.push(this.#line());
+    this.pool.forEach((line) => (line.index = line.vehicle = undefined)); // another size of pool: other elements' turns
+  }
+
+  #line() {
+    const cell = (name, ...inside) => el("div", { role: "gridcell", class: name }, ...inside);
+    const [dot, name, vin, alerts, state, fill, charge, speed, gear, place_, heard] = Array.from("..........." , () => el("span"));
+    dot.className = "dot";
+    vin.className = "vin";
+    alerts.className = "alerts";
+    const trace = el("canvas", { "aria-hidden": "true" });
+    const bar = el("span", { class: "battery", "aria-hidden": "true" }, fill);
+    const bolt = svg("svg", { viewBox: "0 0 12 16", class: "bolt", "aria-hidden": "true" }, svg("path", { d: "M7 0 1 9h4l-1 7 7-10H7z" }));
+    const row = el("div", { role: "row", class: "line" },
+      cell("name", dot, el("span", { class: "who" }, name, vin), alerts), cell("state", state), cell("charge", bar, charge, bolt),
+      cell("speed", speed), cell("gear", gear), cell("place", place_), cell("trace", trace), cell("heard", heard));
+    const line = { row, name, vin, alerts, state, fill, charge, speed, gear, place: place_, trace, heard };
+    row.addEventListener("click", () => line.vehicle && this.open(line.vehicle.vin));
+    row.addEventListener("focus", () => (this.active = line.index));
+    this.space.append(row);
+    return line;
+  }
+
+  #fill(line, vehicle, now) {
+    const condition = vehicle.condition(now);
+    mark(line.row, "data-state", condition);
+    mark(line.row, "data-stale", vehicle.stale(now) ? "" : null);
+    say(line.name, vehicle.name);
+    say(line.vin, vehicle.name === vehicle.vin ? "" : vehicle.vin);
+    say(line.alerts, vehicle.alerts.size ? `${vehicle.alerts.size} alert${vehicle.alerts.size > 1 ? "s" : ""}` : "");
+    const kw = vehicle.chargingPower;
+    say(line.state, condition === "charging" && kw ? `charging ${kw.toFixed(kw < 20 ? 1 : 0)} kW` : condition);
+    const { charge } = vehicle;
+    line.fill.style.transform = `scaleX(${(charge ?? 0) / 100})`;
+    mark(line.fill, "data-low", charge < 20 ? "" : null);
+    say(line.charge, quantity("percent", charge));
+    say(line.speed, quantity("speed", vehicle.value("VehicleSpeed") ?? (vehicle.gear === "P" ? 0 : undefined)));
+    say(line.gear, vehicle.gear.length === 1 ? vehicle.gear : "–");
+    say(line.place, where(vehicle));
+    say(line.heard, vehicle.heard ? age(now - vehicle.heard) : "–");
+    drawTrace(line.trace, vehicle, now);
+  }
+
+  /** Everything is drawn anew: another theme, other units. */
+  refresh() {
+    for (const line of this.pool) line.rev = -1;
+    this.height = 0;
+  }
+}
+
+function drawTrace(canvas, { trace, skew }, now) {
+  const { ink, width, height } = sheet(canvas);
+  if (!trace.size || !width) return;
+  const x = (at) => ((at + skew - now + TRACE_MS) / TRACE_MS) * width;
+  const top = Math.max(30, ...trace.speed.subarray(0, trace.size));
+  const y = (speed) => height - 2 - (speed / top) * (height - 4);
+  ink.beginPath();
+  for (let index = 0; index < trace.size; index++) ink.lineTo(x(trace.at[index]), y(trace.speed[index]));
+  ink.lineTo(width - 1, y(trace.speed[trace.size - 1]));
+  ink.strokeStyle = colour("accent");
+  ink.lineWidth = 1.5;
+  ink.lineJoin = "round";
+  ink.stroke();
+  ink.lineTo(width - 1, height);
+  ink.lineTo(x(trace.at[0]), height);
+  ink.globalAlpha = 0.14;
+  ink.fillStyle = colour("accent");
+  ink.fill();
+}

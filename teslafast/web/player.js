@@ -1,0 +1,81 @@
+/**
+ * The clock of a replay: its time, its speed, and the reels that run on it.
+ *
+ * Time stands still while a reel that has more to give is still reading it: a replay is slow rather than wrong. Where nothing
+ * happened for IDLE_MS the clock leaps to just before the next event.
+ */
+
+import { Reel } from "./reel.js";
+import { timeOf } from "./reading.js";
+
+export const SPEEDS = [1, 2, 5, 10, 30, 60];
+const IDLE_MS = 20_000;
+const RUN_UP_MS = 1000;
+const PREROLL = 20_000; // events read before the moment asked for, so that what had been said before it is known
+const CAUGHT_UP_MS = 2500;
+
+export class Player {
+  /**
+   * token    () => token;   place: { seq, oldest, epoch }: the moment to begin at, and the log it is in
+   * on       as Reel's, and caughtUp(): there is nothing left to replay
+   */
+  constructor(token, place, on) {
+    this.token = token;
+    this.place = place;
+    this.on = on;
+    this.speed = 1;
+    this.playing = true;
+    this.time = NaN; // until the run-up has been played
+    this.last = NaN;
+    this.reels = new Set();
+    this.main = this.#reel(null, PREROLL, { ...on, event: (event) => this.#event(event) });
+  }
+
+  /** The seq of the last event played. */
+  get seq() {
+    return Math.max(this.main.seq, this.place.seq);
+  }
+
+  /** A second reel on the same clock, of one vehicle alone, run up from as far back as `events` of the whole log. */
+  follow(vin, events, onEvent) {
+    return this.#reel(vin, events, { event: onEvent });
+  }
+
+  leave(reel) {
+    reel.close();
+    this.reels.delete(reel);
+  }
+
+  close() {
+    for (const reel of this.reels) reel.close();
+    this.reels.clear();
+  }
+
+  #reel(vin, events, on) {
+    const { seq, oldest, epoch } = this.place;
+    const start = vin && this.main ? this.seq : seq;
+    const reel = new Reel(this.token, { vin, since: Math.max(oldest - 1, start - events, 0), epoch }, on);
+    this.reels.add(reel);
+    return reel;
+  }
+
+  #event(event) {
+    this.last = timeOf(event) || this.last;
+    this.on.event(event);
+  }
+
+  /** `passed`: ms since the last call; `present`: the time now. */
+  tick(passed, present) {
+    const { main } = this;
+    const kept = main.advance(this.time, this.place.seq, this.speed);
+    for (const reel of this.reels) if (reel !== main) reel.advance(this.time, 0, this.speed);
+    if (Number.isNaN(this.time)) {
+      if (main.seq >= this.place.seq || main.spent) this.time = main.due ?? this.last;
+      return;
+    }
+    if (!this.playing || !kept || main.starving) return;
+    this.time += passed * this.speed;
+    if (main.due > this.time + IDLE_MS) this.time = main.due - RUN_UP_MS;
+    if (main.spent || this.time > present - CAUGHT_UP_MS) this.on.caughtUp();
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * A part of the log, read once: what stands after `since`, up to a number of events or to the log's present end.
+ *
+ * A browser cannot tell a WebSocket to wait, so a replay does not sit on one stream: it reads a piece, lets go, and reads the
+ * next when it needs it (reel.js). What it holds is bounded, however long the log.
+ */
+
+import { diagnose } from "./backoff.js";
+import { open } from "./stream.js";
+
+const IDLE_MS = 500; // a stream of one vehicle does not say where the log ends: silence does
+
+/**
+ * Resolves to { events, hello, gap, atEnd }; rejects with { refused } or { text } as backoff.diagnose gives them.
+ *
+ * query    { vin, since, epoch }
+ * most     events to read at most
+ */
+export function read(token, query, most) {
+  const { promise, resolve, reject } = Promise.withResolvers();
+  const socket = open({ ...query, snapshot: 0 }, token);
+  const got = { events: [], hello: null, gap: null, atEnd: false };
+  let idle = 0;
+  const finish = (atEnd) => {
+    clearTimeout(idle);
+    socket.onclose = socket.onmessage = null;
+    socket.close();
+    resolve({ ...got, atEnd });
+  };
+  const rest = () => {
+    clearTimeout(idle);
+    idle = setTimeout(() => finish(true), IDLE_MS);
+  };
+  socket.onmessage = ({ data }) => {
+    const message = JSON.parse(data);
+    if (message.type === "hello") got.hello = message;
+    else if (message.type === "gap") got.gap = message;
+    else if (message.seq !== undefined) got.events.push(message);
+    const seq = message === got.hello ? query.since : (message.seq ?? message.to);
+    if (seq >= got.hello.seq) finish(true);
+    else if (got.events.length >= most) finish(false);
+    else if (query.vin) rest();
+  };
+  socket.onclose = async () => {
+    clearTimeout(idle);
+    if (got.hello) finish(false);
+    else reject(await diagnose(token));
+  };
+  return promise;
+}
+
+/** The time (ms since 1970) that an event gives itself, the vehicle's clock; NaN if it gives none. */
+export const timeOf = (event) => Date.parse(event.createdAt);

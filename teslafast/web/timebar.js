@@ -1,0 +1,112 @@
+/**
+ * The slider over the whole log: its left end is the oldest event that the server still has, its right end is now.
+ *
+ * The slider moves in places of the log (`seq`), because that is what a replay is asked by; what it says are times. Which time a
+ * place is at is known of those passed by, and read from the log at a few places when somebody reaches for the slider.
+ */
+
+import { $, el, mark, say } from "./dom.js";
+import { moment } from "./format.js";
+import { SPEEDS } from "./player.js";
+import { read, timeOf } from "./reading.js";
+
+const PROBES = 5;
+const SEEK_AFTER_MS = 250; // after the last key: holding an arrow key down is one wish
+const NOTE_EVERY_MS = 5000;
+
+export class Timebar {
+  /** `on`: { seek(seq, playing), play(), pause(), live(), speed(times), token() } */
+  constructor(on) {
+    this.on = on;
+    this.known = []; // [seq, time], both rising
+    this.slider = $("moment");
+    $("speed").append(...SPEEDS.map((times) => el("option", { value: times }, `${times}×`)));
+    $("speed").addEventListener("change", ({ target }) => on.speed(Number(target.value)));
+    $("play").addEventListener("click", () => (this.playing ? on.pause() : on.play()));
+    $("to-live").addEventListener("click", () => on.live());
+    this.slider.addEventListener("input", () => this.#drag());
+    this.slider.addEventListener("change", () => this.#drop());
+    for (const kind of ["pointerdown", "focus"]) this.slider.addEventListener(kind, () => this.#learn());
+  }
+
+  /** The log as it is: its life, the oldest place and the newest. */
+  set(epoch, oldest, head) {
+    if (this.epoch !== epoch) this.known = [];
+    Object.assign(this, { epoch, oldest, head: Math.max(head, oldest) });
+  }
+
+  /** An event that passes by: what time its place is at. */
+  pass(event) {
+    const last = this.known.at(-1);
+    const at = timeOf(event);
+    if (last && (event.seq <= last[0] || at - last[1] < NOTE_EVERY_MS)) return;
+    if (!Number.isNaN(at)) this.known.push([event.seq, at]);
+  }
+
+  async #learn() {
+    if (this.learnt === this.epoch || !(this.head > this.oldest)) return;
+    this.learnt = this.epoch;
+    const { epoch, oldest, head } = this;
+    for (let step = 0; step < PROBES; step++) {
+      const since = Math.floor(oldest + ((head - oldest) * step) / PROBES) - 1;
+      const got = await read(this.on.token(), { since: Math.max(0, since), epoch }, 1).catch(() => null);
+      if (!got || got.hello.epoch !== this.epoch) return;
+      const [event] = got.events;
+      if (event?.createdAt) this.known.push([event.seq, timeOf(event)]);
+    }
+    this.known.sort((a, b) => a[0] - b[0]);
+    this.#ticks();
+  }
+
+  #ticks() {
+    const places = [0, 0.25, 0.5, 0.75].map((share) => Math.round(this.oldest + (this.head - this.oldest) * share));
+    $("ticks").replaceChildren(...places.map((seq) => el("span", {}, moment(this.timeAt(seq)))), el("span", {}, "now"));
+  }
+
+  /** The time at a place of the log, between those that are known. */
+  timeAt(seq) {
+    const { known } = this;
+    const after = known.findIndex(([place]) => place >= seq);
+    if (after < 0) return known.length ? known.at(-1)[1] : NaN;
+    if (after === 0) return known[0][1];
+    const [[fromSeq, from], [toSeq, to]] = [known[after - 1], known[after]];
+    return from + ((to - from) * (seq - fromSeq)) / (toSeq - fromSeq);
+  }
+
+  #drag() {
+    this.dragged = true;
+    const seq = Number(this.slider.value);
+    this.#say(seq >= this.head ? "now" : moment(this.timeAt(seq)));
+  }
+
+  #drop() {
+    clearTimeout(this.dropping);
+    this.dropping = setTimeout(() => {
+      this.dragged = false;
+      const seq = Number(this.slider.value);
+      if (seq >= this.head) this.on.live();
+      else this.on.seek(seq);
+    }, SEEK_AFTER_MS);
+  }
+
+  #say(text) {
+    say($("moment-text"), text);
+    mark(this.slider, "aria-valuetext", text);
+  }
+
+  /** `player`: null when live. */
+  render(player, now) {
+    if (this.oldest === undefined) return;
+    this.playing = player ? player.playing : true;
+    mark($("time"), "data-mode", player ? "replay" : "live");
+    mark($("play"), "aria-label", this.playing ? "Pause" : "Play");
+    mark($("play-shape"), "d", this.playing ? "M8 5v14M16 5v14" : "M8 5v14l11-7z");
+    mark($("to-live"), "aria-pressed", String(!player));
+    if (this.dragged) return;
+    this.slider.min = this.oldest;
+    this.slider.max = this.head;
+    this.slider.value = player ? player.seq : this.head;
+    this.slider.style.setProperty("--share", `${((this.slider.value - this.oldest) / (this.head - this.oldest || 1)) * 100}%`);
+    this.#say(player ? moment(player.time) : moment(now));
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * One vehicle: where it went, what it does now, any field over time, and all that it ever told.
+ *
+ * Its past comes from the log: a stream of this vehicle alone, from as far back as is worth reading, which then stays open. The
+ * present comes from the fleet, like everywhere on the page.
+ */
+
+import { ask } from "./backoff.js";
+import { Chart } from "./chart.js";
+import { $, el, mark, say } from "./dom.js";
+import { age, moment, shown } from "./format.js";
+import { Gauges } from "./gauges.js";
+import { History, POWER } from "./history.js";
+import { Track } from "./track.js";
+
+const WINDOWS = [[1, "1 min"], [5, "5 min"], [15, "15 min"], [60, "1 h"], [360, "6 h"], [0, "All"]];
+const FIRST_CHARTS = ["VehicleSpeed", POWER, "Soc"];
+const MOST_CHARTS = 8;
+const OLD_MS = 600_000; // a value told so long ago is shown as old
+
+export class VehicleView {
+  /** `app`: { fleet, now(), dirty(), follow(vin, history), token() } */
+  constructor(app) {
+    this.app = app;
+    this.track = new Track(() => app.dirty());
+    this.gauges = new Gauges($("gauges"));
+    this.minutes = 5;
+    this.pointer = null;
+    this.rows = new Map();
+    this.words = "";
+    this.charts = [];
+    for (const field of FIRST_CHARTS) this.#addChart(field);
+    $("window").append(...WINDOWS.map(([minutes, text]) => el("option", { value: minutes }, text)));
+    $("window").value = "5";
+    $("window").addEventListener("change", ({ target }) => this.#set(() => (this.minutes = Number(target.value))));
+    $("add-chart").addEventListener("click", () => this.#set(() => this.#addChart(this.#unshown())));
+    $("field-search").addEventListener("input", ({ target }) => this.#set(() => (this.words = target.value.trim().toLowerCase())));
+  }
+
+  /** Turns to a vehicle (null: to none). */
+  show(vin) {
+    this.vin = vin;
+    this.history = new History();
+    this.track.moved = null;
+    this.drawn = undefined;
+    this.rows.clear();
+    $("fields").replaceChildren();
+    $("events").replaceChildren();
+    this.source?.close();
+    this.source = vin && this.app.follow(vin, this.history);
+    if (vin) this.#learnTimes(vin);
+  }
+
+  /** A snapshot does not say when each value was told; the server knows. */
+  async #learnTimes(vin) {
+    const answer = await ask(`/vehicles/${vin}`, this.app.token());
+    if (answer.status !== 200 || this.vin !== vin) return;
+    const { data } = await answer.json();
+    const vehicle = this.app.fleet.vehicle(vin);
+    for (const [name, { time_ns: ns }] of Object.entries(data)) {
+      const cell = vehicle.fields.get(name);
+      if (cell && cell.at <= vehicle.newest) cell.at = Math.min(cell.at, ns / 1e6);
+    }
+    this.app.dirty();
+  }
+
+  #set(change) {
+    change();
+    this.app.dirty();
+  }
+
+  #unshown() {
+    return [...this.history.columns.keys()].find((name) => !this.charts.some((chart) => chart.field === name)) ?? FIRST_CHARTS[0];
+  }
+
+  #addChart(field) {
+    if (this.charts.length >= MOST_CHARTS) return;
+    const chart = new Chart(field, {
+      field: () => this.app.dirty(),
+      remove: (one) => this.#set(() => this.#remove(one)),
+      point: (share) => this.#set(() => (this.pointer = share !== null && share >= 0 ? share : null)),
+    });
+    this.charts.push(chart);
+    $("charts").append(chart.node);
+  }
+
+  #remove(chart) {
+    this.charts = this.charts.filter((one) => one !== chart);
+    chart.node.remove();
+  }
+
+  // ---- drawing
+
+  render(now) {
+    const { history } = this;
+    const vehicle = this.app.fleet.vehicle(this.vin);
+    const stale = vehicle.stale(now);
+    say($("vehicle-name"), vehicle.name);
+    say($("vehicle-vin"), vehicle.name === vehicle.vin ? "" : vehicle.vin);
+    say($("vehicle-kind"), [shown("CarType", vehicle.value("CarType")), vehicle.value("Trim"), vehicle.value("Version")].filter((part) => part && part !== "–").join(" · "));
+    mark($("vehicle-state"), "data-state", vehicle.condition(now));
+    say($("vehicle-state"), vehicle.condition(now));
+    say($("vehicle-heard"), vehicle.heard ? `heard ${heard(now - vehicle.heard)}${stale ? ": what is shown may not hold any more" : ""}${skew(vehicle)}` : "");
+    mark($("vehicle"), "data-stale", stale ? "" : null);
+    this.gauges.render(vehicle, now);
+    this.track.render(history.track, vehicle.value("Location"), vehicle.value("GpsHeading"), stale);
+    this.#renderCharts(now - vehicle.skew);
+    const second = Math.floor(now / 1000);
+    if (this.drawn === `${second} ${this.words}`) return;
+    this.drawn = `${second} ${this.words}`;
+    this.#renderFields(vehicle, now);
+    this.#renderEvents(now);
+  }
+
+  #renderCharts(now) {
+    const { columns } = this.history;
+    const firsts = this.minutes ? [] : [...columns.values()].map((column) => column.at[0]);
+    const from = firsts.length ? Math.min(...firsts) : now - (this.minutes || 5) * 60_000;
+    const names = [...columns.keys()].sort();
+    for (const chart of this.charts) {
+      chart.offer(names);
+      chart.render(columns.get(chart.field), from, now, this.pointer);
+    }
+  }
+
+  #renderFields(vehicle, now) {
+    const names = [...vehicle.fields.keys()].sort();
+    if (this.rows.size !== names.length) this.#layFields(names);
+    for (const name of names) {
+      const row = this.rows.get(name);
+      const { value, at } = vehicle.fields.get(name);
+      row.node.hidden = !name.toLowerCase().includes(this.words);
+      say(row.value, shown(name, value));
+      say(row.age, age(now - at - vehicle.skew));
+      mark(row.node, "data-old", now - at - vehicle.skew > OLD_MS ? "" : null);
+    }
+  }
+
+  #layFields(names) {
+    for (const name of names) {
+      if (this.rows.has(name)) continue;
+      const [value, told] = [el("td"), el("td")];
+      const draw = el("button", { type: "button", class: "ghost", "aria-label": `Chart of ${name}`, click: () => this.#chartOf(name) }, "∿");
+      this.rows.set(name, { value, age: told, node: el("tr", {}, el("th", { scope: "row" }, name), value, told, el("td", {}, draw)) });
+    }
+    $("fields").replaceChildren(...names.map((name) => this.rows.get(name).node));
+  }
+
+  #chartOf(name) {
+    this.#set(() => this.charts.some((chart) => chart.field === name) || this.#addChart(name));
+    this.charts.find((chart) => chart.field === name)?.node.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }
+
+  #renderEvents(now) {
+    if (this.told === this.history.events.length && this.toldOf === this.history && this.told) return;
+    this.told = this.history.events.length;
+    this.toldOf = this.history;
+    const items = this.history.events.toReversed().map((event) => line(event, now));
+    $("events").replaceChildren(...(items.length ? items : [el("li", { class: "soft" }, "Nothing in the log.")]));
+  }
+}
+
+const heard = (ms) => (age(ms) === "now" ? "now" : `${age(ms)} ago`);
+
+function skew(vehicle) {
+  if (!vehicle.skew) return "";
+  return ` · its clock is ${age(Math.abs(vehicle.skew))} ${vehicle.skew > 0 ? "behind, or its messages take as long" : "ahead"}`;
+}
+
+function line({ kind, at, item }, now) {
+  const [title, note] = {
+    alerts: () => [item.name, `${item.endedAt ? "ended" : "began"}${item.audiences?.length ? ` · for ${item.audiences.join(", ")}` : ""}`],
+    errors: () => [item.name, [item.body, ...Object.entries(item.tags ?? {}).map(([key, value]) => `${key} ${value}`)].filter(Boolean).join(" · ")],
+    connectivity: () => [item.status === "CONNECTED" ? "Connected" : "Disconnected", item.networkInterface],
+  }[kind]();
+  const over = kind === "alerts" && item.endedAt ? "" : null;
+  const node = el("li", { "data-kind": kind }, el("time", { datetime: new Date(at || 0).toISOString() }, moment(at, now)), el("b", {}, title), el("span", {}, note || ""));
+  mark(node, "data-over", over);
+  return node;
+}
