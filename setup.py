@@ -1,4 +1,4 @@
-"""The two Cython extensions; everything else about the package stands in pyproject.toml.
+"""The Cython extensions; everything else about the package stands in pyproject.toml.
 
 `TESLAFAST_SANITIZE=1` builds them with AddressSanitizer and UBSan (for fuzzing), `TESLAFAST_LINETRACE=1` with line tracing.
 Each wheel is for one CPython version (no abi3: it costs a quarter of the speed in code like this).
@@ -24,7 +24,7 @@ extensions = [
         extra_link_args=SANITIZERS if SANITIZE else [],
         define_macros=[("CYTHON_TRACE_NOGIL", "1")] if LINETRACE else [],
     )
-    for name in ("_wire", "_fanout")
+    for name in ("_wire", "_fanout", "_transport")
 ]
 
 setup(

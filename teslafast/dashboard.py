@@ -18,6 +18,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from . import events
 from ._fanout import ALL_KINDS, Reader
+from ._transport import slim
 from .auth import Verifier
 from .config import is_vin
 from .errors import Refused
@@ -73,6 +74,7 @@ class Dashboard(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        slim(transport)
         self._hub.connections.add(self)
         self._hub.dashboards += 1
         transport.underlying_transport.set_write_buffer_limits(high=0)  # pause_writing as soon as it holds anything

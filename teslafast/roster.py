@@ -7,7 +7,7 @@ its old one is gone: it is CONNECTED from the first of them to the last, once.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from .events import rfc3339
@@ -40,7 +40,7 @@ class Entry:
 
     def __init__(self, vin: str) -> None:
         self.vin = vin
-        self.connections: set[Hashable] = set()
+        self.connections = 0
         self.network_interface = ""
         self.client_version = ""
         self.heard_ns = 0
@@ -99,8 +99,8 @@ class Entry:
         """The vehicle as `/vehicles` shows it. One dollar buys 150,000 signals."""
         return {
             "vin": self.vin,
-            "connected": bool(self.connections),
-            "connections": len(self.connections),
+            "connected": self.connections > 0,
+            "connections": self.connections,
             "lastHeard": rfc3339(self.heard_ns) if self.heard_ns else None,
             "networkInterface": self.network_interface,
             "clientVersion": self.client_version,
@@ -122,26 +122,26 @@ class Roster:
         self._entries: dict[str, Entry] = {}
         self.connected = 0
 
-    def join(self, vin: str, connection: Hashable) -> tuple[Entry, bool]:
+    def join(self, vin: str) -> tuple[Entry, bool]:
         """The vehicle's entry with one connection more, and whether that is its first (it was not connected before)."""
         entry = self._entries.get(vin)
         if entry is None:
             entry = self._entries[vin] = Entry(vin)
-        first = not entry.connections
-        entry.connections.add(connection)
+        entry.connections += 1
+        first = entry.connections == 1
         self.connected += first
         return entry, first
 
-    def leave(self, entry: Entry, connection: Hashable) -> bool:
-        """Takes the connection out; whether it was the last (the vehicle is not connected any more)."""
-        entry.connections.discard(connection)
-        last = not entry.connections
+    def leave(self, entry: Entry) -> bool:
+        """One connection less; whether it was the last (the vehicle is not connected any more)."""
+        entry.connections -= 1
+        last = entry.connections == 0
         self.connected -= last
         return last
 
     def is_connected(self, vin: str) -> bool:
         entry = self._entries.get(vin)
-        return entry is not None and bool(entry.connections)
+        return entry is not None and entry.connections > 0
 
     def get(self, vin: str) -> Entry | None:
         return self._entries.get(vin)

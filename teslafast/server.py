@@ -1,26 +1,22 @@
 """
 A server's life: start, serve, drain, stop.
 
-Connections are accepted here, not by the event loop's own server, for three things that it cannot do: say in plain words why a
-TLS handshake failed, take handshakes in at a bounded rate so that the loop breathes while thousands of vehicles come back at
-once, and count a connection's time from the accept on. Two layouts: one port for everything, or a second one for vehicles only.
+Two layouts: one port for everything, or a second one for vehicles only. `intake` accepts, `door` and `gate` decide, `vehicle` and
+`dashboard` are the connections; here is what ties them together, and the few pages that are answered over plain HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import signal
-import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-import aiofastnet
 import orjson
 from picows import WSCloseCode, WSListener
 
@@ -32,21 +28,14 @@ from .door import Admit, Door
 from .errors import Misconfigured
 from .gate import AdmitVehicle, Answer, Gate, Listener, Now, Peer, Request
 from .hub import Connection, Hub
+from .intake import Intake, bind
 from .logs import log, of
 from .vehicle import Vehicle
 
-BACKLOG = 4096
-ACCEPTS_PER_TURN = 64
-HANDSHAKES_AT_ONCE = 16  # each step costs milliseconds of CPU: so many may come up in one turn of the loop
-BIO_BYTES = 32 * 1024  # TLS buffers of a connection, each way: two records
-TLS_GOODBYE_S = 2.0
 ROUND_S = 1.0  # every connection is looked at once in so long …
 ROUND_PARTS = 4  # … in so many parts
-PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
 
-_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-
-LANDING = "This is teslafast. Vehicles connect here over WebSocket with a client certificate; dashboards connect to /stream with a token.\n"
+LANDING = "This is teslafast. Vehicles connect here over WebSocket and mutual TLS; dashboards connect to /stream with a token.\n"
 
 
 class Server:
@@ -63,9 +52,7 @@ class Server:
         locked = {"/vehicles": self._vehicles, "/vehicles/*": self._vehicle}
         self._gate = Gate(settings, self._verifier, pages, locked)
         self._contexts = tls.contexts(settings)
-        self._sockets: list[tuple[socket.socket, Listener, ssl.SSLContext | None]] = []
-        self._handshakes = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
-        self._doors: set[asyncio.Task[None]] = set()
+        self._intakes: list[Intake] = []
         self._round: Iterator[Connection] = iter(())
         self._started_at = time.monotonic()
 
@@ -83,75 +70,27 @@ class Server:
 
     def _listen(self, variable: str, port: int, listener: Listener, context: ssl.SSLContext | None) -> None:
         try:
-            bound = _bind(self.settings.host, port)
+            bound = bind(self.settings.host, port)
         except OSError as error:
             fault = f"{self.settings.host or '*'}:{port} cannot be had: {os.strerror(error.errno or 0)}"
             raise Misconfigured(variable, fault, "give a free port and, in HOST, an address of this machine") from None
-        self._sockets.append((bound, listener, context))
-        self._loop.add_reader(bound.fileno(), self._accept, bound, listener, context)
-        log.info("listening", extra=of(port=bound.getsockname()[1], takes=listener, tls=context is not None))
+        handshake_s = self.settings.handshake_timeout
+        intake = Intake(self._loop, bound, listener, context, handshake_s, self._make_door, self._count_tls_failure)
+        intake.open()
+        self._intakes.append(intake)
 
     @property
     def ports(self) -> list[int]:
         """The ports in use: PORT's, then VEHICLE_PORT's if there is one."""
-        return [bound.getsockname()[1] for bound, _, _ in self._sockets]
+        return [intake.port for intake in self._intakes]
 
     # ---- serve
 
-    def _accept(self, bound: socket.socket, listener: Listener, context: ssl.SSLContext | None) -> None:
-        for _ in range(ACCEPTS_PER_TURN):
-            try:
-                accepted, address = bound.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in _OUT_OF_RESOURCES:
-                    raise
-                self._pause_accepting(bound, listener, context, error)
-                return
-            task = self._loop.create_task(self._open_door(accepted, _shown(address), listener, context))
-            self._doors.add(task)
-            task.add_done_callback(self._doors.discard)
+    def _make_door(self, address: str, listener: Listener, done: Callable[[], None]) -> Door:
+        return Door(partial(_peer, address, listener), self._decide, self._listener_for, done)
 
-    def _pause_accepting(self, bound: socket.socket, listener: Listener, context: ssl.SSLContext | None, error: OSError) -> None:
-        """Keeps those who are here and lets new ones wait in the kernel's queue."""
-        reason = os.strerror(error.errno or 0)
-        log.error("accept_paused", extra=of(cause="resources", reason=reason, remedy="raise the limit of open files (ulimit -n)"))
-        self._loop.remove_reader(bound.fileno())
-        again = partial(self._loop.add_reader, bound.fileno(), self._accept, bound, listener, context)
-        self._loop.call_later(PAUSE_AFTER_FULL_S, lambda: again() if bound.fileno() >= 0 else None)
-
-    async def _open_door(self, accepted: socket.socket, address: str, listener: Listener, context: ssl.SSLContext | None) -> None:
-        """From an accepted socket to a Door that reads the request head; a failed TLS handshake is said and counted."""
-        timer: asyncio.TimerHandle | None = None
-
-        def done() -> None:
-            if timer is not None:
-                timer.cancel()
-
-        door = Door(partial(_peer, address, listener), self._decide, self._listener_for, done)
-        timer = self._loop.call_later(self.settings.handshake_timeout, door.expire)
-        if context is None:
-            await aiofastnet.connect_accepted_socket(self._loop, lambda: door, accepted)
-            return
-        try:
-            async with self._handshakes:
-                await aiofastnet.connect_accepted_socket(
-                    self._loop,
-                    lambda: door,
-                    accepted,
-                    ssl=context,
-                    ssl_handshake_timeout=self.settings.handshake_timeout,
-                    ssl_shutdown_timeout=TLS_GOODBYE_S,
-                    ssl_incoming_bio_size=BIO_BYTES,
-                    ssl_outgoing_bio_size=BIO_BYTES,
-                )
-        except (OSError, ssl.SSLError) as error:
-            done()
-            accepted.close()
-            cause, meaning = tls.failure(error)
-            self.hub.counts.tls_failures[cause] += 1
-            log.warning("tls_failed", extra=of(cause=cause, meaning=meaning, address=address))
+    def _count_tls_failure(self, cause: str) -> None:
+        self.hub.counts.tls_failures[cause] += 1
 
     def _decide(self, request: Request, peer: Peer) -> Admit | Answer:
         hub = self.hub
@@ -242,40 +181,10 @@ class Server:
 
     def stop(self) -> None:
         """Closes the ports and whatever is still open."""
-        for bound, _, _ in self._sockets:
-            self._loop.remove_reader(bound.fileno())
-            bound.close()
-        for task in self._doors:
-            task.cancel()
+        for intake in self._intakes:
+            intake.close()
         for connection in list(self.hub.connections):
             connection.abort()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """A listening socket; without a host one that takes IPv4 and IPv6 alike, or IPv4 alone where there is no IPv6."""
-    if host:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        bound = socket.socket(family, kind, protocol)
-    elif socket.has_dualstack_ipv6():
-        bound, address = socket.socket(socket.AF_INET6, socket.SOCK_STREAM), ("::", port)
-        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    else:
-        bound, address = socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", port)  # noqa: S104 — contract: all interfaces
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setblocking(False)
-        bound.bind(address)
-        bound.listen(BACKLOG)
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def _shown(address: Any) -> str:
-    """`1.2.3.4:5` of a socket's address; IPv4 in IPv6's clothes as IPv4."""
-    host = str(address[0]).removeprefix("::ffff:")
-    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
 
 
 def _peer(address: str, listener: Listener, transport: Any) -> Peer:

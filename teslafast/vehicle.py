@@ -20,6 +20,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from . import events
 from ._fanout import frame as websocket_frame
+from ._transport import slim
 from ._wire import FLAT, FLEET, TOPICS, Envelope, Record, ack, error_reply, read_envelope, read_record
 from .config import is_vin
 from .errors import Malformed
@@ -57,13 +58,14 @@ class Vehicle(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
+        slim(transport)
         self._hub.connections.add(self)
         if self._vin:
             self._join()
 
     def _join(self) -> None:
         """From here on it is known which vehicle this is: the roster has it, and if it is its only connection the log says so."""
-        self._entry, first = self._hub.roster.join(self._vin, self)
+        self._entry, first = self._hub.roster.join(self._vin)
         self._joined = True
         self._entry.network_interface = self._admitted.network_interface
         self._entry.client_version = self._admitted.client_version
@@ -104,7 +106,7 @@ class Vehicle(WSListener):
                 messages=self._messages,
             ),
         )
-        if self._joined and self._hub.roster.leave(self._entry, self):
+        if self._joined and self._hub.roster.leave(self._entry):
             self._tell_connectivity(False)
 
     def close(self, code: WSCloseCode, cause: str, reason: str = "") -> None:

@@ -1,0 +1,55 @@
+# Each target does its own set-up: a virtual environment in .venv, built and installed once and whenever its sources change.
+# `make demo` and `make test` are the two that a newcomer needs.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYX    := $(wildcard teslafast/*.pyx teslafast/*.pxd teslafast/*.pxi)
+
+.PHONY: install dev demo test check bench bench-peers fix clean
+
+install: $(VENV)/installed
+dev: $(VENV)/dev
+
+# Runtime and compiler only: what `make demo` waits for.
+$(VENV)/installed: pyproject.toml setup.py $(PYX)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is needed: apt install python3-venv"; exit 2; }
+	@$(BIN)/python -c 'import sys; sys.exit(not __import__("pip").__version__ >= "25.1")' 2>/dev/null || $(BIN)/pip install -q --upgrade "pip>=25.1"
+	$(BIN)/pip install -q --group build "picows>=2.3.1,<2.4" "aiofastnet>=1.2,<1.3"
+	$(BIN)/pip install -q --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/installed
+	$(BIN)/pip install -q --group dev
+	@touch $@
+
+demo: install
+	$(BIN)/teslafast demo
+
+test: check
+	$(BIN)/pytest
+
+# What can be said without running it: format, lint, types, and that the stubs say what the compiled modules are.
+check: dev
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/cython-lint -q teslafast
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/stubtest teslafast._wire teslafast._fanout --ignore-missing-stub --mypy-config-file pyproject.toml
+
+bench: dev
+	$(BIN)/pytest bench --benchmark-enable --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops
+	$(BIN)/python -m bench.end_to_end
+
+bench-peers: dev
+	$(BIN)/pip install -q --group bench
+	$(BIN)/python -m bench.compare
+
+fix: dev
+	$(BIN)/ruff format --quiet .
+	$(BIN)/ruff check --fix --quiet .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info teslafast/*.so teslafast/_wire.c teslafast/_fanout.c .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks bench/bin
+	find . -name __pycache__ -type d -exec rm -rf {} +
