@@ -1,0 +1,57 @@
+"""
+`teslafast doctor`: everything that is known to keep a vehicle or a dashboard from connecting, looked at in the order of a set-up.
+
+    configuration    would `serve` start, could a vehicle get in            certificate   key, chain, names, days, the `ca`
+    authorities      CA_PATH: Tesla's CAs                                   outside       DNS, port, TLS, proxies, /health, tokens
+    account          Fleet API: access token, configs, reported errors
+
+Each looks, and says what it found in Findings; none changes anything. A server is told nothing but a stranger's certificate, a
+test vehicle's where its folder is named, and a dashboard's token where the server has verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from teslafast.config import Settings
+from teslafast.errors import Misconfigured
+
+from . import account, authorities, certificate, configuration, outside
+from .case import Case
+from .finding import Finding, State, mendable, skipped
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+__all__ = ["Case", "Finding", "State", "examine"]
+
+
+def examine(case: Case) -> Iterator[Finding]:
+    """The report, line by line, as it comes to be known."""
+    try:
+        _ = case.vehicles_at, case.dashboards_at
+    except Misconfigured as error:
+        yield mendable("URL", error)
+        return
+    read: Settings | None = None
+    own: list[x509.Certificate] = []
+    ca = ""
+    if case.has_settings:
+        read, findings = configuration.settings(case)
+        yield from findings
+    else:
+        yield skipped("settings", "this environment has none of the server's: only what is seen from outside is looked at")
+    if read is not None and read.tls:
+        own, findings = certificate.own(read, case)
+        yield from findings
+    if case.ca is not None or own:
+        ca, findings = certificate.ca(case)
+        yield from findings
+        if ca and own:
+            yield certificate.verifies(ca, own[0], case)
+    if read is not None:
+        yield from authorities.anchors(read, case)
+    yield from outside.vehicles(case, read, own, ca)
+    yield from outside.dashboards(case, read, ca)
+    yield from account.examine(case, own[0] if own else None)

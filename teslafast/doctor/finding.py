@@ -1,0 +1,64 @@
+"""
+One line of the doctor's report: what was looked at, how it is, what is to be said, and what would mend it.
+
+    ✓ well    ✗ wrong: somebody will not be able to connect    ! worth knowing, nothing is broken    – could not be looked at
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from teslafast.errors import Misconfigured
+from teslafast.fetch import one_line
+
+
+class State(StrEnum):
+    WELL = "well"
+    WRONG = "wrong"
+    NOTE = "note"
+    SKIPPED = "skipped"
+
+
+MARKS = {State.WELL: "✓", State.WRONG: "✗", State.NOTE: "!", State.SKIPPED: "–"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`check`: a short fixed name; `remedy`: empty where nothing is to be done."""
+
+    check: str
+    state: State
+    says: str
+    remedy: str = ""
+
+    @property
+    def line(self) -> str:
+        """For a terminal."""
+        return f"{MARKS[self.state]} {self.check}: {one_line(self.says)}" + (f" — {self.remedy}" if self.remedy else "")
+
+    @property
+    def row(self) -> dict[str, str]:
+        """For a program."""
+        return asdict(self)
+
+
+def well(check: str, says: str) -> Finding:
+    return Finding(check, State.WELL, says)
+
+
+def wrong(check: str, says: str, remedy: str) -> Finding:
+    return Finding(check, State.WRONG, says, remedy)
+
+
+def note(check: str, says: str, remedy: str) -> Finding:
+    return Finding(check, State.NOTE, says, remedy)
+
+
+def skipped(check: str, why: str) -> Finding:
+    return Finding(check, State.SKIPPED, why)
+
+
+def mendable(check: str, error: Misconfigured) -> Finding:
+    """What the operator can mend, in the words of whoever found it."""
+    return wrong(check, f"{error.subject} {error.fault}", error.remedy)
