@@ -409,6 +409,8 @@ cdef class Fanout:
         self.reader_count += 1
         for readers in self.lists_of(reader, True):
             (<list>readers).append(reader)
+        if not reader.filtered and self.to_visit:
+            self.to_visit += 1      # it stands between the round and those that are still to be visited
         if reader.prelude is not None or reader.lost or place != self.last:
             self.queue(reader)
         return 0
@@ -417,8 +419,12 @@ cdef class Fanout:
         """Forgets the reader; its transport is not touched. Does nothing if it is not (any more) a reader of this log."""
         if reader.log is not self:
             return
+        cdef Py_ssize_t place
         for readers in self.lists_of(reader, False):
-            (<list>readers).remove(reader)
+            place = (<list>readers).index(reader)
+            del (<list>readers)[place]
+            if not reader.filtered and place < self.place:
+                self.place -= 1     # the round goes on with the one that it would have come to
         if reader.vins is not None:
             for vin in reader.vins:
                 if vin in self.by_vin and not self.by_vin[vin]:
