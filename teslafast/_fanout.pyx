@@ -392,6 +392,9 @@ cdef class Fanout:
 
     def resubscribe(self, Reader reader not None, vins=None, int kinds=ALL_KINDS):
         """Changes what a reader wants from the first entry on that it has not been given."""
+        if reader.log is not self:
+            raise ValueError("this reader is not one of this log")
+        vins = None if vins is None else frozenset(vins)
         cdef uint64_t place = reader.position()
         if place == self.last:
             reader.given = self.newest_seq
@@ -399,9 +402,9 @@ cdef class Fanout:
         self.attach(reader, vins, kinds, place)
 
     cdef int attach(self, Reader reader, vins, int kinds, uint64_t place) except -1:
-        reader.log = self
-        reader.kinds = <uint8_t>(kinds & ALL_KINDS)
         reader.vins = None if vins is None else frozenset(vins)
+        reader.kinds = <uint8_t>(kinds & ALL_KINDS)
+        reader.log = self
         reader.filtered = reader.vins is not None or ~reader.kinds & ((1 << len(KINDS)) - 1) != 0
         reader.pending_count = 0
         reader.next = place
@@ -513,7 +516,7 @@ cdef class Fanout:
         """One visit: what it is to be told, then one write from the log; queued again if there is more."""
         if reader.prelude is not None:
             self.recite(reader)
-        if reader.prelude is None and not reader.blocked:
+        if reader.prelude is None and not reader.blocked and reader.log is self:
             if self.lapsed(reader):
                 self.tell_gap(reader)
             elif reader.filtered:
