@@ -12,7 +12,7 @@ cdef class Reader:
     cdef:
         Transport transport
         object sink
-        object prelude              # iterator of frames that go before the log, or None
+        object prelude              # deque of iterators of frames that go before the log, or None
         Fanout log                  # None while it is not subscribed
         frozenset vins              # the vehicles it wants, None = all
         uint64_t next               # whole stream: the first entry that it has not been given

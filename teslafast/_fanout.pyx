@@ -20,7 +20,7 @@ No asyncio here: a reader writes through the aiofastnet transport that it was gi
 it holds bytes of its own; a blocked reader is not written to. One thread: the event loop's.
 """
 
-from itertools import chain
+from collections import deque
 
 from aiofastnet.transport cimport Transport
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
@@ -125,7 +125,9 @@ cdef class Reader:
 
     def say(self, frames):
         """Frames that go before whatever the log has next; an iterable, drawn from as the transport takes them."""
-        self.prelude = iter(frames) if self.prelude is None else chain(self.prelude, frames)
+        if self.prelude is None:
+            self.prelude = deque()
+        self.prelude.append(iter(frames))
         if self.log is not None:
             self.log.queue(self)
 
@@ -539,11 +541,13 @@ cdef class Fanout:
         """Writes from its prelude, a chunk at most."""
         cdef uint64_t size = 0
         cdef bytes text
-        while size < CHUNK and not reader.blocked:
-            text = <bytes>next(reader.prelude, None)
+        # a generator or a write may unsubscribe any reader, this one included
+        while reader.prelude is not None and size < CHUNK and not reader.blocked and reader.log is self:
+            text = next(reader.prelude[0], None)
             if text is None:
-                reader.prelude = None
-                return 0
+                reader.prelude.popleft()
+                reader.prelude = reader.prelude or None
+                continue
             size += <uint64_t>PyBytes_GET_SIZE(text)
             reader.write(PyBytes_AS_STRING(text), <uint64_t>PyBytes_GET_SIZE(text))
         return 0
@@ -564,7 +568,10 @@ cdef class Fanout:
         reader.pending_count = <uint32_t>kept
         reader.given = self.oldest - 1
         reader.gaps += 1
-        reader.prelude = iter(reader.sink.on_gap(missing, self.oldest - 1))
+        told = deque([iter(reader.sink.on_gap(missing, self.oldest - 1))])
+        if reader.prelude is not None:      # its sink has said more meanwhile
+            told.extend(reader.prelude)
+        reader.prelude = told
         return 0
 
     cdef int give_all(self, Reader reader) except -1:
