@@ -352,7 +352,7 @@ cdef class Fanout:
 
     cdef int offer(self, Reader reader, uint64_t number) except -1:
         if reader.scan == NOWHERE:
-            if reader.pending_count == 0:
+            if reader.pending_count == 0 and not reader.lost:
                 reader.given = self.entry(number).seq - 1       # nothing before it is owed
             reader.remember(number)
         if not reader.blocked:
@@ -380,16 +380,23 @@ cdef class Fanout:
         vins    the vehicles it sees (an iterable of str), None = all
         kinds   bit k = KINDS[k]
         after   seq: everything after it that is still here comes first, and a gap is told if some is not;
-                -1: all that is here, and a gap in any case (its place is not known);  None: only what comes from now on
+                -1, or a seq that has not been yet: all that is here, and a gap in any case (its place is not known);
+                None: only what comes from now on
         """
         if reader.log is not None:
             raise ValueError("this reader has a log already")
         cdef uint64_t place = self.last
         reader.given = self.newest_seq
+        reader.lost = False
         if after is not None:
-            place = self.first if after < 0 else self.after(after)
-            reader.given = NOWHERE if after < 0 else <uint64_t>after
-            reader.lost = after < 0 or self.oldest > after + 1
+            if after < 0 or after > self.newest_seq:
+                place = self.first
+                reader.given = NOWHERE
+                reader.lost = True
+            else:
+                place = self.after(after)
+                reader.given = <uint64_t>after
+                reader.lost = self.oldest > after + 1
         self.attach(reader, vins, kinds, place)
 
     def resubscribe(self, Reader reader not None, vins=None, int kinds=ALL_KINDS):
@@ -398,7 +405,7 @@ cdef class Fanout:
             raise ValueError("this reader is not one of this log")
         vins = None if vins is None else frozenset(vins)
         cdef uint64_t place = reader.position()
-        if place == self.last:
+        if place == self.last and not reader.lost:
             reader.given = self.newest_seq
         self.unsubscribe(reader)
         self.attach(reader, vins, kinds, place)
