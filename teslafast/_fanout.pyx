@@ -22,6 +22,7 @@ it holds bytes of its own; a blocked reader is not written to. One thread: the e
 
 from collections import deque
 
+cimport cython
 from aiofastnet.transport cimport Transport
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -178,6 +179,7 @@ cdef class Reader:
         return 0
 
 
+@cython.no_gc_clear      # a cycle is broken in its lists: `memory` may not be let go of while `view` is held
 cdef class Fanout:
     """
     The log. `memory` is a writable buffer of `bytes_needed(ring_bytes)` zero bytes: the index, then the ring.
