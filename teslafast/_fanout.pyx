@@ -36,6 +36,8 @@ cdef enum:
     PENDING_LIMIT = 256     # entries that a filtered reader remembers before it falls back on scanning the index
     SCAN_STEP = 1 << 16     # index entries looked at in one visit
     CLOCK_EVERY = 16        # readers served between two looks at the clock
+    PREFIX_LIMIT = 32       # bytes of a prefix
+    HEAD_LIMIT = 10 + PREFIX_LIMIT + 20 + 1     # bytes before a frame's body: header, prefix, seq, comma
     BYTES_PER_SLOT = 128    # an index slot for so many bytes of ring: smaller frames than that do not exist
 
 cdef uint64_t NOWHERE = 0xFFFFFFFFFFFFFFFF
@@ -193,6 +195,8 @@ cdef class Fanout:
         self.held = True
         if <uint64_t>self.view.len < bytes_needed(ring_bytes):
             raise ValueError(f"{self.view.len} bytes of memory are too few for a ring of {ring_bytes}")
+        if len(prefixes) != len(KINDS) or max(map(len, prefixes)) > PREFIX_LIMIT:
+            raise ValueError(f"not a prefix of {PREFIX_LIMIT} bytes or less for each of {len(KINDS)} kinds")
         self.capacity = ring_bytes
         self.slots = slots_for(ring_bytes)
         self.index = <Entry*>self.view.buf
@@ -285,14 +289,14 @@ cdef class Fanout:
         seq: the number it is to have, not less than any before (a view says those of the log that it shows); 0 = the next.
         Raises ValueError if the event is larger than the ring.
         """
-        if kind < 0 or kind >= len(KINDS) or PyBytes_GET_SIZE(body) < 3:
+        if vin is None or body is None or kind < 0 or kind >= len(KINDS) or PyBytes_GET_SIZE(body) < 3:
             raise ValueError("not an event")
         if seq == 0:
             seq = self.newest_seq + 1
         elif seq < self.newest_seq:
             raise ValueError(f"seq {seq} after {self.newest_seq}")
-        cdef char head[64]
-        cdef bytes prefix = <bytes>self.prefixes[kind]
+        cdef char head[HEAD_LIMIT]
+        cdef bytes prefix = self.prefixes[kind]
         cdef uint64_t prefix_size = <uint64_t>PyBytes_GET_SIZE(prefix)
         cdef char digits[20]
         cdef uint64_t digits_size = <uint64_t>put_decimal(digits, seq)
