@@ -76,6 +76,7 @@ cdef class Fanout:
     cdef int queue(self, Reader reader) except -1
     cdef int attach(self, Reader reader, vins, int kinds, uint64_t place) except -1
     cdef list lists_of(self, Reader reader, bint make)
+    cdef int serve_all(self, double deadline) except -1
     cdef bint serve_whole(self, double deadline) except -1
     cdef bint serve_woken(self, double deadline) except -1
     cdef int visit(self, Reader reader) except -1

@@ -469,6 +469,17 @@ cdef class Fanout:
         Returns whether some are left: then call it again, after the event loop has had its turn.
         """
         cdef double deadline = monotonic() + SLICE_S
+        try:
+            self.serve_all(deadline)
+        except BaseException:       # a sink that fails while it is told of a fault: whoever called does not learn what is left
+            self.asked = False
+            self.ask()
+            raise
+        self.asked = self.to_visit > 0 or len(self.woken) > 0
+        self.flushed_at = monotonic()
+        return self.asked
+
+    cdef int serve_all(self, double deadline) except -1:
         # by turns, so that neither those woken one by one nor those of the whole stream can starve the others
         self.woken_first = not self.woken_first
         if self.woken_first:
@@ -476,9 +487,7 @@ cdef class Fanout:
                 self.serve_whole(deadline)
         elif self.serve_whole(deadline):
             self.serve_woken(deadline)
-        self.asked = self.to_visit > 0 or len(self.woken) > 0
-        self.flushed_at = monotonic()
-        return self.asked
+        return 0
 
     cdef int visit(self, Reader reader) except -1:
         """`serve`, but a reader that fails is dropped and its sink told, so that the others notice nothing."""
