@@ -413,7 +413,9 @@ cdef class Fanout:
         cdef uint64_t place = reader.position()
         if place == self.last and not reader.lost:
             reader.given = self.newest_seq
+        cdef bint queued = reader.queued
         self.unsubscribe(reader)
+        reader.queued = queued      # it stands in `woken` as before
         self.attach(reader, vins, kinds, place)
 
     cdef int attach(self, Reader reader, vins, int kinds, uint64_t place) except -1:
@@ -448,6 +450,7 @@ cdef class Fanout:
                 if vin in self.by_vin and not self.by_vin[vin]:
                     del self.by_vin[vin]
         reader.log = None
+        reader.queued = False
         self.reader_count -= 1
 
     cdef list lists_of(self, Reader reader, bint make):
@@ -526,9 +529,10 @@ cdef class Fanout:
             while done < len(batch):
                 reader = <Reader>batch[done]
                 done += 1
-                reader.queued = False
-                if reader.log is self and not reader.blocked:
-                    self.visit(reader)
+                if reader.log is self:      # else it has left, and may stand in another log's list
+                    reader.queued = False
+                    if not reader.blocked:
+                        self.visit(reader)
                 if done % CLOCK_EVERY == 0 and monotonic() > deadline:
                     return done == len(batch)
         finally:
