@@ -49,6 +49,7 @@ cdef class Fanout:
         uint64_t first
         uint64_t last
         uint64_t newest_seq
+        bint repeats                # some seq stands for several frames
         tuple prefixes
         object schedule
         bint asked                  # a flush is owed

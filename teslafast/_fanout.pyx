@@ -295,6 +295,8 @@ cdef class Fanout:
             seq = self.newest_seq + 1
         elif seq < self.newest_seq:
             raise ValueError(f"seq {seq} after {self.newest_seq}")
+        elif seq == self.newest_seq:
+            self.repeats = True
         cdef char head[HEAD_LIMIT]
         cdef bytes prefix = self.prefixes[kind]
         cdef uint64_t prefix_size = <uint64_t>PyBytes_GET_SIZE(prefix)
@@ -580,7 +582,8 @@ cdef class Fanout:
 
     cdef int tell_gap(self, Reader reader) except -1:
         """Moves a reader that was lapped (or asked for too much) to the oldest entry, and lets its sink say so."""
-        cdef uint64_t missing = reader.given + 1      # NOWHERE + 1 is 0: its place was not known
+        # where a seq may stand for several frames, those next to the gap may have been lost in part
+        cdef uint64_t missing = 0 if reader.given == NOWHERE else reader.given + 1 - self.repeats
         cdef uint64_t kept = 0
         cdef uint32_t i
         reader.lost = False
@@ -594,7 +597,7 @@ cdef class Fanout:
         reader.pending_count = <uint32_t>kept
         reader.given = self.oldest - 1
         reader.gaps += 1
-        told = deque([iter(reader.sink.on_gap(missing, self.oldest - 1))])
+        told = deque([iter(reader.sink.on_gap(missing, self.oldest - 1 + self.repeats))])
         if reader.prelude is not None:      # its sink has said more meanwhile
             told.extend(reader.prelude)
         reader.prelude = told
