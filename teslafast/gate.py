@@ -45,8 +45,8 @@ class Request:
         path = self.target.partition("?")[0].partition("#")[0]
         if path.startswith("/"):
             return path
-        _, _, rest = path.partition("://")
-        return "/" + rest.partition("/")[2]
+        _, absolute, rest = path.partition("://")
+        return "/" + rest.partition("/")[2] if absolute else path
 
     @property
     def query(self) -> list[tuple[str, str]]:
