@@ -147,6 +147,81 @@ def diagnose(
         sys.exit(1)
 
 
+@commands.command("demo")
+@click.option("--port", type=click.IntRange(0, 65535), help="Where the page and /stream are. Default: 3000, or a free one.")
+@click.option("--vehicles", type=click.IntRange(1, 1000), default=1, show_default=True)
+@click.option("--seconds", type=Duration(), help="End by itself after so long. Default: on Ctrl-C.")
+def demonstrate(port: int | None, vehicles: int, seconds: float | None) -> None:
+    """Run a server and simulated vehicles on this machine, and show the live stream."""
+    from . import demo
+
+    demo.run(port, vehicles, seconds)
+
+
+@commands.command("watch")
+@click.argument("url")
+@click.option("--token", envvar="TESLAFAST_TOKEN", help="A dashboard token (or TESLAFAST_TOKEN). Default: the one in URL.")
+@click.option("--vin", "vins", multiple=True, help="Only this vehicle; repeat for more.")
+@click.option("--since", type=click.IntRange(min=0), metavar="SEQ", help="Everything after this event first.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON event a line (also when stdout is no terminal).")
+@click.option("--ca", type=click.Path(path_type=Path), help="Trust this CA too, for example certs/ca.pem.")
+def look(url: str, token: str | None, vins: tuple[str, ...], since: int | None, as_json: bool, ca: Path | None) -> None:
+    """Show the live stream of the server at URL."""
+    from . import watch
+
+    watch.run(url, token=token, vins=vins, since=since, as_json=as_json, ca_file=ca)
+
+
+@commands.command()
+@click.argument("url")
+@click.option("--vehicles", type=click.IntRange(1, 100_000), default=1, show_default=True)
+@click.option("--interval", type=Duration(), default="1s", show_default=True, help="Between a vehicle's messages.")
+@click.option("--duration", type=Duration(), help="How long. Default: until Ctrl-C.")
+@click.option("--certs", "folder", type=click.Path(path_type=Path), help="A folder made by `certs init`: drive over mutual TLS.")
+@click.option("--chaos", default="", help="Misbehave: a comma list, or `all`.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed drives the same way.")
+def simulate(
+    url: str, vehicles: int, interval: float, duration: float | None, folder: Path | None, chaos: str, seed: int
+) -> None:
+    """Drive simulated vehicles against the server at URL (wss://HOST:PORT/, or ws:// in development)."""
+    from . import simulator
+    from .summary import Summary
+
+    def show(so_far: Summary) -> None:
+        click.echo(f"\r\033[K{so_far.connected} connected, {so_far.sent} sent, {so_far.acked} acknowledged", nl=False, err=True)
+
+    terminal = sys.stderr.isatty()
+    summary = simulator.run(
+        url,
+        vehicles=vehicles,
+        interval_s=interval,
+        duration_s=duration,
+        certs_dir=folder,
+        chaos=chaos,
+        seed=seed,
+        on_progress=show if terminal else None,
+    )
+    if terminal:
+        click.echo(err=True)
+    click.echo("\n".join(summary.lines()))
+    if not summary.ok:
+        sys.exit(1)
+
+
+@certs.command("init")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option("--hostname", required=True, help="What vehicles call this server: a DNS name, or an address.")
+@click.option("--vehicle", "vins", multiple=True, metavar="VIN", help="A test vehicle; repeat for more. Default: three.")
+def certs_init(folder: Path, hostname: str, vins: tuple[str, ...]) -> None:
+    """Make our own CA, a server certificate, and test vehicles in DIR; nothing there is overwritten."""
+    from . import certs as files
+
+    made = files.init(folder, hostname, vins or 3)
+    for path in made.written:
+        click.echo(f"made {path}", err=True)
+    click.echo("\n".join(made.environment))
+
+
 commands.add_command(vehicle)
 
 

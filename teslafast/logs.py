@@ -1,8 +1,8 @@
 """
 One event a line: `log.info("vehicle_connected", extra=of(vin=…, address=…))`, as JSON or for a terminal.
 
-What repeats is limited: after LINES_PER_CAUSE lines of one event and cause in WINDOW_S, the rest is counted and said with the
-next line that passes. Fields are values that we made or bounded; control characters of strangers never reach the terminal.
+What repeats is limited: after LINES_PER_CAUSE lines of one event and cause in WINDOW_S (INFO_LINES_PER_CAUSE of those that tell
+of ordinary life), the rest is counted and said with the next line that passes. Fields are values that we made or bounded; control characters of strangers never reach the terminal.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import orjson
 log = logging.getLogger("teslafast")
 
 LINES_PER_CAUSE = 10
+INFO_LINES_PER_CAUSE = 100
 WINDOW_S = 10.0
 _LONGEST_VALUE = 256
 
@@ -66,8 +67,9 @@ class Repeats(logging.Filter):
                 _fields(record)["held_back"] = int(window[2])
             window[:] = [now, 0, 0]
         window[1] += 1
-        window[2] += window[1] > LINES_PER_CAUSE
-        return window[1] <= LINES_PER_CAUSE
+        passes = window[1] <= (INFO_LINES_PER_CAUSE if record.levelno <= logging.INFO else LINES_PER_CAUSE)
+        window[2] += not passes
+        return passes
 
 
 def set_up(level: str, form: str | None) -> None:

@@ -41,7 +41,8 @@ LANDING = "This is teslafast. Vehicles connect here over WebSocket and mutual TL
 class Server:
     """One server on one event loop. `start` binds, `drain` ends it cleanly, `stop` at once."""
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, contexts: tls.Contexts | None = None) -> None:
+        """`contexts`: TLS for PORT and for VEHICLE_PORT, if it is to be other than what the settings say. Misconfigured."""
         self.settings = settings
         self.hub = Hub(settings, loop)
         self._loop = loop
@@ -51,7 +52,7 @@ class Server:
         pages = {"/health": self._health, "/": self._landing}
         locked = {"/vehicles": self._vehicles, "/vehicles/*": self._vehicle}
         self._gate = Gate(settings, self._verifier, pages, locked)
-        self._contexts = tls.contexts(settings)
+        self._contexts = contexts or tls.contexts(settings)
         self._intakes: list[Intake] = []
         self._round: Iterator[Connection] = iter(())
         self._started_at = time.monotonic()

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 _TRUST_CLIENT_AUTH = bytes.fromhex("300c300a06082b06010505070302")
 
 
-def contexts(settings: Settings) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+Contexts = tuple[ssl.SSLContext | None, ssl.SSLContext | None]
+
+
+def contexts(settings: Settings) -> Contexts:
     """(for PORT, for VEHICLE_PORT); None where there is no TLS. Raises Misconfigured."""
     if not settings.tls:
         return None, None
