@@ -48,20 +48,20 @@ def sized(content: bytes) -> bytes:
     return varint(len(content)) + content
 
 
+def rarely(usual: st.SearchStrategy[bytes], odd: st.SearchStrategy[bytes], one_in: int) -> st.SearchStrategy[bytes]:
+    return st.integers(1, one_in).flatmap(lambda n: odd if n == one_in else usual)
+
+
+SEVEN_BITS = st.integers(0, 0x7F).map(lambda byte: bytes([byte]))
 INTEGERS = st.one_of(
     st.integers(-3, 300),
     st.sampled_from([sign * (1 << bits) + step for bits in (7, 14, 31, 32, 53, 63) for sign in (-1, 1) for step in (-1, 0, 1)]),
     st.integers(-(1 << 63), (1 << 63) - 1),
 )
-VARINTS = st.one_of(
-    INTEGERS.map(varint),
-    st.builds(varint, st.integers(0, 300), st.integers(0, 10)),
-    st.binary(min_size=9, max_size=9)
-    .map(lambda b: bytes(byte | 0x80 for byte in b))
-    .flatmap(  # a tenth byte with too many bits
-        lambda head: st.integers(0, 127).map(lambda last: head + bytes([last]))
-    ),
-)
+# Ten bytes whose last one has more bits than are left.
+OVERFULL = st.builds(lambda head, last: bytes(byte | 0x80 for byte in head) + last, st.binary(min_size=9, max_size=9), SEVEN_BITS)
+PADDED = st.builds(varint, st.integers(0, 300), st.integers(0, 10))
+VARINTS = rarely(INTEGERS.map(varint), st.one_of(PADDED, OVERFULL), 12)
 SECONDS = st.one_of(
     st.integers(1_600_000_000, 1_900_000_000),
     st.sampled_from([s + d for s in (-62135596800, 0, 253402300799, 315_576_000_000, 253402300799_000) for d in (-1, 0, 1, 999)]),
@@ -93,10 +93,6 @@ BROKEN_TEXTS = st.one_of(
         [b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"ok\x80", b"\xf8\x88\x80\x80\x80", b"\xff"]
     ),
 )
-
-
-def rarely(usual: st.SearchStrategy[bytes], odd: st.SearchStrategy[bytes], one_in: int) -> st.SearchStrategy[bytes]:
-    return st.integers(1, one_in).flatmap(lambda n: odd if n == one_in else usual)
 
 
 def groups(depth: int) -> st.SearchStrategy[bytes]:
