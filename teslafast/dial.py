@@ -16,8 +16,10 @@ from urllib.parse import SplitResult, urlsplit
 from picows import WSError, WSHandshakeError, WSListener, WSTransport, ws_connect
 
 from .errors import Misconfigured
+from .text import printable
 
 TIMEOUT_S = 10.0
+PING_S = 20.0  # after so long a silence, and so long again without an answer the line is dead
 LARGEST_FRAME = 16 * 1024 * 1024
 _SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -59,9 +61,14 @@ def trust(context: ssl.SSLContext, ca_file: Path) -> None:
 
 
 async def dial(
-    make_listener: Callable[[], Listener], url: str, context: ssl.SSLContext | None, headers: Mapping[str, str]
+    make_listener: Callable[[], Listener],
+    url: str,
+    context: ssl.SSLContext | None,
+    headers: Mapping[str, str],
+    *,
+    pings: bool = False,
 ) -> tuple[WSTransport, Listener]:
-    """Connects. Raises OSError, ssl.SSLError, TimeoutError or WSError; `explained` puts them into words."""
+    """Connects; with `pings` a silent line is noticed. Raises OSError or WSError, which `explained` puts into words."""
     made: list[Listener] = []
 
     def factory(_request: object, _response: object) -> Listener:
@@ -76,6 +83,11 @@ async def dial(
             extra_headers=headers,
             websocket_handshake_timeout=TIMEOUT_S,
             max_redirects=0,
+            # Its TLS reports a peer that hangs up during the handshake with a class in place of an exception: a traceback follows.
+            use_aiofastnet=False,
+            enable_auto_ping=pings,
+            auto_ping_idle_timeout=PING_S,
+            auto_ping_reply_timeout=PING_S,
             max_frame_size=LARGEST_FRAME,
             read_buffer_init_size=2048,
         )
@@ -109,9 +121,9 @@ def explained(error: Exception, url: str, remedies: Mapping[int, str]) -> Miscon
     match error:
         case WSHandshakeError(response=response) if response is not None:
             status = response.status
-            body = _printable((error.raw_body or b"").decode("utf-8", "replace"))
+            body = _line((error.raw_body or b"").decode("utf-8", "replace"))
             if location := response.headers.get("Location"):
-                return Misconfigured("URL", f"{where} redirects", f"use {_printable(location)} if you trust it")
+                return Misconfigured("URL", f"{where} redirects", f"use {_line(location)} if you trust it")
             fault = f"{where} answers {int(status)} {status.phrase}" + (f": {body}" if body else "")
             return Misconfigured("URL", fault, remedies.get(status, _remedy(status)))
         case ssl.SSLCertVerificationError():
@@ -128,21 +140,19 @@ def explained(error: Exception, url: str, remedies: Mapping[int, str]) -> Miscon
         case ConnectionRefusedError():
             return Misconfigured("URL", f"nothing listens at {where}", "start `teslafast serve`, or correct the port")
         case ConnectionError():
-            return Misconfigured(
-                "URL", f"{where} ended the connection during the handshake", remedies.get(0, "see the server's log")
-            )
+            fault = f"{where} ended the connection during the handshake"
+            return Misconfigured("URL", fault, remedies.get(0, "its log says why; ws:// is without TLS, wss:// with it"))
         case WSError():
             return Misconfigured(
-                "URL", f"{where} does not speak WebSocket ({_printable(str(error))})", "give the address of a teslafast server"
+                "URL", f"{where} does not speak WebSocket ({_line(str(error))})", "give the address of a teslafast server"
             )
-    return Misconfigured("URL", f"{where} cannot be reached ({_printable(str(error))})", "check the address and the network")
+    return Misconfigured("URL", f"{where} cannot be reached ({_line(str(error))})", "check the address and the network")
 
 
 def _remedy(status: HTTPStatus) -> str:
     return "try again later" if status in _TRANSIENT else "see the server's log"
 
 
-def _printable(text: str, limit: int = 200) -> str:
-    """One line without what a terminal would obey: it comes from the network."""
-    line = " ".join(text.split())
-    return "".join(character if character.isprintable() else "?" for character in line)[:limit]
+def _line(text: str) -> str:
+    """On one line, without what a terminal would obey: it comes from the network."""
+    return printable(" ".join(text.split()))[:200]

@@ -1,0 +1,106 @@
+"""
+Where a watched stream goes: one JSON event a line, or a live table that is redrawn in place.
+
+    Lines   for pipes and programs
+    Table   for people: board.py on the terminal's other screen while it runs, and once more on the usual one at the end
+
+Nothing that comes from the network reaches the terminal as it is: the table takes printable characters only, and what JSON may
+hold but a terminal obeys is written as an escape.
+"""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol, TextIO
+
+import orjson
+
+from .board import Board, render
+from .text import printable
+
+REDRAW_S = 0.1  # ten times a second at most ...
+TICK_S = 1.0  # ... and once at least, because ages go on when nothing comes
+_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # another screen, no cursor; and back
+# A line is erased before it is written: after it, a cursor that stands in the last column would erase what stands there.
+_HOME, _ERASE, _REST = "\x1b[H", "\x1b[2K", "\x1b[J"
+
+
+class Display(Protocol):
+    """Where events go. `note` is for what is no event."""
+
+    def show(self, text: str, event: dict[str, Any]) -> None: ...
+    def note(self, text: str) -> None: ...
+    def link(self, word: str) -> None: ...
+    def flush(self) -> None: ...
+    async def run(self) -> None:
+        """Until it is cancelled."""
+
+
+class Lines:
+    """One event a line. Control characters that JSON may hold but a terminal obeys are written as escapes."""
+
+    def __init__(self, out: TextIO, err: TextIO) -> None:
+        self._out, self._err = out, err
+
+    def show(self, text: str, event: dict[str, Any]) -> None:
+        if "\n" in text or "\r" in text:
+            text = orjson.dumps(event).decode()
+        self._out.write(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+    def note(self, text: str) -> None:
+        self._err.write(f"teslafast: {printable(text)}\n")
+
+    def link(self, word: str) -> None:
+        """A line a change would be noise."""
+
+    def flush(self) -> None:
+        self._out.flush()
+
+    async def run(self) -> None:
+        """Nothing happens between events."""
+        await asyncio.Event().wait()
+
+
+class Table:
+    """The board on the terminal's other screen while it runs, and once more on the usual one at the end."""
+
+    def __init__(self, out: TextIO, title: str, size: Callable[[], os.terminal_size]) -> None:
+        self._out, self._size = out, size
+        self._board = Board(title)
+        self._changed = asyncio.Event()
+
+    def show(self, text: str, event: dict[str, Any]) -> None:
+        self._board.take(event, time.monotonic())
+
+    def note(self, text: str) -> None:
+        self._board.note(text)
+        self._changed.set()
+
+    def link(self, word: str) -> None:
+        self._board.link = word
+        self._changed.set()
+
+    def flush(self) -> None:
+        self._changed.set()
+
+    async def run(self) -> None:
+        self._out.write(_ENTER)
+        try:
+            while True:
+                self._out.write(_HOME + "".join(f"{_ERASE}{line}\r\n" for line in self._lines(1)) + _REST)
+                self._out.flush()
+                self._changed.clear()
+                await asyncio.sleep(REDRAW_S)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(TICK_S):  # ages go on when nothing comes
+                        await self._changed.wait()
+        finally:
+            self._out.write(_LEAVE + ("".join(f"{line}\n" for line in self._lines(2)) if self._board.cars else ""))
+            self._out.flush()
+
+    def _lines(self, spare: int) -> list[str]:
+        size = self._size()
+        return render(self._board, time.monotonic(), size.columns, size.lines - spare)
