@@ -170,6 +170,8 @@ def _first(name: x509.Name, oid: x509.ObjectIdentifier) -> str:
     return next((str(attribute.value) for attribute in name.get_attributes_for_oid(oid)), "")
 
 
+_BROKEN_OFF = "the client broke off during the TLS handshake"
+
 # what is looked for in OpenSSL's words, the cause that is counted, and what it means for the one who set this up
 _FAILURES = (
     (
@@ -196,6 +198,7 @@ _FAILURES = (
     ),
     ("ALERT_CERTIFICATE", "we_are_refused", "the client refused our certificate: expired, or not the one that its config names"),
     ("NO_SHARED_CIPHER", "no_cipher", "client and server have no cipher in common"),
+    ("UNEXPECTED_EOF_WHILE_READING", "cut", _BROKEN_OFF),
 )
 
 
@@ -209,4 +212,4 @@ def failure(error: OSError) -> tuple[str, str]:
         return "tls", f"TLS failed ({error.reason or type(error).__name__})"
     if isinstance(error, ConnectionAbortedError):
         return "slow", "the TLS handshake took longer than HANDSHAKE_TIMEOUT"
-    return "cut", "the client broke off during the TLS handshake"
+    return "cut", _BROKEN_OFF
