@@ -106,8 +106,3 @@ def holds(leaf: x509.Certificate, hostname: str) -> bool:
 def days_left(certificate: x509.Certificate, now: datetime.datetime) -> float:
     """Until it expires; negative afterwards."""
     return (certificate.not_valid_after_utc - now).total_seconds() / 86400
-
-
-def vouchers(chain: Sequence[x509.Certificate], public_roots: Sequence[x509.Certificate]) -> list[x509.Certificate]:
-    """What a vehicle needs to verify the chain's leaf: the way up through what the chain holds, with the root of public CAs."""
-    return climb(chain[0], [*chain[1:], *public_roots])

@@ -70,8 +70,7 @@ def ca_of(given: Path | None, environment: Mapping[str, str]) -> str:
             "--ca", "is not given, and CERT_PATH is not set", "give the PEM that verifies the server: --ca ca.pem"
         )
     certificates = _server_chain(Path(path))
-    ends_at_root = len(certificates) > 1 and chain.is_root(certificates[-1])
-    above = chain.vouchers(certificates, [] if ends_at_root else public_roots())
+    above = chain.climb(certificates[0], [*certificates[1:], *public_roots(certificates[-1].issuer)])
     if not above:
         remedy = "give the CA that issued it: --ca ca.pem"
         raise Misconfigured("CERT_PATH", f"{path} holds the server's certificate, and nothing that issued it", remedy)
@@ -98,11 +97,16 @@ def _server_chain(path: Path) -> list[x509.Certificate]:
         raise Misconfigured("CERT_PATH", f"{path} holds no readable certificate", "give a PEM file") from None
 
 
-def public_roots() -> list[x509.Certificate]:
-    """The roots that this machine trusts."""
+def public_roots(name: x509.Name) -> list[x509.Certificate]:
+    """The CAs of this name that this machine trusts; others are not even parsed, some public ones are odd."""
     from cryptography import x509
 
-    return [x509.load_der_x509_certificate(der) for der in ssl.create_default_context().get_ca_certs(binary_form=True)]
+    context = ssl.create_default_context()
+    whole = Path(ssl.get_default_verify_paths().capath or "") / "ca-certificates.crt"
+    if not context.get_ca_certs() and whole.exists():  # a folder of hashes, as on Debian, is read only when it is needed
+        context.load_verify_locations(whole)
+    wanted = name.public_bytes()
+    return [x509.load_der_x509_certificate(der) for der in context.get_ca_certs(binary_form=True) if wanted in der]
 
 
 def key_of(path: Path) -> EllipticCurvePrivateKey:

@@ -68,7 +68,7 @@ def _order(sent: list[x509.Certificate]) -> Finding:
     place = chain.first_break(sent)
     if place is not None:
         return wrong("chain", f"{names[place]!r} was not issued by the next one, {names[place + 1]!r}", server_first)
-    if chain.is_root(sent[-1]) or any(chain.is_issued_by(sent[-1], root) for root in public_roots()):
+    if chain.is_root(sent[-1]) or any(chain.is_issued_by(sent[-1], root) for root in public_roots(sent[-1].issuer)):
         return well("chain", f"is whole and in order: {' ← '.join(names)}")
     missing = chain.name_of(sent[-1].issuer)
     if len(sent) == 1:
