@@ -2,7 +2,7 @@
 Where a watched stream goes: one JSON event a line, or a live table that is redrawn in place.
 
     Lines   for pipes and programs
-    Table   for people: board.py on the terminal's other screen while it runs, and once more on the usual one at the end
+    Table   for people: board.py below what stands in the terminal already, each time over the last one
 
 Nothing that comes from the network reaches the terminal as it is: the table takes printable characters only, and what JSON may
 hold but a terminal obeys is written as an escape.
@@ -23,9 +23,9 @@ from .text import printable
 
 REDRAW_S = 0.1  # ten times a second at most ...
 TICK_S = 1.0  # ... and once at least, because ages go on when nothing comes
-_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # another screen, no cursor; and back
+_HIDE_CURSOR, _SHOW_CURSOR, _CLEAR_SCREEN, _ERASE_BELOW = "\x1b[?25l", "\x1b[?25h", "\x1b[H\x1b[2J", "\x1b[J"
 # A line is erased before it is written: after it, a cursor that stands in the last column would erase what stands there.
-_HOME, _ERASE, _REST = "\x1b[H", "\x1b[2K", "\x1b[J"
+_ERASE_LINE = "\x1b[2K"
 
 
 class Display(Protocol):
@@ -71,6 +71,7 @@ class Table:
         self._out, self._size = out, size
         self._board = Board(title)
         self._changed = asyncio.Event()
+        self._height = self._width = 0  # of what was drawn last
 
     def show(self, text: str, event: dict[str, Any]) -> None:
         self._board.take(event, time.monotonic())
@@ -87,20 +88,28 @@ class Table:
         self._changed.set()
 
     async def run(self) -> None:
-        self._out.write(_ENTER)
+        self._out.write(_HIDE_CURSOR)
         try:
             while True:
-                self._out.write(_HOME + "".join(f"{_ERASE}{line}\r\n" for line in self._lines(1)) + _REST)
-                self._out.flush()
+                self._draw()
                 self._changed.clear()
                 await asyncio.sleep(REDRAW_S)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(TICK_S):  # ages go on when nothing comes
+                    async with asyncio.timeout(TICK_S):
                         await self._changed.wait()
         finally:
-            self._out.write(_LEAVE + ("".join(f"{line}\n" for line in self._lines(2)) if self._board.cars else ""))
+            self._draw()
+            self._out.write(_SHOW_CURSOR)
             self._out.flush()
 
-    def _lines(self, spare: int) -> list[str]:
+    def _draw(self) -> None:
         size = self._size()
-        return render(self._board, time.monotonic(), size.columns, size.lines - spare)
+        lines = render(self._board, time.monotonic(), size.columns, size.lines - 1)
+        self._out.write(self._back_to_its_top(size.columns) + "".join(f"{_ERASE_LINE}{line}\n" for line in lines) + _ERASE_BELOW)
+        self._out.flush()
+        self._height, self._width = len(lines), size.columns
+
+    def _back_to_its_top(self, width: int) -> str:
+        if self._height and self._width != width:
+            return _CLEAR_SCREEN  # the terminal has wrapped the lines anew: nobody knows where they stand
+        return f"\x1b[{self._height}F" if self._height else ""

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import ssl
 import subprocess
@@ -29,6 +30,7 @@ from websockets.http11 import Request, Response
 
 from teslafast import certs, dial
 from teslafast.board import COLUMNS, Board, render
+from teslafast.display import Table
 from teslafast.errors import Misconfigured
 from teslafast.stream import Stream
 from teslafast.text import cut, printable
@@ -568,28 +570,73 @@ def test_on_a_terminal_the_table_is_drawn_in_place_and_left_behind_at_the_end(en
                 await terminal.until("events 2")
                 terminal.process.send_signal(ending)
                 code = await terminal.ended()
-                return await terminal.until("\x1b[?1049l"), code
+                return await terminal.until("\x1b[?25h"), code
             finally:
                 terminal.close()
 
     drawn, code = run(test())
     assert code == 0
-    assert drawn.startswith("\x1b[?1049h\x1b[?25l\x1b[H\x1b[2Kws://")
-    screen = drawn.split("\x1b[H")[-1].split("\x1b[?25h")[0]
-    assert "connected" in screen
-    assert VIN in screen
-    assert "79.8" in screen
+    assert drawn.startswith("\x1b[?25l\x1b[2Kws://")
+    assert drawn.endswith("\x1b[J\x1b[?25h")
+    screen = on_screen(drawn)
+    assert screen[0].endswith("connected  vehicles 1  events 2  seq 7")
+    assert screen[2].startswith(VIN)
+    assert "79.8" in screen[2]
     assert not {"\x07", "\x9b", "\u202e"} & set(drawn)
     assert "\x1b]" not in drawn
 
 
-@pytest.mark.parametrize("words", [["ws://localhost:1"], ["ftp://x"]])
-def test_what_cannot_be_watched_leaves_the_terminal_as_it_was(words: list[str]) -> None:
+def on_screen(drawn: str) -> list[str]:
+    """The lines that a terminal shows after these characters, as far as the table uses any: a terminal in ten lines."""
+    lines, row = [""], 0
+    for part in re.split("(\x1b\\[[?0-9;]*[A-Za-z]|\r?\n)", drawn):
+        if part.endswith("\n"):
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif part.endswith("F") and part.startswith("\x1b"):
+            row -= int(part[2:-1])
+        elif part in ("\x1b[2K", "\x1b[J"):
+            lines[row:] = ["", *(lines[row + 1 :] if part == "\x1b[2K" else [])]
+        elif part == "\x1b[H\x1b[2J" or part.endswith("H"):
+            lines, row = [""], 0
+        elif not part.startswith("\x1b"):
+            lines[row] += part
+    return lines
+
+
+def test_the_table_is_drawn_over_itself_below_what_was_there_and_shrinks_without_leaving_anything() -> None:
+    sizes = iter([os.terminal_size((80, 12))] * 2 + [os.terminal_size((80, 6))] + [os.terminal_size((30, 6))] * 100)
+
+    async def test() -> list[list[str]]:
+        out, screens = Output(terminal=True), []
+        table = Table(out, "title", lambda: next(sizes))
+        drawing = asyncio.create_task(table.run())
+        for number in range(4):
+            for vehicle in range(8):
+                table.show("", data(number * 8 + vehicle, f"VIN{vehicle}"))
+            table.flush()
+            length = len(out.getvalue())
+            await out.until(lambda text, length=length: len(text) > length)
+            screens.append(on_screen("what was there\n" + out.getvalue()))
+        drawing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await drawing
+        return screens
+
+    screens = run(test())
+    assert [len(screen) for screen in screens] == [12, 12, 7, 6]
+    assert [screen[0] for screen in screens] == ["what was there"] * 3 + [screens[3][0]]
+    assert screens[3][0].startswith("title")
+    assert screens[2][-2].startswith("... and")
+    assert all(len(line) <= 30 for line in screens[3])
+
+
+@pytest.mark.parametrize("url", ["ws://localhost:1", "ftp://x"])
+def test_what_cannot_be_watched_leaves_the_cursor_as_it_was(url: str) -> None:
     out = Output(terminal=True)
     with pytest.raises(Misconfigured):
-        run(watch(*words, out=out))
-    assert out.getvalue().count("\x1b[?1049h") == out.getvalue().count("\x1b[?1049l")
-    assert "connecting" not in out.getvalue().rpartition("\x1b[?1049l")[2]
+        run(watch(url, out=out))
+    assert out.getvalue().count("\x1b[?25l") == out.getvalue().count("\x1b[?25h")
 
 
 # ---- the table as a function
