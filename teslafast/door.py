@@ -14,14 +14,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import httptools
-from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse
+from picows import WSUpgradeRequest, WSUpgradeResponse
 from picows.common import WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]  # not in picows' stub
 
+from ._transport import FrameLimit
 from .gate import AdmitDashboard, AdmitVehicle, Answer, Peer, Request
 from .logs import log, of
 
@@ -41,6 +43,15 @@ _TOO_LARGE = _answer_to(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large", f"a request head has {HEAD_LIMIT} bytes at most"
 )
 _TOO_SLOW = _answer_to(HTTPStatus.REQUEST_TIMEOUT, "head_too_slow", "no whole request head came within HANDSHAKE_TIMEOUT")
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """What picows is to call. Frames of more than `largest` bytes: close with 1009, or tell it (`on_too_large`) and go on."""
+
+    listener: Any
+    largest: int
+    answers_too_large: bool
 
 
 class PicowsLog(logging.LoggerAdapter[logging.Logger]):
@@ -93,7 +104,7 @@ def parse_head(data: bytes) -> Request | None:
 
 class Door(asyncio.BufferedProtocol):
     """
-    One new connection. `decide(request, peer)` is the gate's; `listener_for(admit, peer)` makes what picows will call.
+    One new connection. `decide(request, peer)` is the gate's; `welcome(admit, peer)` makes what picows will call.
 
     `on_done()` is called once, when the connection is no longer the Door's: handed over, answered, or lost.
     """
@@ -104,12 +115,12 @@ class Door(asyncio.BufferedProtocol):
         self,
         peer_of: Callable[[Any], Peer],
         decide: Callable[[Request, Peer], Admit | Answer],
-        listener_for: Callable[[Admit, Peer], tuple[WSListener, int]],
+        welcome: Callable[[Admit, Peer], Welcome],
         on_done: Callable[[], None],
     ) -> None:
         self._peer_of = peer_of
         self._decide = decide
-        self._listener_for = listener_for
+        self._welcome = welcome
         self._on_done: Callable[[], None] | None = on_done
         self._transport: Any = None
         self._head = bytearray()
@@ -154,9 +165,8 @@ class Door(asyncio.BufferedProtocol):
         if isinstance(decision, Answer):
             self.answer(decision, head_only=request.method == "HEAD", unread=request.has_body)
         else:
-            listener, largest = self._listener_for(decision, self._peer)
             subprotocol = decision.subprotocol if isinstance(decision, AdmitDashboard) else None
-            hand_over(self._transport, listener, request, subprotocol, largest, rest)
+            hand_over(self._transport, self._welcome(decision, self._peer), request, subprotocol, rest)
             self._done()
 
     def answer(self, answer: Answer, head_only: bool = False, unread: bool = True) -> None:
@@ -191,16 +201,12 @@ class Door(asyncio.BufferedProtocol):
         asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
 
 
-def hand_over(transport: Any, listener: WSListener, request: Request, subprotocol: str | None, largest: int, rest: bytes) -> None:
-    """
-    Makes picows the transport's protocol: the 101 goes out, `listener` hears of the connection, then of what stands in `rest`.
-
-    largest: bytes of a frame beyond which picows closes with 1009.
-    """
+def hand_over(transport: Any, welcome: Welcome, request: Request, subprotocol: str | None, rest: bytes) -> None:
+    """Makes picows the transport's protocol: the 101 goes out, the listener hears of it, then of what is in `rest`."""
 
     def listener_factory(_: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         chosen = {"Sec-WebSocket-Protocol": subprotocol} if subprotocol else None
-        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(chosen), listener)
+        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(chosen), welcome.listener)
 
     protocol = WSProtocol(
         None,  # host_port
@@ -215,7 +221,7 @@ def hand_over(transport: Any, listener: WSListener, request: Request, subprotoco
         None,
         WSAutoPingStrategy.PING_WHEN_IDLE,  # auto ping: the server's rounds do it, without a task each
         False,  # auto pong: the listeners do it, within bounds
-        largest,
+        welcome.largest,
         None,  # extra_headers
         READ_BUFFER,
     )
@@ -227,6 +233,9 @@ def hand_over(transport: Any, listener: WSListener, request: Request, subprotoco
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
     )
     _feed(protocol, head.encode("latin-1"))
+    if welcome.answers_too_large:
+        protocol = FrameLimit(protocol, welcome.listener, welcome.largest)
+        transport.set_protocol(protocol)
     _feed(protocol, rest)
 
 

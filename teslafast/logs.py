@@ -2,7 +2,8 @@
 One event a line: `log.info("vehicle_connected", extra=of(vin=…, address=…))`, as JSON or for a terminal.
 
 What repeats is limited: after LINES_PER_CAUSE lines of one event and cause in WINDOW_S (INFO_LINES_PER_CAUSE of those that tell
-of ordinary life), the rest is counted and said with the next line that passes. Fields are values that we made or bounded; control characters of strangers never reach the terminal.
+of ordinary life), the rest is counted and said with the next line that passes. Fields are values that we made or bounded; control
+characters of strangers never reach the terminal.
 """
 
 from __future__ import annotations

@@ -18,13 +18,13 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from picows import WSCloseCode, WSListener
+from picows import WSCloseCode
 
 from . import __version__, tls
 from .auth import Grant, Verifier
 from .config import Settings
 from .dashboard import LARGEST_MESSAGE, Dashboard
-from .door import Admit, Door
+from .door import Admit, Door, Welcome
 from .errors import Misconfigured
 from .gate import AdmitVehicle, Answer, Gate, Listener, Now, Peer, Request
 from .hub import Connection, Hub
@@ -88,7 +88,7 @@ class Server:
     # ---- serve
 
     def _make_door(self, address: str, listener: Listener, done: Callable[[], None]) -> Door:
-        return Door(partial(_peer, address, listener), self._decide, self._listener_for, done)
+        return Door(partial(_peer, address, listener), self._decide, self._welcome, done)
 
     def _count_tls_failure(self, cause: str) -> None:
         self.hub.counts.tls_failures[cause] += 1
@@ -101,10 +101,10 @@ class Server:
             hub.counts.refused_requests[decision.cause] += 1
         return decision
 
-    def _listener_for(self, admitted: Admit, peer: Peer) -> tuple[WSListener, int]:
+    def _welcome(self, admitted: Admit, peer: Peer) -> Welcome:
         if isinstance(admitted, AdmitVehicle):
-            return Vehicle(self.hub, admitted, peer.address), self.settings.max_frame_bytes
-        return Dashboard(self.hub, self._verifier, admitted, peer.address), LARGEST_MESSAGE
+            return Welcome(Vehicle(self.hub, admitted, peer.address), self.settings.max_frame_bytes, answers_too_large=True)
+        return Welcome(Dashboard(self.hub, self._verifier, admitted, peer.address), LARGEST_MESSAGE, answers_too_large=False)
 
     def _go_round(self) -> None:
         """Looks at a part of the connections: pings those that are idle, ends those that are gone or out of time."""

@@ -163,34 +163,51 @@ class Vehicle(WSListener):
 
     def _take_part(self, kind: WSMsgType, frame: WSFrame) -> None:
         """Puts a fragmented message together, within the message limit: of one that is too large nothing more is kept."""
+        parts = self._parts_for(kind)
+        if parts is None:
+            return
+        self._too_large |= len(parts) + frame.payload_size > self._hub.settings.max_frame_bytes
+        if self._too_large:
+            parts.clear()
+        else:
+            parts += frame.get_payload_as_memoryview()
+        if frame.fin:
+            self._take_whole(parts)
+
+    def on_too_large(self, opcode: int, fin: int) -> None:
+        """A frame beyond the message limit was thrown away as it came: its message is answered like any that is no good."""
+        self.heard_at = time.monotonic()
+        parts = self._parts_for(WSMsgType(opcode)) if self._end_cause == "peer" else None
+        if parts is None:
+            return
+        self._too_large = True
+        parts.clear()
+        if fin:
+            self._take_whole(parts)
+
+    def _parts_for(self, kind: WSMsgType) -> bytearray | None:
+        """What the message of this frame has so far; None if there can be no such frame now: then the connection ends."""
         if (kind == WSMsgType.CONTINUATION) == (self._parts is None):
             self._refuse("fragments")
             self.close(WSCloseCode.PROTOCOL_ERROR, "fragments", "fragments out of order")
-            return
-        if self._parts is None:
+        elif self._parts is None:
             self._parts, self._parts_type, self._too_large = bytearray(), kind, False
-        self._too_large |= len(self._parts) + frame.payload_size > self._hub.settings.max_frame_bytes
+        return None if self._end_cause != "peer" else self._parts
+
+    def _take_whole(self, message: bytearray) -> None:
+        self._parts = None
         if self._too_large:
-            self._parts.clear()
+            self._messages += 1
+            self._refuse("too_large")
+            self._reply(error_reply(b""))
+        elif self._parts_type == WSMsgType.TEXT:
+            self._take_text(bytes(message))
         else:
-            self._parts += frame.get_payload_as_memoryview()
-        if frame.fin:
-            message, self._parts = self._parts, None
-            if self._too_large:
-                self._refuse("too_large")
-                self._reply(error_reply(b""))
-            elif self._parts_type == WSMsgType.TEXT:
-                self._take_text(bytes(message))
-            else:
-                self._take(memoryview(message))
+            self._take(memoryview(message))
 
     def _take(self, message: memoryview) -> None:
         """One binary message, answered exactly once."""
         self._messages += 1
-        if len(message) > self._hub.settings.max_frame_bytes:
-            self._refuse("too_large")
-            self._reply(error_reply(b""))
-            return
         txid = b""
         try:
             envelope = read_envelope(message)
