@@ -51,6 +51,7 @@ export function sheet(canvas) {
   }
   const ink = canvas.getContext("2d");
   ink.setTransform(ratio, 0, 0, ratio, 0, 0);
+  ink.globalAlpha = 1;
   ink.clearRect(0, 0, width, height);
   return { ink, width, height };
 }

@@ -13,7 +13,7 @@ import { timeOf } from "./reading.js";
 
 const AHEAD_AT_MOST_MS = 300_000;
 const SKEW_FROM_MS = 2000; // differences below this are taken for the way
-const TRACE = 64; // samples of speed kept for the small trace in a row
+const TRACE = 128; // samples of speed kept for the small trace in a row
 const TRACE_EVERY_MS = 1000;
 const QUIET_MS = 60_000;
 const GONE_MS = 180_000;

@@ -49,7 +49,7 @@ class Dial {
 }
 
 const DOORS = { DriverFront: [34, 52], PassengerFront: [86, 52], DriverRear: [34, 88], PassengerRear: [86, 88], TrunkFront: [60, 16], TrunkRear: [60, 128] };
-const WHEELS = { Fl: ["left", "top"], Fr: ["right", "top"], Rl: ["left", "low"], Rr: ["right", "low"] };
+const WHEELS = { Fl: ["left", "front"], Fr: ["right", "front"], Rl: ["left", "rear"], Rr: ["right", "rear"] };
 
 export class Gauges {
   constructor(node) {
@@ -89,7 +89,7 @@ export class Gauges {
     [...this.gear.children].forEach((letter) => mark(letter, "data-on", letter.textContent === vehicle.gear ? "" : null));
     mark(this.gear, "aria-label", `Gear ${vehicle.gear || "unknown"}`);
     this.#plan(get);
-    this.#figure("Charging", word(get("DetailedChargeState") ?? get("ChargeState") ?? "–") + (vehicle.chargingPower ? ` ${quantity("power", vehicle.chargingPower)}` : ""));
+    this.#figure("Charger", word(get("DetailedChargeState") ?? get("ChargeState") ?? "–") + (vehicle.chargingPower ? ` ${quantity("power", vehicle.chargingPower)}` : ""));
     this.#figure("Limit", quantity("percent", get("ChargeLimitSoc")));
     this.#figure("To limit", get("TimeToFullCharge") ? quantity("hours", get("TimeToFullCharge")) : "–");
     this.#figure("Inside", quantity("temperature", get("InsideTemp")));

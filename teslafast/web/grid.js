@@ -197,7 +197,7 @@ export class Grid {
     say(line.vin, vehicle.name === vehicle.vin ? "" : vehicle.vin);
     say(line.alerts, vehicle.alerts.size ? `${vehicle.alerts.size} alert${vehicle.alerts.size > 1 ? "s" : ""}` : "");
     const kw = vehicle.chargingPower;
-    say(line.state, condition === "charging" && kw ? `charging ${kw.toFixed(kw < 20 ? 1 : 0)} kW` : condition);
+    say(line.state, condition === "charging" && kw ? `charging ${kw.toFixed(0)} kW` : condition);
     const { charge } = vehicle;
     line.fill.style.transform = `scaleX(${(charge ?? 0) / 100})`;
     mark(line.fill, "data-low", charge < 20 ? "" : null);

@@ -325,8 +325,12 @@ function notice(text) {
 function chooseTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
   forgetColours();
+  redraw();
+}
+
+function redraw() {
   grid.refresh();
-  dirty();
+  vehicleView.touched();
 }
 
 const grid = new Grid(app, (vin) => (location.hash = `#/v/${vin}`));
@@ -350,8 +354,7 @@ $("theme").addEventListener("click", () => {
 $("units").addEventListener("click", () => {
   chooseUnits(!units.metric);
   say($("units"), units.metric ? "km" : "mi");
-  grid.refresh();
-  dirty();
+  redraw();
 });
 addEventListener("keydown", (event) => {
   const typing = /^(?:INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName ?? "");
@@ -362,10 +365,7 @@ addEventListener("keydown", (event) => {
   if (event.key === "Escape" && view === "vehicle" && !typing && !diagnostics.open) location.hash = "#/";
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chooseTheme());
-addEventListener("resize", () => {
-  grid.refresh();
-  dirty();
-});
+addEventListener("resize", redraw);
 addEventListener("hashchange", route);
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && app.stream?.retry());
 

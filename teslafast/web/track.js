@@ -232,5 +232,21 @@ export class Track {
     ink.stroke();
     ink.font = "12px Inter, system-ui, sans-serif";
     ink.fillText(text, x + length + 8, y);
+    this.#drawLegend(y);
+  }
+
+  /** What the colours of the way say. */
+  #drawLegend(y) {
+    const { ink, width } = this;
+    const { value, unit } = measure("speed", FAST_MPH);
+    const [left, right] = [width - 190, width - 90];
+    const shade = ink.createLinearGradient(left, 0, right, 0);
+    shade.addColorStop(0, colour("slow"));
+    shade.addColorStop(1, colour("fast"));
+    ink.fillStyle = shade;
+    ink.fillRect(left, y - 4, right - left, 4);
+    ink.fillStyle = colour("soft");
+    ink.fillText("0", left - 14, y + 1);
+    ink.fillText(`${Math.round(value / 10) * 10} ${unit}`, right + 8, y + 1);
   }
 }

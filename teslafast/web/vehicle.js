@@ -16,13 +16,14 @@ import { Track } from "./track.js";
 const WINDOWS = [[1, "1 min"], [5, "5 min"], [15, "15 min"], [60, "1 h"], [360, "6 h"], [0, "All"]];
 const FIRST_CHARTS = ["VehicleSpeed", POWER, "Soc"];
 const MOST_CHARTS = 8;
+const SLIDE_MS = 250; // how often charts move on when nothing new has come
 const OLD_MS = 600_000; // a value told so long ago is shown as old
 
 export class VehicleView {
   /** `app`: { fleet, now(), dirty(), follow(vin, history), token() } */
   constructor(app) {
     this.app = app;
-    this.track = new Track(() => app.dirty());
+    this.track = new Track(() => this.touched());
     this.gauges = new Gauges($("gauges"));
     this.minutes = 5;
     this.pointer = null;
@@ -42,10 +43,12 @@ export class VehicleView {
     this.vin = vin;
     this.history = new History();
     this.track.moved = null;
+    this.drawnAt = -Infinity;
     this.drawn = undefined;
     this.rows.clear();
     $("fields").replaceChildren();
     $("events").replaceChildren();
+    this.told = null;
     this.source?.close();
     this.source = vin && this.app.follow(vin, this.history);
     if (vin) this.#learnTimes(vin);
@@ -66,6 +69,12 @@ export class VehicleView {
 
   #set(change) {
     change();
+    this.touched();
+  }
+
+  /** Somebody did something: the next frame draws all, whether there is news or not. */
+  touched() {
+    this.drawnAt = -Infinity;
     this.app.dirty();
   }
 
@@ -76,7 +85,7 @@ export class VehicleView {
   #addChart(field) {
     if (this.charts.length >= MOST_CHARTS) return;
     const chart = new Chart(field, {
-      field: () => this.app.dirty(),
+      field: () => this.touched(),
       remove: (one) => this.#set(() => this.#remove(one)),
       point: (share) => this.#set(() => (this.pointer = share !== null && share >= 0 ? share : null)),
     });
@@ -94,6 +103,9 @@ export class VehicleView {
   render(now) {
     const { history } = this;
     const vehicle = this.app.fleet.vehicle(this.vin);
+    const news = vehicle.rev + history.rev;
+    if (this.news === news && performance.now() - this.drawnAt < SLIDE_MS) return;
+    Object.assign(this, { news, drawnAt: performance.now() });
     const stale = vehicle.stale(now);
     say($("vehicle-name"), vehicle.name);
     say($("vehicle-vin"), vehicle.name === vehicle.vin ? "" : vehicle.vin);
@@ -105,11 +117,11 @@ export class VehicleView {
     this.gauges.render(vehicle, now);
     this.track.render(history.track, vehicle.value("Location"), vehicle.value("GpsHeading"), stale);
     this.#renderCharts(now - vehicle.skew);
+    this.#renderEvents(now);
     const second = Math.floor(now / 1000);
     if (this.drawn === `${second} ${this.words}`) return;
     this.drawn = `${second} ${this.words}`;
     this.#renderFields(vehicle, now);
-    this.#renderEvents(now);
   }
 
   #renderCharts(now) {
@@ -152,10 +164,10 @@ export class VehicleView {
   }
 
   #renderEvents(now) {
-    if (this.told === this.history.events.length && this.toldOf === this.history && this.told) return;
-    this.told = this.history.events.length;
-    this.toldOf = this.history;
-    const items = this.history.events.toReversed().map((event) => line(event, now));
+    const { events } = this.history;
+    if (this.told === events.at(-1) && events.length) return;
+    this.told = events.at(-1);
+    const items = events.toReversed().map((event) => line(event, now));
     $("events").replaceChildren(...(items.length ? items : [el("li", { class: "soft" }, "Nothing in the log.")]));
   }
 }

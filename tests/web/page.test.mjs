@@ -1,0 +1,290 @@
+/** The page in real browsers, against a real server and cars: what somebody does with it, and what may never happen. */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { BROWSERS, Cars, Server, enter, launch, live, newPage, rows, text, token, until } from "./rig.mjs";
+
+const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+const PHONE = { width: 390, height: 844 };
+const CARS = 12;
+const PAST_S = 300;
+const FIRST_EVENT_MS = 1000;
+const EXPECTED = /WebSocket|establish a connection|Failed to load resource|ERR_CONNECTION_REFUSED|interrupted while/; // browsers say it when a server is away
+
+const clean = (page, excused = null) => {
+  assert.deepEqual(page.faults.filter((fault) => !excused?.test(fault)), []);
+  assert.deepEqual([...page.hosts].filter((host) => !host.startsWith("127.0.0.1:")), []);
+};
+
+async function openFirstDriving(page) {
+  await until(page, "a car that drives", () => document.querySelector('.line[data-state="driving"]:not([hidden])'));
+  await page.evaluate(() => document.querySelector('.line[data-state="driving"]:not([hidden])').click());
+  await until(page, "the vehicle's fields", () => document.querySelectorAll("#fields tr").length > 10);
+}
+
+/** Whether a canvas shows more than one colour. */
+const painted = (page, selector) =>
+  page.$eval(selector, (canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return new Set(new Uint32Array(data.buffer)).size > 3;
+  });
+
+const slide = (page, share) =>
+  page.evaluate((to) => {
+    const slider = document.getElementById("moment");
+    slider.focus();
+    slider.value = Number(slider.min) + (Number(slider.max) - Number(slider.min)) * to;
+    slider.dispatchEvent(new Event("input"));
+    slider.dispatchEvent(new Event("change"));
+  }, share);
+
+/** What axe finds wrong: rule and elements. It is put in by the debugger, which the page's policy does not bind. */
+async function violations(page) {
+  await page.evaluate(AXE);
+  return page.evaluate(async () => (await globalThis.axe.run()).violations.map(({ id, nodes }) => [id, nodes.map((node) => `${node.html} ${node.failureSummary}`)]));
+}
+
+for (const kind of BROWSERS) {
+  for (const tls of [false, true]) {
+    describe(`${kind} over ${tls ? "TLS" : "plain TCP"}`, { timeout: 300_000 }, () => {
+      let browser;
+      let server;
+      let cars;
+
+      before(async () => {
+        [browser, server] = await Promise.all([launch(kind), Server.start({ tls })]);
+        cars = await Cars.start(server, CARS, "--past", PAST_S);
+      });
+
+      after(async () => {
+        cars?.stop();
+        await Promise.all([browser?.close(), server?.stop()]);
+      });
+
+      test("a pasted token signs in, and is kept in the tab alone", async () => {
+        const page = await newPage(browser);
+        await page.goto(server.page);
+        await page.type("#token", `  ${token()} `);
+        await page.click("#sign-in-form button");
+        await live(page);
+        assert.equal((await rows(page)).length >= 10, true);
+        assert.equal(await page.evaluate(() => JSON.stringify({ ...localStorage }).includes("eyJ") || document.cookie.length > 0), false);
+        clean(page);
+        await page.done();
+      });
+
+      test("a token in the link signs in, and leaves the address", async () => {
+        const page = await newPage(browser);
+        await enter(page, server);
+        await live(page);
+        assert.equal(page.url(), `${server.page}#/`);
+        clean(page);
+        await page.done();
+      });
+
+      test("a car's first event is on the screen within a second of opening", async (t) => {
+        const page = await newPage(browser);
+        const key = token();
+        await page.evaluateOnNewDocument(() => {
+          const look = () => {
+            const told = [...document.querySelectorAll(".line:not([hidden]) .speed")].some((cell) => /\d/.test(cell.textContent));
+            if (told) globalThis.seenAt = performance.now();
+            else requestAnimationFrame(look);
+          };
+          requestAnimationFrame(look);
+        });
+        await enter(page, server, key);
+        await until(page, "an event", () => globalThis.seenAt);
+        const ms = await page.evaluate(() => globalThis.seenAt);
+        t.diagnostic(`first event on screen after ${Math.round(ms)} ms`);
+        assert.ok(ms < FIRST_EVENT_MS, `${ms} ms`);
+        clean(page);
+        await page.done();
+      });
+
+      test("rows change by themselves while cars drive", async () => {
+        const page = await newPage(browser);
+        await enter(page, server);
+        await live(page);
+        await page.evaluate(() => (globalThis.first = document.getElementById("grid-body").textContent));
+        await until(page, "another speed in some row", () => document.getElementById("grid-body").textContent !== globalThis.first);
+        await until(page, "events counted", () => Number(document.getElementById("meter-rate").textContent) > 1);
+        clean(page);
+        await page.done();
+      });
+
+      test("a vehicle's view has its past from the log: track, charts, fields, events", async () => {
+        const page = await newPage(browser);
+        await enter(page, server);
+        await live(page);
+        await openFirstDriving(page);
+        await until(page, "a track of many points", () => Number(/of (\d+)/.exec(document.getElementById("track").ariaLabel)?.[1]) > 20);
+        assert.ok(await painted(page, "#track"));
+        assert.ok(await painted(page, "#charts figure canvas"));
+        assert.match(await text(page, ".dial.speed b"), /^\d+$/);
+        await until(page, "that it connected", () => /Connected/.test(document.getElementById("events").textContent));
+        await page.type("#field-search", "tpms");
+        await until(page, "the table narrowed", () => document.querySelectorAll("#fields tr:not([hidden])").length === 4);
+        clean(page);
+        await page.done();
+      });
+
+      test("a replay shows the past, runs at its speed, and ends in the present", async () => {
+        const page = await newPage(browser);
+        await enter(page, server);
+        await live(page);
+        await slide(page, 0.5);
+        await until(page, "a replay", () => document.getElementById("time").dataset.mode === "replay");
+        const seconds = () => page.$eval("#moment-text", (node) => node.textContent.split(":").reduce((sum, part) => sum * 60 + Number(part), 0));
+        await until(page, "its time", () => /^\d\d:/.test(document.getElementById("moment-text").textContent));
+        const presentS = await page.evaluate(() => { const now = new Date(); return (now.getHours() * 60 + now.getMinutes()) * 60 + now.getSeconds(); });
+        const agoS = (presentS - (await seconds()) + 86_400) % 86_400;
+        assert.ok(agoS > 60 && agoS < PAST_S + 60, `${agoS} s ago`);
+        await page.select("#speed", "60");
+        await until(page, "the present again", () => document.getElementById("time").dataset.mode === "live");
+        await live(page);
+        clean(page);
+        await page.done();
+      });
+
+      test("a paused replay stands still, in the vehicle's view too", async () => {
+        const page = await newPage(browser);
+        await enter(page, server);
+        await live(page);
+        await openFirstDriving(page);
+        await slide(page, 0.7);
+        await until(page, "a replay with a track", () => document.getElementById("time").dataset.mode === "replay" && /of [1-9]/.test(document.getElementById("track").ariaLabel));
+        await page.click("#play");
+        const before_ = await text(page, "#moment-text");
+        await until(page, "two seconds of another clock", (from) => performance.now() - from > 2000, await page.evaluate(() => performance.now()));
+        assert.equal(await text(page, "#moment-text"), before_);
+        await page.click("#to-live");
+        await until(page, "the present", () => document.getElementById("time").dataset.mode === "live");
+        clean(page);
+        await page.done();
+      });
+
+      test("the keyboard walks the rows, opens a vehicle and comes back", async () => {
+        const page = await newPage(browser);
+        await enter(page, server);
+        await live(page);
+        await page.focus('.line[tabindex="0"]');
+        await page.keyboard.press("ArrowDown");
+        await page.keyboard.press("ArrowDown");
+        const vin = await page.evaluate(() => document.activeElement.querySelector(".vin").textContent);
+        await page.keyboard.press("Enter");
+        await until(page, "the vehicle", () => document.body.dataset.view === "vehicle");
+        assert.equal(await text(page, "#vehicle-vin"), vin);
+        await page.keyboard.press("Escape");
+        await until(page, "the fleet", () => document.body.dataset.view === "fleet");
+        clean(page);
+        await page.done();
+      });
+    });
+  }
+
+  describe(`${kind}: trouble`, { timeout: 300_000 }, () => {
+    let browser;
+
+    before(async () => (browser = await launch(kind)));
+    after(() => browser?.close());
+
+    test("a page comes back by itself after its server was killed", async () => {
+      let server = await Server.start();
+      let cars = await Cars.start(server, 3);
+      const page = await newPage(browser);
+      await enter(page, server);
+      await live(page);
+      cars.stop();
+      await server.stop("SIGKILL");
+      await until(page, "the loss said", () => document.getElementById("link").dataset.state === "waiting" && document.body.dataset.link === "lost");
+      server = await Server.start({ port: server.port });
+      cars = await Cars.start(server, 3);
+      await live(page);
+      await until(page, "events of the new log", () => Number(document.getElementById("meter-rate").textContent) > 0);
+      assert.match(await text(page, "#notices"), /log began anew/);
+      clean(page, EXPECTED);
+      cars.stop();
+      await page.done();
+      await server.stop();
+    });
+
+    test("a restart is told from a failure", async () => {
+      const server = await Server.start();
+      const page = await newPage(browser);
+      await enter(page, server);
+      await until(page, "live", () => document.getElementById("link").dataset.state === "live");
+      await page.evaluate(() => {
+        globalThis.said = [];
+        new MutationObserver(() => globalThis.said.push(document.getElementById("link-text").textContent)).observe(document.getElementById("link-text"), { childList: true });
+      });
+      await server.stop("SIGTERM");
+      await until(page, "the restart said", () => globalThis.said.some((words) => /restarts/.test(words)));
+      await page.done();
+    });
+
+    test("a token that the server does not take leads to the sign-in with the reason", async () => {
+      const server = await Server.start();
+      const page = await newPage(browser);
+      const [head, claims] = token().split(".");
+      await enter(page, server, `${head}.${claims}.AAAA`);
+      await until(page, "the sign-in", () => document.body.dataset.view === "sign-in" && /does not accept/.test(document.getElementById("sign-in-fault").textContent));
+      assert.equal(await page.evaluate(() => sessionStorage.length), 0);
+      await page.done();
+      await server.stop();
+    });
+
+    test("a token that ends is asked for anew, and the stream goes on with another", async () => {
+      const server = await Server.start();
+      const page = await newPage(browser);
+      await enter(page, server, token("50s"));
+      await until(page, "the question", () => !document.getElementById("renew").hidden);
+      await page.type("#renew-token", token("1h"));
+      await page.click("#renew button");
+      await until(page, "the thanks", () => document.getElementById("renew").hidden && /in use/.test(document.getElementById("notices").textContent));
+      assert.equal(await text(page, "#link-text"), "Live");
+      clean(page);
+      await page.done();
+      await server.stop();
+    });
+  });
+
+  describe(`${kind}: for everyone`, { timeout: 300_000 }, () => {
+    let browser;
+    let server;
+    let cars;
+
+    before(async () => {
+      [browser, server] = await Promise.all([launch(kind), Server.start()]);
+      cars = await Cars.start(server, CARS, "--past", 60);
+    });
+    after(async () => {
+      cars?.stop();
+      await Promise.all([browser?.close(), server?.stop()]);
+    });
+
+    for (const scheme of kind === "chrome" ? ["dark", "light"] : ["light"]) {
+      for (const size of [{}, PHONE]) {
+        test(`axe finds nothing wrong: ${scheme}, ${size.width ? "phone" : "desktop"}`, async () => {
+          const page = await newPage(browser, { scheme, ...size });
+          await page.goto(server.page);
+          assert.deepEqual(await violations(page), []);
+          await enter(page, server);
+          await page.reload();
+          await live(page);
+          assert.deepEqual(await violations(page), []);
+          await openFirstDriving(page);
+          assert.deepEqual(await violations(page), []);
+          await page.click("#diagnose");
+          await until(page, "figures", () => document.querySelectorAll("#figures dd").length > 5);
+          assert.deepEqual(await violations(page), []);
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+          assert.equal(wide, false, "the page is wider than its window");
+          clean(page);
+          await page.done();
+        });
+      }
+    }
+  });
+}

@@ -1,0 +1,136 @@
+/**
+ * What a browser test stands on: a real server, cars that speak to it, a browser, and a page that is watched.
+ *
+ * Servers listen on ports of their own choosing; certificates are made when they are needed. Everything that a page says on its
+ * console or asks of the network is kept, so that a test can hold it against the law: no error, no other host.
+ */
+
+import { spawn, execFileSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { once } from "node:events";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import puppeteer from "puppeteer-core";
+
+const PYTHON = process.env.PYTHON ?? "python3";
+const SERVE = process.env.TESLAFAST?.split(" ") ?? [PYTHON, "-m", "teslafast"];
+const CARS = new URL("cars.py", import.meta.url).pathname;
+const ENV = { ...process.env, NODE_ENV: "development", JWT_SECRET: "a secret of the browser tests, 32 bytes or more", LOG_FORMAT: "json" };
+const READY_MS = 30_000;
+
+export const BROWSERS = (process.env.BROWSERS ?? "chrome,firefox").split(",");
+const PROGRAMS = { chrome: "/usr/bin/chromium", firefox: "/usr/bin/firefox-esr" };
+const CHROME = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+export const launch = (browser) =>
+  puppeteer.launch({ browser, executablePath: PROGRAMS[browser], headless: true, args: browser === "chrome" ? CHROME : [], acceptInsecureCerts: true });
+
+/** Lines of a child's output, until one that `says` finds something in: resolves to that. */
+function heard(stream, says, what) {
+  const lines = createInterface({ input: stream });
+  const seen = [];
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`${what} did not say that it is ready:\n${seen.join("\n")}`)), READY_MS);
+    lines.on("line", (line) => {
+      seen.push(line);
+      const found = says(line);
+      if (found === null || found === undefined || found === false) return;
+      clearTimeout(timer);
+      resolve(found);
+    });
+    lines.on("close", () => reject(new Error(`${what} has ended:\n${seen.join("\n")}`)));
+  });
+}
+
+const portOf = (line) => line.startsWith("{") && (JSON.parse(line).event ?? JSON.parse(line).msg) === "listening" && JSON.parse(line).port;
+
+export class Server {
+  /** `port` 0: any; `tls`: with a certificate made just now; `env`: more settings. */
+  static async start({ port = 0, tls = false, env = {} } = {}) {
+    const server = new Server();
+    const given = tls ? certificate() : {};
+    server.process = spawn(SERVE[0], [...SERVE.slice(1), "serve", "--host", "127.0.0.1", "--port", String(port)], {
+      env: { ...ENV, ...given, ...env },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    server.port = await heard(server.process.stderr, portOf, "the server");
+    server.page = `http${tls ? "s" : ""}://127.0.0.1:${server.port}/`;
+    server.vehicles = `ws${tls ? "s" : ""}://127.0.0.1:${server.port}`;
+    return server;
+  }
+
+  async stop(signal = "SIGKILL") {
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      this.process.kill(signal);
+      await once(this.process, "exit");
+    }
+  }
+}
+
+let made = null;
+
+function certificate() {
+  if (!made) {
+    made = mkdtempSync(join(tmpdir(), "teslafast-web-"));
+    const code = "import sys, trustme, pathlib; leaf = trustme.CA().issue_cert('127.0.0.1'); d = pathlib.Path(sys.argv[1]);"
+      + "leaf.private_key_pem.write_to_path(d / 'leaf.key'); [blob.write_to_path(d / 'leaf.pem', append=i > 0) for i, blob in enumerate(leaf.cert_chain_pems)]";
+    execFileSync(PYTHON, ["-c", code, made]);
+  }
+  return { CERT_PATH: join(made, "leaf.pem"), KEY_PATH: join(made, "leaf.key") };
+}
+
+export class Cars {
+  /** So many cars at this server; see cars.py for the rest. */
+  static async start(server, count, ...rest) {
+    const cars = new Cars();
+    cars.process = spawn(PYTHON, [CARS, server.vehicles, String(count), ...rest.map(String)], { env: ENV, stdio: ["ignore", "pipe", "inherit"] });
+    await heard(cars.process.stdout, (line) => line === "ready", "cars.py");
+    return cars;
+  }
+
+  stop() {
+    this.process.kill("SIGKILL");
+  }
+}
+
+/** A token of the server's, by its own command. */
+export const token = (ttl = "1h", ...more) =>
+  execFileSync(SERVE[0], [...SERVE.slice(1), "token", "--sub", "tester", "--ttl", ttl, ...more], { env: ENV, encoding: "utf8" }).trim();
+
+/** A page in a context of its own (no storage shared), watched. */
+export async function newPage(browser, { width = 1280, height = 800, scheme = "dark" } = {}) {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  await page.setViewport({ width, height });
+  page.faults = [];
+  page.hosts = new Set();
+  page.on("console", (message) => ["error", "warn", "warning"].includes(message.type()) && page.faults.push(message.text()));
+  page.on("pageerror", (error) => page.faults.push(String(error)));
+  page.on("request", (request) => request.url().startsWith("data:") || page.hosts.add(new URL(request.url()).host));
+  if (browser.process().spawnfile.includes("chromium")) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  page.done = () => context.close();
+  return page;
+}
+
+/** Opens the page as somebody who has a link with a token. */
+export const enter = (page, server, key = token()) => page.goto(`${server.page}#token=${key}`, { waitUntil: "domcontentloaded" });
+
+export const text = (page, selector) => page.$eval(selector, (node) => node.textContent);
+
+/** Waits until a function in the page is true; says what was waited for if it never is. */
+export async function until(page, what, holds, ...values) {
+  try {
+    await page.waitForFunction(holds, { timeout: 15_000, polling: 50 }, ...values);
+  } catch (error) {
+    throw new Error(`${what}: never`, { cause: error });
+  }
+}
+
+/** Rows in sight, as their cells' texts by class. */
+export const rows = (page) =>
+  page.$$eval(".line:not([hidden])", (lines) =>
+    lines.map((line) => Object.fromEntries([...line.children].map((cell) => [cell.className, cell.textContent]))));
+
+export const live = (page) => until(page, "live, with a car that tells its speed", () =>
+  document.getElementById("link").dataset.state === "live" && [...document.querySelectorAll(".line:not([hidden]) .speed")].some((cell) => /\d/.test(cell.textContent)));
