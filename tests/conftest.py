@@ -1,10 +1,28 @@
-"""What tests share: one world of certificates for the whole run. Servers and peers stand in `running.py` and `peers.py`."""
+"""What tests share: one world of certificates for the whole run, and a set-up that can be broken. Servers, peers and the like
+stand in modules of their own: `running.py`, `peers.py`, `premises.py`, `fleet.py`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from teslafast import chain
+from teslafast.doctor import authorities
 
+from fleet import Car, FleetServer
 from minted import World
+from premises import VIN, Site
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def site(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A healthy set-up, to be broken. Two of the world's CAs count as Tesla's."""
+    pins = {chain.fingerprint(one.certificate): "an issuing CA" for one in (world.issuing, world.products)}
+    monkeypatch.setattr(authorities, "PINNED", pins)
+    with FleetServer({VIN: Car()}) as tesla:
+        yield Site(world, tmp_path, tesla)

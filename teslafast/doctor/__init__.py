@@ -52,6 +52,8 @@ def examine(case: Case) -> Iterator[Finding]:
             yield certificate.verifies(ca, own[0], case)
     if read is not None:
         yield from authorities.anchors(read, case)
-    yield from outside.vehicles(case, read, own, ca)
-    yield from outside.dashboards(case, read, ca)
+    way = list(outside.vehicles(case, read, own, ca))
+    yield from way
+    if case.dashboards or not any(finding.check in ("address", "port") and finding.state is State.WRONG for finding in way):
+        yield from outside.dashboards(case, read, ca)
     yield from account.examine(case, own[0] if own else None)
