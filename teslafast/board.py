@@ -118,7 +118,7 @@ COLUMNS = (
     Column("GEAR", 4, 3, lambda car, now: _name(car.values.get("Gear"), "ShiftState")),
     Column("CHARGING", 18, 5, lambda car, now: _charging(car.values)),
     Column("PLACE", 20, 6, lambda car, now: _place(car.values.get("Location"))),
-    Column("SEQ", 9, 7, lambda car, now: "-" if car.seq is None else str(car.seq)),
+    Column("SEQ", 9, 7, lambda car, now: _seq(car.seq)),
 )
 _SHOWN = frozenset({"Soc", "VehicleSpeed", "Gear", "Location", "DetailedChargeState", "ACChargingPower", "DCChargingPower"})
 
@@ -126,7 +126,7 @@ _SHOWN = frozenset({"Soc", "VehicleSpeed", "Gear", "Location", "DetailedChargeSt
 def render(board: Board, now_s: float, width: int, height: int) -> list[str]:
     """At most `height` lines of at most `width` cells: a title, the table (by VIN), and the notices as far as there is room."""
     columns = _fitting(width)
-    head = f"{board.title}  {board.link}  vehicles {len(board.cars)}  events {board.events}  seq {board.seq}"
+    head = f"{board.title}  {board.link}  vehicles {len(board.cars)}  events {board.events}  seq {_seq(board.seq)}"
     if board.gaps:
         head += f"  gaps {board.gaps}"
     notices = list(board.notices)[-max(height // 3, 1) :]
@@ -167,6 +167,10 @@ def _charging(values: dict[str, Any]) -> str:
     powers = [values.get(key) for key in ("ACChargingPower", "DCChargingPower")]
     kw = sum(power for power in powers if isinstance(power, (int, float)))
     return f"Charging {_number(kw, 1)} kW"
+
+
+def _seq(seq: int | None) -> str:
+    return "-" if seq is None else str(seq)
 
 
 def _place(value: object) -> str:

@@ -1,5 +1,5 @@
 """
-A WebSocket client's connection: the address mended, the call made, and a failed call explained in words that say what to mend.
+A WebSocket client's connection: the call made, and a failed call explained in words that say what to mend.
 
 Redirects are not followed: they would carry a token or a vehicle's identity to another host.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from picows import WSError, WSHandshakeError, WSListener, WSTransport, ws_connect
 
@@ -21,26 +21,10 @@ from .text import printable
 TIMEOUT_S = 10.0
 PING_S = 20.0  # after so long a silence, and so long again without an answer the line is dead
 LARGEST_FRAME = 16 * 1024 * 1024
-_SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 # These say "not now"; every other refusal will be the same next time.
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 Listener = TypeVar("Listener", bound=WSListener)
-
-
-def address(text: str) -> SplitResult:
-    """A URL with scheme ws or wss, from one with http(s) or none (then ws only on this machine). Raises Misconfigured."""
-    if "://" not in text:
-        text = f"{'ws' if text.startswith(_LOOPBACK) else 'wss'}://{text}"
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in _SCHEMES and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise Misconfigured("URL", f"{text!r} cannot be called", "give one such as wss://telemetry.example.com:443")
-    return parts._replace(scheme=_SCHEMES[parts.scheme], fragment="")
 
 
 def trusting(ca_file: Path | None) -> ssl.SSLContext:
@@ -83,7 +67,7 @@ async def dial(
             extra_headers=headers,
             websocket_handshake_timeout=TIMEOUT_S,
             max_redirects=0,
-            # Its TLS reports a peer that hangs up during the handshake with a class in place of an exception: a traceback follows.
+            # Its TLS reports a peer that hangs up during the handshake with a class instead of an exception: a traceback follows.
             use_aiofastnet=False,
             enable_auto_ping=pings,
             auto_ping_idle_timeout=PING_S,

@@ -21,8 +21,9 @@ from urllib.parse import SplitResult, parse_qs
 
 from picows import WSError
 
+from .address import mended
 from .chaos import chosen
-from .dial import address, explained, trust
+from .dial import explained, trust
 from .errors import Misconfigured
 from .phantom import REMEDIES, Fleet, Phantom
 from .summary import Summary
@@ -53,7 +54,7 @@ async def simulate(
 ) -> Summary:
     """Drives `vehicles` for `duration_s` after the last has called, or until `stop`. Raises Misconfigured; see the module."""
     kinds = chosen(chaos if isinstance(chaos, str) else ",".join(chaos))
-    parts = address(url)
+    parts = mended(url)
     _check(parts, vehicles, interval_s, certs_dir)
     fleet = Fleet(parts._replace(path="/", query="").geturl(), interval_s, kinds, seed)
     phantoms = [

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from .address import mended
 from .board import RECORDS
-from .dial import address
 from .errors import Misconfigured
 
 
@@ -18,7 +18,7 @@ class Stream:
     """The stream that is asked for, and how far it has been heard."""
 
     def __init__(self, url: str, token: str | None, vins: Sequence[str], since: int | None, *, flat: bool) -> None:
-        parts = address(url)
+        parts = mended(url)
         path = parts.path.rstrip("/")
         self._base = parts._replace(path=path if path.endswith("/stream") else path + "/stream", query="")
         query = dict(parse_qsl(parts.query))

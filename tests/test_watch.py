@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
-
 from teslafast import certs, dial
 from teslafast.board import COLUMNS, Board, render
 from teslafast.display import Table
@@ -35,6 +32,9 @@ from teslafast.errors import Misconfigured
 from teslafast.stream import Stream
 from teslafast.text import cut, printable
 from teslafast.watch import watch
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 VIN = "5YJ3TEST5PF000001"
 HELLO = {"type": "hello", "epoch": "e1", "seq": 4, "oldest": 1, "server": "teslafast/0.1.0"}
@@ -243,7 +243,9 @@ def test_the_token_goes_into_the_header_and_the_vins_into_the_query() -> None:
         ("wss://h/behind/a/proxy/", "wss://h/behind/a/proxy/stream"),
         ("localhost:3000", "ws://localhost:3000/stream"),
         ("127.0.0.1:3000/stream", "ws://127.0.0.1:3000/stream"),
+        ("[::1]:3000", "ws://[::1]:3000/stream"),
         ("telemetry.example.com", "wss://telemetry.example.com/stream"),
+        ("localhost.example.com", "wss://localhost.example.com/stream"),
         ("ws://h/stream?token=SECRET&type=data,alerts&vin=A", "ws://h/stream?type=data,alerts&vin=A"),
         ("ws://h/stream?access_token=SECRET#part", "ws://h/stream"),
         ("ws://h/stream?since=7&epoch=e0", "ws://h/stream?since=7&epoch=e0"),
@@ -321,7 +323,7 @@ def test_a_since_of_the_users_is_asked_for_and_then_moved_on() -> None:
 
 
 def test_the_fleet_shape_has_no_hello_and_is_resumed_all_the_same() -> None:
-    record = {"data": [], "createdAt": None, "vin": VIN, "isResend": False, "seq": 12}
+    record: dict[str, Any] = {"data": [], "createdAt": None, "vin": VIN, "isResend": False, "seq": 12}
     server = Server([saying(record, then=dropping), saying(record)])
 
     async def test() -> None:
@@ -483,7 +485,7 @@ def test_a_server_without_tls_is_named() -> None:
         async with listening(server):
             await watch(server.url.replace("ws:", "wss:"), out=Output())
 
-    with pytest.raises(Misconfigured, match="ws://.* TLS"):
+    with pytest.raises(Misconfigured, match=r"ws://.* TLS"):
         run(test())
 
 
@@ -604,6 +606,10 @@ def on_screen(drawn: str) -> list[str]:
     return lines
 
 
+def longer_than(length: int, text: str) -> bool:
+    return len(text) > length
+
+
 def test_the_table_is_drawn_over_itself_below_what_was_there_and_shrinks_without_leaving_anything() -> None:
     sizes = iter([os.terminal_size((80, 12))] * 2 + [os.terminal_size((80, 6))] + [os.terminal_size((30, 6))] * 100)
 
@@ -615,8 +621,7 @@ def test_the_table_is_drawn_over_itself_below_what_was_there_and_shrinks_without
             for vehicle in range(8):
                 table.show("", data(number * 8 + vehicle, f"VIN{vehicle}"))
             table.flush()
-            length = len(out.getvalue())
-            await out.until(lambda text, length=length: len(text) > length)
+            await out.until(partial(longer_than, len(out.getvalue())))
             screens.append(on_screen("what was there\n" + out.getvalue()))
         drawing.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -690,7 +695,7 @@ def test_a_vehicle_that_has_disconnected_is_away_until_it_is_heard_again() -> No
 
 
 def test_gaps_alerts_errors_and_answers_are_told_below_the_table() -> None:
-    alert = {"name": "APP_w222", "startedAt": "x", "endedAt": None, "audiences": []}
+    alert: dict[str, Any] = {"name": "APP_w222", "startedAt": "x", "endedAt": None, "audiences": []}
     error = {"name": "unsupported_field", "tags": {"field_name": "X"}, "body": "", "createdAt": "x"}
     made = board(
         {"type": "gap", "from": 5, "to": 9},
