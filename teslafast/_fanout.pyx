@@ -127,7 +127,11 @@ cdef class Reader:
         PyMem_Free(self.pending)
 
     def say(self, frames):
-        """Frames that go before whatever the log has next; an iterable, drawn from as the transport takes them."""
+        """
+        Frames that go before whatever the log has next; an iterable, drawn from as the transport takes them.
+
+        An empty one among them means: enough for this turn, the making takes long.
+        """
         if self.prelude is None:
             self.prelude = deque()
         self.prelude.append(iter(frames))
@@ -279,6 +283,32 @@ cdef class Fanout:
         cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
         self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
         return out
+
+    def events_after(self, uint64_t seq, int limit):
+        """[(seq, kind, JSON text)] of the first `limit` events after `seq` that are in the ring; what they are is in `publish`."""
+        cdef uint64_t number = self.after(seq)
+        cdef uint64_t stop = min(self.last, number + <uint64_t>limit)
+        cdef Entry* entry
+        cdef bytes out
+        cdef list events = []
+        while number < stop:
+            entry = self.entry(number)
+            out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
+            self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
+            events.append((entry.seq, entry.kind, out[2 if entry.size < 128 else 4 if entry.size < 65540 else 10:]))
+            number += 1
+        return events
+
+    def seq_before(self, uint64_t seq, uint64_t earlier_ms):
+        """A seq such that what comes after it holds all that was published from `earlier_ms` before `seq` on, and is still here."""
+        cdef uint64_t number = self.after(seq)
+        cdef uint64_t time_ms
+        if number == self.first:
+            return seq
+        time_ms = self.entry(number - 1).time_ms
+        while number > self.first and self.entry(number - 1).time_ms + earlier_ms >= time_ms:
+            number -= 1
+        return self.entry(number).seq - 1 if number != self.last else seq
 
     # ---- publishing
 

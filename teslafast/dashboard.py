@@ -31,6 +31,8 @@ ERRORS_AT_MOST = 10  # then it is shown out
 WARN_S = 60.0  # before its token ends
 UNHEARD_AT_MOST = 100  # frames that it may send while it takes nothing
 CLOSE_GRACE_S = 1.0
+MERGE_STEP = 256  # events merged between two looks at whether others wait
+MERGE_SLACK_MS = 50
 EAGER = 256  # snapshots made at once, so that they are of the very moment at which the stream begins
 
 
@@ -83,7 +85,11 @@ class Dashboard(WSListener):
         self._reader = Reader(underlying, self)
         if not self._wish.fleet:
             self._reader.say([events.hello(self._hub.epoch, self._hub.log.seq, self._hub.log.oldest)])
-        self._log.subscribe(self._reader, self._vins, self._wish.kinds, self._after())
+        if self._wish.interval_ms:
+            self._log.subscribe(self._reader, self._vins, self._wish.kinds)
+            self._reader.say(self._merged_since())
+        else:
+            self._log.subscribe(self._reader, self._vins, self._wish.kinds, self._after())
         self._tell_snapshots(self._vins)
         log.info("dashboard_connected", extra=of(sub=self._grant.sub, address=self._address))
 
@@ -94,6 +100,33 @@ class Dashboard(WSListener):
             return None
         known = wish.epoch in (None, self._hub.epoch) and wish.since <= self._hub.log.seq
         return wish.since if known else -1
+
+    def _merged_since(self) -> Iterator[bytes]:
+        """
+        `since` in an interval's view: what came after it, data merged to one message a vehicle, the other kinds one by one.
+
+        It starts an interval and a bit earlier: a merged message on its way may have been lost with the connection.
+        """
+        after = self._after()
+        if after is None:
+            return
+        flat = self._hub.log
+        if after < 0 or flat.oldest > after + 1:
+            yield events.gap(after + 1, flat.oldest - 1)
+        merged: dict[str, dict[str, Any]] = {}
+        seq = flat.seq_before(max(after, 0), self._wish.interval_ms + MERGE_SLACK_MS)
+        while batch := flat.events_after(seq, MERGE_STEP):
+            for seq, kind, text in batch:
+                event = orjson.loads(text)
+                if not self._wish.kinds >> kind & 1 or not (self._vins is None or event["vin"] in self._vins):
+                    continue
+                if kind == events.DATA:
+                    known = merged.get(event["vin"])
+                    merged[event["vin"]] = event if known is None else event | {"data": known["data"] | event["data"]}
+                elif seq > after:
+                    yield events.message(**event)
+            yield b""
+        yield from (events.message(**event | {"seq": seq}) for event in merged.values())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._hub.connections.discard(self)
