@@ -108,7 +108,9 @@ def explained(error: Exception, url: str, remedies: Mapping[int, str]) -> Miscon
             body = _line((error.raw_body or b"").decode("utf-8", "replace"))
             if location := response.headers.get("Location"):
                 return Misconfigured("URL", f"{where} redirects", f"use {_line(location)} if you trust it")
-            fault = f"{where} answers {int(status)} {status.phrase}" + (f": {body}" if body else "")
+            said = f"{int(status)} {status.phrase}"
+            reason = body.removeprefix(said).lstrip(": ")  # ours begins with the status
+            fault = f"{where} answers {said}" + (f": {reason}" if reason else "")
             return Misconfigured("URL", fault, remedies.get(status, _remedy(status)))
         case ssl.SSLCertVerificationError():
             fault = f"the certificate of {where} does not verify ({error.verify_message})"

@@ -363,15 +363,16 @@ def test_a_server_that_is_away_for_a_while_is_waited_for() -> None:
     [
         (401, "the token has expired", "teslafast token"),
         (403, "VIN X is not granted", "token grants"),
-        (400, "interval: no such one", "--vin"),
+        (400, "no such interval", "--vin"),
         (404, "not found", "/stream"),
         (426, "upgrade required", "upgrade"),
         (503, "draining", "later"),
+        (503, "503 Service Unavailable: draining", "later"),
     ],
 )
 def test_a_refusal_is_named_with_its_reason_and_the_remedy(status: int, reason: str, remedy: str) -> None:
     failure = refused((status, reason, {}), token="t")
-    assert f"{status} {HTTPStatus(status).phrase}: {reason}" in failure.fault
+    assert failure.fault.endswith(f"answers {status} {HTTPStatus(status).phrase}: {reason.rpartition(': ')[2]}")
     assert remedy in failure.remedy
 
 
