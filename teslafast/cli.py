@@ -33,10 +33,14 @@ def serve(host: str | None, port: int | None) -> None:
 
     from . import server
     from .config import Settings
-    from .logs import set_up
+    from .logs import log, of, set_up
 
     settings = Settings.from_env(os.environ, host=host, port=port)
     set_up(settings.log_level, settings.log_format)
+    if settings.jwt_secret and not os.environ.get("JWT_SECRET"):
+        log.warning(
+            "secret_made", extra=of(meaning="JWT_SECRET is not set: a random one holds until the end; no token can be minted")
+        )
     uvloop.run(server.serve(settings))
 
 

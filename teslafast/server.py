@@ -67,7 +67,19 @@ class Server:
         self._listen("PORT", self.settings.port, first, everything)
         if second is not None:
             self._listen("VEHICLE_PORT", second, "vehicles", vehicles)
+        self._warn_of_openness()
         self._loop.call_later(ROUND_S / ROUND_PARTS, self._go_round)
+
+    def _warn_of_openness(self) -> None:
+        """What an operator may not have meant."""
+        settings = self.settings
+        asks = settings.request_client_cert or settings.vehicle_port is not None
+        if settings.production and not asks:
+            meaning = "no client certificates are asked for: set REQUEST_CLIENT_CERT=true or VEHICLE_PORT, and CA_PATH"
+            log.warning("vehicles_cannot_connect", extra=of(meaning=meaning))
+        elif asks and not settings.tesla_vin:
+            meaning = "TESLA_VIN is empty: every vehicle with a certificate from CA_PATH may connect"
+            log.warning("any_vehicle_may_connect", extra=of(meaning=meaning))
 
     def _listen(self, variable: str, port: int, listener: Listener, context: ssl.SSLContext | None) -> None:
         try:
