@@ -111,7 +111,7 @@ def explained(error: Exception, url: str, remedies: Mapping[int, str]) -> Miscon
             said = f"{int(status)} {status.phrase}"
             reason = body.removeprefix(said).lstrip(": ")  # ours begins with the status
             fault = f"{where} answers {said}" + (f": {reason}" if reason else "")
-            return Misconfigured("URL", fault, remedies.get(status, _remedy(status)))
+            return Misconfigured("--token" if status == 401 else "URL", fault, remedies.get(status, _remedy(status)))
         case ssl.SSLCertVerificationError():
             fault = f"the certificate of {where} does not verify ({error.verify_message})"
             return Misconfigured("URL", fault, "name the CA that signed it, or use the host name that it was made for")

@@ -27,7 +27,7 @@ from .uplink import Uplink
 
 OVERLAP_S = 2.0
 REMEDIES = {
-    0: "its log says why: the vehicle's certificate is probably none that its CA_PATH vouches for",
+    0: "its log says why: CA_PATH must vouch for the vehicle's certificate; ws:// is without TLS, wss:// with it",
     401: "vehicles need no token: is this the path of dashboards?",
     403: "its log says why: CA_PATH, TESLA_VIN or the certificate's issuer",
     404: "vehicles connect to the path / only",
