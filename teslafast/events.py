@@ -52,18 +52,17 @@ class Report:
 
 def rfc3339(time_ns: int) -> str:
     """RFC 3339, UTC, milliseconds, `Z`; `time_ns`: ns since 1970, years 1 to 9999."""
-    moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns // 1_000_000 % 1000:03}Z"
+    moment = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).isoformat()  # strftime's %Y has no leading zeros
+    return f"{moment[:19]}.{time_ns // 1_000_000 % 1000:03}Z"
 
 
 def parse_rfc3339(text: str) -> int | None:
     """ns since 1970, None if the text is no such time."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: its year in UTC is 0 or 10000
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
     seconds = moment.replace(microsecond=0).timestamp()
     return int(seconds) * 1_000_000_000 + moment.microsecond * 1000
 
