@@ -23,4 +23,5 @@ def mended(text: str) -> SplitResult:
         usable = False
     if not usable:
         raise Misconfigured("URL", f"{text!r} cannot be called", "give one such as wss://telemetry.example.com:443")
-    return parts._replace(scheme=_SCHEMES[parts.scheme], fragment="")
+    # Nobody asks for a name and a password here; they would only stand in messages.
+    return parts._replace(scheme=_SCHEMES[parts.scheme], netloc=parts.netloc.rpartition("@")[2], fragment="")

@@ -243,6 +243,7 @@ def test_the_token_goes_into_the_header_and_the_vins_into_the_query() -> None:
         ("wss://h/behind/a/proxy/", "wss://h/behind/a/proxy/stream"),
         ("localhost:3000", "ws://localhost:3000/stream"),
         ("127.0.0.1:3000/stream", "ws://127.0.0.1:3000/stream"),
+        ("wss://me:SECRET@h:1", "wss://h:1/stream"),
         ("[::1]:3000", "ws://[::1]:3000/stream"),
         ("telemetry.example.com", "wss://telemetry.example.com/stream"),
         ("localhost.example.com", "wss://localhost.example.com/stream"),
@@ -254,7 +255,7 @@ def test_the_token_goes_into_the_header_and_the_vins_into_the_query() -> None:
 def test_an_address_is_mended_and_its_token_taken_out(given: str, asked: str) -> None:
     stream = Stream(given, None, (), None, flat=True)
     assert stream.url == asked
-    assert stream.token == ("SECRET" if "SECRET" in given else None)
+    assert stream.token == ("SECRET" if "token=SECRET" in given else None)
     assert "?" not in stream.shown
     assert stream.secure == asked.startswith("wss:")
 
