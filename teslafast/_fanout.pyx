@@ -25,6 +25,7 @@ from collections import deque
 cimport cython
 from aiofastnet.transport cimport Transport
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -34,7 +35,7 @@ from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 cdef enum:
     CHUNK = 128 * 1024      # bytes given to a transport at once: all that a slow reader may hold outside the ring
     PENDING_LIMIT = 256     # entries that a filtered reader remembers before it falls back on scanning the index
-    SCAN_STEP = 1 << 16     # index entries looked at in one visit
+    SCAN_STEP = 1 << 14     # index entries looked at in one visit: that takes no longer than writing a chunk
     CLOCK_EVERY = 16        # readers served between two looks at the clock
     PREFIX_LIMIT = 32       # bytes of a prefix
     HEAD_LIMIT = 10 + PREFIX_LIMIT + 20 + 1     # bytes before a frame's body: header, prefix, seq, comma
@@ -694,16 +695,19 @@ cdef class Fanout:
 
     cdef int find(self, Reader reader) except -1:
         """Goes on with its scan of the index: fills `pending`, looks at SCAN_STEP entries at most."""
-        cdef set wanted = None
+        cdef bytearray wanted = None        # by vehicle's number
         cdef uint64_t number = reader.scan
         cdef uint64_t stop = min(self.last, number + SCAN_STEP)
         cdef Entry* entry
         if reader.vins is not None:
-            wanted = {self.numbers[vin] for vin in reader.vins if vin in self.numbers}
+            wanted = bytearray(len(self.numbers))
+            for vin in reader.vins:
+                if vin in self.numbers:
+                    wanted[<Py_ssize_t>self.numbers[vin]] = 1
         reader.scan = NOWHERE
         while number < stop:
             entry = self.entry(number)
-            if reader.kinds >> entry.kind & 1 and (wanted is None or entry.vin in wanted):
+            if reader.kinds >> entry.kind & 1 and (wanted is None or PyByteArray_AS_STRING(wanted)[entry.vin]):
                 if reader.pending_count == 0:
                     reader.given = entry.seq - 1
                 reader.remember(number)
