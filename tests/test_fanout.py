@@ -339,9 +339,11 @@ def test_a_reader_of_some_that_has_more_to_come_than_it_can_remember_misses_noth
 
 def test_a_scan_of_a_long_index_goes_on_until_it_is_through() -> None:
     stage = Stage(16 * MIB)
-    wanted = [1, 2, 65_536, 65_537, 65_538, 131_071, 131_072]
-    for seq in range(1, 131_073):
+    wanted = [1, 2, 16_384, 16_385, 16_386, 32_767, 32_768, 49_152]
+    for seq in range(1, 49_153):
         stage.log.publish(0, "A" if seq in wanted else "B", b'{"a":1}', 0)
-    dashboard = stage.join({"A"}, after=0)
+    one, two = stage.join({"A"}, after=0), stage.join({"A", "Z"}, after=2)
+    nothing = stage.join({"Z"}, after=0)
     stage.settle()
-    assert dashboard.seqs() == wanted
+    assert (one.seqs(), two.seqs(), nothing.seqs()) == (wanted, wanted[2:], [])
+    assert nothing.reader.behind == 0
