@@ -156,6 +156,13 @@ class Settings:
     request_client_cert: bool = _setting(
         "REQUEST_CLIENT_CERT", False, _boolean, "true or false", "ask for client certificates on PORT"
     )
+    dashboard_tls: bool = _setting(
+        "DASHBOARD_TLS",
+        True,
+        _boolean,
+        "true or false",
+        "false: PORT speaks plain, behind a proxy that ends TLS; needs VEHICLE_PORT",
+    )
     tesla_vin: frozenset[str] = _setting(
         "TESLA_VIN", frozenset(), _vins, "comma list of VINs", "vehicles that may connect; empty = every verified one"
     )
@@ -277,6 +284,18 @@ def _contradictions(settings: Settings) -> list[tuple[str, bool, str, str]]:
             settings.vehicle_port is not None and settings.vehicle_port == settings.port != 0,
             "is the same as PORT",
             "give vehicles a port of their own, or leave VEHICLE_PORT out",
+        ),
+        (
+            "DASHBOARD_TLS",
+            not settings.dashboard_tls and settings.vehicle_port is None,
+            "is false, but vehicles share PORT",
+            "set VEHICLE_PORT: vehicles' TLS must reach this server itself",
+        ),
+        (
+            "REQUEST_CLIENT_CERT",
+            settings.request_client_cert and not settings.dashboard_tls,
+            "asks on PORT, which DASHBOARD_TLS=false makes plain",
+            "leave it out: on VEHICLE_PORT certificates are always asked for",
         ),
         (
             "REQUEST_CLIENT_CERT",

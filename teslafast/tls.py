@@ -31,11 +31,11 @@ Contexts = tuple[ssl.SSLContext | None, ssl.SSLContext | None]
 
 
 def contexts(settings: Settings) -> Contexts:
-    """(for PORT, for VEHICLE_PORT); None where there is no TLS. Raises Misconfigured."""
+    """(for PORT, for VEHICLE_PORT); None where TLS is not ours. Raises Misconfigured."""
     if not settings.tls:
         return None, None
     asked = ssl.CERT_OPTIONAL if settings.request_client_cert else ssl.CERT_NONE
-    everything = _context(settings, asked)
+    everything = _context(settings, asked) if settings.dashboard_tls else None
     vehicles = _context(settings, ssl.CERT_REQUIRED) if settings.vehicle_port is not None else None
     return everything, vehicles
 

@@ -89,7 +89,7 @@ def test_from_nothing_to_a_vehicle_that_streams(
     settings = settings_from(teslafast({}, "certs", "init", str(certs), "--hostname", HOST, "--vehicle", vin)) | {
         "TESLA_VIN": vin
     }
-    with Process(**settings) as server:
+    with Process(None, **settings) as server:
         port = server.place.port
         operator = settings | tesla.environment
         url = f"https://{HOST}:{port}"
@@ -130,7 +130,7 @@ def test_a_vehicle_whose_config_names_another_ca_stays_away(tmp_path: Path, vin:
     certs, others = tmp_path / "certs", tmp_path / "others"
     printed = [teslafast({}, "certs", "init", str(folder), "--hostname", HOST, "--vehicle", vin) for folder in (certs, others)]
     settings = settings_from(printed[0])
-    with Process(**settings) as server:
+    with Process(None, **settings) as server:
         context = trusting((others / "ca.pem").read_text())
         context.load_cert_chain(certs / "vehicles" / f"{vin}.pem", certs / "vehicles" / f"{vin}.key")
         with pytest.raises(ssl.SSLCertVerificationError):
