@@ -235,6 +235,15 @@ cdef class Fanout:
         return self.entry(self.first).seq if self.first != self.last else self.newest_seq + 1
 
     @property
+    def kept(self):
+        """How many events can still be replayed."""
+        return self.last - self.first
+
+    @property
+    def kept_bytes(self):
+        return self.head - self.entry(self.first).start if self.first != self.last else 0
+
+    @property
     def readers(self):
         return self.reader_count
 

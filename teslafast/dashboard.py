@@ -131,6 +131,7 @@ class Dashboard(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._hub.connections.discard(self)
         self._hub.dashboards -= 1
+        self._hub.counts.sent_bytes += self._reader.sent_bytes
         self._leave_log()
         sent = transport.close_handshake.sent if transport.close_handshake else None
         received = transport.close_handshake.recv if transport.close_handshake else None
@@ -164,6 +165,18 @@ class Dashboard(WSListener):
 
     def abort(self) -> None:
         self._transport.underlying_transport.abort()
+
+    @property
+    def sent_bytes(self) -> int:
+        return self._reader.sent_bytes
+
+    @property
+    def behind(self) -> int:
+        return self._reader.behind
+
+    @property
+    def blocked(self) -> bool:
+        return self._reader.blocked
 
     @property
     def up_to_date(self) -> bool:

@@ -25,6 +25,7 @@ SUBPROTOCOL = "teslafast.v1"
 TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 — a prefix, no token
 INTERVALS_MS = (100, 250, 500, 1000, 2000, 5000, 10_000)
 MOST_QUERY_FIELDS = 32
+NOT_ON_VEHICLE_PORT = frozenset({"/metrics"})  # pages that strangers who reach the vehicles' port have no use for
 
 Listener = Literal["all", "dashboards", "vehicles"]
 
@@ -166,8 +167,8 @@ class Gate:
             return self._vehicle(request, peer, now)
         if path == "/stream" and not vehicles_only:
             return self._dashboard(request, now)
-        known = path in self._pages or (not vehicles_only and locked in self._locked)
-        if not known:
+        hidden = vehicles_only and (path in NOT_ON_VEHICLE_PORT or locked in self._locked)
+        if hidden or not (path in self._pages or locked in self._locked):
             raise Refused(HTTPStatus.NOT_FOUND, "unknown_path", "there is nothing at this path")
         _check_method(request)
         if path in self._pages:

@@ -82,6 +82,7 @@ class Hub:
         self._replying: list[Replying] = []
         self._due: list[Fanout] = []
         self._turn_asked = False
+        self._turn_began_s = 0.0
         self._coalesce_s = settings.coalesce_ms / 1000
         self.log = self.make_log(FLAT_PREFIXES)
         self.views = Views(self.make_log, loop)
@@ -125,16 +126,19 @@ class Hub:
     def _ask_turn(self) -> None:
         if not self._turn_asked:
             self._turn_asked = True
+            self._turn_began_s = time.monotonic()
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._turn_asked = False
+        began_s = self._turn_began_s
         replying, self._replying = self._replying, []
         for one in replying:
             one.send_replies()
         due, self._due = self._due, []
         for log in due:
             self._flush(log)
+        self.counts.turns.add(time.monotonic() - began_s)
 
     def _ask_flush(self, log: Fanout) -> None:
         """A log has something for its readers: flush it in this turn, or COALESCE_MS after its last flush."""

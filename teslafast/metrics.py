@@ -1,6 +1,6 @@
 """
-Counters. Plain integers, because the frame path adds to them; their names outside are those of the reference server where they
-mean the same. Every label's values are a fixed, small set: causes and kinds that stand in our code, never text from outside.
+Counters. Plain integers, because the frame path adds to them; `scrape.py` gives them their names outside. Every label's values
+are a fixed, small set: causes and kinds that stand in our code, never text from outside.
 """
 
 from __future__ import annotations
@@ -8,18 +8,40 @@ from __future__ import annotations
 from collections import Counter
 
 
+class Durations:
+    """How often something took how long: bucket k holds what took less than 2^k µs (and not less than half of that)."""
+
+    __slots__ = ("buckets", "sum_s")
+
+    LAST = 24  # and longer: 8.4 s
+
+    def __init__(self) -> None:
+        self.buckets = [0] * (self.LAST + 1)
+        self.sum_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.buckets[min(int(seconds * 1e6).bit_length(), self.LAST)] += 1
+        self.sum_s += seconds
+
+
 class Counts:
     """What has happened since the server started."""
 
     __slots__ = (
+        "accept_pauses",
+        "certificate_reloads",
         "closes",
         "gaps",
         "record_bytes",
         "records",
+        "refused_connections",
         "refused_messages",
         "refused_requests",
+        "sent_bytes",
         "signals",
+        "syncs",
         "tls_failures",
+        "turns",
         "vin_differs",
     )
 
@@ -30,6 +52,12 @@ class Counts:
         self.vin_differs = 0
         self.refused_messages: Counter[str] = Counter()  # by cause: a vehicle's or dashboard's message not accepted
         self.refused_requests: Counter[str] = Counter()  # by cause: answered with an HTTP error
+        self.refused_connections: Counter[str] = Counter()  # by cause: ended before a request was read
+        self.accept_pauses = 0  # no descriptors left
         self.tls_failures: Counter[str] = Counter()  # by cause
         self.closes: Counter[str] = Counter()  # by cause: how WebSocket connections ended
         self.gaps = 0
+        self.sent_bytes = 0  # to dashboards that have gone
+        self.certificate_reloads: Counter[str] = Counter()  # "taken" or "refused"
+        self.turns = Durations()  # from a turn's first message to its last write
+        self.syncs = Durations()  # of the journal to the disk

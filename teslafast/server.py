@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 from picows import WSCloseCode
 
-from . import __version__, tls
+from . import __version__, scrape, tls
 from .auth import Grant, Verifier
 from .config import Settings
 from .dashboard import LARGEST_MESSAGE, Dashboard
@@ -49,7 +49,7 @@ class Server:
         key_path = settings.jwt_public_key_path
         public_key = tls.read_file("JWT_PUBLIC_KEY_PATH", key_path) if key_path is not None else None
         self._verifier = Verifier.from_settings(settings, public_key)
-        pages = {"/health": self._health, "/": self._landing}
+        pages = {"/health": self._health, "/metrics": self._metrics, "/": self._landing}
         locked = {"/vehicles": self._vehicles, "/vehicles/*": self._vehicle}
         self._gate = Gate(settings, self._verifier, pages, locked)
         self._contexts = contexts or tls.contexts(settings)
@@ -146,6 +146,29 @@ class Server:
                 "oldest": hub.log.oldest,
                 "epoch": hub.epoch,
             },
+        )
+
+    def _metrics(self, request: Request, grant: Grant | None) -> Answer:
+        return Answer(HTTPStatus.OK, scrape.text(self._reading()), scrape.CONTENT_TYPE)
+
+    def _reading(self) -> scrape.Reading:
+        hub = self.hub
+        dashboards = [one for one in hub.connections if isinstance(one, Dashboard)]
+        return scrape.Reading(
+            counts=hub.counts,
+            vehicles=hub.roster.connected,
+            connections={"vehicle": len(hub.connections) - len(dashboards), "dashboard": len(dashboards)},
+            readers={"flat": hub.log.readers} | hub.views.readers,
+            blocked=sum(one.blocked for one in dashboards),
+            most_behind=max((one.behind for one in dashboards), default=0),
+            sent_bytes=hub.counts.sent_bytes + sum(one.sent_bytes for one in dashboards),
+            seq=hub.log.seq,
+            events_kept=hub.log.kept,
+            bytes_kept=hub.log.kept_bytes,
+            ring_bytes=hub.log.capacity,
+            known_vehicles=len(hub.state),
+            uptime_s=time.monotonic() - self._started_at,
+            draining=hub.draining,
         )
 
     def _landing(self, request: Request, grant: Grant | None) -> Answer:

@@ -60,5 +60,8 @@ class State:
     def get(self, vin: str) -> Vehicle | None:
         return self._vehicles.get(vin)
 
+    def __len__(self) -> int:
+        return len(self._vehicles)
+
     def vins(self) -> Iterator[str]:
         return iter(list(self._vehicles))

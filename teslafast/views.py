@@ -81,6 +81,12 @@ class Views:
             return self._conflators[wish.interval_ms].log
         return flat
 
+    @property
+    def readers(self) -> dict[str, int]:
+        """How many read each kind of view."""
+        merged = sum(conflator.log.readers for conflator in self._conflators.values())
+        return {"fleet": self._fleet.readers if self._fleet is not None else 0, "interval": merged}
+
     def release(self, log: Fanout) -> None:
         """A reader has gone: a view without readers ends."""
         if log.readers:
