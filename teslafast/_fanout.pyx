@@ -616,6 +616,8 @@ cdef class Fanout:
                 reader.prelude.popleft()
                 reader.prelude = reader.prelude or None
                 continue
+            if not text:
+                return 0
             size += <uint64_t>PyBytes_GET_SIZE(text)
             reader.write(PyBytes_AS_STRING(text), <uint64_t>PyBytes_GET_SIZE(text))
         return 0
