@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from typing import Any
 
 import pytest
@@ -173,6 +174,41 @@ def test_a_frame_that_goes_round_the_rings_end_is_whole_for_everyone() -> None:
     assert whole.messages() == some.messages()
     assert whole.seqs() == list(range(1, 51))
     assert len(whole.wire.writes) > 50 == len(some.wire.writes)
+
+
+@pytest.mark.parametrize("text_size", [125, 126, 65535, 65536])
+def test_events_can_be_read_back_as_text(text_size: int) -> None:
+    stage = Stage(MIB)
+    stage.publish("A", kind=0, pad=text_size - (FRAME - 2))
+    stage.publish("B", kind=3, seq=7)
+    stage.publish("C", kind=1)
+    texts = [json.loads(text) for _, _, text in stage.log.events_after(0, 10)]
+    assert [(text["seq"], text["vin"], text["type"]) for text in texts] == [
+        (1, "A", "data"),
+        (7, "B", "connectivity"),
+        (8, "C", "alerts"),
+    ]
+    assert [(seq, kind) for seq, kind, _ in stage.log.events_after(1, 1)] == [(7, 3)]
+    assert stage.log.events_after(8, 10) == []
+
+
+def test_a_seq_can_be_found_by_how_much_earlier_its_events_were_published() -> None:
+    stage = Stage()
+    for time_ms in (1000, 1100, 1200, 1300):
+        stage.log.publish(0, "A", body("A"), time_ms)
+    assert [stage.log.seq_before(4, earlier_ms) for earlier_ms in (0, 99, 100, 250, 300, 5000)] == [3, 3, 2, 1, 0, 0]
+    assert stage.log.seq_before(2, 0) == 1
+    assert stage.log.seq_before(0, 5000) == 0
+
+
+def test_what_is_kept_is_counted() -> None:
+    stage = Stage(1024)
+    assert (stage.log.kept, stage.log.kept_bytes) == (0, 0)
+    stage.publish_many(3, pad=padded_to(256))
+    assert (stage.log.kept, stage.log.kept_bytes) == (3, 768)
+    stage.publish_many(9, pad=padded_to(256))
+    assert stage.log.kept == 1024 // 257
+    assert stage.log.kept_bytes <= 1024
 
 
 def test_memory_of_the_wrong_kind_is_refused() -> None:

@@ -63,6 +63,18 @@ def test_what_is_said_without_end_takes_a_chunk_a_turn() -> None:
     assert stage.owed
 
 
+def test_an_empty_frame_said_means_enough_for_this_turn() -> None:
+    stage = Stage()
+    dashboard = stage.join()
+    dashboard.reader.say([note("one"), b"", b"", note("two")])
+    stage.publish()
+    for said in (1, 1, 2):
+        stage.turn()
+        assert len(dashboard.messages()) - len(dashboard.seqs()) == said
+    stage.settle()
+    assert dashboard.seqs() == [1]
+
+
 def test_a_gap_is_told_after_what_was_said_before_it() -> None:
     stage = Stage(1024)
     dashboard = stage.join()
