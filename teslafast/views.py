@@ -17,10 +17,22 @@ import orjson
 
 from ._fanout import FLAT_PREFIXES, FLEET_PREFIXES, Fanout
 from .gate import Wish
+from .logs import log, of
 
 _DATA = 0
 
 MakeLog = Callable[[tuple[bytes, ...]], Fanout]
+
+
+def _put(into: Fanout, kind: int, vin: str, body: dict[str, Any], now_ms: int, seq: int) -> None:
+    """
+    One event into a view's ring. It can be many times longer there than in the flat log, which has it already: what does not fit
+    is passed over and said, and costs neither its vehicle nor anybody else's event.
+    """
+    try:
+        into.publish(kind, vin, orjson.dumps(body), now_ms, seq)
+    except ValueError as error:
+        log.warning("event_not_shown", extra=of(cause="too_large", vin=vin, seq=seq, reason=str(error)))
 
 
 class Timer(Protocol):
@@ -42,7 +54,7 @@ class Conflator:
     def publish(self, kind: int, vin: str, body: dict[str, Any], seq: int, now_ms: int) -> None:
         self._seq, self._now_ms = seq, now_ms
         if kind != _DATA:
-            self.log.publish(kind, vin, orjson.dumps(body), now_ms, seq)
+            _put(self.log, kind, vin, body, now_ms, seq)
             return
         known = self._merged.get(vin)
         self._merged[vin] = body if known is None else body | {"data": known["data"] | body["data"]}
@@ -54,7 +66,7 @@ class Conflator:
         merged, self._merged = self._merged, {}
         self._ticking = False
         for vin, body in merged.items():
-            self.log.publish(_DATA, vin, orjson.dumps(body), self._now_ms, self._seq)
+            _put(self.log, _DATA, vin, body, self._now_ms, self._seq)
 
 
 class Views:
@@ -100,6 +112,6 @@ class Views:
         self, kind: int, vin: str, body: dict[str, Any], fleet: Callable[[], dict[str, Any]], seq: int, now_ms: int
     ) -> None:
         if self._fleet is not None:
-            self._fleet.publish(kind, vin, orjson.dumps(fleet()), now_ms, seq)
+            _put(self._fleet, kind, vin, fleet(), now_ms, seq)
         for conflator in self._conflators.values():
             conflator.publish(kind, vin, body, seq, now_ms)
