@@ -106,7 +106,7 @@ class Door(asyncio.BufferedProtocol):
     """
     One new connection. `decide(request, peer)` is the gate's; `welcome(admit, peer)` makes what picows will call.
 
-    `on_done()` is called once, when the connection is no longer the Door's: handed over, answered, or lost.
+    `on_refused(cause)` counts. `on_done()` is called once, when the connection is no longer the Door's: handed over, or lost.
     """
 
     _shared = memoryview(bytearray(HEAD_LIMIT))  # read into by every Door, emptied before the next one reads
@@ -116,11 +116,13 @@ class Door(asyncio.BufferedProtocol):
         peer_of: Callable[[Any], Peer],
         decide: Callable[[Request, Peer], Admit | Answer],
         welcome: Callable[[Admit, Peer], Welcome],
+        on_refused: Callable[[str], None],
         on_done: Callable[[], None],
     ) -> None:
         self._peer_of = peer_of
         self._decide = decide
         self._welcome = welcome
+        self._on_refused = on_refused
         self._on_done: Callable[[], None] | None = on_done
         self._transport: Any = None
         self._head = bytearray()
@@ -174,6 +176,7 @@ class Door(asyncio.BufferedProtocol):
         self._answered = True
         self._head.clear()
         if answer.cause:
+            self._on_refused(answer.cause)
             log.warning(
                 "request_refused",
                 extra=of(cause=answer.cause, status=int(answer.status), reason=answer.reason, address=self._peer.address),

@@ -100,18 +100,18 @@ class Server:
     # ---- serve
 
     def _make_door(self, address: str, listener: Listener, done: Callable[[], None]) -> Door:
-        return Door(partial(_peer, address, listener), self._decide, self._welcome, done)
+        return Door(partial(_peer, address, listener), self._decide, self._welcome, self._count_refusal, done)
 
     def _count_tls_failure(self, cause: str) -> None:
         self.hub.counts.tls_failures[cause] += 1
 
+    def _count_refusal(self, cause: str) -> None:
+        self.hub.counts.refused_requests[cause] += 1
+
     def _decide(self, request: Request, peer: Peer) -> Admit | Answer:
         hub = self.hub
         now = Now(time.time(), hub.roster.connected, hub.dashboards, hub.roster.is_connected, hub.draining)
-        decision = self._gate.decide(request, peer, now)
-        if isinstance(decision, Answer) and decision.cause:
-            hub.counts.refused_requests[decision.cause] += 1
-        return decision
+        return self._gate.decide(request, peer, now)
 
     def _welcome(self, admitted: Admit, peer: Peer) -> Welcome:
         if isinstance(admitted, AdmitVehicle):
