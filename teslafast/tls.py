@@ -27,7 +27,35 @@ if TYPE_CHECKING:
 _TRUST_CLIENT_AUTH = bytes.fromhex("300c300a06082b06010505070302")
 
 
-Contexts = tuple[ssl.SSLContext | None, ssl.SSLContext | None]
+class ServerContext(ssl.SSLContext):
+    """
+    A context whose `verify_mode` can no longer be read once `settle` was called; what OpenSSL does is as it was set.
+
+    aiofastnet reads it when a handshake is over: unless it is CERT_NONE, it writes the peer's certificate to a temporary file to
+    have it parsed. That is a fifth of the CPU of a vehicle's connect, and with a full disk no vehicle would come in. Nobody needs
+    what it parses: `peer_certificate` takes the DER.
+    """
+
+    _settled = False
+
+    def settle(self) -> None:
+        self._settled = True
+
+    @property
+    def asked(self) -> ssl.VerifyMode:
+        """What clients are asked for, settled or not."""
+        return ssl.VerifyMode(super().verify_mode)
+
+    @property  # type: ignore[override]  # the stub has it as an attribute
+    def verify_mode(self) -> ssl.VerifyMode:
+        return ssl.CERT_NONE if self._settled else self.asked
+
+    @verify_mode.setter
+    def verify_mode(self, mode: ssl.VerifyMode) -> None:
+        super(ServerContext, type(self)).verify_mode.__set__(self, mode)  # type: ignore[attr-defined]  # how a property is inherited
+
+
+Contexts = tuple[ServerContext | None, ServerContext | None]
 
 
 def contexts(settings: Settings) -> Contexts:
@@ -40,11 +68,12 @@ def contexts(settings: Settings) -> Contexts:
     return everything, vehicles
 
 
-def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ServerContext:
+    context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
+    context.num_tickets = 1  # of TLS 1.3; each costs OpenSSL a parse of the vehicle's certificate, and one is enough to resume
     # aiofastnet then reads and writes the socket itself instead of through two buffers of 16 KB a connection (it does the same
     # for kernel TLS): 39 KB an idle vehicle instead of 55, at the same CPU per message (bench/vehicles.py)
     context._aiofastnet_force_socket_bio = True  # type: ignore[attr-defined]
@@ -55,6 +84,7 @@ def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ssl.SSLC
 
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         load_anchors(context, settings.ca_path)
+    context.settle()
     return context
 
 

@@ -85,7 +85,7 @@ def test_without_a_certificate_there_is_no_tls() -> None:
 def test_certificates_are_asked_for_where_they_are_wanted(
     world: World, variables: dict[str, str], modes: list[ssl.VerifyMode | None]
 ) -> None:
-    assert [context and context.verify_mode for context in tls.contexts(settings(world, **variables))] == modes
+    assert [context and context.asked for context in tls.contexts(settings(world, **variables))] == modes
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
