@@ -69,12 +69,13 @@ def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
 
 
 @commands.command()
-@click.argument("url")
-def health(url: str) -> None:
-    """Exit 0 if /health at URL says ok (for container health checks)."""
+@click.argument("url", required=False)
+def health(url: str | None) -> None:
+    """Exit 0 if /health at URL says ok (for container health checks). Default: the server of this environment."""
     from . import probe
+    from .config import Settings
 
-    click.echo(probe.health(url))
+    click.echo(probe.health(url or probe.here(Settings.from_env(os.environ))))
 
 
 @commands.group()
@@ -189,7 +190,7 @@ def simulate(
 ) -> None:
     """Drive simulated vehicles against the server at URL (wss://HOST:PORT/, or ws:// in development)."""
     from . import simulator
-    from .summary import Summary
+    from .simulator.summary import Summary
 
     def show(so_far: Summary) -> None:
         click.echo(f"\r\033[K{so_far.connected} connected, {so_far.sent} sent, {so_far.acked} acknowledged", nl=False, err=True)

@@ -11,10 +11,18 @@ import json
 import ssl
 from urllib.parse import urlsplit
 
+from .config import Settings
 from .errors import Misconfigured, Unhealthy
 
 TIMEOUT_S = 5.0
 LONGEST_ANSWER = 64 * 1024
+
+
+def here(settings: Settings) -> str:
+    """Where a server with these settings answers on this machine."""
+    host = settings.host if settings.host not in ("", "0.0.0.0", "::") else "127.0.0.1"  # noqa: S104 — compared, not bound
+    scheme = "https" if settings.tls and settings.dashboard_tls else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def health(url: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from teslafast.config import Settings
 from teslafast.errors import Misconfigured
+
+# what only a server's environment has: PORT and HOST stand in many a shell, TESLA_VIN is for the `vehicle` commands too
+_OF_SERVERS = ("CERT_PATH", "KEY_PATH", "CA_PATH", "VEHICLE_PORT", "REQUEST_CLIENT_CERT", "JWT_SECRET", "JWT_PUBLIC_KEY_PATH")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +19,7 @@ class Case:
     """
     url          where vehicles connect, https://HOST:PORT; None: only files and account are examined
     dashboards   where dashboards connect, if elsewhere
-    address      an address to use instead of asking DNS for the host
+    address      an address to use for the host in `url` instead of asking DNS
     ca           file with the `ca` that vehicles have or will get; None: what stands above the leaf in CERT_PATH
     certs        folder of `teslafast certs init` whose test vehicle may try to connect
     token        a dashboard's token; empty: one is minted with JWT_SECRET
@@ -37,12 +39,17 @@ class Case:
     @property
     def has_settings(self) -> bool:
         """Whether this environment is a server's: from elsewhere, only the outside can be examined."""
-        return any(self.environment.get(row.metadata["variable"]) for row in fields(Settings))
+        return any(self.environment.get(variable) for variable in _OF_SERVERS)
 
     @property
     def vehicles_at(self) -> tuple[str, int] | None:
         """(host, port) that vehicles dial. Raises Misconfigured."""
         return None if self.url is None else _host_and_port(self.url)
+
+    def address_of(self, host: str) -> str:
+        """What to dial for this host. Raises Misconfigured."""
+        at = self.vehicles_at
+        return self.address if self.address is not None and at is not None and at[0] == host else host
 
     @property
     def dashboards_at(self) -> tuple[str, str, int] | None:

@@ -187,7 +187,12 @@ def dashboards(case: Case, read: Settings | None, ca: str) -> Iterator[Finding]:
     if at is None:
         return
     scheme, host, port = at
-    address = case.address or host
+    if scheme == "http" and not is_this_machine(host):
+        yield wrong(
+            "dashboard", f"tokens would travel in clear to {host}", "put TLS before it: give dashboards an https:// address"
+        )
+        return
+    address = case.address_of(host)
     try:
         yield well("health", probe.health(f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}"))
     except TeslafastError as error:
@@ -195,9 +200,7 @@ def dashboards(case: Case, read: Settings | None, ca: str) -> Iterator[Finding]:
         yield wrong("health", str(error), remedy)
         return
     token = case.token or _minted(case, read)
-    if scheme == "http" and not is_this_machine(host):
-        yield wrong("dashboard", "tokens would travel in clear", "put TLS before it: give dashboards an https:// address")
-    elif token:
+    if token:
         yield _stream(Place(address, host, port), scheme, ca, token)
     else:
         yield skipped("dashboard", "no token: give one with --token, or set JWT_SECRET to the server's")
