@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from teslafast.backoff import LIMIT_S, delay_s
-from teslafast.car import FIELDS, MILE_M, Car
-from teslafast.drive import ALERTS, ERRORS, V_INTERVAL_S, Drive, Record, V, rfc3339
-from teslafast.journey import ROW_S, timetable
-from teslafast.route import CORNERING_MPS2, Route
+from teslafast.simulator.car import FIELDS, MILE_M, Car
+from teslafast.simulator.drive import ALERTS, ERRORS, V_INTERVAL_S, Drive, Record, V, rfc3339
+from teslafast.simulator.journey import ROW_S, timetable
+from teslafast.simulator.route import CORNERING_MPS2, Route
 
 START = 1_790_000_000.25
 DAY_S = (len(timetable()) - 1) * ROW_S

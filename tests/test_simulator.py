@@ -27,13 +27,13 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from teslafast import certs, simulator
-from teslafast.car import FIELDS
-from teslafast.chaos import KINDS, Chaos, Copy, Drop, Overlap, Resend, Send, SendMalformed, chosen
 from teslafast.errors import Misconfigured
-from teslafast.ledger import LIMIT, Latencies, Ledger, Message, Tally
-from teslafast.phantom import Fleet
 from teslafast.simulator import simulate
-from teslafast.summary import Summary
+from teslafast.simulator.car import FIELDS
+from teslafast.simulator.chaos import KINDS, Chaos, Copy, Drop, Overlap, Resend, Send, SendMalformed, chosen
+from teslafast.simulator.ledger import LIMIT, Latencies, Ledger, Message, Tally
+from teslafast.simulator.phantom import Fleet
+from teslafast.simulator.summary import Summary
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response

@@ -26,12 +26,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from teslafast import certs, dial
-from teslafast.board import COLUMNS, Board, render
-from teslafast.display import Table
 from teslafast.errors import Misconfigured
-from teslafast.stream import Stream
 from teslafast.text import cut, printable
 from teslafast.watch import watch
+from teslafast.watch.board import COLUMNS, Board, render
+from teslafast.watch.display import Table
+from teslafast.watch.stream import Stream
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response

@@ -1,7 +1,7 @@
 """
 Cars for the browser tests: `cars.py URL VEHICLES [--past S] [--every S] [--plain]`, until it is ended.
 
-Believable drives (teslafast.drive) as JSON text messages, which a server in development takes: with `--past`, so many seconds of
+Believable drives (teslafast.simulator.drive) as JSON text messages, which a server in development takes: with `--past`, so many seconds of
 driving are told at once before the present, so that there is a log to travel in. `--plain` sends small data messages instead of
 drives, one per car and `--every`, spread evenly: a load of known rate that costs its sender little. Says "ready" when all are on.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable
 import orjson
 import uvloop
 from picows import WSListener, WSMsgType, WSTransport, ws_connect
-from teslafast.drive import Drive
+from teslafast.simulator.drive import Drive
 from teslafast.vin import sample_vin
 
 PAST_STEP_S = 0.5

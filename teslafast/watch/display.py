@@ -18,8 +18,8 @@ from typing import Any, Protocol, TextIO
 
 import orjson
 
+from ..text import printable
 from .board import Board, render
-from .text import printable
 
 REDRAW_S = 0.1  # ten times a second at most ...
 TICK_S = 1.0  # ... and once at least, because ages go on when nothing comes

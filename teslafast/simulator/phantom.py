@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 
 from picows import WSError
 
-from ._wire import write_envelope, write_record
-from .backoff import delay_s
+from .._wire import write_envelope, write_record
+from ..backoff import delay_s
+from ..dial import dial, explained, is_final
 from .chaos import Chaos, Copy, Drop, Overlap, Resend, Send, SendMalformed, Step
-from .dial import dial, explained, is_final
 from .drive import Drive, Record, V
 from .ledger import Message, Tally
 from .uplink import Uplink

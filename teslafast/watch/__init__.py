@@ -21,12 +21,12 @@ from typing import Any, TextIO
 import orjson
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport
 
-from .backoff import delay_s
-from .dial import LARGEST_FRAME, dial, explained, is_final, trusting
+from ..backoff import delay_s
+from ..dial import LARGEST_FRAME, dial, explained, is_final, trusting
+from ..errors import Misconfigured
+from ..text import printable
 from .display import Display, Lines, Table
-from .errors import Misconfigured
 from .stream import Stream
-from .text import printable
 
 CLOSE_GRACE_S = 1.0
 _MINT = "mint one with `teslafast token` and the server's JWT_SECRET, and give it with --token"

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from ._wire import read_reply
-from .errors import Malformed
+from .._wire import read_reply
+from ..errors import Malformed
 from .ledger import Ledger, Message, Tally
 
 ACK = 5

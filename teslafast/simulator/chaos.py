@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ._wire import write_envelope
-from .errors import Misconfigured
+from .._wire import write_envelope
+from ..errors import Misconfigured
 from .ledger import Message
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from .address import mended
+from ..address import mended
+from ..errors import Misconfigured
 from .board import RECORDS
-from .errors import Misconfigured
 
 
 class Stream:

@@ -21,16 +21,16 @@ from urllib.parse import SplitResult, parse_qs
 
 from picows import WSError
 
-from .address import mended
+from ..address import mended
+from ..dial import explained, trust
+from ..errors import Misconfigured
+from ..vin import sample_vin
 from .chaos import chosen
-from .dial import explained, trust
-from .errors import Misconfigured
 from .phantom import REMEDIES, Fleet, Phantom
 from .summary import Summary
-from .vin import sample_vin
 
 if TYPE_CHECKING:
-    from .certs import VehicleFiles
+    from ..certs import VehicleFiles
 
 SETTLE_S = 10.0
 STARTS_PER_S = 200  # what one core of a server can take in of mutual TLS handshakes
@@ -163,7 +163,7 @@ def _identities(parts: SplitResult, vehicles: int, certs_dir: Path | None) -> li
     if certs_dir is None:
         named = parse_qs(parts.query).get("vin")
         return [(vin, None) for vin in named or map(sample_vin, range(1, vehicles + 1))]
-    from . import certs  # it imports cryptography, which takes its time
+    from .. import certs  # it imports cryptography, which takes its time
 
     with tempfile.TemporaryDirectory() as scratch:
         fleet = certs.vehicles(certs_dir, vehicles, Path(scratch))

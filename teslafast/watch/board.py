@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .text import cut, printable
+from ..text import cut, printable
 
 MOST_VEHICLES = 5000  # more than anybody looks at; the memory is bounded by it
 NOTICES = 5
