@@ -163,6 +163,9 @@ class Settings:
         "true or false",
         "false: PORT speaks plain, behind a proxy that ends TLS; needs VEHICLE_PORT",
     )
+    kernel_tls: bool = _setting(
+        "KERNEL_TLS", False, _boolean, "true or false", "let the kernel encrypt, where it can (Python 3.12, module tls)"
+    )
     tesla_vin: frozenset[str] = _setting(
         "TESLA_VIN", frozenset(), _vins, "comma list of VINs", "vehicles that may connect; empty = every verified one"
     )
@@ -174,6 +177,12 @@ class Settings:
     )
     ring_bytes: int = _setting(
         "RING_BYTES", 64 * MIB, _size(LEAST_RING_BYTES, 1 << 40), "bytes (64MiB), at least 1MiB", "the replay window"
+    )
+    journal_path: Path | None = _setting(
+        "JOURNAL_PATH", None, Path, "path of a file", "keeps the ring and the last values when the process ends"
+    )
+    journal_sync_ms: int = _setting(
+        "JOURNAL_SYNC_MS", 0, _whole(0, 10_000), "milliseconds, 0 = off", "acks wait for the disk, in such steps"
     )
     max_frame_bytes: int = _setting(
         "MAX_FRAME_BYTES", 1_000_000, _size(1024, 64 * MIB), "bytes, 1024 to 64MiB", "largest vehicle message"
@@ -302,6 +311,12 @@ def _contradictions(settings: Settings) -> list[tuple[str, bool, str, str]]:
             settings.request_client_cert and not (settings.tls and settings.ca_path),
             "needs TLS and anchors",
             "set CERT_PATH, KEY_PATH and CA_PATH too",
+        ),
+        (
+            "JOURNAL_SYNC_MS",
+            settings.journal_sync_ms > 0 and settings.journal_path is None,
+            "is set, but JOURNAL_PATH is not",
+            "set JOURNAL_PATH, or leave JOURNAL_SYNC_MS out",
         ),
         (
             "RING_BYTES",

@@ -12,6 +12,7 @@ import secrets
 import signal
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,7 @@ def run(port: int | None, vehicles: int, seconds: float | None) -> None:
 
 async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | None) -> None:
     made = certs.init(folder / "certs", "127.0.0.1", [vin.sample_vin(number) for number in range(vehicles)])
-    server = _start(_settings(made.directory, DEFAULT_PORT if port is None else port), may_move=port is None)
+    server = _start(_settings(made.directory, made.vins, DEFAULT_PORT if port is None else port), may_move=port is None)
     at, vehicles_at = (f"127.0.0.1:{bound}" for bound in server.ports)
     token = auth.mint(server.settings, "demo", (), TOKEN_TTL_S, time.time())
     click.echo(f"page    http://{at}/#token={token}")
@@ -69,7 +70,7 @@ async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | 
             task.result()  # it ended by itself: this raises why
 
 
-def _settings(directory: Path, port: int) -> Settings:
+def _settings(directory: Path, vins: Sequence[str], port: int) -> Settings:
     return Settings(
         host="127.0.0.1",
         port=port,
@@ -78,6 +79,7 @@ def _settings(directory: Path, port: int) -> Settings:
         cert_path=directory / "server.pem",
         key_path=directory / "server.key",
         ca_path=directory / "vehicle_ca.pem",
+        tesla_vin=frozenset(vins),
         drain_seconds=3.0,
     )
 

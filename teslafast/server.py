@@ -67,8 +67,16 @@ class Server:
         self._listen("PORT", self.settings.port, first, everything)
         if second is not None:
             self._listen("VEHICLE_PORT", second, "vehicles", vehicles)
+        self._say_kernel_tls()
         self._warn_of_openness()
         self._loop.call_later(ROUND_S / ROUND_PARTS, self._go_round)
+
+    def _say_kernel_tls(self) -> None:
+        if self.settings.kernel_tls and self.settings.tls:
+            missing = tls.kernel_tls_missing()
+            log.info(
+                "kernel_tls", extra=of(on=missing is None, reason=missing or "the kernel encrypts where it knows the cipher")
+            )
 
     def _warn_of_openness(self) -> None:
         """What an operator may not have meant."""

@@ -37,6 +37,7 @@ class ServerContext(ssl.SSLContext):
     """
 
     _settled = False
+    _aiofastnet_force_socket_bio = False
 
     def settle(self) -> None:
         self._settled = True
@@ -74,9 +75,12 @@ def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ServerCo
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     context.num_tickets = 1  # of TLS 1.3; each costs OpenSSL a parse of the vehicle's certificate, and one is enough to resume
-    # aiofastnet then reads and writes the socket itself instead of through two buffers of 16 KB a connection (it does the same
-    # for kernel TLS): 39 KB an idle vehicle instead of 55, at the same CPU per message (bench/vehicles.py)
-    context._aiofastnet_force_socket_bio = True  # type: ignore[attr-defined]
+    if settings.kernel_tls and kernel_tls_missing() is None:
+        context.options |= ssl.OP_ENABLE_KTLS
+    else:
+        # aiofastnet then reads and writes the socket itself instead of through two buffers of 16 KB a connection (it does the
+        # same for kernel TLS): 39 KB an idle vehicle instead of 55, at the same CPU per message (bench/vehicles.py)
+        context._aiofastnet_force_socket_bio = True
     load_chain(context, settings)
     context.verify_mode = client_certificate
     if client_certificate is not ssl.CERT_NONE and settings.ca_path is not None:
@@ -86,6 +90,15 @@ def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ServerCo
         load_anchors(context, settings.ca_path)
     context.settle()
     return context
+
+
+def kernel_tls_missing() -> str | None:
+    """What keeps KERNEL_TLS from working here; None if nothing does."""
+    if not hasattr(ssl, "OP_ENABLE_KTLS"):
+        return "this Python cannot ask for it: 3.12 or newer can"
+    if not Path("/sys/module/tls").exists():
+        return "the kernel's module tls is not loaded: modprobe tls"
+    return None
 
 
 def load_chain(context: ssl.SSLContext, settings: Settings) -> None:
