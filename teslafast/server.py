@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 from picows import WSCloseCode
 
-from . import __version__, scrape, tls
+from . import __version__, page, scrape, tls
 from .auth import Grant, Verifier
 from .config import Settings
 from .dashboard import LARGEST_MESSAGE, Dashboard
@@ -35,8 +35,6 @@ from .vehicle import Vehicle
 ROUND_S = 1.0  # every connection is looked at once in so long …
 ROUND_PARTS = 4  # … in so many parts
 
-LANDING = "This is teslafast. Vehicles connect here over WebSocket and mutual TLS; dashboards connect to /stream with a token.\n"
-
 
 class Server:
     """One server on one event loop. `start` binds, `drain` ends it cleanly, `stop` at once."""
@@ -49,7 +47,7 @@ class Server:
         key_path = settings.jwt_public_key_path
         public_key = tls.read_file("JWT_PUBLIC_KEY_PATH", key_path) if key_path is not None else None
         self._verifier = Verifier.from_settings(settings, public_key)
-        pages = {"/health": self._health, "/metrics": self._metrics, "/": self._landing}
+        pages = {"/health": self._health, "/metrics": self._metrics, **page.answers()}
         locked = {"/vehicles": self._vehicles, "/vehicles/*": self._vehicle}
         self._gate = Gate(settings, self._verifier, pages, locked)
         self._contexts = contexts or tls.contexts(settings)
@@ -148,6 +146,7 @@ class Server:
                 "status": "draining" if hub.draining else "ok",
                 "version": __version__,
                 "uptime_s": round(time.monotonic() - self._started_at, 3),
+                "time_ms": time.time_ns() // 1_000_000,
                 "vehicles": hub.roster.connected,
                 "dashboards": hub.dashboards,
                 "seq": hub.log.seq,
@@ -178,9 +177,6 @@ class Server:
             uptime_s=time.monotonic() - self._started_at,
             draining=hub.draining,
         )
-
-    def _landing(self, request: Request, grant: Grant | None) -> Answer:
-        return Answer(HTTPStatus.OK, LANDING.encode())
 
     def _vehicles(self, request: Request, grant: Grant | None) -> Answer:
         entries = [entry.report() for entry in self.hub.roster if grant is not None and grant.allows(entry.vin)]
