@@ -30,6 +30,7 @@ TEXT, BINARY = 1, 2
 FIELDS_AT_MOST = 4096  # in one JSON text message
 
 _MARKS = {"data": "data", "alerts": "alerts", "errors": "errors", "status": "connectivity"}  # fleet shape: member → kind
+_NOT_THE_RECORDS = {"txid", "seq"}  # what a message has besides: its own name, and its place in the stream that it was taken from
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _fleet_text(message: dict[str, Any], vin: str, vin_differs: bool, txid: str 
         raise Malformed("none of data, alerts, errors and status is in it")
     topic = TOPIC_OF_KIND[kind]
     try:
-        payload = write_record(topic, message)
+        payload = write_record(topic, {name: message[name] for name in message.keys() - _NOT_THE_RECORDS})
         flat = read_record(topic, payload, vin, FLAT)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise Malformed(f"not a record of {kind}: {type(error).__name__}") from None

@@ -192,7 +192,8 @@ RECORDS: dict[str, dict[str, Any]] = {
 def test_a_fleet_message_goes_the_way_of_the_binary_one(kind: str) -> None:
     topic = events.TOPIC_OF_KIND[kind]
     payload = ParseDict(RECORDS[kind], oracle.CLASSES[topic]()).SerializeToString()
-    text = read(RECORDS[kind])
+    text = read(RECORDS[kind] | {"txid": "tx-1", "seq": 7})
+    assert text.txid == "tx-1"
     assert text.report.kind == kind
     assert text.report.body == oracle.flat(topic, payload, VIN)
     assert text.fleet() == oracle.fleet(topic, payload, VIN)
