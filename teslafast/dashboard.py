@@ -135,6 +135,8 @@ class Dashboard(WSListener):
         self._leave_log()
         sent = transport.close_handshake.sent if transport.close_handshake else None
         received = transport.close_handshake.recv if transport.close_handshake else None
+        if self._end_cause == "peer" and sent and not received:
+            self._end_cause = "protocol"  # picows has ended it, over a frame that breaks RFC 6455
         self._hub.counts.closes[self._end_cause] += 1
         log.info(
             "dashboard_disconnected",
@@ -248,7 +250,9 @@ class Dashboard(WSListener):
         kind = frame.msg_type
         if self._end_cause != "peer" and kind != WSMsgType.CLOSE:
             return
-        if self._reader.blocked and kind != WSMsgType.CLOSE:
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.close(WSCloseCode.PROTOCOL_ERROR, "reserved_bits", "no extension was agreed on")
+        elif self._reader.blocked and kind != WSMsgType.CLOSE:
             self._note_unheard()
         elif kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
