@@ -38,11 +38,9 @@ export function mark(node, name, value) {
   else node.setAttribute(name, value);
 }
 
-/** A canvas made as fine as the screen; returns its context, in CSS pixels, cleared, and its size. */
-export function sheet(canvas) {
+/** A canvas made as fine as the screen; returns its context, in CSS pixels, cleared, and its size. To ask for that costs a layout. */
+export function sheet(canvas, width = canvas.clientWidth, height = canvas.clientHeight) {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight;
   const across = Math.round(width * ratio);
   const down = Math.round(height * ratio);
   if (canvas.width !== across || canvas.height !== down) {

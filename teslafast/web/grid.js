@@ -13,7 +13,7 @@ const SPARE = 4; // rows beyond the edge of what is seen
 const REORDER_MS = 2000;
 const TRACE_MS = 120_000; // what a row's trace spans
 
-const text = (a, b) => a.localeCompare(b, undefined, { numeric: true });
+const text = new Intl.Collator(undefined, { numeric: true }).compare;
 const ORDER = ["driving", "charging", "parked", "offline"];
 
 // name, title, what to sort by (a pair's lesser comes first), which way first
@@ -29,12 +29,12 @@ const COLUMNS = [
 ];
 
 const FILTERS = [
-  ["all", "All", () => true],
-  ["driving", "Driving", (vehicle, now) => vehicle.condition(now) === "driving"],
-  ["charging", "Charging", (vehicle, now) => vehicle.condition(now) === "charging"],
-  ["parked", "Parked", (vehicle, now) => vehicle.condition(now) === "parked"],
-  ["offline", "Offline", (vehicle, now) => vehicle.condition(now) === "offline"],
-  ["alerts", "Alerts", (vehicle) => vehicle.alerts.size > 0],
+  ["All", () => true],
+  ["Driving", (vehicle, condition) => condition === "driving"],
+  ["Charging", (vehicle, condition) => condition === "charging"],
+  ["Parked", (vehicle, condition) => condition === "parked"],
+  ["Offline", (vehicle, condition) => condition === "offline"],
+  ["Alerts", (vehicle) => vehicle.alerts.size > 0],
 ];
 
 function where(vehicle) {
@@ -72,7 +72,7 @@ export class Grid {
     $("grid-head").append(...this.heads);
     this.chips = FILTERS.map((filter) => {
       const count = el("b", {}, "0");
-      const chip = el("button", { type: "button", "aria-pressed": "false", click: () => this.#refine(() => (this.filter = filter)) }, filter[1], count);
+      const chip = el("button", { type: "button", "aria-pressed": "false", click: () => this.#refine(() => (this.filter = filter)) }, filter[0], count);
       return { chip, count };
     });
     $("chips").append(...this.chips.map(({ chip }) => chip));
@@ -117,20 +117,31 @@ export class Grid {
     this.orderedAt = at;
     this.orderedRev = fleet.rev;
     this.ordered = fleet;
-    const vehicles = [...fleet.vehicles.values()];
-    this.chips.forEach(({ chip, count }, index) => {
-      say(count, String(vehicles.filter((vehicle) => FILTERS[index][2](vehicle, now)).length));
-      mark(chip, "aria-pressed", String(FILTERS[index] === this.filter));
-    });
+    const fitting = this.#count(fleet, now);
     const { column, down } = this.sort;
-    const fits = (vehicle) => this.filter[2](vehicle, now) && (!this.words || `${vehicle.name} ${vehicle.vin}`.toLowerCase().includes(this.words));
-    this.order = vehicles.filter(fits).sort((a, b) => (down ? -1 : 1) * column.by(a, b, now) || text(a.vin, b.vin));
+    const fits = (vehicle) => !this.words || `${vehicle.name} ${vehicle.vin}`.toLowerCase().includes(this.words);
+    this.order = fitting.filter(fits).sort((a, b) => (down ? -1 : 1) * column.by(a, b, now) || text(a.vin, b.vin));
     this.heads.forEach((head, index) => mark(head, "aria-sort", COLUMNS[index] === column ? (down ? "descending" : "ascending") : null));
     mark($("grid"), "aria-rowcount", String(this.order.length + 1));
-    say($("fleet-title"), vehicles.length === 1 ? "1 vehicle" : `${vehicles.length} vehicles`);
+    const known = fleet.vehicles.size;
+    say($("fleet-title"), known === 1 ? "1 vehicle" : `${known} vehicles`);
     $("fleet-empty").hidden = this.order.length > 0;
-    say($("fleet-empty"), vehicles.length ? "No vehicle fits." : "No vehicle has been heard of yet. They appear here by themselves.");
+    say($("fleet-empty"), known ? "No vehicle fits." : "No vehicle has been heard of yet. They appear here by themselves.");
     return undefined;
+  }
+
+  /** Shows how many vehicles each filter lets through; returns those that pass the chosen one. */
+  #count(fleet, now) {
+    const passing = FILTERS.map(() => []);
+    for (const vehicle of fleet.vehicles.values()) {
+      const condition = vehicle.condition(now);
+      FILTERS.forEach(([, passes], index) => passes(vehicle, condition) && passing[index].push(vehicle));
+    }
+    this.chips.forEach(({ chip, count }, index) => {
+      say(count, String(passing[index].length));
+      mark(chip, "aria-pressed", String(FILTERS[index] === this.filter));
+    });
+    return passing[FILTERS.indexOf(this.filter)];
   }
 
   // ---- the rows
@@ -168,6 +179,9 @@ export class Grid {
     const wanted = Math.ceil(seen / this.height) + 2 * SPARE;
     while (this.pool.length < wanted) this.pool.push(this.#line());
     this.pool.forEach((line) => (line.index = line.vehicle = undefined)); // another size of pool: other elements' turns
+    const { row, trace } = this.pool[0];
+    row.hidden = false; // what is hidden has no size
+    this.traceSize = [trace.clientWidth, trace.clientHeight];
   }
 
   #line() {
@@ -206,7 +220,7 @@ export class Grid {
     say(line.gear, vehicle.gear.length === 1 ? vehicle.gear : "–");
     say(line.place, where(vehicle));
     say(line.heard, vehicle.heard ? age(now - vehicle.heard) : "–");
-    drawTrace(line.trace, vehicle, now);
+    drawTrace(line.trace, this.traceSize, vehicle, now);
   }
 
   /** Everything is drawn anew: another theme, other units. */
@@ -216,8 +230,8 @@ export class Grid {
   }
 }
 
-function drawTrace(canvas, { trace, skew }, now) {
-  const { ink, width, height } = sheet(canvas);
+function drawTrace(canvas, size, { trace, skew }, now) {
+  const { ink, width, height } = sheet(canvas, ...size);
   if (!trace.size || !width) return;
   const x = (at) => ((at + skew - now + TRACE_MS) / TRACE_MS) * width;
   const top = Math.max(30, ...trace.speed.subarray(0, trace.size));

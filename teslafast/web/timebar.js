@@ -103,10 +103,11 @@ export class Timebar {
     mark($("play-shape"), "d", this.playing ? "M8 5v14M16 5v14" : "M8 5v14l11-7z");
     mark($("to-live"), "aria-pressed", String(!player));
     if (this.dragged) return;
-    this.slider.min = this.oldest;
-    this.slider.max = this.head;
-    this.slider.value = player ? player.seq : this.head;
-    this.slider.style.setProperty("--share", `${((this.slider.value - this.oldest) / (this.head - this.oldest || 1)) * 100}%`);
+    const seq = player ? player.seq : this.head;
+    mark(this.slider, "min", this.oldest);
+    mark(this.slider, "max", this.head);
+    this.slider.value = seq;
+    this.slider.style.setProperty("--share", `${((seq - this.oldest) / (this.head - this.oldest || 1)) * 100}%`);
     this.#say(player ? moment(player.time) : moment(now));
   }
 }

@@ -94,13 +94,20 @@ export class Cars {
   }
 }
 
+/** Lends something to a test: it is ended with it, however the test ends. */
+export function lent(t, thing) {
+  t.after(() => thing.stop());
+  return thing;
+}
+
 /** A token of the server's, by its own command. */
 export const token = (ttl = "1h", ...more) =>
   execFileSync(SERVE[0], [...SERVE.slice(1), "token", "--sub", "tester", "--ttl", ttl, ...more], { env: ENV, encoding: "utf8" }).trim();
 
-/** A page in a context of its own (no storage shared), watched. */
-export async function newPage(browser, { width = 1280, height = 800, scheme = "dark" } = {}) {
+/** A page in a context of its own (no storage shared), watched; it is closed when the test ends. */
+export async function newPage(t, browser, { width = 1280, height = 800, scheme = "dark" } = {}) {
   const context = await browser.createBrowserContext();
+  t.after(() => context.close());
   const page = await context.newPage();
   await page.setViewport({ width, height });
   page.faults = [];
@@ -109,7 +116,6 @@ export async function newPage(browser, { width = 1280, height = 800, scheme = "d
   page.on("pageerror", (error) => page.faults.push(String(error)));
   page.on("request", (request) => request.url().startsWith("data:") || page.hosts.add(new URL(request.url()).host));
   if (browser.process().spawnfile.includes("chromium")) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
-  page.done = () => context.close();
   return page;
 }
 
