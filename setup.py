@@ -24,7 +24,7 @@ extensions = [
         extra_link_args=SANITIZERS if SANITIZE else [],
         define_macros=[("CYTHON_TRACE_NOGIL", "1")] if LINETRACE else [],
     )
-    for name in ("_wire", "_fanout", "_transport")
+    for name in ("_wire", "_crc32c", "_fanout", "_transport", "_recover")
 ]
 
 setup(

@@ -5,7 +5,14 @@ from cpython.buffer cimport Py_buffer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
-cdef struct Entry
+cdef struct Entry:
+    uint64_t start      # the frame's first byte, counted as `head` is
+    uint64_t seq        # the number in its text
+    uint64_t time_ms    # when it was published, since 1970
+    uint32_t size
+    uint32_t kind       # its place in KINDS
+    uint32_t vin        # the vehicle's number in `Fanout.numbers`; means nothing in another process
+    uint32_t crc        # of what stands above and of the frame, in a log that is kept
 
 
 cdef class Reader:
@@ -50,6 +57,7 @@ cdef class Fanout:
         uint64_t last
         uint64_t newest_seq
         bint repeats                # some seq stands for several frames
+        bint kept_for_good          # its memory outlives the process: entries get their crc, entry n has seq n + 1
         tuple prefixes
         object schedule
         bint asked                  # a flush is owed
@@ -65,6 +73,7 @@ cdef class Fanout:
         Py_ssize_t reader_count
 
     cdef Entry* entry(self, uint64_t number) noexcept
+    cdef uint32_t crc_of(self, Entry* entry) noexcept
     cdef uint64_t after(self, uint64_t seq) noexcept
     cdef void put(self, const char* data, uint64_t size) noexcept
     cdef void fetch(self, char* out, uint64_t start, uint64_t size) noexcept

@@ -32,6 +32,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
+from ._crc32c cimport crc32c
+
 cdef enum:
     CHUNK = 128 * 1024      # bytes given to a transport at once: all that a slow reader may hold outside the ring
     PENDING_LIMIT = 256     # entries that a filtered reader remembers before it falls back on scanning the index
@@ -48,16 +50,6 @@ KINDS = ("data", "alerts", "errors", "connectivity")
 ALL_KINDS = 0xFF
 FLAT_PREFIXES = tuple(b'{"type":"%s","seq":' % kind.encode() for kind in KINDS)
 FLEET_PREFIXES = (b'{"seq":',) * len(KINDS)
-
-
-cdef struct Entry:
-    uint64_t start      # the frame's first byte, counted as `head` is
-    uint64_t seq        # the number in its text
-    uint64_t time_ms    # when it was published, since 1970
-    uint32_t size
-    uint32_t vin        # the vehicle's number in `Fanout._numbers`
-    uint32_t crc        # of the frame, where a journal keeps it
-    uint32_t kind       # its place in KINDS
 
 
 cdef double monotonic() noexcept:
@@ -155,6 +147,11 @@ cdef class Reader:
         """How many entries of the log, of whatever vehicle, it has yet to be given or to pass over."""
         return 0 if self.log is None else self.log.last - self.position()
 
+    @property
+    def served(self):
+        """Whether its transport has taken all that there is for it."""
+        return not self.blocked and self.prelude is None and (self.log is None or not self.log.owes(self))
+
     cdef uint64_t position(self) noexcept:
         """The first entry that it has not been given and has not passed over."""
         if not self.filtered:
@@ -191,11 +188,12 @@ cdef class Fanout:
     """
     The log. `memory` is a writable buffer of `bytes_needed(ring_bytes)` zero bytes: the index, then the ring.
 
+    kept_for_good  the memory outlives this process: frames are sealed with a checksum, by which `_recover` knows them again
     prefixes     one a kind: what a frame's text starts with, up to its seq
     schedule(log) is called when there is something to flush and no flush is owed yet; it is answered by one `flush()`
     """
 
-    def __cinit__(self, memory, uint64_t ring_bytes, tuple prefixes not None, schedule):
+    def __cinit__(self, memory, uint64_t ring_bytes, tuple prefixes not None, schedule, bint kept_for_good=False):
         PyObject_GetBuffer(memory, &self.view, PyBUF_WRITABLE)
         self.held = True
         if <uint64_t>self.view.len < bytes_needed(ring_bytes):
@@ -211,6 +209,7 @@ cdef class Fanout:
             raise MemoryError
         self.prefixes = prefixes
         self.schedule = schedule
+        self.kept_for_good = kept_for_good
         self.numbers = {}
         self.whole = []
         self.woken = []
@@ -235,6 +234,11 @@ cdef class Fanout:
         return self.entry(self.first).seq if self.first != self.last else self.newest_seq + 1
 
     @property
+    def written(self):
+        """How many bytes of frames it has ever taken."""
+        return self.head
+
+    @property
     def kept(self):
         """How many events can still be replayed."""
         return self.last - self.first
@@ -249,6 +253,16 @@ cdef class Fanout:
 
     cdef Entry* entry(self, uint64_t number) noexcept:
         return &self.index[number & (self.slots - 1)]
+
+    cdef uint32_t crc_of(self, Entry* entry) noexcept:
+        """What makes a frame known again: its place, number, time, size and kind, and its bytes."""
+        cdef uint64_t place = entry.start % self.capacity
+        cdef uint64_t until_end = self.capacity - place
+        cdef uint32_t crc = crc32c(0, entry, 32)
+        if entry.size <= until_end:
+            return crc32c(crc, self.ring + place, entry.size)
+        crc = crc32c(crc, self.ring + place, until_end)
+        return crc32c(crc, self.ring, entry.size - until_end)
 
     cdef uint64_t after(self, uint64_t seq) noexcept:
         """The first entry whose seq is greater, by bisection: seqs rise with the numbers."""
@@ -309,6 +323,11 @@ cdef class Fanout:
             number += 1
         return events
 
+    def time_of(self, uint64_t seq):
+        """When the event `seq`, or the one after it that is still here, was published: ms since 1970."""
+        cdef uint64_t number = self.after(seq - 1) if seq else self.first
+        return self.entry(number).time_ms if number != self.last else 0
+
     def seq_before(self, uint64_t seq, uint64_t earlier_ms):
         """A seq such that what comes after it holds all that was published from `earlier_ms` before `seq` on, and is still here."""
         cdef uint64_t number = self.after(seq)
@@ -333,6 +352,8 @@ cdef class Fanout:
             raise ValueError("not an event")
         if seq == 0:
             seq = self.newest_seq + 1
+        elif self.kept_for_good:
+            raise ValueError("this log numbers its events itself")
         elif seq < self.newest_seq:
             raise ValueError(f"seq {seq} after {self.newest_seq}")
         elif seq == self.newest_seq:
@@ -353,14 +374,15 @@ cdef class Fanout:
         entry.seq = seq
         entry.time_ms = time_ms
         entry.size = <uint32_t>(head_size + text_size)
-        entry.vin = self.number_of(vin)
-        entry.crc = 0
         entry.kind = <uint32_t>kind
+        entry.vin = self.number_of(vin)
         memcpy(head + head_size, PyBytes_AS_STRING(prefix), prefix_size)
         memcpy(head + head_size + prefix_size, digits, digits_size)
         head[head_size + prefix_size + digits_size] = b","
         self.put(head, head_size + prefix_size + digits_size + 1)
         self.put(PyBytes_AS_STRING(body) + 1, <uint64_t>PyBytes_GET_SIZE(body) - 1)
+        if self.kept_for_good:
+            entry.crc = self.crc_of(entry)
         self.newest_seq = seq
         self.last += 1
         self.announce(kind, vin, self.last - 1)

@@ -183,7 +183,15 @@ class Dashboard(WSListener):
     @property
     def up_to_date(self) -> bool:
         """Whether it has been given all that there is for it."""
-        return self._reader.behind == 0 and not self._reader.blocked
+        return self._reader.served
+
+    @property
+    def closing(self) -> bool:
+        return self._end_cause != "peer"
+
+    def stalled_s(self, now: float) -> float:
+        """For how long it has taken nothing (`now`: monotonic)."""
+        return now - self._reader.blocked_at if self._reader.blocked else 0.0
 
     def check(self, now: float) -> None:
         """Pings, ends what is silent, stalled or out of time (`now`: monotonic seconds)."""

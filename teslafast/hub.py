@@ -6,7 +6,8 @@ What all connections of one server share, and what a turn of the event loop owes
 
 A turn is asked for by the first thing that needs one, and takes place once the event loop has handled all that was ready: the
 acks of everything that came in together leave together, and a reader gets one write however many events there were. An ack is
-never sent before its frame is in the log. With COALESCE_MS the logs' part waits until so long after the last flush.
+never sent before its frame is in the log; with JOURNAL_SYNC_MS, not before it is on the disk (commit.py). With COALESCE_MS the
+logs' part waits until so long after the last flush.
 
 The loop's `call_soon` and `call_later` are all that is used of it; there is no I/O here.
 """
@@ -25,11 +26,13 @@ from picows import WSCloseCode
 
 from . import events
 from ._fanout import FLAT_PREFIXES, Fanout, bytes_needed
+from .commit import Commit
 from .config import Settings
 from .errors import Malformed
+from .journal import Journal
 from .metrics import Counts
 from .roster import Roster
-from .state import State
+from .state import State, whole_ms
 from .views import Views
 
 
@@ -69,9 +72,9 @@ class Loop(Protocol):
 class Hub:
     """`epoch` names the life of the log; `seq` counts within it."""
 
-    def __init__(self, settings: Settings, loop: Loop) -> None:
+    def __init__(self, settings: Settings, loop: Loop, journal: Journal | None = None) -> None:
+        """`journal`: what holds the log, already open; what it has kept is in the log afterwards."""
         self.settings = settings
-        self.epoch = secrets.token_hex(8)
         self.counts = Counts()
         self.roster = Roster()
         self.state = State()
@@ -80,11 +83,18 @@ class Hub:
         self.draining = False
         self._loop = loop
         self._replying: list[Replying] = []
+        self.commit: Commit | None = None  # with JOURNAL_SYNC_MS
         self._due: list[Fanout] = []
         self._turn_asked = False
         self._turn_began_s = 0.0
         self._coalesce_s = settings.coalesce_ms / 1000
-        self.log = self.make_log(FLAT_PREFIXES)
+        if journal is None:
+            self.log = self.make_log(FLAT_PREFIXES)
+            self.epoch = secrets.token_hex(8)
+        else:
+            self.log = Fanout(journal.memory, settings.ring_bytes, FLAT_PREFIXES, self._ask_flush, kept_for_good=True)
+            journal.recover(self.log, sync=settings.journal_sync_ms > 0)
+            self.epoch = journal.life.epoch
         self.views = Views(self.make_log, loop)
 
     def make_log(self, prefixes: tuple[bytes, ...]) -> Fanout:
@@ -108,7 +118,7 @@ class Hub:
         except (ValueError, TypeError) as error:
             raise Malformed(f"cannot be kept: {error}") from None
         if kind == events.DATA:
-            self.state.merge(vin, record.body["data"], record.created_ns, now_ns)
+            self.state.merge(vin, record.body["data"], whole_ms(record.created_ns), now_ms * 1_000_000)
         if self.views.active:
             self.views.publish(kind, vin, record.body, fleet, seq, now_ms)
         return seq
@@ -122,6 +132,22 @@ class Hub:
         """`replying` has replies to send: it is asked for them once, at the end of this turn."""
         self._replying.append(replying)
         self._ask_turn()
+
+    def reply(self, write: Callable[[bytes], object], replies: bytes) -> None:
+        """Sends replies by `write`: at once, or when what they acknowledge is on the disk."""
+        if self.commit is None:
+            write(replies)
+        else:
+            self.commit.hold(write, replies)
+
+    @property
+    def all_acknowledged(self) -> bool:
+        return not self._replying and (self.commit is None or self.commit.idle)
+
+    def hurry(self) -> None:
+        """From now on nothing waits for COALESCE_MS, and what waits for an interval's end is said."""
+        self._coalesce_s = 0
+        self.views.hurry()
 
     def _ask_turn(self) -> None:
         if not self._turn_asked:

@@ -18,22 +18,25 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from picows import WSCloseCode
 
 from . import __version__, page, scrape, tls
 from .auth import Grant, Verifier
 from .config import Settings
 from .dashboard import LARGEST_MESSAGE, Dashboard
 from .door import Admit, Door, Welcome
+from .drain import drain
 from .errors import Misconfigured
 from .gate import AdmitVehicle, Answer, Gate, Listener, Now, Peer, Request
 from .hub import Connection, Hub
 from .intake import Intake, bind
+from .journal import Journal
+from .keeper import Keeper
 from .logs import log, of
 from .vehicle import Vehicle
 
 ROUND_S = 1.0  # every connection is looked at once in so long …
 ROUND_PARTS = 4  # … in so many parts
+TURNS_TO_END = 10
 
 
 class Server:
@@ -42,7 +45,6 @@ class Server:
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, contexts: tls.Contexts | None = None) -> None:
         """`contexts`: TLS for PORT and for VEHICLE_PORT, if it is to be other than what the settings say. Misconfigured."""
         self.settings = settings
-        self.hub = Hub(settings, loop)
         self._loop = loop
         key_path = settings.jwt_public_key_path
         public_key = tls.read_file("JWT_PUBLIC_KEY_PATH", key_path) if key_path is not None else None
@@ -51,6 +53,7 @@ class Server:
         locked = {"/vehicles": self._vehicles, "/vehicles/*": self._vehicle}
         self._gate = Gate(settings, self._verifier, pages, locked)
         self._contexts = contexts or tls.contexts(settings)
+        self.hub, self._keeper = _recovered(settings, loop)
         self._intakes: list[Intake] = []
         self._round: Iterator[Connection] = iter(())
         self._started_at = time.monotonic()
@@ -133,6 +136,8 @@ class Server:
                 self._round = iter(list(self.hub.connections))
                 break
             connection.check(now)
+        if self._keeper is not None:
+            self._keeper.check()
         self._loop.call_later(min(ROUND_S, self.settings.ping_interval / 2) / ROUND_PARTS, self._go_round)
 
     # ---- pages
@@ -176,6 +181,7 @@ class Server:
             known_vehicles=len(hub.state),
             uptime_s=time.monotonic() - self._started_at,
             draining=hub.draining,
+            journal=self._keeper.reading() if self._keeper is not None else None,
         )
 
     def _vehicles(self, request: Request, grant: Grant | None) -> Answer:
@@ -195,29 +201,8 @@ class Server:
     # ---- drain, stop
 
     async def drain(self) -> None:
-        """
-        Takes nothing new, says everything that is owed, then says good-bye: 1001 to vehicles, 1012 to dashboards.
-
-        Returns when all are gone, or after DRAIN_SECONDS.
-        """
-        self.hub.draining = True
-        deadline = time.monotonic() + self.settings.drain_seconds
-        log.info("draining", extra=of(vehicles=self.hub.roster.connected, dashboards=self.hub.dashboards))
-        for connection in list(self.hub.connections):
-            if isinstance(connection, Vehicle):
-                connection.close(WSCloseCode.GOING_AWAY, "drain", "the server restarts")
-        await self._until(deadline, lambda: self.hub.roster.connected == 0)
-        await self._until(deadline, self._all_told)
-        for connection in list(self.hub.connections):
-            connection.close(WSCloseCode.SERVICE_RESTART, "drain", "the server restarts")
-        await self._until(deadline, lambda: not self.hub.connections)
-
-    def _all_told(self) -> bool:
-        return all(one.up_to_date for one in self.hub.connections if isinstance(one, Dashboard))
-
-    async def _until(self, deadline: float, reached: Any) -> None:
-        while not reached() and time.monotonic() < deadline:  # noqa: ASYNC110 — what a drain waits for has no event of its own
-            await asyncio.sleep(0.01)
+        """Takes nothing new, says everything that is owed, and says good-bye to all; in DRAIN_SECONDS at most."""
+        await drain(self.hub, self.settings.drain_seconds)
 
     def stop(self) -> None:
         """Closes the ports and whatever is still open."""
@@ -225,6 +210,21 @@ class Server:
             intake.close()
         for connection in list(self.hub.connections):
             connection.abort()
+
+    def finish(self) -> None:
+        """After `stop` and the last connection's end: what is kept goes to the disk, and the files are given up."""
+        if self._keeper is not None:
+            self._keeper.finish()
+
+
+def _recovered(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub, Keeper | None]:
+    """The hub with what the journal has kept, if there is one. Raises Misconfigured."""
+    if settings.journal_path is None:
+        return Hub(settings, loop), None
+    began_s = time.monotonic()
+    journal = Journal.open(settings.journal_path, settings.ring_bytes)
+    hub = Hub(settings, loop, journal)
+    return hub, Keeper(hub, journal, loop, began_s)
 
 
 def _peer(address: str, listener: Listener, transport: Any) -> Peer:
@@ -255,5 +255,8 @@ async def serve(settings: Settings) -> None:
     draining = loop.create_task(server.drain())
     await asyncio.wait([draining])
     server.stop()
+    for _ in range(TURNS_TO_END):  # what was broken off takes a few turns to say so
+        await asyncio.sleep(0)
+    if not draining.cancelled():
+        server.finish()
     log.info("stopped", extra=of(cleanly=not draining.cancelled()))
-    await asyncio.sleep(0)

@@ -11,6 +11,12 @@ from typing import Any
 
 FIELDS_AT_MOST = 1024
 AHEAD_AT_MOST_NS = 300 * 1_000_000_000
+FARTHEST_NS = 1 << 63
+
+
+def whole_ms(time_ns: int | None) -> int | None:
+    """As precise as the events are, so that the last values are what the log says; None for what no int64 holds."""
+    return None if time_ns is None or not -FARTHEST_NS <= time_ns < FARTHEST_NS else time_ns // 1_000_000 * 1_000_000
 
 
 class Vehicle:
@@ -59,6 +65,9 @@ class State:
 
     def get(self, vin: str) -> Vehicle | None:
         return self._vehicles.get(vin)
+
+    def put(self, vin: str, vehicle: Vehicle) -> None:
+        self._vehicles[vin] = vehicle
 
     def __len__(self) -> int:
         return len(self._vehicles)

@@ -115,7 +115,7 @@ class Vehicle(WSListener):
             return
         self._end_cause = cause
         self.send_replies()
-        self.transport.send_close(code, reason)
+        self._hub.reply(lambda _: self.transport.send_close(code, reason), b"")  # after what waits for the disk
         self._hub.later(CLOSE_GRACE_S, self.abort)
 
     def abort(self) -> None:
@@ -157,7 +157,9 @@ class Vehicle(WSListener):
 
     def _answer_close(self, frame: WSFrame) -> None:
         self.send_replies()
-        code = frame.get_close_code()
+        self._hub.reply(partial(self._end, frame.get_close_code()), b"")
+
+    def _end(self, code: WSCloseCode, _: bytes) -> None:
         self.transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
         self.transport.disconnect()
 
@@ -308,8 +310,12 @@ class Vehicle(WSListener):
     def send_replies(self) -> None:
         """Everything that this turn's messages are answered with, in one write."""
         if self._replies:
-            self.transport.underlying_transport.write(b"".join(self._replies))
+            self._hub.reply(self._write, b"".join(self._replies))
             self._replies.clear()
+
+    def _write(self, replies: bytes) -> None:
+        if not self.transport.is_close_frame_sent:  # what waited for the disk may come too late: it is sent again then
+            self.transport.underlying_transport.write(replies)
 
     def _refuse(self, cause: str, reason: str = "") -> None:
         self._hub.counts.refused_messages[cause] += 1

@@ -40,7 +40,7 @@ class Timer(Protocol):
 
 
 class Conflator:
-    """The view of one interval. `publish` merges, `_tick` puts the merged messages into its log."""
+    """The view of one interval. `publish` merges, `tick` puts the merged messages into its log."""
 
     def __init__(self, log: Fanout, interval_s: float, timer: Timer) -> None:
         self.log = log
@@ -60,9 +60,9 @@ class Conflator:
         self._merged[vin] = body if known is None else body | {"data": known["data"] | body["data"]}
         if not self._ticking:
             self._ticking = True
-            self._timer.call_later(self._interval_s, self._tick)
+            self._timer.call_later(self._interval_s, self.tick)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
         merged, self._merged = self._merged, {}
         self._ticking = False
         for vin, body in merged.items():
@@ -92,6 +92,11 @@ class Views:
             self.active = True
             return self._conflators[wish.interval_ms].log
         return flat
+
+    def hurry(self) -> None:
+        """Says at once what waits for the end of an interval."""
+        for conflator in self._conflators.values():
+            conflator.tick()
 
     @property
     def readers(self) -> dict[str, int]:
