@@ -4,9 +4,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml
 PYX    := $(wildcard teslafast/*.pyx teslafast/*.pxd teslafast/*.pxi)
 
-.PHONY: install dev demo test check bench bench-peers fix clean
+.PHONY: install dev demo test test-deploy check bench bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -37,6 +38,13 @@ check: dev
 	$(BIN)/cython-lint -q teslafast
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/stubtest teslafast._wire teslafast._fanout --ignore-missing-stub --mypy-config-file pyproject.toml
+
+# Real nginx and HAProxy, and the Dockerfile's steps in a clean root: wants root, Debian, and a few minutes.
+test-deploy: dev
+	@for tool in nginx haproxy debootstrap shellcheck; do command -v $$tool >/dev/null || missing=yes; done; \
+	/usr/bin/python3 -c 'import yaml' 2>/dev/null || missing=yes; \
+	test -z "$$missing" || { apt-get update -q && apt-get install -qy --no-install-recommends $(DEPLOY_TOOLS); }
+	$(BIN)/pytest tests/deploy
 
 bench: dev
 	$(BIN)/pytest bench --benchmark-enable --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops

@@ -20,6 +20,7 @@ import pytest
 from teslafast import probe
 from teslafast.config import Settings, parse_size
 
+from dockerfile import ignored, instructions, words_of
 from minted import HOST, World
 from peers import SECRET, Place, token
 from running import Inside
@@ -291,23 +292,19 @@ def test_wrong_words_get_the_usage_and_do_nothing(operator: Operator, words: lis
 # ---- Dockerfile, what it promises without being run (tests/deploy runs it)
 
 
-def instructions() -> list[tuple[str, str]]:
-    """(word, rest) of each instruction, continued lines joined."""
-    text = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    return [(line.split(None, 1)[0], line.split(None, 1)[1]) for line in lines]
+STEPS = instructions((ROOT / "Dockerfile").read_text())
 
 
 def last_stage() -> dict[str, str]:
     """The instructions after the last FROM; of several the last."""
     found: dict[str, str] = {}
-    for word, rest in instructions():
+    for word, rest in STEPS:
         found = {"FROM": rest} if word == "FROM" else found | {word: rest}
     return found
 
 
 def test_both_stages_stand_on_the_same_python() -> None:
-    assert len({rest.split()[0] for word, rest in instructions() if word == "FROM"}) == 1
+    assert len({rest.split()[0] for word, rest in STEPS if word == "FROM"}) == 1
 
 
 def test_it_runs_as_a_number_that_is_not_root_and_without_a_shell_between() -> None:
@@ -315,9 +312,9 @@ def test_it_runs_as_a_number_that_is_not_root_and_without_a_shell_between() -> N
     user, group = stage["USER"].split(":")
     assert user == group != "0"
     assert user.isdigit()
-    assert json.loads(stage["ENTRYPOINT"]) == ["/opt/teslafast/bin/teslafast"]
-    assert json.loads(stage["CMD"]) == ["serve"]
-    assert json.loads(stage["HEALTHCHECK"].partition("CMD ")[2]) == ["/opt/teslafast/bin/teslafast", "health"]
+    assert words_of(stage["ENTRYPOINT"]) == ["/opt/teslafast/bin/teslafast"]
+    assert words_of(stage["CMD"]) == ["serve"]
+    assert words_of(stage["HEALTHCHECK"]) == ["/opt/teslafast/bin/teslafast", "health"]
 
 
 def test_its_ports_are_those_of_fly(settings: Settings) -> None:
@@ -332,6 +329,16 @@ def test_what_is_built_from_is_all_that_a_build_can_see() -> None:
     named = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert named[0] == "*"
     allowed = {line[1:] for line in named if line.startswith("!")}
-    copied = {source for word, rest in instructions() if word == "COPY" and "--from" not in rest for source in rest.split()[:-1]}
+    copied = {source for word, rest in STEPS if word == "COPY" and "--from" not in rest for source in rest.split()[:-1]}
     assert allowed == copied
     assert all((ROOT / source).exists() for source in copied)
+
+
+@pytest.mark.parametrize(
+    "path", ["certs/server.key", ".env", ".git/config", "teslafast/_wire.c", "teslafast/web/.DS_Store", "a.journal"]
+)
+def test_no_secret_and_nothing_that_was_made_here_goes_into_a_build(path: str) -> None:
+    text = (ROOT / ".dockerignore").read_text()
+    assert ignored(text, path)
+    assert not ignored(text, "teslafast/_wire.pyx")
+    assert not ignored(text, "teslafast/web/index.html")
