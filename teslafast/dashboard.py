@@ -62,7 +62,7 @@ class Dashboard(WSListener):
         self._hub = hub
         self._verifier = verifier
         self._grant = admitted.grant
-        self._vins = admitted.grant.vins
+        self._vins = admitted.wish.vins
         self._wish = admitted.wish
         self._address = address
         self._errors = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Literal
 from urllib.parse import parse_qsl
@@ -79,8 +79,12 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a dashboard asked `/stream` for (contract.md). `kinds`: bit k = KINDS[k]; `since`: a seq, `epoch`: whose."""
+    """
+    What a dashboard asked `/stream` for (contract.md). `vins`: only these, and no others than its token grants (None = all);
+    `kinds`: bit k = KINDS[k]; `since`: a seq, `epoch`: whose.
+    """
 
+    vins: frozenset[str] | None = None
     kinds: int = ALL_KINDS
     since: int | None = None
     epoch: str | None = None
@@ -215,8 +219,7 @@ class Gate:
         self._check_origin(request)
         grant = self._grant(request, now)
         query = dict(request.query)
-        wish = _wish(query)
-        grant = grant.narrowed(_vins(query.get("vin")))
+        wish = replace(_wish(query), vins=grant.narrowed(_vins(query.get("vin"))).vins)
         limit = self._settings.max_dashboards
         if now.draining or (limit and now.dashboards >= limit):
             raise _busy(now, "too_many_dashboards", "MAX_DASHBOARDS dashboards are connected")

@@ -207,10 +207,12 @@ class Raw:
             read.append(self.read_frame())
         return read
 
-    def close_code(self) -> int | None:
-        """Of the last frame that comes, if that is a close."""
-        opcode, data = (self.frames() or [(Opcode.CONT, b"")])[-1]
-        return int.from_bytes(data[:2], "big") if opcode is Opcode.CLOSE else None
+    def close_code(self) -> int:
+        """Reads on until the server says goodbye, and does not wait for the connection's end."""
+        while True:
+            opcode, data = self.read_frame()
+            if opcode is Opcode.CLOSE:
+                return int.from_bytes(data[:2], "big")
 
     def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:
@@ -273,13 +275,10 @@ class Place:
         headers = {"Authorization": f"Bearer {token() if bearer is None else bearer}"} if bearer != "" else {}
         return Dashboard(self._connect(self.port, f"/stream{query}", self.tls(), additional_headers=headers, **options))
 
-    def vehicle(self, vin: str = "device-1", pair: Pair | None = None, path: str = "/", **headers: str) -> Vehicle:
-        """With its certificate where there is TLS; otherwise it names itself."""
+    def vehicle(self, vin: str = "device-1", **headers: str) -> Vehicle:
+        """With its certificate where there is TLS; otherwise it names itself. Header names with `_` for `-`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        if self.world is None:
-            path += f"?vin={vin}"
-            return Vehicle(self._connect(self.vehicle_port, path, None, additional_headers=named), vin)
-        tls = self.world.client(pair or self.world.vehicle(vin))
+        path, tls = (f"/?vin={vin}", None) if self.world is None else ("/", self.world.client(self.world.vehicle(vin)))
         return Vehicle(self._connect(self.vehicle_port, path, tls, additional_headers=named), vin)
 
     def _connect(
@@ -316,9 +315,9 @@ class Place:
         finally:
             connection.close()
 
-    def raw(self, pair: Pair | None = None, port: int | None = None) -> Raw:
-        """A socket to PORT or to another, through TLS if the server speaks that."""
-        plain = self.bare(port)
+    def raw(self, pair: Pair | None = None, port: int | None = None, receive_bytes: int = 0) -> Raw:
+        """A socket to PORT or to another, through TLS if the server speaks that; `receive_bytes`: what it takes unread."""
+        plain = self.bare(port, receive_bytes)
         tls = self.tls(pair)
         if tls is not None:
             plain.socket = tls.wrap_socket(plain.socket, server_hostname="localhost")
@@ -333,11 +332,17 @@ class Place:
         return opened
 
     def raw_dashboard(self, query: str = "", then: bytes = b"") -> Raw:
-        opened = self.raw()
+        """A dashboard's WebSocket that takes little at once, so that it is slow as soon as it does not read."""
+        opened = self.raw(receive_bytes=4096)
         head = opened.upgrade(f"/stream{query}", f"Authorization: Bearer {token()}", then=then)
         assert head.startswith(b"HTTP/1.1 101 ")
         return opened
 
-    def bare(self, port: int | None = None) -> Raw:
+    def bare(self, port: int | None = None, receive_bytes: int = 0) -> Raw:
         """A socket that has not spoken TLS yet, even if the server expects that."""
-        return Raw(socket.create_connection(("127.0.0.1", self.port if port is None else port), PATIENCE_S))
+        made = socket.socket()
+        made.settimeout(PATIENCE_S)
+        if receive_bytes:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)  # before connecting, or it comes too late
+        made.connect(("127.0.0.1", self.port if port is None else port))
+        return Raw(made)

@@ -285,7 +285,14 @@ def test_the_intervals_of_the_contract_are_there(interval: int) -> None:
 def test_a_dashboard_sees_the_vehicles_that_it_asks_for() -> None:
     admitted = stream("?vin=A,B")
     assert isinstance(admitted, AdmitDashboard)
-    assert admitted.grant.vins == frozenset({"A", "B"})
+    assert admitted.wish.vins == frozenset({"A", "B"})
+    assert admitted.grant.vins is None, "it may still subscribe to others later"
+
+
+def test_a_dashboard_that_asks_for_no_vehicle_sees_what_its_token_grants() -> None:
+    admitted = stream(authorization=f"Bearer {token(vins=['A', 'B'])}")
+    assert isinstance(admitted, AdmitDashboard)
+    assert admitted.wish.vins == frozenset({"A", "B"})
 
 
 def test_a_vehicle_that_the_token_does_not_grant_is_answered_403() -> None:
