@@ -184,12 +184,6 @@ class Settings:
     journal_sync_ms: int = _setting(
         "JOURNAL_SYNC_MS", 0, _whole(0, 10_000), "milliseconds, 0 = off", "acks wait for the disk, in such steps"
     )
-    journal_path: Path | None = _setting(
-        "JOURNAL_PATH", None, Path, "path of a file", "keeps the ring and the last values when the process ends"
-    )
-    journal_sync_ms: int = _setting(
-        "JOURNAL_SYNC_MS", 0, _whole(0, 10_000), "milliseconds, 0 = off", "acks wait for the disk, in such steps"
-    )
     max_frame_bytes: int = _setting(
         "MAX_FRAME_BYTES", 1_000_000, _size(1024, 64 * MIB), "bytes, 1024 to 64MiB", "largest vehicle message"
     )
@@ -317,12 +311,6 @@ def _contradictions(settings: Settings) -> list[tuple[str, bool, str, str]]:
             settings.request_client_cert and not (settings.tls and settings.ca_path),
             "needs TLS and anchors",
             "set CERT_PATH, KEY_PATH and CA_PATH too",
-        ),
-        (
-            "JOURNAL_SYNC_MS",
-            settings.journal_sync_ms > 0 and settings.journal_path is None,
-            "is set, but JOURNAL_PATH is not",
-            "set JOURNAL_PATH, or leave JOURNAL_SYNC_MS out",
         ),
         (
             "JOURNAL_SYNC_MS",
