@@ -93,6 +93,8 @@ class Vehicle(WSListener):
         self._replies.clear()
         sent = transport.close_handshake.sent if transport.close_handshake else None
         received = transport.close_handshake.recv if transport.close_handshake else None
+        if self._end_cause == "peer" and sent and not received:
+            self._end_cause = "protocol"  # picows has ended it, over a frame that breaks RFC 6455
         self._hub.counts.closes[self._end_cause] += 1
         log.info(
             "vehicle_disconnected",
@@ -146,7 +148,10 @@ class Vehicle(WSListener):
         kind = frame.msg_type
         if self._end_cause != "peer":
             return  # we have said CLOSE: nothing more is taken in
-        if kind == WSMsgType.BINARY and frame.fin and self._parts is None:
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._refuse("reserved_bits")
+            self.close(WSCloseCode.PROTOCOL_ERROR, "reserved_bits", "no extension was agreed on")
+        elif kind == WSMsgType.BINARY and frame.fin and self._parts is None:
             self._take(frame.get_payload_as_memoryview())
         elif kind in (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION):
             self._take_part(kind, frame)
