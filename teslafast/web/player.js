@@ -13,6 +13,7 @@ const IDLE_MS = 20_000;
 const RUN_UP_MS = 1000;
 const PREROLL = 20_000; // events read before the moment asked for, so that what had been said before it is known
 const CAUGHT_UP_MS = 2500;
+const RECENT = 9;
 
 export class Player {
   /**
@@ -26,7 +27,7 @@ export class Player {
     this.speed = 1;
     this.playing = true;
     this.time = NaN; // until the run-up has been played
-    this.last = NaN;
+    this.recent = []; // times of the last events of the run-up
     this.reels = new Set();
     this.main = this.#reel(null, PREROLL, { ...on, event: (event) => this.#event(event) });
   }
@@ -60,8 +61,16 @@ export class Player {
   }
 
   #event(event) {
-    this.last = timeOf(event) || this.last;
+    const time = timeOf(event);
+    if (Number.isNaN(this.time) && !Number.isNaN(time)) this.recent = [...this.recent.slice(1 - RECENT), time];
     this.on.event(event);
+  }
+
+  /** The latest time told at the moment asked for, but for cars whose clock is far from most others'. NaN: none was. */
+  #begin() {
+    const sorted = this.recent.sort((a, b) => a - b);
+    const middle = sorted[sorted.length >> 1] ?? this.main.due ?? NaN;
+    return sorted.findLast((time) => time < middle + IDLE_MS) ?? middle;
   }
 
   /** `passed`: ms since the last call; `present`: the time now. */
@@ -70,7 +79,8 @@ export class Player {
     const kept = main.advance(this.time, this.place.seq, this.speed);
     for (const reel of this.reels) if (reel !== main) reel.advance(this.time, 0, this.speed);
     if (Number.isNaN(this.time)) {
-      if (main.seq >= this.place.seq || main.spent) this.time = main.due ?? this.last;
+      if (main.seq >= this.place.seq || main.spent) this.time = this.#begin();
+      if (main.spent) this.on.caughtUp();
       return;
     }
     if (!this.playing || !kept || main.starving) return;

@@ -16,10 +16,9 @@ const IDLE_MS = 500; // a stream of one vehicle does not say where the log ends:
  * query    { vin, since, epoch }
  * most     events to read at most
  */
-export function read(token, query, most) {
-  const { promise, resolve, reject } = Promise.withResolvers();
+export const read = (token, query, most) => new Promise((resolve, reject) => {
   const socket = open({ ...query, snapshot: 0 }, token);
-  const got = { events: [], hello: null, gap: null, atEnd: false };
+  const got = { events: [], hello: null, gap: null };
   let idle = 0;
   const finish = (atEnd) => {
     clearTimeout(idle);
@@ -27,27 +26,23 @@ export function read(token, query, most) {
     socket.close();
     resolve({ ...got, atEnd });
   };
-  const rest = () => {
-    clearTimeout(idle);
-    idle = setTimeout(() => finish(true), IDLE_MS);
-  };
   socket.onmessage = ({ data }) => {
     const message = JSON.parse(data);
     if (message.type === "hello") got.hello = message;
     else if (message.type === "gap") got.gap = message;
     else if (message.seq !== undefined) got.events.push(message);
     const seq = message === got.hello ? query.since : (message.seq ?? message.to);
+    clearTimeout(idle);
     if (seq >= got.hello.seq) finish(true);
     else if (got.events.length >= most) finish(false);
-    else if (query.vin) rest();
+    else if (query.vin) idle = setTimeout(finish, IDLE_MS, true);
   };
   socket.onclose = async () => {
     clearTimeout(idle);
     if (got.hello) finish(false);
     else reject(await diagnose(token));
   };
-  return promise;
-}
+});
 
 /** The time (ms since 1970) that an event gives itself, the vehicle's clock; NaN if it gives none. */
 export const timeOf = (event) => Date.parse(event.createdAt);

@@ -3,7 +3,7 @@ Cars for the browser tests: `cars.py URL VEHICLES [--past S] [--every S] [--plai
 
 Believable drives (teslafast.simulator.drive) as JSON text messages, which a server in development takes: with `--past`, so many
 seconds of driving are told at once before the present, so that there is a log to travel in. `--plain` sends small data messages
-instead, one per car and `--every`, spread evenly: a load of known rate that costs its sender little. Says "ready" when all are on.
+instead, one per car and `--every`, spread evenly: a load of known rate at little cost. Says "ready" when all are on.
 """
 
 import argparse
