@@ -11,7 +11,7 @@ from .load import Option
 from .servers import Server, teslafast
 
 OURS = teslafast()
-COALESCING = teslafast("teslafast, COALESCE_MS=5", {"COALESCE_MS": "5"})
+COALESCING = teslafast("teslafast COALESCE_MS=5", {"COALESCE_MS": "5"})
 PEERS = (servers.RAW_NAIVE, servers.NATS, servers.PICOWS, servers.WEBSOCKETS, servers.NODE)
 ALL = (OURS, servers.RAW, *PEERS)
 

@@ -83,12 +83,12 @@ def teslafast(
     )
 
 
-RAW = Server("raw C, ring + cursor", raw("batched"))
-RAW_5MS = Server("raw C, ring + cursor, 5 ms", raw("batched", "5"))
-RAW_NAIVE = Server("raw C, one send per event", raw("naive"))
+RAW = Server("raw C ring + cursor", raw("batched"))
+RAW_5MS = Server("raw C ring + cursor 5 ms", raw("batched", "5"))
+RAW_NAIVE = Server("raw C send per event", raw("naive"))
 NODE = Server("Node ws", lambda port, _: ["node", str(HERE / "peers" / "node_ws.js"), str(port)])
 WEBSOCKETS = Server("Python websockets", python("bench.peers.websockets_broadcast"))
-PICOWS = Server("picows, send per reader", python("bench.peers.picows_naive"))
+PICOWS = Server("picows send per reader", python("bench.peers.picows_naive"))
 NATS = Server(
     "NATS",
     _nats,
