@@ -1,65 +1,46 @@
-"""README's tables say what the code does: settings, close codes, HTTP answers, commands."""
+"""What the README says of answers and close codes is what the code can give: no more, no less."""
 
+from __future__ import annotations
+
+import itertools
 import re
-from dataclasses import fields
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from picows import WSCloseCode
-
-from teslafast.cli import commands
-from teslafast.config import Settings
+from teslafast.gate import INTERVALS_MS
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text()
+ASKING = {"dial.py"}  # which reads the answers of others
 
 
-def rows(*header: str) -> list[list[str]]:
-    """The cells of the table with this header; the one table that has it."""
-    tables = re.findall(rf"^\| {re.escape(' | '.join(header))} \|\n\|[-|]+\|\n((?:\|.*\|\n)+)", README, re.MULTILINE)
-    assert len(tables) == 1, header
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("| \n"))] for line in tables[0].splitlines()]
+def first_column(header: str) -> list[str]:
+    """The first cell of each row of the table that has this header."""
+    lines = README.splitlines()
+    start = lines.index(header) + 2
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
+    return [row.split("|")[1].strip() for row in rows]
 
 
-def shown(default: object) -> str:
-    """A default as the table shows it."""
-    if default in (None, "", (), frozenset(), b""):
-        return "–"
-    if isinstance(default, tuple):
-        return f"`{','.join(default)}`"
-    return (
-        f"`{str(default).lower()}`"
-        if isinstance(default, bool)
-        else f"`{default:g}`"
-        if isinstance(default, float)
-        else f"`{default}`"
-    )
+def named_in_the_code(pattern: str) -> set[str]:
+    """What stands behind this pattern in the modules that answer requests or end connections."""
+    modules = [path for path in (ROOT / "teslafast").glob("*.py") if path.name not in ASKING]
+    return {name for path in modules for name in re.findall(pattern, path.read_text())}
 
 
-def test_the_settings_table_is_what_the_code_reads() -> None:
-    expected = [[f"`{row.metadata['variable']}`", shown(row.default), row.metadata["meaning"]] for row in fields(Settings)]
-    assert rows("variable", "default", "meaning") == expected
+def test_every_http_answer_stands_in_the_table_and_no_other() -> None:
+    used = {HTTPStatus[name].value for name in named_in_the_code(r"HTTPStatus\.([A-Z_]+)")}
+    assert {int(cell) for cell in first_column("| HTTP | when |")} == used
 
 
-def source(pattern: str) -> str:
-    return "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "teslafast").glob(pattern)))
+def test_every_close_code_stands_in_the_table_and_no_other() -> None:
+    used = {WSCloseCode[name].value for name in named_in_the_code(r"WSCloseCode\.([A-Z_]+)") - {"OK", "NO_INFO"}}
+    by_picows = {WSCloseCode.PROTOCOL_ERROR.value, WSCloseCode.MESSAGE_TOO_BIG.value}
+    assert {int(cell) for cell in first_column("| close code | why |")} == used | by_picows
 
 
-def test_every_close_code_that_the_code_says_is_in_the_table() -> None:
-    said = set(re.findall(r"WSCloseCode\.([A-Z_]+)", source("*.py")))
-    answers = {"OK", "NO_INFO"}  # what a peer's own CLOSE is answered with
-    used = {str(WSCloseCode[name].value) for name in said - answers} | {"1009"}  # picows says that one by itself
-    assert {row[0] for row in rows("close code", "why")} == used
-
-
-def test_every_http_status_that_the_code_answers_with_is_in_the_table() -> None:
-    from http import HTTPStatus
-
-    text = "".join(map(source, ("gate.py", "door.py", "server.py", "auth.py", "identity.py", "errors.py", "page.py")))
-    used = {str(HTTPStatus[name].value) for name in re.findall(r"HTTPStatus\.([A-Z_]+)", text)}
-    assert {row[0] for row in rows("HTTP", "when")} == used
-
-
-@pytest.mark.parametrize("name", sorted(commands.commands))
-def test_every_command_is_in_the_table(name: str) -> None:
-    assert any(row[0].startswith(f"`teslafast {name}") for row in rows("command", "does"))
+@pytest.mark.parametrize("interval", INTERVALS_MS)
+def test_every_interval_is_named(interval: int) -> None:
+    assert re.search(rf"interval=MS.*\b{interval}\b", README)
