@@ -8,7 +8,7 @@ Two layouts: one port for everything, or a second one for vehicles only. `intake
 from __future__ import annotations
 
 import asyncio
-import os
+import errno
 import signal
 import ssl
 import time
@@ -93,9 +93,8 @@ class Server:
     def _listen(self, variable: str, port: int, listener: Listener, context: ssl.SSLContext | None) -> None:
         try:
             bound = bind(self.settings.host, port)
-        except OSError as error:
-            fault = f"{self.settings.host or '*'}:{port} cannot be had: {os.strerror(error.errno or 0)}"
-            raise Misconfigured(variable, fault, "give a free port and, in HOST, an address of this machine") from None
+        except (OSError, UnicodeError) as error:  # the latter: what no host can be called
+            raise _not_to_be_had(variable, self.settings.host, port, error) from None
         handshake_s = self.settings.handshake_timeout
         intake = Intake(self._loop, bound, listener, context, handshake_s, self._make_door, self._count_tls_failure)
         intake.open()
@@ -225,6 +224,14 @@ def _recovered(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub
     journal = Journal.open(settings.journal_path, settings.ring_bytes)
     hub = Hub(settings, loop, journal)
     return hub, Keeper(hub, journal, loop, began_s)
+
+
+def _not_to_be_had(variable: str, host: str, port: int, error: OSError | UnicodeError) -> Misconfigured:
+    if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES):
+        fault = f"{host or '*'}:{port} cannot be had: {error.strerror}"
+        return Misconfigured(variable, fault, "give a free port that this user may listen on")
+    reason = error.strerror if isinstance(error, OSError) else "no host can be called that"
+    return Misconfigured("HOST", f"{host!r} cannot be listened on: {reason}", "give an address of this machine, or none for all")
 
 
 def _peer(address: str, listener: Listener, transport: Any) -> Peer:
