@@ -60,6 +60,7 @@ BARS: tuple[tuple[str, Figure, str, float], ...] = (
     ("S7: p99 latency with COALESCE_MS=5, µs", value("p99_us", "S7", COALESCING), "<=", 12_000),
     ("S2: CPU per delivery with TLS, of that without", ratio("server_cpu_ns", ("S2-tls", OURS), S2), "<=", 2),
     ("S3: CPU per delivery with TLS, of that without", ratio("server_cpu_ns", ("S3-tls", OURS), S3), "<=", 2),
+    ("S7: CPU per delivery with TLS, of that without", ratio("server_cpu_ns", ("S7-tls", OURS), S7), "<=", 2),
     ("own vehicle each: CPU per delivery, of S3's", own_delivery, "<=", 1.3),
     ("S4: KiB of memory per idle dashboard", value("kb_per_idle_reader", "S4"), "<=", 8),
     ("S5: p99 latency, of that without the stalled reader", ratio("p99_us", ("S5", OURS), ("S5-none", OURS)), "<=", 1.2),

@@ -28,6 +28,7 @@ class Scenario:
 
 
 _STALL = {"readers": 100, "rate": 500, "warmup": 4, "seconds": 9}
+_MANY: dict[str, Option] = {"publishers": 32, "rate": 1000, "readers": 100}
 _SMALL_RING = {"RING_BYTES": str(4 << 20)}  # as large as the raw server's: full before the measured window begins
 _OWN: dict[str, Option] = {"publishers": 8000, "rate": 4000, "own_only": True, "warmup": 2, "seconds": 5}
 
@@ -45,9 +46,10 @@ SCENARIOS: dict[str, Scenario] = {
     "S6": Scenario("32 publishers, 100 events/s in all, 1,000 readers", {"publishers": 32, "rate": 100, "readers": 1000}),
     "S7": Scenario(
         "32 publishers, 1,000 events/s in all, 100 readers",
-        {"publishers": 32, "rate": 1000, "readers": 100},
+        _MANY,
         (OURS, COALESCING, servers.RAW, servers.RAW_5MS, *PEERS),
     ),
+    "S7-tls": Scenario("S7 with TLS", {**_MANY, "reader_tls": True}, (OURS,), tls=True),
     "own": Scenario(
         "8,000 readers, each of its own one of 8,000 vehicles, 0.5 events/s a vehicle",
         {**_OWN, "readers": 8000},
