@@ -40,6 +40,7 @@ class Fanout:
         ring_bytes: int,
         prefixes: tuple[bytes, ...],
         schedule: Callable[[Fanout], object],
+        at: int = 0,
         kept_for_good: bool = False,
     ) -> None: ...
     @property

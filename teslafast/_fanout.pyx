@@ -186,24 +186,25 @@ cdef class Reader:
 @cython.no_gc_clear      # a cycle is broken in its lists: `memory` may not be let go of while `view` is held
 cdef class Fanout:
     """
-    The log. `memory` is a writable buffer of `bytes_needed(ring_bytes)` zero bytes: the index, then the ring.
+    The log. `memory` is a writable buffer; from its byte `at` on `bytes_needed(ring_bytes)` are the log's: the index, then the
+    ring; all zero, or as another log has left them (then `_recover` comes next). No memoryview: a cycle's end would break it.
 
     kept_for_good  the memory outlives this process: frames are sealed with a checksum, by which `_recover` knows them again
     prefixes     one a kind: what a frame's text starts with, up to its seq
     schedule(log) is called when there is something to flush and no flush is owed yet; it is answered by one `flush()`
     """
 
-    def __cinit__(self, memory, uint64_t ring_bytes, tuple prefixes not None, schedule, bint kept_for_good=False):
+    def __cinit__(self, memory, uint64_t ring_bytes, tuple prefixes not None, schedule, uint64_t at=0, bint kept_for_good=False):
         PyObject_GetBuffer(memory, &self.view, PyBUF_WRITABLE)
         self.held = True
-        if <uint64_t>self.view.len < bytes_needed(ring_bytes):
+        if <uint64_t>self.view.len < at + bytes_needed(ring_bytes):
             raise ValueError(f"{self.view.len} bytes of memory are too few for a ring of {ring_bytes}")
         if len(prefixes) != len(KINDS) or max(map(len, prefixes)) > PREFIX_LIMIT:
             raise ValueError(f"not a prefix of {PREFIX_LIMIT} bytes or less for each of {len(KINDS)} kinds")
         self.capacity = ring_bytes
         self.slots = slots_for(ring_bytes)
-        self.index = <Entry*>self.view.buf
-        self.ring = <char*>self.view.buf + self.slots * sizeof(Entry)
+        self.index = <Entry*>(<char*>self.view.buf + at)
+        self.ring = <char*>self.index + self.slots * sizeof(Entry)
         self.scratch = <char*>PyMem_Malloc(CHUNK)
         if self.scratch == NULL:
             raise MemoryError

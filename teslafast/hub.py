@@ -92,8 +92,7 @@ class Hub:
             self.log = self.make_log(FLAT_PREFIXES)
             self.epoch = secrets.token_hex(8)
         else:
-            self.log = Fanout(journal.memory, settings.ring_bytes, FLAT_PREFIXES, self._ask_flush, kept_for_good=True)
-            journal.recover(self.log, sync=settings.journal_sync_ms > 0)
+            self.log = journal.log(FLAT_PREFIXES, self._ask_flush, sync=settings.journal_sync_ms > 0)
             self.epoch = journal.life.epoch
         self.views = Views(self.make_log, loop)
 
@@ -133,12 +132,16 @@ class Hub:
         self._replying.append(replying)
         self._ask_turn()
 
-    def reply(self, write: Callable[[bytes], object], replies: bytes) -> None:
-        """Sends replies by `write`: at once, or when what they acknowledge is on the disk."""
+    def reply(self, replies: bytes, write: Callable[[bytes], object], give_up: Callable[[], object]) -> bool:
+        """
+        Sends replies by `write`: at once, or when what they acknowledge is on the disk; `give_up()` if it never will be.
+
+        Returns False if so many wait that nothing more should be taken in before `write` is called.
+        """
         if self.commit is None:
             write(replies)
-        else:
-            self.commit.hold(write, replies)
+            return True
+        return self.commit.hold(replies, write, give_up)
 
     @property
     def all_acknowledged(self) -> bool:

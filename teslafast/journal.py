@@ -24,6 +24,7 @@ import os
 import secrets
 import struct
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,17 +70,16 @@ class Journal:
     An open journal file, locked for this process.
 
     name       of the file itself, whatever its epoch
-    memory     what a log takes, `bytes_needed(ring_bytes)` bytes
     former     the life that was found; its epoch is "" if there was none, or none that could be read
-    life       the present one, once `recover` has been called
+    life       the present one, once there is a log
     """
 
     def __init__(self, path: Path, descriptor: int, ring_bytes: int, name: str) -> None:
         self.path = path
         self.name = name
         self._descriptor = descriptor
+        self._ring_bytes = ring_bytes
         self._map = mmap.mmap(descriptor, PAGE + bytes_needed(ring_bytes))
-        self.memory = memoryview(self._map)[PAGE:]
         self.former = Life.unpack(self._map[LIFE_AT:PAGE]) or Life("")
         self.life = self.former
         self.recovered = 0
@@ -100,8 +100,9 @@ class Journal:
             os.close(descriptor)
             raise
 
-    def recover(self, log: Fanout, sync: bool) -> None:
-        """Makes `log`, new and over this memory, go on where the last one stopped; `sync`: acks will wait for the disk."""
+    def log(self, prefixes: tuple[bytes, ...], schedule: Callable[[Fanout], object], sync: bool) -> Fanout:
+        """The log in this file, which goes on where the last one stopped; `sync`: acks will wait for the disk. Once only."""
+        log = Fanout(self._map, self._ring_bytes, prefixes, schedule, at=PAGE, kept_for_good=True)
         former = self.former
         self.recovered, self.lost = recover(log, former.known_seq, former.base_seq)
         same_machine = former.boot in ("", _boot())
@@ -110,6 +111,7 @@ class Journal:
             self.life = Life(secrets.token_hex(8), previous=former.epoch, base_seq=log.seq)
         self._write(replace(self.life, known_seq=max(log.seq, 1) if sync else 0, boot=_boot()))
         self._map.flush(0, PAGE)  # what says that it is in use must not be lost; the rest may take its time
+        return log
 
     def sync(self) -> None:
         """Returns when the disk has all that has been written; may take long. OSError."""

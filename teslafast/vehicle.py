@@ -48,6 +48,7 @@ class Vehicle(WSListener):
         self._parts: bytearray | None = None  # of a fragmented message
         self._parts_type = WSMsgType.BINARY
         self._too_large = False
+        self._waits = False  # for the disk, because too many replies do
         self._started_at = time.monotonic()
         self._messages = 0
         self._end_cause = "peer"
@@ -117,7 +118,8 @@ class Vehicle(WSListener):
             return
         self._end_cause = cause
         self.send_replies()
-        self._hub.reply(lambda _: self.transport.send_close(code, reason), b"")  # after what waits for the disk
+        say = partial(self.transport.send_close, code, reason)
+        self._hub.reply(b"", lambda _: say(), self.abort)  # after what waits for the disk
         self._hub.later(CLOSE_GRACE_S, self.abort)
 
     def abort(self) -> None:
@@ -162,7 +164,7 @@ class Vehicle(WSListener):
 
     def _answer_close(self, frame: WSFrame) -> None:
         self.send_replies()
-        self._hub.reply(partial(self._end, frame.get_close_code()), b"")
+        self._hub.reply(b"", partial(self._end, frame.get_close_code()), self.abort)
 
     def _end(self, code: WSCloseCode, _: bytes) -> None:
         self.transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
@@ -315,10 +317,15 @@ class Vehicle(WSListener):
     def send_replies(self) -> None:
         """Everything that this turn's messages are answered with, in one write."""
         if self._replies:
-            self._hub.reply(self._write, b"".join(self._replies))
+            self._waits = not self._hub.reply(b"".join(self._replies), self._write, self.abort)
             self._replies.clear()
+            if self._waits:
+                self.pause_writing()
 
     def _write(self, replies: bytes) -> None:
+        if self._waits:
+            self._waits = False
+            self.resume_writing()
         if not self.transport.is_close_frame_sent:  # what waited for the disk may come too late: it is sent again then
             self.transport.underlying_transport.write(replies)
 
