@@ -48,13 +48,13 @@ def lines(state: State, log: Log, journal: str, epoch: str) -> Iterator[bytes]:
     crc = 0
     head = {"teslafast": "checkpoint", "version": VERSION, "journal": journal, "epoch": epoch, "seq": log.seq}
     line = orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE)
-    crc = _chained(crc, line)
+    crc = chained(crc, line)
     yield line
     for vin in state.vins():
         vehicle = state.get(vin)
         if vehicle is not None:
             line = _line(vin, vehicle, log.seq)
-            crc = _chained(crc, line)
+            crc = chained(crc, line)
             yield line
     yield b"%08x\n" % crc
 
@@ -86,7 +86,7 @@ def _read(state: State, content: bytes, journal: str, former: Life, newest: int)
     *body, end = content.splitlines(keepends=True) or [b""]
     crc = 0
     for line in body:
-        crc = _chained(crc, line)
+        crc = chained(crc, line)
     if not body or end != b"%08x\n" % crc:
         return 0, {}
     head, *vehicles = map(orjson.loads, body)
@@ -110,5 +110,6 @@ def _apply(state: State, event: dict[str, Any], seq: int, seen: dict[str, int], 
         state.merge(event["vin"], event["data"], whole_ms(created_ns), time_ms * _MS)
 
 
-def _chained(crc: int, line: bytes) -> int:
+def chained(crc: int, line: bytes) -> int:
+    """The checksum of all lines up to this one."""
     return checksum(crc.to_bytes(4, "little") + line)
