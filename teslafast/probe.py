@@ -27,21 +27,29 @@ def here(settings: Settings) -> str:
 
 def health(url: str) -> str:
     """One line saying that the server is well. Raises Unhealthy if it is not, Misconfigured if the URL is none."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Misconfigured("URL", f"{url!r} is no address", "give for example http://127.0.0.1:3000")
+    scheme, host, port, path = _parts(url)
     try:
-        status, body = _get(parts.scheme, parts.hostname, parts.port, parts.path if len(parts.path) > 1 else "/health")
-    except (OSError, http.client.HTTPException) as error:
+        status, body = _get(scheme, host, port, path if len(path) > 1 else "/health")
+    except (OSError, UnicodeError, http.client.HTTPException) as error:  # UnicodeError: what no host can be called
         raise Unhealthy(f"{url}: no answer ({error or type(error).__name__})") from None
     try:
         report = json.loads(body)
         said = report["status"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Unhealthy(f"{url}: HTTP {status}, and no health report") from None
     if status != 200 or said != "ok":
         raise Unhealthy(f"{url}: HTTP {status}, {said}")
     return f"ok: {report.get('vehicles')} vehicles, {report.get('dashboards')} dashboards, seq {report.get('seq')}"
+
+
+def _parts(url: str) -> tuple[str, str, int | None, str]:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return parts.scheme, parts.hostname, parts.port, parts.path
+    except ValueError:
+        pass  # a bracket or a port that is none
+    raise Misconfigured("URL", f"{url!r} is no address", "give for example http://127.0.0.1:3000")
 
 
 def _get(scheme: str, host: str, port: int | None, path: str) -> tuple[int, bytes]:
