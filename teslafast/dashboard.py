@@ -22,9 +22,10 @@ from ._transport import slim
 from .auth import Verifier
 from .config import is_vin
 from .errors import Refused
-from .gate import AdmitDashboard, Wish, kinds_of
+from .gate import AdmitDashboard
 from .hub import Hub
 from .logs import log, of
+from .wish import Wish, kinds_of
 
 LARGEST_MESSAGE = 4096  # bytes; what a dashboard may say
 ERRORS_AT_MOST = 10  # then it is shown out

@@ -24,8 +24,9 @@ from picows.common import WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]  # not in picows' stub
 
 from ._transport import FrameLimit
-from .gate import AdmitDashboard, AdmitVehicle, Answer, Peer, Request
+from .gate import AdmitDashboard, AdmitVehicle, Peer
 from .logs import log, of
+from .request import Answer, Request
 
 HEAD_LIMIT = 16 * 1024
 READ_BUFFER = 2048  # what picows starts with, a connection; it grows with the messages
@@ -141,9 +142,17 @@ class Door(asyncio.BufferedProtocol):
             on_done()
 
     def expire(self) -> None:
-        """HANDSHAKE_TIMEOUT is over: says so if the head is not there yet."""
-        if self._transport is not None and self._on_done is not None and not self._answered:
+        """HANDSHAKE_TIMEOUT is over: says so if the head is not there yet; an answer that is not taken by now is given up."""
+        if self._transport is None or self._on_done is None:
+            return
+        if self._answered:
+            self.abort()
+        else:
             self.answer(_TOO_SLOW)
+
+    def abort(self) -> None:
+        if self._transport is not None and self._on_done is not None:
+            self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._shared

@@ -7,64 +7,22 @@ what it says to the outside never holds a token. `door.py` carries out what is d
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Literal
-from urllib.parse import parse_qsl
 
-from ._fanout import ALL_KINDS, KINDS
 from .auth import Grant, Verifier
 from .config import Settings, is_vin
 from .errors import Refused, Unavailable
 from .identity import Certificate, Device, identify
+from .request import Answer, Request, bad, check_handshake, find_token, short, uuid_of, wants_websocket
+from .wish import Wish, vins_of, wish_of
 
 SUBPROTOCOL = "teslafast.v1"
-TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 — a prefix, no token
-INTERVALS_MS = (100, 250, 500, 1000, 2000, 5000, 10_000)
-MOST_QUERY_FIELDS = 32
 NOT_ON_VEHICLE_PORT = frozenset({"/metrics"})  # pages that strangers who reach the vehicles' port have no use for
 
 Listener = Literal["all", "dashboards", "vehicles"]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request head. `headers`: lower-case names, each with its values in order; `target`: as it was sent."""
-
-    method: str
-    target: str
-    headers: Mapping[str, Sequence[str]]
-    has_body: bool = False
-    version: str = "1.1"
-
-    @property
-    def path(self) -> str:
-        """The target's path, as it was sent; the host of an absolute target (`http://host/path`) is passed over."""
-        path = self.target.partition("?")[0].partition("#")[0]
-        if path.startswith("/"):
-            return path
-        _, absolute, rest = path.partition("://")
-        return "/" + rest.partition("/")[2] if absolute else path
-
-    @property
-    def query(self) -> list[tuple[str, str]]:
-        """Raises Refused (400)."""
-        text = self.target.partition("?")[2].partition("#")[0]
-        try:
-            return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_QUERY_FIELDS, errors="strict")
-        except ValueError:
-            raise _bad("the query cannot be read") from None
-
-    def header(self, name: str) -> str | None:
-        values = self.headers.get(name)
-        return values[0] if values else None
-
-    def tokens(self, name: str) -> list[str]:
-        """The comma-separated words of a header that may come in several lines, as they were sent."""
-        return [word for value in self.headers.get(name, ()) for word in (part.strip() for part in value.split(",")) if word]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +33,6 @@ class Peer:
     listener: Listener = "all"
     secure: bool = False
     certificate: Certificate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """
-    What a dashboard asked `/stream` for (contract.md). `vins`: only these, and no others than its token grants (None = all);
-    `kinds`: bit k = KINDS[k]; `since`: a seq, `epoch`: whose.
-    """
-
-    vins: frozenset[str] | None = None
-    kinds: int = ALL_KINDS
-    since: int | None = None
-    epoch: str | None = None
-    snapshot: bool = True
-    fleet: bool = False
-    interval_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +54,6 @@ class AdmitDashboard:
     grant: Grant
     wish: Wish
     subprotocol: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A plain HTTP answer. `cause`: a fixed word for counters and the log, "" where there is nothing to note."""
-
-    status: HTTPStatus
-    body: bytes = b""
-    content_type: str = "text/plain; charset=utf-8"
-    headers: tuple[tuple[str, str], ...] = ()
-    cause: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +124,9 @@ class Gate:
         return AdmitVehicle(
             device,
             verified,
-            network_interface=_short(request.header("x-network-interface")),
-            client_version=_short(request.header("version")),
-            connection_id=_uuid(request.header("x-txid")),
+            network_interface=short(request.header("x-network-interface")),
+            client_version=short(request.header("version")),
+            connection_id=uuid_of(request.header("x-txid")),
         )
 
     def _device(self, request: Request, peer: Peer) -> tuple[Device, bool]:
@@ -206,7 +136,7 @@ class Gate:
         if self._settings.production or peer.listener == "vehicles":
             raise Refused(HTTPStatus.FORBIDDEN, "no_certificate", _no_certificate(peer, self._settings))
         if vin is not None and not is_vin(vin):
-            raise _bad("vin is no VIN")
+            raise bad("vin is no VIN")
         return Device(vin or "", "vehicle_device"), False
 
     # ---- dashboards
@@ -219,7 +149,7 @@ class Gate:
         self._check_origin(request)
         grant = self._grant(request, now)
         query = dict(request.query)
-        wish = replace(_wish(query), vins=grant.narrowed(_vins(query.get("vin"))).vins)
+        wish = replace(wish_of(query), vins=grant.narrowed(vins_of(query.get("vin"))).vins)
         limit = self._settings.max_dashboards
         if now.draining or (limit and now.dashboards >= limit):
             raise _busy(now, "too_many_dashboards", "MAX_DASHBOARDS dashboards are connected")
@@ -253,89 +183,6 @@ def _check_method(request: Request, refusal: HTTPStatus = HTTPStatus.METHOD_NOT_
         raise Refused(HTTPStatus.BAD_REQUEST, "body", "a request body is not taken here")
 
 
-def wants_websocket(request: Request) -> bool:
-    """Whether it asks for an upgrade to WebSocket, in whatever case and company (Firefox: `keep-alive, Upgrade`)."""
-    return "upgrade" in (word.lower() for word in request.tokens("connection")) and "websocket" in (
-        word.lower() for word in request.tokens("upgrade")
-    )
-
-
-def check_handshake(request: Request) -> None:
-    """The rest of RFC 6455, 4.2.1. Raises Refused (400)."""
-    if request.method != "GET":
-        raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "method", "a WebSocket is opened with GET")
-    try:
-        key = base64.b64decode(request.header("sec-websocket-key") or "", validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if request.version != "1.1":
-        raise Refused(HTTPStatus.BAD_REQUEST, "handshake", "a WebSocket is opened with HTTP/1.1")
-    if len(key) != 16:
-        raise Refused(HTTPStatus.BAD_REQUEST, "handshake", "Sec-WebSocket-Key is missing or is not 16 bytes in base64")
-    if request.header("sec-websocket-version") != "13":
-        raise Refused(HTTPStatus.BAD_REQUEST, "handshake", "Sec-WebSocket-Version must be 13")
-
-
-def find_token(request: Request) -> str | None:
-    """The token from wherever it may stand: the header, then the subprotocols, then the query."""
-    scheme, _, rest = (request.header("authorization") or "").partition(" ")
-    if scheme.lower() == "bearer" and rest.strip():
-        return rest.strip()
-    for word in request.tokens("sec-websocket-protocol"):
-        if word.startswith(TOKEN_SUBPROTOCOL):
-            return word.removeprefix(TOKEN_SUBPROTOCOL)
-    query = dict(request.query)
-    return query.get("token") or query.get("access_token")
-
-
-def _wish(query: Mapping[str, str]) -> Wish:
-    since = query.get("since")
-    if since is not None and not (since.isascii() and since.isdigit() and len(since) <= 20):
-        raise _bad("since is not a sequence number")
-    interval = query.get("interval", "0")
-    if interval != "0" and interval not in map(str, INTERVALS_MS):
-        raise _bad(f"interval is not one of {', '.join(map(str, INTERVALS_MS))}")
-    shape = query.get("format", "flat")
-    if shape not in ("flat", "fleet"):
-        raise _bad("format is neither flat nor fleet")
-    if shape == "fleet" and interval != "0":
-        raise _bad("interval goes with format=flat only")
-    snapshot = query.get("snapshot", "0" if since is not None else "1")
-    if snapshot not in ("0", "1"):
-        raise _bad("snapshot is neither 0 nor 1")
-    return Wish(
-        kinds=kinds_of(query["type"].split(",")) if query.get("type") else ALL_KINDS,
-        since=None if since is None else int(since),
-        epoch=query.get("epoch"),
-        snapshot=snapshot == "1",
-        fleet=shape == "fleet",
-        interval_ms=int(interval),
-    )
-
-
-def kinds_of(words: Sequence[str]) -> int:
-    """The mask of the kinds named. Raises Refused (400)."""
-    mask = 0
-    for word in words:
-        if word not in KINDS:
-            raise _bad(f"type is not among {', '.join(KINDS)}")
-        mask |= 1 << KINDS.index(word)
-    return mask
-
-
-def _vins(text: str | None) -> list[str] | None:
-    if not text:
-        return None
-    vins = text.split(",")
-    if not all(map(is_vin, vins)):
-        raise _bad("vin holds something that is no VIN")
-    return vins
-
-
-def _bad(reason: str) -> Refused:
-    return Refused(HTTPStatus.BAD_REQUEST, "query", reason)
-
-
 def _busy(now: Now, cause: str, reason: str) -> Unavailable:
     return Unavailable("draining", "the server is restarting") if now.draining else Unavailable(cause, reason)
 
@@ -346,19 +193,6 @@ def _no_certificate(peer: Peer, settings: Settings) -> str:
     if peer.listener == "all" and not settings.request_client_cert:
         return "no certificate was asked for: set REQUEST_CLIENT_CERT=true and CA_PATH, or use VEHICLE_PORT"
     return "the client showed no certificate: a browser or scanner, or a proxy in between that ends TLS"
-
-
-def _short(text: str | None) -> str:
-    """A header's value fit for a log and a page: printable ASCII, 32 characters at most."""
-    return "".join(character for character in (text or "")[:32] if " " <= character <= "~")
-
-
-def _uuid(text: str | None) -> str | None:
-    """X-TXID names the connection if it is a UUID in any of the usual spellings; otherwise it is passed over."""
-    digits = (text or "").lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
-    if len(digits) != 32 or not set(digits) <= set("0123456789abcdef"):
-        return None
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _plain(error: Refused, *headers: tuple[str, str]) -> Answer:

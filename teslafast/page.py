@@ -15,7 +15,7 @@ from http import HTTPStatus
 from importlib import resources
 
 from .auth import Grant
-from .gate import Answer, Request
+from .request import Answer, Request
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",

@@ -26,13 +26,16 @@ from .dashboard import LARGEST_MESSAGE, Dashboard
 from .door import Admit, Door, Welcome
 from .drain import drain
 from .errors import Misconfigured
-from .gate import AdmitVehicle, Answer, Gate, Listener, Now, Peer, Request
+from .gate import AdmitVehicle, Gate, Listener, Now, Peer
 from .hub import Connection, Hub
 from .intake import Intake, bind
 from .journal import Journal
 from .keeper import Keeper
 from .logs import log, of
+from .renewal import Renewal
+from .request import Answer, Request
 from .vehicle import Vehicle
+from .waiting import Waiting
 
 ROUND_S = 1.0  # every connection is looked at once in so long …
 ROUND_PARTS = 4  # … in so many parts
@@ -54,7 +57,10 @@ class Server:
         self._gate = Gate(settings, self._verifier, pages, locked)
         self._contexts = contexts or tls.contexts(settings)
         self.hub, self._keeper = _recovered(settings, loop)
+        outcomes = self.hub.counts.certificate_reloads
+        self._renewal = Renewal(settings, self._contexts, outcomes) if any(self._contexts) and settings.tls else None
         self._intakes: list[Intake] = []
+        self._waiting = Waiting(self.hub.counts.refused_connections)
         self._round: Iterator[Connection] = iter(())
         self._started_at = time.monotonic()
 
@@ -96,7 +102,7 @@ class Server:
         except (OSError, UnicodeError) as error:  # the latter: what no host can be called
             raise _not_to_be_had(variable, self.settings.host, port, error) from None
         handshake_s = self.settings.handshake_timeout
-        intake = Intake(self._loop, bound, listener, context, handshake_s, self._make_door, self._count_tls_failure)
+        intake = Intake(self._loop, bound, listener, context, handshake_s, self._make_door, self._waiting, self.hub.counts)
         intake.open()
         self._intakes.append(intake)
 
@@ -109,9 +115,6 @@ class Server:
 
     def _make_door(self, address: str, listener: Listener, done: Callable[[], None]) -> Door:
         return Door(partial(_peer, address, listener), self._decide, self._welcome, self._count_refusal, done)
-
-    def _count_tls_failure(self, cause: str) -> None:
-        self.hub.counts.tls_failures[cause] += 1
 
     def _count_refusal(self, cause: str) -> None:
         self.hub.counts.refused_requests[cause] += 1
@@ -137,6 +140,8 @@ class Server:
             connection.check(now)
         if self._keeper is not None:
             self._keeper.check()
+        if self._renewal is not None:
+            self._renewal.check(time.time(), now)
         self._loop.call_later(min(ROUND_S, self.settings.ping_interval / 2) / ROUND_PARTS, self._go_round)
 
     # ---- pages
@@ -180,6 +185,8 @@ class Server:
             known_vehicles=len(hub.state),
             uptime_s=time.monotonic() - self._started_at,
             draining=hub.draining,
+            certificate_days=self._renewal.days(time.time()) if self._renewal is not None else None,
+            unadmitted=len(self._waiting),
             journal=self._keeper.reading() if self._keeper is not None else None,
         )
 
@@ -209,6 +216,11 @@ class Server:
             intake.close()
         for connection in list(self.hub.connections):
             connection.abort()
+
+    def renew_certificate(self) -> None:
+        """Reads CERT_PATH and KEY_PATH again, now."""
+        if self._renewal is not None:
+            self._renewal.renew(time.time())
 
     def finish(self) -> None:
         """After `stop` and the last connection's end: what is kept goes to the disk, and the files are given up."""
@@ -258,6 +270,7 @@ async def serve(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    loop.add_signal_handler(signal.SIGHUP, server.renew_certificate)
     await signalled.wait()
     draining = loop.create_task(server.drain())
     await asyncio.wait([draining])

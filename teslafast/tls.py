@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 # X509_CERT_AUX { trust: [ clientAuth 1.3.6.1.5.5.7.3.2 ] }, what `openssl x509 -addtrust clientAuth -trustout` appends
+_KERNEL_TLS: int = getattr(ssl, "OP_ENABLE_KTLS", 0)  # since Python 3.12
+
 _TRUST_CLIENT_AUTH = bytes.fromhex("300c300a06082b06010505070302")
 
 
@@ -76,7 +78,7 @@ def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ServerCo
     context.set_alpn_protocols(["http/1.1"])
     context.num_tickets = 1  # of TLS 1.3; each costs OpenSSL a parse of the vehicle's certificate, and one is enough to resume
     if settings.kernel_tls and kernel_tls_missing() is None:
-        context.options |= ssl.OP_ENABLE_KTLS
+        context.options |= _KERNEL_TLS
     else:
         # aiofastnet then reads and writes the socket itself instead of through two buffers of 16 KB a connection (it does the
         # same for kernel TLS): 39 KB an idle vehicle instead of 55, at the same CPU per message (bench/vehicles.py)
@@ -94,7 +96,7 @@ def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ServerCo
 
 def kernel_tls_missing() -> str | None:
     """What keeps KERNEL_TLS from working here; None if nothing does."""
-    if not hasattr(ssl, "OP_ENABLE_KTLS"):
+    if not _KERNEL_TLS:
         return "this Python cannot ask for it: 3.12 or newer can"
     if not Path("/sys/module/tls").exists():
         return "the kernel's module tls is not loaded: modprobe tls"

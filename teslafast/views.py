@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import orjson
 
 from ._fanout import FLAT_PREFIXES, FLEET_PREFIXES, Fanout
-from .gate import Wish
 from .logs import log, of
+from .wish import Wish
 
 _DATA = 0
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from teslafast.door import HEAD_LIMIT, Door, parse_head
-from teslafast.gate import Answer, Peer, Request
+from teslafast.gate import Peer
+from teslafast.request import Answer, Request
 
 from peers import ACCEPT, Place, token, upgrade_head
 from running import Inside

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from teslafast.auth import Grant, Verifier
 from teslafast.config import Settings
 from teslafast.errors import Refused
-from teslafast.gate import INTERVALS_MS, AdmitDashboard, AdmitVehicle, Answer, Gate, Now, Peer, Request, Wish
+from teslafast.gate import AdmitDashboard, AdmitVehicle, Gate, Now, Peer
 from teslafast.identity import Certificate, Device
+from teslafast.request import Answer, Request
+from teslafast.wish import INTERVALS_MS, Wish
 
 TIME = 1_800_000_000.0
 SECRET = "a secret that only these tests know"

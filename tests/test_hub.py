@@ -10,8 +10,8 @@ from teslafast import events
 from teslafast.config import Settings
 from teslafast.errors import Malformed
 from teslafast.events import Report
-from teslafast.gate import Wish
 from teslafast.hub import Hub
+from teslafast.wish import Wish
 
 from fakes import Dashboard
 

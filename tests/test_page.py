@@ -7,7 +7,7 @@ from itertools import chain
 
 import pytest
 from teslafast import page
-from teslafast.gate import Answer, Request
+from teslafast.request import Answer, Request
 
 PAGES = page.answers()
 FILES = dict(page.files())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from picows import WSCloseCode
-from teslafast.gate import INTERVALS_MS
+from teslafast.wish import INTERVALS_MS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from teslafast import events
 from teslafast.events import Report
-from teslafast.gate import Wish
 from teslafast.hub import Hub
+from teslafast.wish import Wish
 
 from fakes import Dashboard
 from test_hub import CREATED_NS, VIN, Loop, hub
