@@ -23,9 +23,9 @@ from .identity import Certificate
 if TYPE_CHECKING:
     from cryptography import x509
 
-# X509_CERT_AUX { trust: [ clientAuth 1.3.6.1.5.5.7.3.2 ] }, what `openssl x509 -addtrust clientAuth -trustout` appends
 _KERNEL_TLS: int = getattr(ssl, "OP_ENABLE_KTLS", 0)  # since Python 3.12
 
+# X509_CERT_AUX { trust: [ clientAuth 1.3.6.1.5.5.7.3.2 ] }, what `openssl x509 -addtrust clientAuth -trustout` appends
 _TRUST_CLIENT_AUTH = bytes.fromhex("300c300a06082b06010505070302")
 
 
