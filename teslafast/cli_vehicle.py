@@ -64,11 +64,11 @@ def vehicle_configure(
     """Send vehicles their telemetry config, and wait until they have taken it."""
     import time
 
-    from . import presets, vehicle_commands, vehicle_config
+    from . import given, presets, vehicle_commands, vehicle_config
     from .fleet_api import FleetApi
 
     wanted = {**presets.PRESETS[preset], **vehicle_config.parse_fields(fields)}
-    host, above = vehicle_commands.hostname_of(hostname, os.environ), vehicle_commands.ca_of(ca, os.environ)
+    host, above = given.hostname_of(hostname, os.environ), given.ca_of(ca, os.environ)
     config = vehicle_config.build(host, port, above, wanted, int(time.time() + expires))
     click.echo(f"{preset}: {vehicle_commands.cost(wanted)}", err=True)
     if dry_run:
@@ -80,8 +80,8 @@ def vehicle_configure(
         )
         raise Misconfigured("--key", "and --via-proxy exclude each other" if via_proxy else "is not given", remedy)
     voice, clock = _voice(), _clock()
-    signing = vehicle_commands.key_of(key) if key else None
-    api, named = FleetApi.from_env(os.environ), vehicle_commands.vins_of(vins, os.environ)
+    signing = given.key_of(key) if key else None
+    api, named = FleetApi.from_env(os.environ), given.vins_of(vins, os.environ)
     left = vehicle_commands.configure(api, named, config, signing, voice)
     taken = not patience or vehicle_commands.wait(api, left, patience, clock, voice)
     _end(taken and len(left) == len(named))
@@ -92,10 +92,10 @@ def vehicle_configure(
 @_json
 def vehicle_show(vins: tuple[str, ...], as_json: bool) -> None:
     """Show each vehicle's config, and whether the vehicle has taken it."""
-    from . import vehicle_commands
+    from . import given, vehicle_commands
     from .fleet_api import FleetApi
 
-    named = vehicle_commands.vins_of(vins, os.environ)
+    named = given.vins_of(vins, os.environ)
     _end(vehicle_commands.show(FleetApi.from_env(os.environ), named, as_json, _clock(), _voice()))
 
 
@@ -103,10 +103,10 @@ def vehicle_show(vins: tuple[str, ...], as_json: bool) -> None:
 @click.option("--vin", "vins", multiple=True, required=True, help="A vehicle; repeat for more.")
 def vehicle_remove(vins: tuple[str, ...]) -> None:
     """Delete vehicles' configs: they stop streaming."""
-    from . import vehicle_commands
+    from . import given, vehicle_commands
     from .fleet_api import FleetApi
 
-    _end(vehicle_commands.remove(FleetApi.from_env(os.environ), vehicle_commands.vins_of(vins, {}), _voice()))
+    _end(vehicle_commands.remove(FleetApi.from_env(os.environ), given.vins_of(vins, {}), _voice()))
 
 
 @vehicle.command("errors")

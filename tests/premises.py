@@ -2,7 +2,8 @@
 A set-up that can be broken: what an operator has on disk, in the environment, at Tesla, and in front of the server.
 
     Site        a healthy one: certificates, settings, a vehicle and a Fleet API; tests break one thing in it
-    serving     a server of that site                 proxy      what ends TLS in front of one
+    serving     a server of that site
+    proxy       what ends TLS in front of one         dial       a WebSocket to it, by a name that DNS does not know
     Row         one way to break it, and the line that doctor must then print
 """
 
@@ -19,10 +20,12 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from teslafast import doctor
 from teslafast.doctor import Case, Finding, State
+from websockets.client import ClientProtocol
+from websockets.uri import parse_uri
 
 from fleet import FleetServer
 from minted import HOST, NOW, SERVER_AUTH, Authority, World
-from peers import PATIENCE_S, SECRET
+from peers import PATIENCE_S, SECRET, Connection
 from running import Inside
 
 VIN = "5YJ3TEST5PF000001"
@@ -104,6 +107,17 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as once:
         port: int = once.getsockname()[1]
         return port
+
+
+def dial(hostname: str, port: int, context: ssl.SSLContext, path: str = "/", **headers: str) -> Connection:
+    """A WebSocket to a host that DNS does not know: it is on this machine."""
+    plain = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+    try:
+        secure = context.wrap_socket(plain, server_hostname=hostname)
+    except OSError:
+        plain.close()
+        raise
+    return Connection(secure, ClientProtocol(parse_uri(f"wss://{hostname}:{port}{path}")), headers)
 
 
 @contextlib.contextmanager

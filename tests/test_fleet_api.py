@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from teslafast import fetch, jws, vehicle_commands
+from teslafast import fetch, given, jws, vehicle_commands
 from teslafast.errors import Declined, Misconfigured, Unhealthy
 from teslafast.fetch import Reply
 from teslafast.fleet_api import NORTH_AMERICA, FleetApi, Sent, read_token
@@ -332,21 +332,21 @@ def test_a_vehicle_that_is_left_out_gets_a_line_with_the_reason_and_the_remedy(w
 
 
 def test_vins_come_from_the_command_line_or_else_from_the_servers_settings() -> None:
-    assert vehicle_commands.vins_of([OTHER], {"TESLA_VIN": VIN}) == [OTHER]
-    assert vehicle_commands.vins_of([], {"TESLA_VIN": f"{VIN}, {OTHER}"}) == [VIN, OTHER]
+    assert given.vins_of([OTHER], {"TESLA_VIN": VIN}) == [OTHER]
+    assert given.vins_of([], {"TESLA_VIN": f"{VIN}, {OTHER}"}) == [VIN, OTHER]
 
 
 @pytest.mark.parametrize(("words", "listed"), [([], ""), (["5YJ3"], ""), ([], "5YJ3TEST5PF00000!")])
 def test_what_is_no_vin_is_refused(words: list[str], listed: str) -> None:
     with pytest.raises(Misconfigured, match="--vin"):
-        vehicle_commands.vins_of(words, {"TESLA_VIN": listed})
+        given.vins_of(words, {"TESLA_VIN": listed})
 
 
 def test_the_ca_is_what_stands_above_the_leaf_in_cert_path(world: World, tmp_path: Path) -> None:
     whole = tmp_path / "server.pem"
     whole.write_bytes(world.server.certificate.read_bytes() + world.server_ca.read_bytes())
-    assert vehicle_commands.ca_of(None, {"CERT_PATH": str(whole)}) == world.server_ca.read_text()
-    assert vehicle_commands.hostname_of("given.example.com", {"CERT_PATH": str(whole)}) == "given.example.com"
+    assert given.ca_of(None, {"CERT_PATH": str(whole)}) == world.server_ca.read_text()
+    assert given.hostname_of("given.example.com", {"CERT_PATH": str(whole)}) == "given.example.com"
 
 
 def test_a_public_cas_root_comes_from_those_that_this_machine_trusts(
@@ -357,33 +357,33 @@ def test_a_public_cas_root_comes_from_those_that_this_machine_trusts(
     (tmp_path / "fullchain.pem").write_bytes(leaf.certificate.read_bytes() + world.issuing.pem)
     (tmp_path / "trusted.pem").write_bytes(world.stranger.pem + world.hidden_root.pem)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
-    whole = vehicle_commands.ca_of(None, {"CERT_PATH": str(tmp_path / "fullchain.pem")})
+    whole = given.ca_of(None, {"CERT_PATH": str(tmp_path / "fullchain.pem")})
     assert whole == (world.issuing.pem + world.hidden_root.pem).decode()
 
 
 def test_a_leaf_alone_has_no_ca_to_offer(world: World) -> None:
     with pytest.raises(Misconfigured, match=r"nothing that issued it — give the CA that issued it: --ca ca\.pem"):
-        vehicle_commands.ca_of(None, {"CERT_PATH": str(world.server.certificate)})
+        given.ca_of(None, {"CERT_PATH": str(world.server.certificate)})
 
 
 def test_the_hostname_is_the_only_one_in_the_certificate_or_must_be_given(world: World, tmp_path: Path) -> None:
     one = world.pair(world.stranger, "one", hosts=("telemetry.example.com",))
-    assert vehicle_commands.hostname_of(None, {"CERT_PATH": str(one.certificate)}) == "telemetry.example.com"
+    assert given.hostname_of(None, {"CERT_PATH": str(one.certificate)}) == "telemetry.example.com"
     for environment in ({}, {"CERT_PATH": str(world.server.certificate)}):
         with pytest.raises(Misconfigured, match="--hostname"):
-            vehicle_commands.hostname_of(None, environment)
+            given.hostname_of(None, environment)
     wild = world.pair(world.stranger, "wild", hosts=("*.example.com",))
     with pytest.raises(Misconfigured, match="--hostname"):
-        vehicle_commands.hostname_of(None, {"CERT_PATH": str(wild.certificate)})
+        given.hostname_of(None, {"CERT_PATH": str(wild.certificate)})
 
 
 @pytest.mark.parametrize("missing", ["ca", "cert", "key"])
 def test_a_file_that_is_not_there_is_named(missing: str, tmp_path: Path) -> None:
     path = tmp_path / "nowhere.pem"
     takers: dict[str, Callable[[], object]] = {
-        "ca": lambda: vehicle_commands.ca_of(path, {}),
-        "cert": lambda: vehicle_commands.ca_of(None, {"CERT_PATH": str(path)}),
-        "key": lambda: vehicle_commands.key_of(path),
+        "ca": lambda: given.ca_of(path, {}),
+        "cert": lambda: given.ca_of(None, {"CERT_PATH": str(path)}),
+        "key": lambda: given.key_of(path),
     }
     with pytest.raises(Misconfigured, match=r"nowhere\.pem"):
         takers[missing]()

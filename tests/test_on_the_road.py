@@ -7,7 +7,6 @@ Tesla is `fleet.py`; the vehicle is a WebSocket client that reads host, port and
 from __future__ import annotations
 
 import json
-import socket
 import ssl
 import subprocess
 import time
@@ -17,10 +16,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from websockets.sync.client import ClientConnection, connect
 
 from fleet import Car, FleetServer, read_signed
-from peers import PATIENCE_S, Dashboard, Vehicle
+from peers import Dashboard, Vehicle
+from premises import dial
 from running import Process, spawn
 
 HOST = "telemetry.example.com"
@@ -39,19 +38,6 @@ def settings_from(printed: str) -> dict[str, str]:
     lines = dict(line.split("=", 1) for line in printed.splitlines())
     assert lines.keys() == {"CERT_PATH", "KEY_PATH", "CA_PATH", "REQUEST_CLIENT_CERT"}
     return lines | {"NODE_ENV": "production", "JWT_SECRET": "a secret that only this road knows, 32 bytes or more"}
-
-
-def dial(hostname: str, port: int, context: ssl.SSLContext, path: str = "/", **headers: str) -> ClientConnection:
-    """As DNS would have it: the host is on this machine."""
-    return connect(
-        f"wss://{hostname}:{port}{path}",
-        sock=socket.create_connection(("127.0.0.1", port), PATIENCE_S),
-        ssl=context,
-        server_hostname=hostname,
-        additional_headers=headers,
-        open_timeout=PATIENCE_S,
-        close_timeout=PATIENCE_S,
-    )
 
 
 def trusting(ca: str) -> ssl.SSLContext:

@@ -1,9 +1,12 @@
 """
 `teslafast doctor`: everything that is known to keep a vehicle or a dashboard from connecting, looked at in the order of a set-up.
 
-    configuration    would `serve` start, could a vehicle get in            certificate   key, chain, names, days, the `ca`
-    authorities      CA_PATH: Tesla's CAs                                   outside       DNS, port, TLS, proxies, /health, tokens
-    account          Fleet API: access token, configs, reported errors
+    configuration   would `serve` start, could a vehicle get in
+    certificate     the server's key, chain, names and days; the `ca` with which vehicles verify it
+    authorities     CA_PATH: Tesla's CAs
+    outside         a vehicle's way: DNS, port, TLS, what stands in between
+    dashboards      /health, and a token at /stream
+    account         the Fleet API: access token, configs, reported errors
 
 Each looks, and says what it found in Findings; none changes anything. A server is told nothing but a stranger's certificate, a
 test vehicle's where its folder is named, and a dashboard's token where the server has verified.
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING
 from teslafast.config import Settings
 from teslafast.errors import Misconfigured
 
-from . import account, authorities, certificate, configuration, outside
+from . import account, authorities, certificate, configuration, dashboards, outside
 from .case import Case
 from .finding import Finding, State, mendable, skipped
 
@@ -55,5 +58,5 @@ def examine(case: Case) -> Iterator[Finding]:
     way = list(outside.vehicles(case, read, own, ca))
     yield from way
     if case.dashboards or not any(finding.check in ("address", "port") and finding.state is State.WRONG for finding in way):
-        yield from outside.dashboards(case, read, ca)
+        yield from dashboards.examine(case, read, ca)
     yield from account.examine(case, own[0] if own else None)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from teslafast import fleet_api, vehicle_config
 from teslafast.errors import Declined, Misconfigured, Unhealthy
 from teslafast.fleet_api import FleetApi
-from teslafast.vehicle_commands import error_line, vins_of
+from teslafast.given import vins_of
+from teslafast.vehicle_commands import error_line
 
 from . import certificate
 from .case import Case

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from teslafast import chain, tls
 from teslafast.config import Settings
 from teslafast.errors import Misconfigured
-from teslafast.vehicle_commands import ca_of, public_roots
+from teslafast.given import ca_of, public_roots
 
 from .case import Case
 from .finding import Finding, mendable, note, well, wrong

@@ -1,5 +1,5 @@
 """
-What can be said from outside: is there a way to the server, does anything stand in it, do vehicle and dashboard get in.
+What a vehicle meets: is there a way to the server, does anything stand in it, and does a test vehicle get in.
 
 The order is that of a connection. The first line that is wrong usually explains the rest, so what depends on it is not looked at.
 """
@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from teslafast import auth, chain, probe
+from teslafast import chain
 from teslafast.config import Settings
-from teslafast.errors import TeslafastError
-from teslafast.fetch import is_this_machine, one_line
+from teslafast.fetch import one_line
 
 from . import certificate
 from .case import Case
 from .finding import Finding, note, skipped, well, wrong
-from .look import TIMEOUT_S, Place, Sight, exchange, header_of, look, status_of, trusted, upgrade, verdict
+from .look import Place, Sight, exchange, header_of, look, status_of, trusted, upgrade, verdict
 
 if TYPE_CHECKING:
     from cryptography import x509
-
-TOKEN_S = 60
 
 _LET_THROUGH = "let TLS through untouched: nginx `stream`, HAProxy `mode tcp`, Traefik TCP with passthrough, Fly without handlers"
 
@@ -178,64 +174,4 @@ _VEHICLE_REMEDIES: dict[int, str] = {
     HTTPStatus.FORBIDDEN: "is it in TESLA_VIN? does something in between keep its certificate? the server's log has the cause",
     HTTPStatus.NOT_FOUND: "is this the vehicles' port? with VEHICLE_PORT, vehicles do not connect to PORT",
     HTTPStatus.SERVICE_UNAVAILABLE: "MAX_VEHICLES is reached, or the server is draining",
-}
-
-
-def dashboards(case: Case, read: Settings | None, ca: str) -> Iterator[Finding]:
-    """Whether the server is well, and whether a dashboard's token opens /stream."""
-    at = case.dashboards_at
-    if at is None:
-        return
-    scheme, host, port = at
-    if scheme == "http" and not is_this_machine(host):
-        yield wrong(
-            "dashboard", f"tokens would travel in clear to {host}", "put TLS before it: give dashboards an https:// address"
-        )
-        return
-    address = case.address_of(host)
-    try:
-        yield well("health", probe.health(f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}"))
-    except TeslafastError as error:
-        remedy = "start the server; if vehicles have a port of their own, name the other one with --dashboards"
-        yield wrong("health", str(error), remedy)
-        return
-    token = case.token or _minted(case, read)
-    if token:
-        yield _stream(Place(address, host, port), scheme, ca, token)
-    else:
-        yield skipped("dashboard", "no token: give one with --token, or set JWT_SECRET to the server's")
-
-
-def _minted(case: Case, read: Settings | None) -> str:
-    known = read is not None and read.needs_secret and bool(case.environment.get("JWT_SECRET"))
-    return auth.mint(read, "doctor", (), TOKEN_S, case.now.timestamp()) if read is not None and known else ""
-
-
-def _stream(place: Place, scheme: str, ca: str, token: str) -> Finding:
-    request = upgrade(place, "/stream?snapshot=0", f"Authorization: Bearer {token}")
-    try:
-        if scheme == "http":
-            with socket.create_connection((place.address, place.port), TIMEOUT_S) as plain:
-                head = exchange(plain, request)
-        else:
-            with trusted(place, ca, public=True) as secure:
-                head = exchange(secure, request)
-    except ssl.SSLCertVerificationError as error:
-        remedy = "dashboards need a certificate that they trust: a public one, or import your ca.pem there"
-        return wrong("dashboard", f"does not trust the server ({error.verify_message}), the token was not sent", remedy)
-    except OSError as error:
-        return wrong("dashboard", f"is cut off ({one_line(str(error))})", "see the server's log")
-    status = status_of(head)
-    if status == HTTPStatus.SWITCHING_PROTOCOLS:
-        return well("dashboard", "the token opens /stream")
-    return wrong("dashboard", f"/stream answers {status}", _DASHBOARD_REMEDIES.get(status, "see the server's log"))
-
-
-_DASHBOARD_REMEDIES: dict[int, str] = {
-    HTTPStatus.UNAUTHORIZED: "mint the token with the JWT_SECRET, JWT_AUDIENCE and JWT_ISSUER that the server has",
-    HTTPStatus.FORBIDDEN: "the token or the Origin is not allowed there: see ALLOWED_ORIGINS and the token's vins",
-    HTTPStatus.NOT_FOUND: "this is the vehicles' port, or no teslafast: name the dashboards' address with --dashboards",
-    HTTPStatus.SERVICE_UNAVAILABLE: "MAX_DASHBOARDS is reached, or the server is draining",
-    HTTPStatus.UPGRADE_REQUIRED: "something in between takes the upgrade away: let it pass WebSockets",
-    HTTPStatus.BAD_REQUEST: "something in between takes the upgrade away: let it pass WebSockets",
 }

@@ -20,11 +20,10 @@ from pathlib import Path
 import pytest
 from teslafast import doctor
 from teslafast.doctor import Case, State
-from websockets.sync.client import connect
 
 from minted import HOST, SERVER_AUTH, Pair, World
 from peers import PATIENCE_S, Place, Vehicle
-from premises import answering, free_port
+from premises import answering, dial, free_port
 from running import ROOT, Process
 
 VIN = "5YJ3TEST5PF000001"
@@ -132,23 +131,10 @@ def web(pair: Pair) -> Iterator[int]:
 
 def test_a_vehicles_certificate_arrives_and_the_vehicle_streams(front: int, server: Process, world: World) -> None:
     context = world.client(world.vehicle(VIN))
-    through = Place(server.place.port, front, world)
-    with Place(server.place.port, 0).dashboard() as dashboard, _vehicle(through, context) as vehicle:
+    with Place(server.place.port, 0).dashboard() as dashboard, Vehicle(dial(HOST, front, context), VIN) as vehicle:
         vehicle.tell({"VehicleSpeed": {"floatValue": 65.5}})
         event = dashboard.until("data")
     assert (event["vin"], event["data"]) == (VIN, {"VehicleSpeed": 65.5})
-
-
-def _vehicle(place: Place, context: ssl.SSLContext) -> Vehicle:
-    connection = connect(
-        f"wss://{HOST}/",
-        sock=socket.create_connection(("127.0.0.1", place.vehicle_port), PATIENCE_S),
-        ssl=context,
-        server_hostname=HOST,
-        open_timeout=PATIENCE_S,
-        close_timeout=PATIENCE_S,
-    )
-    return Vehicle(connection, VIN)
 
 
 def test_doctor_is_content(front: int, server: Process, world: World, vehicles: Path) -> None:
