@@ -201,6 +201,14 @@ def test_a_seq_can_be_found_by_how_much_earlier_its_events_were_published() -> N
     assert stage.log.seq_before(0, 5000) == 0
 
 
+def test_an_event_s_time_can_be_asked_for() -> None:
+    stage = Stage()
+    assert stage.log.time_of(1) == 0
+    for seq, time_ms in ((1, 1000), (5, 1100)):
+        stage.log.publish(0, "A", body("A"), time_ms, seq)
+    assert [stage.log.time_of(seq) for seq in (0, 1, 2, 5, 6)] == [1000, 1000, 1100, 1100, 0]
+
+
 def test_what_is_kept_is_counted() -> None:
     stage = Stage(1024)
     assert (stage.log.kept, stage.log.kept_bytes) == (0, 0)
@@ -218,6 +226,19 @@ def test_memory_of_the_wrong_kind_is_refused() -> None:
         Fanout(bytes(bytes_needed(1000)), 1000, FLAT_PREFIXES, nobody)
     with pytest.raises(ValueError, match="no bytes"):
         bytes_needed(0)
+
+
+def test_a_log_writes_in_its_own_part_of_the_memory_only() -> None:
+    around = b"around" * 8
+    memory = bytearray(around + bytes(bytes_needed(1000)) + around)
+    log = Fanout(memory, 1000, FLAT_PREFIXES, nobody, at=len(around))
+    for pad in range(500):
+        log.publish(pad % 4, "A", body("A", pad), 0)
+    assert memory.startswith(around)
+    assert memory.endswith(around)
+    assert log.written > 100_000
+    with pytest.raises(ValueError, match="too few"):
+        Fanout(memory, 1000, FLAT_PREFIXES, nobody, at=2 * len(around) + 1)
 
 
 @pytest.mark.parametrize("prefixes", [(), FLAT_PREFIXES[:3], (*FLAT_PREFIXES[:3], b"x" * 33)], ids=len)

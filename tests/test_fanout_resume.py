@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from teslafast._fanout import ALL_KINDS
 
-from fakes import CHUNK, Dashboard, Stage
+from fakes import CHUNK, Dashboard, Stage, note
 
 MIB = 1 << 20
 
@@ -190,6 +190,29 @@ def test_a_blocked_reader_knows_since_when() -> None:
 
 
 @pytest.mark.parametrize("vins", [None, {"A"}], ids=["whole", "some"])
+def test_a_reader_is_served_when_its_transport_has_taken_all_that_there_is_for_it(vins: set[str] | None) -> None:
+    stage = Stage()
+    dashboard = stage.join(vins, room=10)
+
+    def served() -> bool:
+        return dashboard.reader.served
+
+    assert served()
+    stage.publish("B")
+    assert served() == (vins is not None)
+    stage.publish("A")
+    assert not served()
+    stage.settle()
+    assert not served()
+    dashboard.wire.drain()
+    assert served()
+    dashboard.reader.say([note("one more")])
+    assert not served()
+    stage.settle()
+    assert served()
+
+
+@pytest.mark.parametrize("vins", [None, {"A"}], ids=["whole", "some"])
 def test_a_reader_that_was_lapped_is_told_exactly_what_it_missed_and_goes_on_from_the_oldest(vins: set[str] | None) -> None:
     stage = Stage(1024)
     slow, quick = stage.join(vins, room=1), stage.join(vins)
@@ -226,6 +249,21 @@ def test_a_reader_of_some_is_not_told_of_the_loss_of_what_it_does_not_want() -> 
     stage.settle()
     assert dashboard.gaps == [(30, 31)]
     assert dashboard.seqs() == [21, 37]
+
+
+@pytest.mark.parametrize("vins", [None, {"A"}], ids=["whole", "some"])
+def test_a_reader_that_was_lapped_halfway_is_not_told_of_what_it_had(vins: set[str] | None) -> None:
+    stage = Stage(8 * CHUNK)
+    dashboard = stage.join(vins, room=2 * CHUNK // 3)
+    stage.publish_many(8, pad=CHUNK // 3)
+    stage.settle()
+    assert dashboard.seqs() == [1, 2]
+    stage.publish_many(30, pad=CHUNK // 3)
+    dashboard.wire.drain()
+    stage.settle()
+    oldest = stage.log.oldest
+    assert dashboard.gaps == [(3, oldest - 1)]
+    assert dashboard.seqs() == [1, 2, *range(oldest, 39)]
 
 
 @pytest.mark.parametrize("vins", [None, {"A"}], ids=["whole", "some"])
