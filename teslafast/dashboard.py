@@ -30,6 +30,7 @@ from .wish import Wish, kinds_of
 LARGEST_MESSAGE = 4096  # bytes; what a dashboard may say
 ERRORS_AT_MOST = 10  # then it is shown out
 WARN_S = 60.0  # before its token ends
+SAID_AT_MOST = 5000  # frames that it may send between two checks, which is about a second
 UNHEARD_AT_MOST = 100  # frames that it may send while it takes nothing
 CLOSE_GRACE_S = 1.0
 MERGE_STEP = 256  # events merged between two looks at whether others wait
@@ -50,6 +51,7 @@ class Dashboard(WSListener):
         "_log",
         "_pinged_at",
         "_reader",
+        "_said",
         "_started_at",
         "_transport",
         "_unheard",
@@ -67,6 +69,7 @@ class Dashboard(WSListener):
         self._wish = admitted.wish
         self._address = address
         self._errors = 0
+        self._said = 0
         self._unheard = 0
         self._warned = False
         self._pinged_at = 0.0
@@ -197,6 +200,7 @@ class Dashboard(WSListener):
     def check(self, now: float) -> None:
         """Pings, ends what is silent, stalled or out of time (`now`: monotonic seconds)."""
         interval = self._hub.settings.ping_interval
+        self._said = 0
         if self._end_cause != "peer":
             return
         if self._reader.blocked:
@@ -259,7 +263,10 @@ class Dashboard(WSListener):
         kind = frame.msg_type
         if self._end_cause != "peer" and kind != WSMsgType.CLOSE:
             return
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+        self._said += 1
+        if self._said > SAID_AT_MOST and kind != WSMsgType.CLOSE:
+            self.close(WSCloseCode.POLICY_VIOLATION, "flood", "too many messages")
+        elif frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.close(WSCloseCode.PROTOCOL_ERROR, "reserved_bits", "no extension was agreed on")
         elif self._reader.blocked and kind != WSMsgType.CLOSE:
             self._note_unheard()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import socket
 import ssl
 from collections.abc import Callable
@@ -27,6 +28,8 @@ from ._transport import PlainTransport
 from .door import Door
 from .gate import Listener
 from .logs import log, of
+from .metrics import Counts
+from .waiting import Waiting
 
 BACKLOG = 4096
 ACCEPTS_PER_TURN = 64
@@ -35,6 +38,7 @@ SLOT_S = 0.1
 TLS_BUFFER_BYTES = 16 * 1024  # of a connection, each way: aiofastnet's least
 TLS_GOODBYE_S = 2.0
 PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
+RESERVED_DESCRIPTORS = 32  # for files, and for those who are let in
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -64,8 +68,8 @@ class Intake:
     """
     Accepts on `bound` from `open` to `close`.
 
-    make_door(address, listener, done)   what reads the request head; it calls `done()` when it has no more use for its timer
-    on_tls_failure(cause)                counts
+    make_door(address, listener, done)   what reads the request head; it calls `done()` when the connection is no longer its own
+    waiting                              those who have not been let in yet, at all ports together
     """
 
     def __init__(
@@ -76,7 +80,8 @@ class Intake:
         context: ssl.SSLContext | None,
         handshake_s: float,
         make_door: Callable[[str, Listener, Callable[[], None]], Door],
-        on_tls_failure: Callable[[str], None],
+        waiting: Waiting,
+        counts: Counts,
     ) -> None:
         self._loop = loop
         self._bound = bound
@@ -84,7 +89,10 @@ class Intake:
         self._context = context
         self._handshake_s = handshake_s
         self._make_door = make_door
-        self._on_tls_failure = on_tls_failure
+        self._waiting = waiting
+        self._counts = counts
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._highest = limit - RESERVED_DESCRIPTORS if limit != resource.RLIM_INFINITY else 1 << 30
         self._slots = SLOTS if context is not None else ACCEPTS_PER_TURN
         self._reading = False
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -123,29 +131,49 @@ class Intake:
             except OSError as error:
                 if error.errno not in _OUT_OF_RESOURCES:
                     raise
-                self._pause()
-                self._loop.call_later(PAUSE_AFTER_FULL_S, self._resume)
-                remedy = "raise the limit of open files (ulimit -n)"
-                log.error("accept_paused", extra=of(reason=os.strerror(error.errno or 0), remedy=remedy))
+                self._rest(os.strerror(error.errno or 0))
                 return
-            self._take(accepted, _shown(address))
+            if accepted.fileno() > self._highest:
+                accepted.close()
+                self._counts.refused_connections["descriptors"] += 1
+                self._rest(f"{self._highest} files and connections are open")
+                return
+            self._take(accepted, address)
         if not self._slots:
             self._pause()
 
-    def _take(self, accepted: socket.socket, address: str) -> None:
-        timer: list[asyncio.TimerHandle] = []
-        door = self._make_door(address, self._listener, lambda: timer[0].cancel())
-        timer.append(self._loop.call_later(self._handshake_s, door.expire))
+    def _rest(self, reason: str) -> None:
+        """There is no room for more: those who are here stay, the others wait in the kernel's queue."""
+        self._pause()
+        self._loop.call_later(PAUSE_AFTER_FULL_S, self._resume)
+        self._counts.accept_pauses += 1
+        remedy = "raise the limit of open files (ulimit -n)"
+        log.warning("accept_paused", extra=of(cause="descriptors", reason=reason, remedy=remedy))
+
+    def _take(self, accepted: socket.socket, address: Any) -> None:
+        arrival = _Arrival()
+        ticket = self._waiting.enter(_host(address), arrival.cut_off)
+        if ticket is None:
+            accepted.close()
+            log.warning("connection_refused", extra=of(cause="address_limit", address=_shown(address)))
+            return
+
+        def done() -> None:
+            self._waiting.leave(ticket)
+            arrival.timer.cancel()
+
+        door = arrival.door = self._make_door(_shown(address), self._listener, done)
+        arrival.timer = self._loop.call_later(self._handshake_s, door.expire)
         if self._context is None:
             accepted.setblocking(False)
             PlainTransport(self._loop, accepted, door)
             return
-        task = self._loop.create_task(self._shake_hands(self._context, accepted, door, address, timer[0]))
+        task = arrival.handshake = self._loop.create_task(self._shake_hands(self._context, accepted, door, _shown(address), done))
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
 
     async def _shake_hands(
-        self, context: ssl.SSLContext, accepted: socket.socket, door: Door, address: str, timer: asyncio.TimerHandle
+        self, context: ssl.SSLContext, accepted: socket.socket, door: Door, address: str, done: Callable[[], None]
     ) -> None:
         give_back = self._hold_slot()
         try:
@@ -160,11 +188,15 @@ class Intake:
                 ssl_outgoing_bio_size=TLS_BUFFER_BYTES,
             )
         except OSError as error:  # ssl.SSLError is one
-            timer.cancel()
+            done()
             accepted.close()
             cause, meaning = tls.failure(error)
-            self._on_tls_failure(cause)
+            self._counts.tls_failures[cause] += 1
             log.warning("tls_failed", extra=of(cause=cause, meaning=meaning, address=address))
+        except asyncio.CancelledError:
+            done()
+            accepted.close()
+            raise
         finally:
             give_back()
 
@@ -185,7 +217,25 @@ class Intake:
         return give_back
 
 
+class _Arrival:
+    """One connection until it is let in, as far as it has come."""
+
+    door: Door
+    timer: asyncio.TimerHandle
+    handshake: asyncio.Task[None] | None = None
+
+    def cut_off(self) -> None:
+        if self.handshake is not None and not self.handshake.done():
+            self.handshake.cancel()
+        self.door.abort()
+
+
+def _host(address: Any) -> str:
+    """Of a socket's address; IPv4 in IPv6's clothes as IPv4."""
+    return str(address[0]).removeprefix("::ffff:")
+
+
 def _shown(address: Any) -> str:
-    """`1.2.3.4:5` of a socket's address; IPv4 in IPv6's clothes as IPv4."""
-    host = str(address[0]).removeprefix("::ffff:")
+    """`1.2.3.4:5` of a socket's address."""
+    host = _host(address)
     return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"

@@ -259,24 +259,28 @@ async def serve(settings: Settings) -> None:
     """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Raises Misconfigured."""
     loop = asyncio.get_running_loop()
     server = Server(settings, loop)
-    server.start()
     signalled = asyncio.Event()
-    draining: asyncio.Task[None] | None = None
+
+    async def live() -> None:
+        await signalled.wait()
+        await server.drain()
+
+    living = loop.create_task(live())
 
     def on_signal() -> None:
-        if signalled.is_set() and draining is not None:
-            draining.cancel()
+        if signalled.is_set():
+            living.cancel()
         signalled.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, server.renew_certificate)
-    await signalled.wait()
-    draining = loop.create_task(server.drain())
-    await asyncio.wait([draining])
+    server.start()
+    await asyncio.wait([living])
     server.stop()
     for _ in range(TURNS_TO_END):  # what was broken off takes a few turns to say so
         await asyncio.sleep(0)
-    if not draining.cancelled():
+    if not living.cancelled():
+        living.result()
         server.finish()
-    log.info("stopped", extra=of(cleanly=not draining.cancelled()))
+    log.info("stopped", extra=of(cleanly=not living.cancelled()))

@@ -30,6 +30,7 @@ from .logs import log, of
 from .roster import Entry
 
 STREAM = 4  # the envelope's message type that carries records
+PINGS_AT_MOST = 5000  # between two checks, which is about a second
 CLOSE_GRACE_S = 1.0  # between our CLOSE and the end of the TCP connection
 
 
@@ -48,6 +49,7 @@ class Vehicle(WSListener):
         self._parts: bytearray | None = None  # of a fragmented message
         self._parts_type = WSMsgType.BINARY
         self._too_large = False
+        self._pings = 0  # since the last check
         self._waits = False  # for the disk, because too many replies do
         self._started_at = time.monotonic()
         self._messages = 0
@@ -128,6 +130,7 @@ class Vehicle(WSListener):
     def check(self, now: float) -> None:
         """Pings after PING_INTERVAL of silence; as long again without a sign of life is the end."""
         interval = self._hub.settings.ping_interval
+        self._pings = 0
         if now - self.heard_at < interval:
             self._pinged_at = 0.0
         elif not self._pinged_at:
@@ -158,9 +161,16 @@ class Vehicle(WSListener):
         elif kind in (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.CONTINUATION):
             self._take_part(kind, frame)
         elif kind == WSMsgType.PING:
-            transport.send_pong(frame.get_payload_as_bytes())
+            self._answer_ping(frame)
         elif kind == WSMsgType.CLOSE:
             self._answer_close(frame)
+
+    def _answer_ping(self, frame: WSFrame) -> None:
+        self._pings += 1
+        if self._pings > PINGS_AT_MOST:
+            self.close(WSCloseCode.POLICY_VIOLATION, "flood", "too many pings")
+            return
+        self.transport.send_pong(frame.get_payload_as_bytes())
 
     def _answer_close(self, frame: WSFrame) -> None:
         self.send_replies()
