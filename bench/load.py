@@ -6,6 +6,7 @@ The options are those of bench/load/options.c; True is a flag, None and False ar
 
 import json
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,9 @@ RUN_S = 300.0
 
 
 def build() -> None:
-    """Compiles the tools that are out of date. CalledProcessError if that fails: it needs a C compiler and OpenSSL's headers."""
-    subprocess.run(["make", "--quiet", "-C", str(HERE / "load")], check=True)
+    """Compiles the tools that are out of date. Ends the program if that cannot be done."""
+    if subprocess.run(["make", "--quiet", "-C", str(HERE / "load")]).returncode:
+        sys.exit("the load tools need a C compiler and OpenSSL's headers: apt install build-essential libssl-dev")
 
 
 @contextmanager

@@ -95,7 +95,7 @@ static void block(struct connection *c, bool blocked)
 static void send_pending(struct connection *c)
 {
     if (head - c->cursor > RING_BYTES)
-        c->cursor = newest_frame;
+        c->cursor = newest_frame; /* in the middle of what it was sent last: its stream is broken, which a bound may leave so */
     size_t behind = (size_t)(head - c->cursor);
     ssize_t n = send(c->fd, ring + c->cursor % RING_BYTES, behind, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno != EAGAIN) {
