@@ -50,13 +50,13 @@ def entry(image: Stage) -> list[str]:
 def test_what_runs_is_the_environment_alone(image: Stage) -> None:
     version = image.run([*entry(image), "--version"], {})
     assert version.startswith("teslafast, version ")
-    assert not list(image.place("/src").parent.glob("src"))
+    assert not image.place("/src").exists()
     for tool in ("gcc", "cc", "make"):
         assert not (image.root / "usr/bin" / tool).exists()
     assert not list(image.place("/opt/teslafast/bin").glob("pip*"))
     (package,) = image.place("/opt/teslafast/lib").glob("python3*/site-packages/teslafast")
     assert not [path for path in package.rglob("*") if path.suffix in (".pyx", ".pxd", ".c")]
-    assert len(list(package.glob("_*.so"))) == 3
+    assert len(list(package.glob("*.so"))) == len(list((ROOT / "teslafast").glob("*.pyx")))
     assert list(package.glob("__pycache__/server.*.pyc"))
 
 
