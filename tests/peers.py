@@ -3,6 +3,7 @@ Those who talk to a server, none of whose code is ours: `websockets` speaks for 
 and a bare socket says what no well-behaved peer would.
 
     Place       where a server listens, and the certificates that open it: makes the peers below
+    Connection  a WebSocket, as `websockets` speaks it
     Dashboard   a reader of /stream
     Vehicle     a connection to /, whose messages are written by `flatbuffers` and `protobuf`
     Raw         a socket: bytes out, an HTTP answer and WebSocket frames in
@@ -18,6 +19,7 @@ import json
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -25,10 +27,13 @@ from typing import Any, Self
 
 import jwt
 from google.protobuf.json_format import ParseDict
+from websockets.client import ClientProtocol
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websockets.http11 import Response as Handshake
+from websockets.protocol import State
+from websockets.typing import Origin, Subprotocol
+from websockets.uri import parse_uri
 
 import oracle
 from minted import Pair, World
@@ -73,15 +78,95 @@ def refusal(txid: bytes) -> bytes:
     return oracle.build_envelope(b"", txid, {"payload": b"incorrect message format"})
 
 
+class Connection:
+    """
+    What `websockets` knows of the protocol, over a blocking socket and in one thread. Its own blocking client reads in a second
+    thread, and two threads at one TLS connection now and then lose a write (OpenSSL forbids it; Python locks only since 3.13).
+    """
+
+    def __init__(self, connected: socket.socket, protocol: ClientProtocol, headers: Mapping[str, str]) -> None:
+        """Shakes hands. Raises what `websockets` says of an answer that is no upgrade (InvalidStatus)."""
+        self._socket = connected
+        self._protocol = protocol
+        self._messages: deque[str | bytes] = deque()
+        request = protocol.connect()
+        for name, value in headers.items():
+            request.headers[name] = value
+        protocol.send_request(request)
+        while protocol.state is State.CONNECTING and protocol.handshake_exc is None:
+            self._fill()
+        if protocol.handshake_exc is not None:
+            connected.close()
+            raise protocol.handshake_exc
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self._protocol.subprotocol
+
+    def send(self, message: str | bytes) -> None:
+        if isinstance(message, str):
+            self._protocol.send_text(message.encode())
+        else:
+            self._protocol.send_binary(message)
+        self._flush()
+
+    def recv(self) -> str | bytes:
+        """The next message. Raises ConnectionClosed."""
+        while not self._messages:
+            self._fill()
+        return self._messages.popleft()
+
+    def close(self) -> None:
+        """Says goodbye, if nobody has yet, and waits until the server has ended the connection."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(1000)
+        try:
+            while True:
+                self._fill()
+        except ConnectionClosed:
+            self._socket.close()
+
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:  # an empty one would end our half of the connection: it is closed as a whole
+                self._socket.sendall(data)
+
+    def _fill(self) -> None:
+        """Takes in what comes next. Raises ConnectionClosed when nothing will."""
+        if self._protocol.state is State.CLOSED and self._protocol.handshake_exc is None:
+            raise self._protocol.close_exc
+        try:
+            self._flush()
+            data = self._socket.recv(65536)
+        except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            data = b""
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+        for event in self._protocol.events_received():
+            self._take(event)
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, Handshake):
+            return
+        assert isinstance(event, Frame)
+        assert event.fin, "a server does not fragment"
+        if event.opcode is Opcode.TEXT:
+            self._messages.append(bytes(event.data).decode())
+        elif event.opcode is Opcode.BINARY:
+            self._messages.append(bytes(event.data))
+
+
 class Dashboard:
     """What it has read so far is in `seen`."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.seen: list[dict[str, Any]] = []
 
     def next(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self.connection.recv(PATIENCE_S))
+        message: dict[str, Any] = json.loads(self.connection.recv())
         self.seen.append(message)
         return message
 
@@ -99,17 +184,16 @@ class Dashboard:
         return _close_code(self.connection)
 
     def __enter__(self) -> Self:
-        self.connection.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.connection.__exit__(kind, error, trace)
+        self.connection.close()
 
 
 class Vehicle:
     """Its txids count up."""
 
-    def __init__(self, connection: ClientConnection, vin: str) -> None:
+    def __init__(self, connection: Connection, vin: str) -> None:
         self.connection = connection
         self.vin = vin
         self._numbers = itertools.count(1)
@@ -129,7 +213,7 @@ class Vehicle:
         assert self.reply() == ack(txid)
 
     def reply(self) -> bytes:
-        message = self.connection.recv(PATIENCE_S)
+        message = self.connection.recv()
         assert isinstance(message, bytes)
         return message
 
@@ -137,17 +221,16 @@ class Vehicle:
         return _close_code(self.connection)
 
     def __enter__(self) -> Self:
-        self.connection.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.connection.__exit__(kind, error, trace)
+        self.connection.close()
 
 
-def _close_code(connection: ClientConnection) -> int | None:
+def _close_code(connection: Connection) -> int | None:
     try:
         while True:
-            connection.recv(PATIENCE_S)
+            connection.recv()
     except ConnectionClosed as closed:
         return closed.rcvd.code if closed.rcvd else None
 
@@ -271,35 +354,38 @@ class Place:
     def tls(self, pair: Pair | None = None) -> ssl.SSLContext | None:
         return self.world.client(pair) if self.world is not None else None
 
-    def dashboard(self, query: str = "", bearer: str | None = None, **options: Any) -> Dashboard:
+    def dashboard(
+        self, query: str = "", bearer: str | None = None, subprotocols: Sequence[str] = (), origin: str | None = None
+    ) -> Dashboard:
+        """`bearer`: the token in its header, a good one if None, none at all if empty."""
         headers = {"Authorization": f"Bearer {token() if bearer is None else bearer}"} if bearer != "" else {}
-        return Dashboard(self._connect(self.port, f"/stream{query}", self.tls(), additional_headers=headers, **options))
+        return Dashboard(self._connect(self.port, f"/stream{query}", self.tls(), headers, subprotocols, origin))
 
     def vehicle(self, vin: str = "device-1", **headers: str) -> Vehicle:
         """With its certificate where there is TLS; otherwise it names itself. Header names with `_` for `-`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         path, tls = (f"/?vin={vin}", None) if self.world is None else ("/", self.world.client(self.world.vehicle(vin)))
-        return Vehicle(self._connect(self.vehicle_port, path, tls, additional_headers=named), vin)
+        return Vehicle(self._connect(self.vehicle_port, path, tls, named), vin)
 
     def _connect(
         self,
         port: int,
         path: str,
         tls: ssl.SSLContext | None,
+        headers: Mapping[str, str],
         subprotocols: Sequence[str] = (),
-        additional_headers: Mapping[str, str] | None = None,
-        origin: Any = None,
-    ) -> ClientConnection:
-        return connect(
-            f"{'ws' if tls is None else 'wss'}://localhost:{port}{path}",
-            sock=socket.create_connection(("127.0.0.1", port), PATIENCE_S),
-            ssl=tls,
+        origin: str | None = None,
+    ) -> Connection:
+        connected = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+        if tls is not None:
+            connected = tls.wrap_socket(connected, server_hostname="localhost")
+        protocol = ClientProtocol(
+            parse_uri(f"{'ws' if tls is None else 'wss'}://localhost:{port}{path}"),
+            origin=None if origin is None else Origin(origin),
             subprotocols=[Subprotocol(name) for name in subprotocols] or None,
-            additional_headers=additional_headers,
-            origin=origin,
-            open_timeout=PATIENCE_S,
-            close_timeout=PATIENCE_S,
+            max_size=None,
         )
+        return Connection(connected, protocol, headers)
 
     def get(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Response:
         """A page; header names with `_` for `-`."""

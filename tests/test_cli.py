@@ -15,7 +15,7 @@ from teslafast.logs import log
 
 from minted import World
 from peers import PATIENCE_S, SECRET
-from running import spawn
+from running import ROOT, spawn
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -415,10 +415,9 @@ def test_a_certificate_of_no_vehicle_is_answered_403_and_the_log_says_why(mutual
 def test_who_does_not_answer_a_ping_is_shown_out_and_told_as_disconnected() -> None:
     vin = new_vin()
     with Inside(PING_INTERVAL="0.1") as server, watch(server.place, vin) as dashboard, server.place.raw_vehicle(vin) as raw:
-        frames = raw.frames()
-        assert [opcode for opcode, _ in frames] == [PING, CLOSE]
         assert dashboard.until("connectivity")["status"] == "CONNECTED"
         assert dashboard.until("connectivity")["status"] == "DISCONNECTED"
+        assert [opcode for opcode, _ in raw.frames()] == [PING, CLOSE]
         assert server.counts("closes") == {"silent": 1}
 
 
