@@ -77,7 +77,7 @@ class Text:
 
     report: Report
     fleet: Callable[[], dict[str, Any]]
-    txid: str | None
+    txid: str | int | None
 
 
 def read_text(text: bytes, vin: str) -> Text:
@@ -90,8 +90,8 @@ def read_text(text: bytes, vin: str) -> Text:
         raise Malformed("not a JSON object")
     txid = message.get("txid")
     named = message.get("vin") or ""
-    if not isinstance(named, str) or not isinstance(txid, str | None):
-        raise Malformed("vin or txid is not a string")
+    if not isinstance(named, str) or not isinstance(txid, str | int | None):
+        raise Malformed("vin is not a string, or txid neither that nor a number")
     vin = vin or named
     if not is_vin(vin):
         raise Malformed("no vehicle is named: connect to /?vin=VIN, or give vin")
@@ -115,7 +115,7 @@ def _flat_report(message: dict[str, Any], vin: str, vin_differs: bool) -> Report
     return Report("data", body, created_ns, resend, len(data), vin_differs)
 
 
-def _fleet_text(message: dict[str, Any], vin: str, vin_differs: bool, txid: str | None) -> Text:
+def _fleet_text(message: dict[str, Any], vin: str, vin_differs: bool, txid: str | int | None) -> Text:
     """By way of the protocol's own bytes, so that the same checks and changes apply as to a binary message."""
     kind = next((kind for mark, kind in _MARKS.items() if mark in message), None)
     if kind is None:

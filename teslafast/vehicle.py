@@ -306,7 +306,7 @@ class Vehicle(WSListener):
             if not self._within_rate():
                 self._say(events.refusal("over VEHICLE_RATE_LIMIT"))
                 return
-            self._publish(text.report, (text.txid or "").encode(), text.fleet)
+            self._publish(text.report, b"" if text.txid is None else str(text.txid).encode(), text.fleet)
         except Malformed as error:
             self._refuse("malformed", str(error))
             self._say(events.refusal(str(error)))
