@@ -98,7 +98,10 @@ def test_the_vehicles_port_in_place_of_the_dashboards(site: Site) -> None:
     environment = {name: site.environment[name] for name in VARIABLES}
     with Inside(site.world, **environment, VEHICLE_PORT="0") as server:
         findings = site.look(server.place.vehicle_port)
+        site.environment["VEHICLE_PORT"] = "8443"
+        knowing = site.look(server.place.vehicle_port)
     assert_said(findings, "health", W, "no answer", "name the other one with --dashboards")
+    assert [one.state for one in only(knowing, "health")] == [State.SKIPPED]
 
 
 def test_a_token_that_is_signed_with_another_secret(site: Site) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from teslafast import fetch, given, jws, vehicle_commands
+from teslafast import cli_vehicle, fetch, given, jws, vehicle_commands
 from teslafast.errors import Declined, Misconfigured, Unhealthy
 from teslafast.fetch import Reply
 from teslafast.fleet_api import NORTH_AMERICA, FleetApi, Sent, read_token
@@ -448,6 +448,25 @@ def test_it_must_be_said_who_signs(tesla: FleetServer, folder: Path, words: list
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 2  # the estimate, and one line about what is wrong
     assert tesla.calls == []
+
+
+def test_on_a_terminal_one_line_is_rewritten_while_something_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    voice = cli_vehicle._voice()
+    voice.show("1 of 2 have taken it")
+    voice.say("✓ both")
+    printed = capsys.readouterr()
+    assert printed.err == "\r\x1b[K1 of 2 have taken it\r\x1b[K"
+    assert printed.out == "✓ both\n"
+
+
+def test_elsewhere_only_lines_that_stay_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    voice = cli_vehicle._voice()
+    voice.show("1 of 2 have taken it")
+    voice.say("✓ both")
+    assert capsys.readouterr() == ("✓ both\n", "")
 
 
 def test_without_a_wait_nothing_is_looked_at(tesla: FleetServer, folder: Path) -> None:

@@ -24,6 +24,9 @@ def examine(case: Case, read: Settings | None, ca: str) -> Iterator[Finding]:
     at = case.dashboards_at
     if at is None:
         return
+    if case.dashboards is None and read is not None and read.vehicle_port is not None:
+        yield skipped("health", "vehicles have a port of their own: name the dashboards' address with --dashboards")
+        return
     scheme, host, port = at
     if scheme == "http" and not is_this_machine(host):
         yield wrong(
