@@ -33,7 +33,7 @@ def ask(method: str, url: str, headers: Mapping[str, str] | None = None, body: b
     parts = urlsplit(url)
     connection = _connection(url)
     try:
-        connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), body, dict(headers or {}))
+        connection.request(method, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, dict(headers or {}))
         response = connection.getresponse()
         content = response.read(LONGEST_ANSWER + 1)
     except ssl.SSLCertVerificationError as error:
