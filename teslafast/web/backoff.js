@@ -34,7 +34,7 @@ export async function diagnose(token) {
   if (answer.status === 403) return { refused: "The server does not let this token or this page in." };
   if (answer.status === 503) {
     const seconds = Number(answer.headers.get("Retry-After")) || 5;
-    return { least: seconds * 1000, text: "The server is full or restarting" };
+    return { least: seconds * 1000, text: "Server full or restarting" };
   }
-  return { least: 0, text: answer.status ? "The stream does not open" : "The server cannot be reached" };
+  return { least: 0, text: answer.status ? "No stream" : "Server unreachable" };
 }

@@ -17,6 +17,7 @@ const TRACE = 128; // samples of speed kept for the small trace in a row
 const TRACE_EVERY_MS = 1000;
 const QUIET_MS = 60_000;
 const GONE_MS = 180_000;
+const LASTING = ["VehicleName", "CarType", "Trim", "Version", "ChargeLimitSoc"]; // told once in a long while
 
 export class Vehicle {
   constructor(vin) {
@@ -135,6 +136,12 @@ export class Fleet {
       this.rev += 1;
     }
     return vehicle;
+  }
+
+  /** For a replay: of what hardly ever changes, what was known in another fleet, until the replay tells it itself. */
+  borrow(fleet) {
+    for (const [vin, known] of fleet.vehicles)
+      for (const name of LASTING) if (known.fields.has(name)) this.vehicle(vin).fields.set(name, { value: known.value(name), at: -Infinity });
   }
 
   /** A new life of the log: its numbers begin anew. */

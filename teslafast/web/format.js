@@ -110,7 +110,7 @@ export function place({ latitude, longitude }, decimals = 3) {
 
 /** How long ago, in one unit; "" if that is not known. */
 export function age(ms) {
-  if (!(ms >= 0)) return Number.isNaN(ms) ? "" : "now";
+  if (!Number.isFinite(ms)) return "";
   const s = Math.floor(ms / 1000);
   if (s < 2) return "now";
   if (s < 60) return `${s} s`;

@@ -15,6 +15,7 @@ const TRACE_MS = 120_000; // what a row's trace spans
 
 const text = new Intl.Collator(undefined, { numeric: true }).compare;
 const ORDER = ["driving", "charging", "parked", "offline"];
+const TITLES = { driving: "Driving", charging: "Charging", parked: "Parked", offline: "Offline" };
 
 // name, title, what to sort by (a pair's lesser comes first), which way first
 const COLUMNS = [
@@ -211,7 +212,7 @@ export class Grid {
     say(line.vin, vehicle.name === vehicle.vin ? "" : vehicle.vin);
     say(line.alerts, vehicle.alerts.size ? `${vehicle.alerts.size} alert${vehicle.alerts.size > 1 ? "s" : ""}` : "");
     const kw = vehicle.chargingPower;
-    say(line.state, condition === "charging" && kw ? `charging ${kw.toFixed(0)} kW` : condition);
+    say(line.state, condition === "charging" && kw ? `Charging ${kw.toFixed(0)} kW` : TITLES[condition]);
     const { charge } = vehicle;
     line.fill.style.transform = `scaleX(${(charge ?? 0) / 100})`;
     mark(line.fill, "data-low", charge < 20 ? "" : null);

@@ -24,7 +24,7 @@ import * as tokens from "./token.js";
 import { VehicleView } from "./vehicle.js";
 
 const HISTORY = 6000; // events of one vehicle worth reading back
-const TRACES = 4000; // events of all vehicles read back for the rows' traces
+const TRACES = 6000; // events of all vehicles read back for the rows' traces
 const NOTICE_MS = 12_000;
 
 const app = {
@@ -205,7 +205,9 @@ function seek(seq, playing = true) {
   const { epoch, oldest } = timebar;
   const speed = app.player?.speed ?? Number($("speed").value);
   leave();
+  const known = app.fleet;
   app.fleet = new Fleet();
+  app.fleet.borrow(known);
   app.state = "live";
   mark(document.body, "data-link", null);
   mark($("link"), "data-state", "replay");

@@ -11,7 +11,7 @@ import { timeOf } from "./reading.js";
 export const SPEEDS = [1, 2, 5, 10, 30, 60];
 const IDLE_MS = 20_000;
 const RUN_UP_MS = 1000;
-const PREROLL = 20_000; // events read before the moment asked for, so that what had been said before it is known
+const PREROLL = 12_000; // events read before the moment asked for, so that what had been said before it is known
 const CAUGHT_UP_MS = 2500;
 const RECENT = 9;
 
@@ -55,7 +55,7 @@ export class Player {
   #reel(vin, events, on) {
     const { seq, oldest, epoch } = this.place;
     const start = vin && this.main ? this.seq : seq;
-    const reel = new Reel(this.token, { vin, since: Math.max(oldest - 1, start - events, 0), epoch }, on);
+    const reel = new Reel(this.token, { vin, since: Math.max(oldest - 1, start - events, 0), epoch, most: PREROLL }, on);
     this.reels.add(reel);
     return reel;
   }

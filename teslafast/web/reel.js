@@ -16,12 +16,13 @@ const LOW_MS = 4000; // … or so little time
 const LOOK = 32;
 const POLL_MS = 1000; // at the log's end: how often it is looked at for more
 const AGAIN_MS = 3000; // after a failure
-const BUDGET_MS = 8; // of work in one call of advance: half a frame
+const BUDGET_MS = 8; // of work in one call of advance: half a frame …
+const RUN_UP_MS = 60; // … and while the time is not yet set, when there is nothing else to see
 
 export class Reel {
   /**
    * token    () => the token to use now
-   * start    { since, epoch, vin }: the place after which to begin; vin may be absent
+   * start    { since, epoch, vin, most }: the place after which to begin, and how much to read at first; the last two may be absent
    * on       { event(message), hello(message), gap(message), failed({ refused, text }) }; all but event may be absent
    */
   constructor(token, start, on) {
@@ -31,6 +32,7 @@ export class Reel {
     this.readTo = start.since;
     this.seq = start.since;
     this.on = on;
+    this.most = start.most ?? AHEAD;
     this.buffer = [];
     this.at = 0;
     this.atEnd = false;
@@ -63,7 +65,7 @@ export class Reel {
 
   /** Gives what is due at `now` (ms), and, whatever its time, all up to the place `seq`. Returns false if time ran out on it. */
   advance(now, seq = 0, rate = 1) {
-    const until = performance.now() + BUDGET_MS;
+    const until = performance.now() + (Number.isNaN(now) ? RUN_UP_MS : BUDGET_MS);
     while (this.at < this.buffer.length) {
       const { event } = this.buffer[this.at];
       const { due } = this;
@@ -84,7 +86,8 @@ export class Reel {
     if (this.reading || this.closed || performance.now() - this.readAt < pause) return;
     this.reading = true;
     try {
-      this.#take(await read(this.token(), { vin: this.vin, since: this.readTo, epoch: this.epoch }, AHEAD));
+      this.#take(await read(this.token(), { vin: this.vin, since: this.readTo, epoch: this.epoch }, this.most));
+      this.most = AHEAD;
       this.failed = false;
     } catch (why) {
       this.failed = true;

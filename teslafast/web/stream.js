@@ -76,7 +76,7 @@ export class Stream {
     this.#clear();
     if (code === POLICY) return this.#end(reason || "the server ended the connection");
     let least = code === OVERLOAD ? BUSY_MS : 0;
-    let text = code === 1012 ? "The server restarts" : "Connection lost";
+    let text = code === 1012 ? "Server restarts" : "Connection lost";
     if (!opened) {
       this.#become("waiting", { text });
       const why = await diagnose(this.token());

@@ -11,6 +11,7 @@ import { SPEEDS } from "./player.js";
 import { read, timeOf } from "./reading.js";
 
 const PROBES = 5;
+const SAMPLE = 99; // events read at each
 const SEEK_AFTER_MS = 250; // after the last key: holding an arrow key down is one wish
 const NOTE_EVERY_MS = 5000;
 
@@ -49,10 +50,10 @@ export class Timebar {
     const { epoch, oldest, head } = this;
     for (let step = 0; step < PROBES; step++) {
       const since = Math.floor(oldest + ((head - oldest) * step) / PROBES) - 1;
-      const got = await read(this.on.token(), { since: Math.max(0, since), epoch }, 1).catch(() => null);
+      const got = await read(this.on.token(), { since: Math.max(0, since), epoch }, SAMPLE).catch(() => null);
       if (!got || got.hello.epoch !== this.epoch) return;
-      const [event] = got.events;
-      if (event?.createdAt) this.known.push([event.seq, timeOf(event)]);
+      const times = got.events.map(timeOf).filter((time) => !Number.isNaN(time)).sort((a, b) => a - b);
+      if (times.length) this.known.push([got.events[0].seq, times[times.length >> 1]]); // one wrong clock does not count
     }
     this.known.sort((a, b) => a[0] - b[0]);
     this.#ticks();
@@ -108,6 +109,6 @@ export class Timebar {
     mark(this.slider, "max", this.head);
     this.slider.value = seq;
     this.slider.style.setProperty("--share", `${((seq - this.oldest) / (this.head - this.oldest || 1)) * 100}%`);
-    this.#say(player ? moment(player.time) : moment(now));
+    this.#say(!player ? moment(now) : Number.isNaN(player.time) ? "…" : moment(player.time));
   }
 }

@@ -14,6 +14,8 @@ const ZOOM_LEAST = 2;
 const ZOOM_MOST = 19;
 const FIT_MOST = 16.5;
 const SCALE_PX = 120;
+const EDGE = 46; // pixels left free around the whole track …
+const TOOLS = 40; // … and for the buttons at the right
 const FAST_MPH = 75; // where the colours end
 
 const project = (latitude, longitude) => {
@@ -106,8 +108,9 @@ export class Track {
     const ys = [end[1], ...points.map((point) => point[1])];
     const [left, right] = [xs.reduce((a, b) => Math.min(a, b)), xs.reduce((a, b) => Math.max(a, b))];
     const [top, bottom] = [ys.reduce((a, b) => Math.min(a, b)), ys.reduce((a, b) => Math.max(a, b))];
-    const room = Math.min((this.width - 80) / (right - left || 1e-9), (this.height - 96) / (bottom - top || 1e-9));
-    return { x: (left + right) / 2, y: (top + bottom) / 2, zoom: Math.min(FIT_MOST, Math.log2(Math.max(room, 1))) };
+    const room = Math.min((this.width - 2 * EDGE - TOOLS) / (right - left || 1e-9), (this.height - 2 * EDGE) / (bottom - top || 1e-9));
+    const zoom = Math.min(FIT_MOST, Math.log2(Math.max(room, 1)));
+    return { x: (left + right) / 2 + TOOLS / 2 / 2 ** zoom, y: (top + bottom) / 2, zoom };
   }
 
   #at([x, y]) {
@@ -239,7 +242,8 @@ export class Track {
   #drawLegend(y) {
     const { ink, width } = this;
     const { value, unit } = measure("speed", FAST_MPH);
-    const [left, right] = [width - 190, width - 90];
+    const right = width - 84;
+    const left = right - Math.min(100, width / 7);
     const shade = ink.createLinearGradient(left, 0, right, 0);
     shade.addColorStop(0, colour("slow"));
     shade.addColorStop(1, colour("fast"));

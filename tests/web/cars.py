@@ -11,11 +11,11 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Callable
+from typing import Any
 
 import orjson
 import uvloop
-from picows import WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from teslafast.simulator.drive import Drive
 from teslafast.vin import sample_vin
 
@@ -24,17 +24,31 @@ AT_ONCE = 64  # connections made at the same time
 TURNS_PER_S = 50
 _GOLDEN = 0.618033988749895  # spreads cars evenly over their day
 
-Send = Callable[[object], None]
-
 
 class Car(WSListener):
-    """The connection only; acks are not looked at."""
+    """A connection. Acks are only counted: `settled()` waits for those of all cars, so that a past is logged in its order."""
+
+    owed = 0
+    on_settled: asyncio.Future[None] | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
 
-    def say(self, record: object) -> None:
-        self.transport.send(WSMsgType.TEXT, orjson.dumps(record))
+    def say(self, record: dict[str, Any]) -> None:
+        Car.owed += 1
+        self.transport.send(WSMsgType.TEXT, orjson.dumps(record | {"txid": "1"}))
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        Car.owed -= frame.msg_type == WSMsgType.TEXT
+        if Car.on_settled is not None and Car.owed == 0:
+            Car.on_settled.set_result(None)
+            Car.on_settled = None
+
+
+async def settled() -> None:
+    if Car.owed:
+        Car.on_settled = asyncio.get_running_loop().create_future()
+        await Car.on_settled
 
 
 async def connect(url: str, vin: str) -> Car:
@@ -55,7 +69,7 @@ async def drive(cars: list[tuple[str, Car]], past_s: float, every_s: float) -> N
             for _, record in one.step(now_s):
                 car.say(record)
         now_s += PAST_STEP_S
-        await asyncio.sleep(0)
+        await settled()
     print("ready", flush=True)
     while True:
         for car, one in drives:

@@ -228,15 +228,15 @@ describe("a replay", () => {
 
   test("reads the next piece from where the last one ended, and tells nothing twice", async () => {
     const { told, tick } = play(1);
-    const long = Array.from({ length: 5000 }, (_, index) => data(index + 1, index / 1000));
-    await tell(long.slice(0, 4000), 5000);
+    const long = Array.from({ length: 13_000 }, (_, index) => data(index + 1, index / 1000));
+    await tell(long.slice(0, 12_000), 13_000);
     assert.ok(FakeSocket.last.closed);
     tick(16);
     tick(0);
-    tick(3700);
+    tick(11_700);
     tick(0);
-    assert.equal(FakeSocket.last.url.searchParams.get("since"), "4000");
-    await tell(long, 5000);
+    assert.equal(FakeSocket.last.url.searchParams.get("since"), "12000");
+    await tell(long, 13_000);
     for (let count = 0; count < 3; count++) tick(1000);
     assert.deepEqual(told.seqs, long.map(({ seq }) => seq));
   });
