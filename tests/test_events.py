@@ -126,7 +126,7 @@ BAD = [
     {"vin": VIN},
     {"vin": 7, "data": {}},
     {"vin": "a b", "data": {}},
-    {"txid": 7, "data": {}},
+    {"txid": [7], "data": {}},
     {"createdAt": 7, "data": {}},
     {"createdAt": "now", "data": {}},
     {"createdAt": "0001-01-01T00:00:00+23:59", "data": {}},
