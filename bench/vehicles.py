@@ -22,6 +22,7 @@ Figures = dict[str, Any]
 Rounds = dict[str, dict[str, list[Figures]]]  # row -> server -> one entry a round
 OURS, BASELINE = "teslafast", "Python packages"
 PAYLOADS = {"real": events.REAL, "small": events.SMALL}
+IDLE = "1,000 vehicles, idle"  # with few of them, what the server allocates once hides what each costs
 # What the vehicles do, by the row's name. The fourth is the one that counts; in the last the servers are far from busy.
 ROWS: dict[str, dict[str, load.Option]] = {
     "1 vehicle, 1 in flight, real": {"publishers": 1, "window": 1},
@@ -30,7 +31,7 @@ ROWS: dict[str, dict[str, load.Option]] = {
     "100 vehicles, 16 in flight, real": {"publishers": 100, "window": 16},
     "100 vehicles, 16 in flight, small": {"publishers": 100, "window": 16},
     "100 vehicles, 500 messages/s, real": {"publishers": 100, "rate": 500},
-    "1,000 vehicles, idle": {"publishers": 1000, "seconds": 0.1},
+    IDLE: {"publishers": 1000, "seconds": 0.1},
 }
 
 
@@ -95,7 +96,7 @@ def table(results: Rounds) -> str:
                 f"{_median(runs, 'messages_per_s'):,.0f}",
                 f"{_median(runs, 'p50_us'):,.0f}",
                 f"{_median(runs, 'p99_us'):,.0f}",
-                f"{_median(runs, 'kb_per_idle_vehicle'):.1f}",
+                f"{_median(runs, 'kb_per_idle_vehicle'):.1f}" if row == IDLE else "",
             ]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -24,7 +24,7 @@ static void die(const char *what)
 
 void vin_of(uint32_t index, char vin[VIN_LENGTH + 1])
 {
-    static const unsigned weights[] = {7, 6, 5, 4, 3, 2}; /* of the last six characters; the others of these VINs weigh 289 in all */
+    static const unsigned weights[] = {7, 6, 5, 4, 3, 2}; /* of the last six characters; the others weigh 289 in all */
     unsigned sum = 289;
     memcpy(vin, SAMPLE_VIN, VIN_LENGTH + 1);
     for (unsigned i = 6; i-- > 0; index /= 10) {

@@ -59,7 +59,7 @@ void client_ignore(struct client *client);
 /* One turn: waits until `deadline_ns` at most, then serves everything that is ready. */
 void loop_turn(uint64_t deadline_ns);
 
-/* Opens clients in order, `at_once` handshakes in the air. False if they are not all open after `timeout_s` or one was refused. */
+/* Opens clients in order, `at_once` handshakes in the air. False if one was refused, or not all are open after `timeout_s`. */
 bool open_all(struct client *(*nth)(uint32_t), uint32_t count, uint32_t at_once, double timeout_s);
 
 /* How many clients ever reached OPEN, and how many ended that were open or opening. */

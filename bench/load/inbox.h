@@ -19,5 +19,5 @@ extern uint64_t read_ns; /* when the bytes that are being looked at had been rea
 /* Called for each complete data frame. */
 typedef void (*on_frame)(struct client *client, const uint8_t *payload, size_t length);
 
-/* Reads once (until a TLS record's end) and hands out the frames; answers pings; closes the client at the stream's end or a close frame. */
+/* Reads once (a TLS record at most) and hands out the frames. Answers pings; the stream's end or a close frame ends it. */
 void inbox_read(struct inbox *inbox, struct client *client, on_frame frame);

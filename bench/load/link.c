@@ -43,8 +43,10 @@ static SSL *new_tls(SSL_CTX *tls, const char *identity)
         die("no TLS client", "SSL_new");
     snprintf(certificate, sizeof certificate, "%s.pem", identity ? identity : "");
     snprintf(key, sizeof key, "%s.key", identity ? identity : "");
-    if (identity && (SSL_use_certificate_chain_file(ssl, certificate) != 1 || SSL_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1))
-        die("not a certificate with its key", identity);
+    if (identity && SSL_use_certificate_chain_file(ssl, certificate) != 1)
+        die("not a certificate", certificate);
+    if (identity && SSL_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1)
+        die("not its key", key);
     SSL_set_tlsext_host_name(ssl, "localhost");
     return ssl;
 }

@@ -15,7 +15,10 @@ struct link {
     SSL *ssl;   /* NULL: plain TCP */
 };
 
-/* A link starts as {.fd = -1}. Starts to connect to 127.0.0.1:port, from an address of 127/8 that `index` chooses (so that ports do not run short). False: errno. */
+/*
+ * Starts to connect to 127.0.0.1:port, from an address of 127/8 that `index` chooses, so that ports do not run short.
+ * False: see errno. A link that is not open has fd = -1.
+ */
 bool link_open(struct link *link, uint16_t port, uint32_t index);
 
 /*

@@ -50,6 +50,24 @@ uint64_t cpu_ns(int pid)
     return sum;
 }
 
+static const char *before_next;
+
+void report_begin(void)
+{
+    before_next = "{";
+}
+
+void figure(const char *name, double value)
+{
+    printf("%s\"%s\":%.10g", before_next, name, value);
+    before_next = ",";
+}
+
+void report_end(void)
+{
+    puts("}");
+}
+
 uint64_t resident_bytes(int pid)
 {
     char path[64];

@@ -1,7 +1,7 @@
 /*
  * What a run measures: time, latencies, and what the server's process spent.
  *
- * Latencies go into logarithmic buckets, 32 to each power of two: a percentile is right to 3 %, and recording one costs an increment.
+ * Latencies go into logarithmic buckets, 32 to each power of two: a percentile is right to 3 %, and recording costs an increment.
  * CPU is the sum of /proc/PID/task/<tid>/schedstat, field 1: nanoseconds on a core, which no other load on the machine falsifies.
  */
 #pragma once
@@ -42,6 +42,17 @@ uint64_t percentile(const struct histogram *h, double share);
 
 /* Nanoseconds of CPU that all threads of the process have used so far; the calling process' own for pid 0. */
 uint64_t cpu_ns(int pid);
+
+/* The JSON line of a run, figure by figure: report_begin, any number of `figure`, report_end. */
+void report_begin(void);
+void figure(const char *name, double value);
+void report_end(void);
+
+/* A mean, 0 of nothing. */
+static inline double per(double sum, double count)
+{
+    return count ? sum / count : 0;
+}
 
 /* Bytes of the process that are resident. */
 uint64_t resident_bytes(int pid);

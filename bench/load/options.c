@@ -15,8 +15,10 @@ static const struct row {
 #define ROW(kind, field) {#field, kind, offsetof(struct options, field)}
     ROW(NUMBER, port), ROW(NUMBER, publisher_port), ROW(NUMBER, server_pid),
     ROW(TEXT, ca), ROW(TEXT, identities), ROW(FLAG, reader_tls), ROW(FLAG, publisher_tls),
-    ROW(TEXT, reader_path), ROW(TEXT, token), ROW(TEXT, reader_greeting), ROW(TEXT, publisher_path), ROW(TEXT, publisher_greeting),
-    ROW(NUMBER, readers), ROW(NUMBER, stalled), ROW(NUMBER, publishers), ROW(NUMBER, first), ROW(FLAG, own_only), ROW(FLAG, several_to_a_frame),
+    ROW(TEXT, reader_path), ROW(TEXT, token), ROW(TEXT, reader_greeting),
+    ROW(TEXT, publisher_path), ROW(TEXT, publisher_greeting),
+    ROW(NUMBER, readers), ROW(NUMBER, stalled), ROW(NUMBER, publishers), ROW(NUMBER, first),
+    ROW(FLAG, own_only), ROW(FLAG, several_to_a_frame),
     ROW(TEXT, message), ROW(TEXT, ack), ROW(FLAG, text), ROW(FLAG, window_by_ack), ROW(FLAG, reconnect), ROW(FLAG, cold),
     ROW(NUMBER, window), ROW(NUMBER, rate), ROW(NUMBER, warmup), ROW(NUMBER, seconds), ROW(NUMBER, settle),
 #undef ROW
@@ -39,7 +41,9 @@ static const struct row *row_named(const char *argument)
 
 void options_read(struct options *options, int argc, char **argv)
 {
-    *options = (struct options){.publishers = 1, .warmup = 1, .seconds = 3, .settle = 0.5, .publisher_path = "/", .reader_path = "/stream"};
+    *options = (struct options){.publishers = 1, .warmup = 1, .seconds = 3, .settle = 0.5};
+    options->publisher_path = "/";
+    options->reader_path = "/stream";
     for (int i = 1; i < argc; i++) {
         const struct row *row = row_named(argv[i]);
         void *field = (char *)options + row->at;

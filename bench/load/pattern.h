@@ -1,8 +1,8 @@
 /*
- * A message by example. The tools know no protocol: bench/events.py writes a whole message once, with placeholders of fixed width,
- * and each message sent is that example with its numbers put in. So one tool speaks Tesla's envelope, JSON text and plain text.
+ * A message by example. The tools know no protocol: bench/events.py writes a whole message once, with placeholders of fixed
+ * width, and each message sent is that example with its numbers put in. So one tool speaks Tesla's envelope, JSON and plain text.
  *
- *     #TF:pppp:cccccccccc:tttttttttttttttt   who sent it, its number from 0, when (hex; CLOCK_MONOTONIC ns): read again by the readers
+ *     #TF:pppp:cccccccccc:tttttttttttttttt   the mark, for the readers: who sent it, its number from 0, when (hex; monotonic ns)
  *     0000000000000000000000-000000000       the txid: 22 hex digits of the vehicle, 9 decimal digits of the number
  *     5YJ3TEST3PF000000                      the VIN
  */

@@ -85,7 +85,10 @@ static void opened(struct client *client)
 void publisher_init(struct publisher *p, const struct endpoint *endpoint, uint32_t index)
 {
     memset(p, 0, sizeof *p);
-    p->client = (struct client){.link.fd = -1, .index = index, .endpoint = endpoint, .readable = readable, .writable = writable, .opened = opened};
+    p->client = (struct client){.link.fd = -1, .index = index, .endpoint = endpoint};
+    p->client.readable = readable;
+    p->client.writable = writable;
+    p->client.opened = opened;
     if (dialect.acks && !(p->sent_ns = calloc(IN_FLIGHT_MAX, sizeof *p->sent_ns)))
         abort();
 }

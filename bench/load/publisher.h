@@ -1,7 +1,7 @@
 /*
  * Those who send: each a vehicle (or a peer's publisher) with its own VIN, txids and numbers from 0.
  *
- * Acks come in order and are known in advance byte for byte, so each is compared with the example filled in with the number that is due.
+ * Acks come in order and are known in advance byte for byte, so each is compared with the example that bears the number due.
  * Where the server under test does not acknowledge, no ack example is given and what comes back is read and dropped.
  */
 #pragma once

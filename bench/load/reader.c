@@ -11,7 +11,7 @@ struct audience audience;
 static void account(struct reader *r, const struct mark *mark)
 {
     uint32_t slot = audience.own_only ? mark->publisher - r->client.index : mark->publisher;
-    uint64_t due = slot < audience.publishers_seen ? r->next[slot] : UINT64_MAX; /* an event meant for somebody else is disorder */
+    uint64_t due = slot < audience.publishers_seen ? r->next[slot] : UINT64_MAX; /* somebody else's event is disorder */
     if (mark->number < due) {
         tally.disordered++;
         return;

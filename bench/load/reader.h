@@ -1,9 +1,9 @@
 /*
  * Those who read: each checks, for every publisher that it sees, that the numbers come one by one.
  *
- * A number beyond the next one is a loss of those between, one before it is disorder (or a repeat). A delivery's latency is the time from the
- * mark that the publisher put into the event until the read that brought it. Frames without a mark (hello, gap, …) are counted apart;
- * a snapshot repeats an old event's values, mark included, and is none.
+ * A number beyond the next one is a loss of those between, one before it is disorder (or a repeat). A delivery's latency is the
+ * time from the mark that the publisher put into the event until the read that brought it. Frames without a mark (hello, gap …)
+ * are counted apart; a snapshot repeats an old event's values, mark included, and is none.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ struct audience {
     bool own_only;              /* reader i sees publisher i and nobody else; else all see all */
     bool several_to_a_frame;    /* NATS puts as many messages into a frame as fit, and cuts them at its end */
     const char *greeting;
-    void (*delivered)(uint64_t first, uint64_t last);   /* a reader has done with these numbers of the only publisher; may be NULL */
+    void (*delivered)(uint64_t first, uint64_t last);   /* a reader is done with these of the only publisher; may be NULL */
     void (*read_done)(void);                            /* after each read, where `delivered` is set */
 };
 

@@ -1,11 +1,11 @@
 /*
  * Fan-out load: N readers of one server, and the publishers that feed it. Prints one JSON line.
  *
- * Closed loop (--window W): an event is in flight from when it is sent until every reader has it (a stalled one apart); the next one is sent when fewer
- * than W are. With --window_by_ack it is in flight until the server acknowledges it, whether or not readers keep up.
- * Open loop (--rate R): event k is due at k / R seconds and carries that time, sent late or not, so that a server that stalls pays for it.
+ * Closed loop (--window W): an event is in flight from when it is sent until every reader has it (a stalled one apart); the next
+ * one is sent when fewer than W are. With --window_by_ack it is in flight until it is acknowledged, wherever the readers are.
+ * Open loop (--rate R): event k is due at k / R seconds and carries that time, sent late or not, so that a stall shows.
  *
- * Phases: open everything; settle; warm up; measure; stop sending and wait until all is delivered or nothing moves for two seconds.
+ * Phases: open everything; settle; warm up; measure; stop sending and wait until all is delivered, or nothing moves for 2 s.
  * Rates, CPU and latencies are of the measured window; losses and disorder are of the whole run.
  */
 #include "meter.h"
@@ -15,6 +15,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+
+static const uint64_t QUIET_NS = 2000000000;
 
 static struct options o;
 static struct publisher *publishers;
@@ -91,7 +93,8 @@ static uint64_t expected(void)
 static void drain(void)
 {
     publishing = false;
-    for (uint64_t last = 0, quiet_since = now_ns(); tally.deliveries + tally.lost < expected() && now_ns() - quiet_since < 2000000000u;) {
+    uint64_t last = 0, quiet_since = now_ns();
+    while (tally.deliveries + tally.lost < expected() && now_ns() - quiet_since < QUIET_NS) {
         run_until(now_ns() + 10000000);
         if (tally.deliveries != last)
             quiet_since = now_ns();
@@ -102,8 +105,14 @@ static void drain(void)
 static struct snapshot snapshot(void)
 {
     int pid = (int)o.server_pid;
-    return (struct snapshot){.at_ns = now_ns(), .server_cpu_ns = pid ? cpu_ns(pid) : 0, .load_cpu_ns = cpu_ns(0),
-                             .resident = pid ? resident_bytes(pid) : 0, .deliveries = tally.deliveries, .bytes = tally.bytes, .sent = sent};
+    struct snapshot s = {.at_ns = now_ns(), .load_cpu_ns = cpu_ns(0), .sent = sent};
+    s.deliveries = tally.deliveries;
+    s.bytes = tally.bytes;
+    if (pid) {
+        s.server_cpu_ns = cpu_ns(pid);
+        s.resident = resident_bytes(pid);
+    }
+    return s;
 }
 
 static void open_everything(struct snapshot *bare, struct snapshot *connected)
@@ -145,24 +154,42 @@ static uint64_t acked_in_all(void)
     return sum;
 }
 
-static double per(double sum, double count) { return count ? sum / count : 0; }
+static void report_window(void)
+{
+    double wall = (double)(ended.at_ns - began.at_ns), events = (double)(ended.sent - began.sent);
+    double deliveries = (double)(ended.deliveries - began.deliveries);
+    double server = (double)(ended.server_cpu_ns - began.server_cpu_ns), load = (double)(ended.load_cpu_ns - began.load_cpu_ns);
+    figure("events_per_s", events * 1e9 / wall);
+    figure("deliveries_per_s", deliveries * 1e9 / wall);
+    figure("bytes_per_event", per((double)(ended.bytes - began.bytes), deliveries));
+    figure("p50_us", (double)percentile(&tally.latency, .5) / 1e3);
+    figure("p99_us", (double)percentile(&tally.latency, .99) / 1e3);
+    figure("p999_us", (double)percentile(&tally.latency, .999) / 1e3);
+    figure("server_cpu_ns", per(server, deliveries));
+    figure("server_cpu_ns_per_event", per(server, events));
+    figure("server_busy", server / wall);
+    figure("load_cpu_ns", per(load, deliveries));
+    figure("load_busy", load / wall);
+    figure("growth_mb", ((double)ended.resident - (double)began.resident) / 1e6);
+}
 
 static void report(const struct snapshot *bare, const struct snapshot *connected)
 {
-    double wall = (double)(ended.at_ns - began.at_ns), n = (double)(ended.deliveries - began.deliveries);
-    double server = (double)(ended.server_cpu_ns - began.server_cpu_ns), load = (double)(ended.load_cpu_ns - began.load_cpu_ns);
-    double events = (double)(ended.sent - began.sent);
-    printf("{\"readers\":%u,\"publishers\":%u,\"events\":%llu,\"events_per_s\":%.1f,\"deliveries\":%llu,\"deliveries_per_s\":%.0f,",
-           reader_count, publisher_count, (unsigned long long)sent, events * 1e9 / wall, (unsigned long long)tally.deliveries, n * 1e9 / wall);
-    printf("\"lost\":%llu,\"disordered\":%llu,\"other_frames\":%llu,\"closed\":%u,\"bytes_per_event\":%.1f,", (unsigned long long)tally.lost,
-           (unsigned long long)tally.disordered, (unsigned long long)tally.others, clients_lost, per((double)(ended.bytes - began.bytes), n));
-    printf("\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,", (double)percentile(&tally.latency, .5) / 1e3,
-           (double)percentile(&tally.latency, .99) / 1e3, (double)percentile(&tally.latency, .999) / 1e3);
-    printf("\"server_cpu_ns\":%.1f,\"server_cpu_ns_per_event\":%.0f,\"server_busy\":%.3f,\"load_busy\":%.3f,\"load_cpu_ns\":%.1f,",
-           per(server, n), per(server, events), server / wall, load / wall, per(load, n));
-    printf("\"acked\":%llu,\"ack_errors\":%llu,", (unsigned long long)acked_in_all(), (unsigned long long)ack_errors);
-    printf("\"resident_mb\":%.2f,\"kb_per_idle_reader\":%.3f,\"growth_mb\":%.2f}\n", (double)bare->resident / 1e6,
-           per((double)connected->resident - (double)bare->resident, reader_count) / 1024, ((double)ended.resident - (double)began.resident) / 1e6);
+    report_begin();
+    figure("readers", reader_count);
+    figure("publishers", publisher_count);
+    figure("events", (double)sent);
+    figure("acked", (double)acked_in_all());
+    figure("ack_errors", (double)ack_errors);
+    figure("deliveries", (double)tally.deliveries);
+    figure("lost", (double)tally.lost);
+    figure("disordered", (double)tally.disordered);
+    figure("other_frames", (double)tally.others);
+    figure("closed", clients_lost);
+    report_window();
+    figure("resident_mb", (double)bare->resident / 1e6);
+    figure("kb_per_idle_reader", per((double)connected->resident - (double)bare->resident, reader_count) / 1024);
+    report_end();
 }
 
 static void prepare(void)
@@ -184,8 +211,10 @@ static void prepare(void)
     dialect.greeting = o.publisher_greeting;
     dialect.acked = no_latency;
     dialect.refill = o.window && o.window_by_ack ? refill_acked : NULL;
-    audience = (struct audience){.publishers_seen = o.own_only ? 1 : publisher_count, .own_only = o.own_only, .several_to_a_frame = o.several_to_a_frame,
-                                 .greeting = o.reader_greeting};
+    audience.publishers_seen = o.own_only ? 1 : publisher_count;
+    audience.own_only = o.own_only;
+    audience.several_to_a_frame = o.several_to_a_frame;
+    audience.greeting = o.reader_greeting;
     if (o.window && !o.window_by_ack) {
         audience.delivered = delivered;
         audience.read_done = refill;
@@ -203,7 +232,8 @@ int main(int argc, char **argv)
     struct snapshot bare, connected;
     options_read(&o, argc, argv);
     if (o.window > IN_FLIGHT_MAX || o.stalled > o.readers || (o.own_only && o.readers > o.publishers)) {
-        fprintf(stderr, "a window of %d at most, no more stalled readers than readers, a publisher for each reader of its own\n", IN_FLIGHT_MAX);
+        fprintf(stderr,
+                "a window of %d at most, no more stalled readers than readers, a publisher for each of own_only\n", IN_FLIGHT_MAX);
         return 2;
     }
     loop_init();

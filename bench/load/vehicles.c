@@ -1,10 +1,12 @@
 /*
  * Vehicles-in load: V vehicles of one server, each with its own identity, VIN and txids; nobody reads. Prints one JSON line.
  *
- * --window W   each keeps W messages un-acknowledged (closed loop).        --rate R   R messages a second by all of them (open loop), in turn.
- * neither      they connect and stay idle.                                 --reconnect   all are cut off without a close, and come back at once, first.
+ * --window W    each keeps W messages un-acknowledged (closed loop)
+ * --rate R      R messages a second by all of them, in turn (open loop); with neither they connect and stay idle
+ * --reconnect   first all are cut off without a close, and come back at once; --cold: without resuming their TLS sessions
  *
- * Every reply is compared with the ack that is due, byte for byte. Phases: connect; settle; reconnect; warm up; measure; wait for the last acks.
+ * Every reply is compared with the ack that is due, byte for byte. Phases: connect; settle; reconnect; warm up; measure; wait for
+ * the last acks.
  */
 #include "meter.h"
 #include "options.h"
@@ -113,26 +115,44 @@ static void measure(struct moment *began, struct moment *ended)
         run_for(0.01);
 }
 
-static double per(double sum, double n) { return n ? sum / n : 0; }
-
-static void report(const struct opening *first, const struct opening *again, uint64_t idle_bytes, const struct moment *began, const struct moment *ended)
+static void report_window(const struct moment *began, const struct moment *ended)
 {
-    double wall = (double)(ended->at_ns - began->at_ns), n = (double)(ended->acked - began->acked);
-    double server = (double)(ended->server_cpu_ns - began->server_cpu_ns), load = (double)(ended->load_cpu_ns - began->load_cpu_ns);
-    printf("{\"vehicles\":%u,\"message_bytes\":%zu,\"connect_s\":%.3f,\"server_cpu_ms_per_connect\":%.3f,\"kb_per_idle_vehicle\":%.2f,", count,
-           dialect.message.length, first->seconds, (double)first->server_cpu_ns / 1e6 / count, (double)idle_bytes / 1024 / count);
-    printf("\"reconnect_s\":%.3f,\"server_cpu_ms_per_reconnect\":%.3f,\"resumed\":%u,", again->seconds, (double)again->server_cpu_ns / 1e6 / count, again->resumed);
-    printf("\"sent\":%llu,\"acked\":%llu,\"ack_errors\":%llu,\"closed\":%u,", (unsigned long long)sent, (unsigned long long)acked,
-           (unsigned long long)ack_errors, clients_lost);
-    printf("\"messages_per_s\":%.0f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,", per(n * 1e9, wall), (double)percentile(&latency, .5) / 1e3,
-           (double)percentile(&latency, .99) / 1e3, (double)percentile(&latency, .999) / 1e3);
-    printf("\"server_cpu_us\":%.2f,\"server_busy\":%.3f,\"load_busy\":%.3f}\n", per(server, n) / 1e3, per(server, wall), per(load, wall));
+    double wall = (double)(ended->at_ns - began->at_ns), messages = (double)(ended->acked - began->acked);
+    double server = (double)(ended->server_cpu_ns - began->server_cpu_ns);
+    figure("messages_per_s", per(messages * 1e9, wall));
+    figure("p50_us", (double)percentile(&latency, .5) / 1e3);
+    figure("p99_us", (double)percentile(&latency, .99) / 1e3);
+    figure("p999_us", (double)percentile(&latency, .999) / 1e3);
+    figure("server_cpu_us", per(server, messages) / 1e3);
+    figure("server_busy", per(server, wall));
+    figure("load_busy", per((double)(ended->load_cpu_ns - began->load_cpu_ns), wall));
+}
+
+static void report_opening(const struct opening *first, const struct opening *again)
+{
+    figure("connect_s", first->seconds);
+    figure("server_cpu_ms_per_connect", (double)first->server_cpu_ns / 1e6 / count);
+    figure("reconnect_s", again->seconds);
+    figure("server_cpu_ms_per_reconnect", (double)again->server_cpu_ns / 1e6 / count);
+    figure("resumed", again->resumed);
+}
+
+static void report_totals(uint64_t idle_bytes)
+{
+    figure("vehicles", count);
+    figure("message_bytes", (double)dialect.message.length);
+    figure("kb_per_idle_vehicle", (double)idle_bytes / 1024 / count);
+    figure("sent", (double)sent);
+    figure("acked", (double)acked);
+    figure("ack_errors", (double)ack_errors);
+    figure("closed", clients_lost);
 }
 
 static void prepare(void)
 {
     static struct endpoint to;
-    to = (struct endpoint){.port = (uint16_t)o.port, .path = o.publisher_path, .tls = o.ca ? client_tls(o.ca) : NULL, .identities = o.identities};
+    to = (struct endpoint){.port = (uint16_t)o.port, .path = o.publisher_path, .identities = o.identities};
+    to.tls = o.ca ? client_tls(o.ca) : NULL;
     count = (uint32_t)o.publishers;
     vehicles = calloc(count, sizeof *vehicles);
     pattern_load(&dialect.message, o.message);
@@ -167,6 +187,10 @@ int main(int argc, char **argv)
         measure(&began, &ended);
     else
         run_for(o.seconds);
-    report(&first, &again, idle > bare ? idle - bare : 0, &began, &ended);
+    report_begin();
+    report_totals(idle > bare ? idle - bare : 0);
+    report_opening(&first, &again);
+    report_window(&began, &ended);
+    report_end();
     return 0;
 }

@@ -1,10 +1,11 @@
 /*
- * The lower bound: what the kernel charges for a fan-out, with next to nothing on top. Not a server to use: it checks little, and has no roles or tokens.
+ * The lower bound: what the kernel charges for a fan-out, with next to nothing on top. Not a server to use: it checks little, and
+ * has no roles or tokens.
  *
  *     raw PORT batched|naive [COALESCE_MS]
  *
- * One ring of finished WebSocket frames, one cursor per reader, as in teslafast. `batched` sends each reader everything between its cursor and
- * the head once per turn of the loop (or once per COALESCE_MS); `naive` does it after every event, so one send per event and reader.
+ * One ring of finished WebSocket frames, one cursor per reader, as in teslafast. `batched` sends each reader everything between
+ * its cursor and the head once per turn of the loop (or per COALESCE_MS); `naive` does it after every event, one send for each.
  * The ring is mapped twice in a row, so what lies between a cursor and the head is always contiguous.
  * /stream is a reader; any other path publishes: its text messages go to the readers as they are.
  */
@@ -179,7 +180,9 @@ static size_t upgrade(struct connection *c)
     if (!end)
         return 0;
     accept_key((const char *)c->inbox, key);
-    int n = snprintf(answer, sizeof answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", key);
+    int n = snprintf(answer, sizeof answer,
+                     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Accept: %s\r\n\r\n", key);
     if (send(c->fd, answer, (size_t)n, MSG_NOSIGNAL) != n)
         return 0;
     c->kind = strncmp((const char *)c->inbox, "GET /stream", 11) == 0 ? READER : PUBLISHER;
