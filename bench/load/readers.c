@@ -233,7 +233,8 @@ int main(int argc, char **argv)
     options_read(&o, argc, argv);
     if (o.window > IN_FLIGHT_MAX || o.stalled > o.readers || (o.own_only && o.readers > o.publishers)) {
         fprintf(stderr,
-                "a window of %d at most, no more stalled readers than readers, a publisher for each of own_only\n", IN_FLIGHT_MAX);
+                "a window of %d at most, no more stalled readers than readers, a publisher for each of own_only\n",
+                IN_FLIGHT_MAX);
         return 2;
     }
     loop_init();
