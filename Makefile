@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml
 PYX    := $(wildcard teslafast/*.pyx teslafast/*.pxd teslafast/*.pxi)
 
-.PHONY: install dev demo test test-deploy check bench bench-peers fix clean
+.PHONY: install dev demo test test-faults soak test-deploy check bench bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -31,13 +31,21 @@ demo: install
 test: check
 	$(BIN)/pytest
 
+# Kills, full disks, cut lines, hostile input: what `make test` runs of it, and what takes longer.
+test-faults: dev
+	$(BIN)/pytest -m "faults or not faults" tests/test_faults.py tests/test_journal.py tests/test_checkpoint.py
+
+# Ten minutes of load: memory must not grow.
+soak: dev
+	$(BIN)/python -m tests.soak
+
 # What can be said without running it: format, lint, types, and that the stubs say what the compiled modules are.
 check: dev
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/cython-lint -q teslafast
+	$(BIN)/cython-lint teslafast
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/stubtest teslafast._wire teslafast._fanout --ignore-missing-stub --mypy-config-file pyproject.toml
+	$(BIN)/stubtest $(patsubst teslafast/%.pyx,teslafast.%,$(wildcard teslafast/*.pyx)) --allowlist tests/stubtest.allow --ignore-unused-allowlist --mypy-config-file pyproject.toml
 
 # Real nginx and HAProxy, and the Dockerfile's steps in a clean root: wants root, Debian, and a few minutes.
 test-deploy: dev

@@ -1,8 +1,8 @@
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from aiofastnet import Transport
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 KINDS: Final[tuple[str, str, str, str]]
 ALL_KINDS: Final[int]
@@ -16,13 +16,14 @@ class Sink(Protocol):
     def on_gap(self, first: int, last: int) -> Iterable[bytes]: ...
     def on_fault(self, error: Exception) -> None: ...
 
+@disjoint_base
 class Reader:
     blocked: bool
     blocked_at: float
     writes: int
     sent_bytes: int
     gaps: int
-    def __init__(self, transport: Transport, sink: Sink) -> None: ...
+    def __new__(cls, transport: Transport, sink: Sink) -> Self: ...
     def say(self, frames: Iterable[bytes]) -> None: ...
     def block(self) -> None: ...
     def wake(self) -> None: ...
@@ -31,18 +32,19 @@ class Reader:
     @property
     def served(self) -> bool: ...
 
+@disjoint_base
 class Fanout:
     capacity: int
     flushed_at: float
-    def __init__(
-        self,
+    def __new__(
+        cls,
         memory: Buffer,
         ring_bytes: int,
         prefixes: tuple[bytes, ...],
         schedule: Callable[[Fanout], object],
         at: int = 0,
         kept_for_good: bool = False,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def seq(self) -> int: ...
     @property

@@ -310,7 +310,7 @@ cdef class Fanout:
         return out
 
     def events_after(self, uint64_t seq, int limit):
-        """[(seq, kind, JSON text)] of the first `limit` events after `seq` that are in the ring; what they are is in `publish`."""
+        """[(seq, kind, JSON text)] of the first `limit` events after `seq` that are in the ring."""
         cdef uint64_t number = self.after(seq)
         cdef uint64_t stop = min(self.last, number + <uint64_t>limit)
         cdef Entry* entry
@@ -330,7 +330,7 @@ cdef class Fanout:
         return self.entry(number).time_ms if number != self.last else 0
 
     def seq_before(self, uint64_t seq, uint64_t earlier_ms):
-        """A seq such that what comes after it holds all that was published from `earlier_ms` before `seq` on, and is still here."""
+        """A seq: after it comes all that was published from `earlier_ms` before `seq` on, as far as it is still here."""
         cdef uint64_t number = self.after(seq)
         cdef uint64_t time_ms
         if number == self.first:

@@ -10,7 +10,7 @@ tells which seqs it may have, and no counter has to be kept besides.
     chosen   the run with the frame that was last known to be on the disk, else the longest; all else is wiped out, so that it
              can never come back between newer frames
 
-A process that was killed leaves one torn frame at most, and nobody had been given that. More than one, or a hole between two runs,
+A process that was killed leaves one torn frame at most, and nobody had been given that. More than one, or a hole between runs,
 means that the machine went down or the disk fails.
 """
 

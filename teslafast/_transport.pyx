@@ -2,9 +2,9 @@
 """
 What a connection costs: a plain TCP transport that holds nothing when idle, a limit on messages, and what can be taken away.
 
-aiofastnet's own transport carries room for 256 iovecs in every object (4 KB) and a deque (0.7 KB), which is more than half of what an idle
-dashboard costs. This one has the same base class, and so the same place among picows and the log, but keeps what the socket did
-not take in one bytearray that exists only then: `held[given:]`, `_write_backlog_size` bytes. Buffered protocols only.
+aiofastnet's own transport carries room for 256 iovecs in every object (4 KB) and a deque (0.7 KB), which is more than half of
+what an idle dashboard costs. This one has the same base class, and so the same place among picows and the log, but keeps what the
+socket did not take in one bytearray that exists only then: `held[given:]`, `_write_backlog_size` bytes. Buffered protocols only.
 
 Law: bytes leave in the order in which they were written; nobody else writes to the descriptor while `held` exists.
 
@@ -27,7 +27,7 @@ from picows.picows cimport MemoryBuffer, WSTransport
 cdef enum:
     READ_AT_MOST = 256 * 1024       # of one connection in one turn of the loop
     HEAD_AT_MOST = 14               # of a client's frame: 2, 8 of length, 4 of mask
-    SKIP_AT_MOST = 64 * 1024 * 1024 # a frame announced as larger than this is left to picows, which closes with 1009
+    SKIP_AT_MOST = 64 * 1024 * 1024     # a frame announced as larger than this is left to picows, which closes with 1009
     LAST_DATA_OPCODE = 2
 
 cdef MemoryBuffer shared_frame = MemoryBuffer(1024)
@@ -63,13 +63,13 @@ cdef class PlainTransport(WritableTransport):
 
     cdef int read(self) except -1:
         cdef Py_buffer view
-        cdef Py_ssize_t size, room
+        cdef Py_ssize_t size
         cdef Py_ssize_t total = 0
+        # until nothing is left: after a reset libuv tells once that there is something to read, and never that there is an error
         while total < READ_AT_MOST and not self._finalizing_close and not self._read_paused:
             PyObject_GetBuffer(self._protocol.get_buffer(-1), &view, PyBUF_WRITABLE)
-            room = view.len
             try:
-                size = aiofn_read(self._fileno, view.buf, room, True)
+                size = aiofn_read(self._fileno, view.buf, view.len, True)
             finally:
                 PyBuffer_Release(&view)
             if size == -1:      # nothing there
@@ -80,8 +80,6 @@ cdef class PlainTransport(WritableTransport):
                 return 0
             total += size
             self._protocol.buffer_updated(size)
-            if size < room:
-                return 0
         return 0
 
     # ---- out
