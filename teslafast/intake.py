@@ -166,7 +166,7 @@ class Intake:
         arrival.timer = self._loop.call_later(self._handshake_s, door.expire)
         if self._context is None:
             accepted.setblocking(False)
-            PlainTransport(self._loop, accepted, door)
+            arrival.transport = PlainTransport(self._loop, accepted, door)
             return
         task = arrival.handshake = self._loop.create_task(self._shake_hands(self._context, accepted, door, _shown(address), done))
         self._handshakes.add(task)
@@ -222,12 +222,16 @@ class _Arrival:
 
     door: Door
     timer: asyncio.TimerHandle
+    transport: PlainTransport | None = None
     handshake: asyncio.Task[None] | None = None
 
     def cut_off(self) -> None:
-        if self.handshake is not None and not self.handshake.done():
+        if self.transport is not None:
+            self.transport.abort()
+        elif self.handshake is not None and not self.handshake.done():
             self.handshake.cancel()
-        self.door.abort()
+        else:
+            self.door.abort()
 
 
 def _host(address: Any) -> str:

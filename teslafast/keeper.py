@@ -13,6 +13,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,30 +125,31 @@ class Keeper:
         """No checkpoint this time: a restart reads more of the log. The next try is due as if it had succeeded."""
         self._saving = False
         self._size = self._size or 1
-        if self._file is not None:
-            self._file.close()
+        _give_up(self._file)
         remedy = "make room, and let the server write there"
         log.error("checkpoint_failed", extra=of(path=str(self._path), reason=str(error), remedy=remedy))
 
     def finish(self) -> None:
         """Puts everything on the disk. After it nothing may be published."""
-        if self._file is not None:
-            self._file.close()
+        _give_up(self._file)
         if self._hub.commit is not None:
             self._hub.commit.close()
         try:
-            file = _make(self._path)
-            file.writelines(self._lines())
-            _put(file, self._path)
-            self._journal.close(self._hub.log.seq)
+            self._file = _make(self._path)
+            self._file.writelines(self._lines())
+            _put(self._file, self._path)
         except OSError as error:
             self._failed(error)
+        try:
+            self._journal.close(self._hub.log.seq)
+        except OSError as error:
+            remedy = "look at the disk: what came last may not be on it"
+            log.error("journal_not_synced", extra=of(reason=str(error), remedy=remedy))
             self._journal.release()
 
     def release(self) -> None:
         """Gives the files up as a kill would."""
-        if self._file is not None:
-            self._file.close()
+        _give_up(self._file)
         self._journal.release()
 
 
@@ -164,6 +166,13 @@ def _make(path: Path) -> BinaryIO:
     """A new file beside the one in place."""
     making = path.with_name(path.name + ".new")
     return open(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _give_up(file: BinaryIO | None) -> None:
+    """Closes a file that is not wanted any more: what it could not take does not matter."""
+    if file is not None:
+        with suppress(OSError):
+            file.close()
 
 
 def _put(file: BinaryIO, path: Path) -> None:

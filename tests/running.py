@@ -95,6 +95,7 @@ class Inside:
         self.server.stop()
         while self.server.hub.connections:  # noqa: ASYNC110 — an abort takes a few turns, and nothing tells of its end
             await asyncio.sleep(0)
+        self.server.finish()
 
     def __enter__(self) -> Self:
         log.addHandler(self._handler)

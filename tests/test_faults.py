@@ -1,0 +1,368 @@
+"""
+A server that is killed, starved, cut off and attacked: nothing acknowledged is lost, and who behaves well notices nothing.
+
+Those marked `faults` take their time: `make test-faults`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.frames import Opcode
+
+from faults import Healthy, Load, Victim, events_since, numbers_in, resident_bytes
+from peers import Place, Raw, envelope, payload
+from running import Inside, Process
+
+HERE = Path(__file__).parent
+KILLS = int(os.environ.get("TESLAFAST_KILLS", "20"))
+VINS = ["one", "two", "three", "four"]
+P99_S = 0.1
+HALF_A_MB = 1 << 19
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> str:
+    return str(tmp_path / "journal")
+
+
+@pytest.fixture
+def server() -> Iterator[Process]:
+    with Process() as process:
+        yield process
+
+
+def kill_and_recover(journal: str, lives: int, sync: str = "0") -> None:
+    """Kills at random moments under load; after each, all that was acknowledged in that life is there, in order, once."""
+    chance = random.Random(lives)
+    load, seq, epochs = None, 0, set()
+    for life in range(lives + 1):
+        with Victim(JOURNAL_PATH=journal, JOURNAL_SYNC_MS=sync) as victim:
+            found = victim.lines.wait_for("journal_recovered")[0]
+            assert found["lost"] <= 1
+            epochs.add(found["epoch"])
+            if load is not None:
+                events = events_since(victim.place, seq)
+                numbers = numbers_in(events)
+                for vin, acked in load.acked.items():
+                    logged = numbers.get(vin, [])
+                    assert logged == sorted(set(logged)), "each once, in the order in which they were sent"
+                    assert set(acked) <= set(logged), "acknowledged, and not there"
+                seq = victim.place.get("/health").json["seq"]
+            if life == lives:
+                break
+            load = Load(victim.place, VINS, life * 100_000 + 1)
+            with load:
+                load.wait_for(chance.randint(1, 400))
+                victim.kill()
+    assert len(epochs) == 1, "a kill loses nothing, so the epoch goes on"
+
+
+def test_a_kill_under_load_loses_nothing_that_was_acknowledged(journal: str) -> None:
+    kill_and_recover(journal, 2)
+
+
+def test_with_syncs_too_a_kill_loses_nothing(journal: str) -> None:
+    kill_and_recover(journal, 1, sync="5")
+
+
+@pytest.mark.faults
+def test_many_kills_at_random_moments_lose_nothing(journal: str) -> None:
+    kill_and_recover(journal, KILLS)
+
+
+def test_after_a_kill_snapshots_are_what_they_were(journal: str) -> None:
+    with Victim(JOURNAL_PATH=journal) as victim:
+        for vin in VINS:
+            with victim.place.vehicle(vin) as vehicle:
+                for number in range(20):
+                    vehicle.tell({"Odometer": {"doubleValue": float(number)}})
+                vehicle.tell({"Gear": {"shiftStateValue": "ShiftStateD"}})
+        before = snapshots(victim.place)
+        victim.kill()
+    with Process(JOURNAL_PATH=journal) as process:
+        after = snapshots(process.place)
+    assert {vin: data for vin, (_, data) in after.items()} == {vin: {"Odometer": 19.0, "Gear": "ShiftStateD"} for vin in VINS}
+    assert after == before
+
+
+def snapshots(place: Place) -> dict[str, tuple[str, object]]:
+    with place.dashboard() as dashboard:
+        read = [dashboard.until("snapshot") for _ in VINS]
+    return {one["vin"]: (one["createdAt"], one["data"]) for one in read}
+
+
+# ---- the end
+
+
+def end_under_load(place: Place, process: subprocess.Popen[str], vehicles: int, dashboards: int) -> float:
+    """SIGTERM while all are at it; returns how long the process took. What every dashboard got ends with 1012 and holds all."""
+    readers = [place.raw_dashboard("?snapshot=0") for _ in range(dashboards)]
+    with Load(place, [f"V{number}" for number in range(vehicles)], 1) as load:
+        load.wait_for(vehicles * 5)
+        process.send_signal(signal.SIGTERM)
+        began_s = time.monotonic()
+        streams = [reader.frames() for reader in readers]
+        assert process.wait(30) == 0
+        took_s = time.monotonic() - began_s
+    for reader in readers:
+        reader.socket.close()
+    for frames in streams:
+        assert frames[-1][0] is Opcode.CLOSE
+        assert int.from_bytes(frames[-1][1][:2], "big") == 1012
+    for frames in streams[:3]:
+        texts = b"".join(text for opcode, text in frames if opcode is Opcode.TEXT)
+        for vin, acked in load.acked.items():
+            for number in acked:
+                assert b'"vin":"%s"' % vin.encode() in texts
+                assert b'"Odometer":%d.0}' % number in texts
+        assert texts.count(b'"DISCONNECTED"') == vehicles
+    assert {frame for frames in streams for frame in frames if frame[0] is Opcode.TEXT and b'"data"' in frame[1]} == {
+        frame for frame in streams[0] if frame[0] is Opcode.TEXT and b'"data"' in frame[1]
+    }
+    assert set(load.close_codes.values()) == {1001}
+    return took_s
+
+
+def test_a_server_that_ends_says_good_bye_to_everyone_after_their_last_frame(journal: str) -> None:
+    with Process(JOURNAL_PATH=journal) as process:
+        end_under_load(process.place, process.process, vehicles=4, dashboards=5)
+        lines = process.lines
+        assert lines.wait_for("stopped")[0]["cleanly"] is True
+    with Process(JOURNAL_PATH=journal) as process:
+        found = process.lines.wait_for("journal_recovered")[0]
+        assert (found["lost"], found["read_again"], found["new_epoch"]) == (0, 0, False)
+
+
+def test_with_syncs_the_last_acks_leave_before_the_good_bye(journal: str) -> None:
+    with Process(JOURNAL_PATH=journal, JOURNAL_SYNC_MS="20") as process:
+        end_under_load(process.place, process.process, vehicles=2, dashboards=1)
+
+
+def test_while_it_drains_nobody_new_is_let_in() -> None:
+    with Inside(DRAIN_SECONDS="20") as server, server.place.raw_dashboard() as stalled:
+        server.ask(lambda inside: setattr(inside.hub, "draining", True))
+        health = server.place.get("/health")
+        assert (health.status, health.json["status"]) == (503, "draining")
+        with server.place.raw() as late:
+            head = late.upgrade("/?vin=late")
+            assert b" 503 " in head
+            assert b"Retry-After: " in head
+        assert stalled.read_frame()[0] is Opcode.TEXT
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    with Process(DRAIN_SECONDS="60") as process, process.place.raw_vehicle("stubborn"):
+        process.process.send_signal(signal.SIGTERM)
+        process.lines.wait_for("draining")
+        began_s = time.monotonic()
+        process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(10) == 0
+        assert time.monotonic() - began_s < 5
+
+
+# ---- resources
+
+
+def test_a_full_disk_stops_checkpoints_and_nothing_else(journal: str) -> None:
+    with Process(JOURNAL_PATH=journal) as process:
+        process.lines.wait_for("listening")
+        resource.prlimit(process.process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        with process.place.vehicle("A") as vehicle:
+            for number in range(8):
+                vehicle.tell({"VehicleName": {"stringValue": f"{number}" * 300_000}})
+            process.lines.wait_for("checkpoint_failed")
+            vehicle.tell({"Soc": {"floatValue": 1.0}})
+        health = process.place.get("/health").json
+    with Process(JOURNAL_PATH=journal) as process:
+        found = process.lines.wait_for("journal_recovered")[0]
+        assert found["lost"] == 0
+        assert found["read_again"] > 0
+        assert process.place.get("/health").json["seq"] == health["seq"]
+        assert not found["new_epoch"]
+
+
+def test_without_descriptors_those_who_are_there_stay_and_the_others_come_in_later(server: Process) -> None:
+    pid, place = server.process.pid, server.place
+    with Healthy(place):
+        used = len(os.listdir(f"/proc/{pid}/fd"))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 5, used + 5))
+        crowd = [place.bare() for _ in range(20)]
+        server.lines.wait_for("accept_paused")
+        for raw in crowd:
+            raw.socket.close()
+    server.lines.wait_for("vehicle_disconnected")
+    assert place.get("/health").status == 200
+
+
+def test_some_descriptors_are_kept_for_files() -> None:
+    with Inside() as server, Healthy(server.place):
+        server.ask(lambda inside: setattr(inside._intakes[0], "_highest", 2))
+        crowd = [server.place.bare() for _ in range(2)]
+        server.lines.wait_for("accept_paused", cause="descriptors")
+        for raw in crowd:
+            raw.socket.close()
+        server.ask(lambda inside: setattr(inside._intakes[0], "_highest", 1 << 20))
+        assert server.counts("refused_connections")["descriptors"] >= 1
+
+
+def test_the_clock_may_jump() -> None:
+    with Inside() as server, pytest.MonkeyPatch.context() as patch:
+        real, jump = time.time_ns, 0
+        patch.setattr(time, "time_ns", lambda: real() + jump)
+        with server.place.vehicle("A") as vehicle, server.place.dashboard("?snapshot=0") as dashboard:
+            for years in (1, -1, 0, -50):
+                jump = years * 365 * 86400 * 10**9
+                vehicle.tell({"Soc": {"floatValue": float(years)}}, created="2026-11-23T08:00:00.123Z")
+                assert dashboard.until("data")["data"] == {"Soc": float(years)}
+        seqs = [message["seq"] for message in dashboard.seen if message["type"] != "hello"]
+        assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+
+
+# ---- connections that go wrong
+
+
+def cut(raw: Raw) -> None:
+    """Ends the TCP connection with a reset."""
+    raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raw.socket.close()
+
+
+def test_a_line_that_breaks_at_any_byte_of_a_message_breaks_nothing_else(server: Process) -> None:
+    from websockets.frames import Frame
+
+    place = server.place
+    message = envelope(b"V", b"1", payload({"Soc": {"floatValue": 1.0}}), "breaking")
+    frame = Frame(Opcode.BINARY, message).serialize(mask=True)
+    with Healthy(place):
+        for length in range(len(frame) + 1):
+            raw = place.raw_vehicle("breaking")
+            raw.send(frame[:length])
+            if length == len(frame):
+                raw.read_frame()
+            cut(raw)
+        server.lines.wait_for("vehicle_disconnected", 10, vin="breaking")
+    with place.dashboard("?vin=breaking&since=0&type=data&snapshot=0") as dashboard:
+        assert dashboard.until("data")["data"] == {"Soc": 1.0}
+        dashboard.say({"type": "subscribe", "vins": [], "types": None})
+        assert dashboard.next()["type"] == "subscribed", "the one that was whole, and no other"
+
+
+def test_a_dashboard_that_stops_reading_costs_nobody_anything() -> None:
+    with Process(RING_BYTES="4MiB") as process:
+        place = process.place
+        stalled = [place.raw_dashboard("?snapshot=0") for _ in range(3)]
+        before = resident_bytes(process.process.pid)
+        with Healthy(place), place.vehicle("loud") as vehicle:
+            for number in range(300):
+                vehicle.tell({"VehicleName": {"stringValue": f"{number % 10}" * 40_000}})
+        assert resident_bytes(process.process.pid) - before < 16 << 20
+        for raw in stalled:
+            opcode, _ = raw.read_frame()
+            assert opcode is Opcode.TEXT
+            cut(raw)
+
+
+def test_who_says_nothing_is_shown_out_when_the_time_is_over() -> None:
+    with Process(HANDSHAKE_TIMEOUT="0.5") as process, Healthy(process.place):
+        silent = [process.place.bare() for _ in range(30)]
+        for raw in silent:
+            assert raw.status() == 408
+            assert raw.rest() is not None
+            raw.socket.close()
+
+
+def test_one_address_cannot_take_all_places() -> None:
+    with Inside() as server, Healthy(server.place):
+        server.ask(lambda inside: setattr(inside._waiting, "_per_address", 5))
+        crowd = [server.place.bare() for _ in range(9)]
+        server.lines.wait_for("connection_refused", 4, cause="address_limit")
+        for raw in crowd:
+            raw.socket.close()
+        server.ask(lambda inside: setattr(inside._waiting, "_per_address", 500))
+        assert server.counts("refused_connections") == {"address_limit": 4}
+
+
+def test_when_it_is_crowded_the_oldest_stranger_goes() -> None:
+    with Inside() as server, Healthy(server.place):
+        server.ask(lambda inside: setattr(inside._waiting, "_total", 3))
+        crowd = [server.place.bare() for _ in range(4)]
+        assert crowd[0].rest() == b""
+        for raw in crowd:
+            raw.socket.close()
+        server.ask(lambda inside: setattr(inside._waiting, "_total", 500))
+        assert server.counts("refused_connections")["crowded"] >= 1
+
+
+def flood(raw: Raw, opcode: Opcode, data: bytes) -> int | None:
+    """Says one thing over and over; the code with which the server has enough of it."""
+    from websockets.frames import Frame
+
+    batch = Frame(opcode, data).serialize(mask=True) * 500
+    try:
+        for _ in range(100):
+            raw.send(batch)
+    except (ConnectionResetError, BrokenPipeError):
+        pass
+    return raw.close_code()
+
+
+def test_a_flood_of_pings_or_wishes_is_ended(server: Process) -> None:
+    with Healthy(server.place):
+        for raw in (server.place.raw_vehicle("flood"), server.place.raw_dashboard("?snapshot=0&vin=flood")):
+            with raw:
+                flood(raw, Opcode.PING, b"x" * 100)
+        with server.place.raw_dashboard("?snapshot=0&vin=flood") as raw:
+            flood(raw, Opcode.TEXT, b'{"type":"subscribe","vins":["flood"],"types":null}')
+        server.lines.wait_for("vehicle_disconnected", cause="flood", code_sent=1008)
+        server.lines.wait_for("dashboard_disconnected", 2, cause="flood", code_sent=1008)
+
+
+def fuzz(process: Process, seconds: float) -> int:
+    """Attacks from two programs; returns how many there were."""
+    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    attackers = [
+        subprocess.Popen(
+            [sys.executable, HERE / "fuzz_server.py", str(process.place.port), str(seconds), str(seed)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for seed in (1, 2)
+    ]
+    return sum(int(attacker.communicate(timeout=seconds + 30)[0]) for attacker in attackers)
+
+
+def test_rubbish_on_both_endpoints_disturbs_nobody(server: Process) -> None:
+    with Healthy(server.place):
+        assert fuzz(server, 1.0) > 10
+
+
+@pytest.mark.faults
+def test_twenty_seconds_of_rubbish_leave_nothing_behind(server: Process) -> None:
+    pid = server.process.pid
+    fuzz(server, 3.0)  # what is made at the first occasion is there now
+    before, descriptors = resident_bytes(pid), len(os.listdir(f"/proc/{pid}/fd"))
+    with Healthy(server.place, P99_S):
+        assert fuzz(server, 20.0) > 500
+    assert server.place.get("/health").json["dashboards"] == 0
+    assert len(os.listdir(f"/proc/{pid}/fd")) <= descriptors + 2
+    ring_grown = 8 << 20  # RING_BYTES: what was published is kept
+    assert resident_bytes(pid) - before < ring_grown + 4 * HALF_A_MB
+
+
+@pytest.mark.faults
+def test_many_are_told_good_bye_within_seconds(journal: str) -> None:
+    with Process(JOURNAL_PATH=journal, RING_BYTES="32MiB") as process:
+        assert end_under_load(process.place, process.process, vehicles=60, dashboards=200) < 5
