@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# cython-lint looks for pycodestyle there
+export PATH := $(abspath $(BIN)):$(PATH)
 DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml
 PYX    := $(wildcard teslafast/*.pyx teslafast/*.pxd teslafast/*.pxi)
 
