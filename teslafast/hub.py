@@ -147,10 +147,9 @@ class Hub:
     def all_acknowledged(self) -> bool:
         return not self._replying and (self.commit is None or self.commit.idle)
 
-    def hurry(self) -> None:
-        """From now on nothing waits for COALESCE_MS, and what waits for an interval's end is said."""
-        self._coalesce_s = 0
-        self.views.hurry()
+    def coalesce(self, seconds: float) -> None:
+        """From now on this takes the place of COALESCE_MS."""
+        self._coalesce_s = seconds
 
     def _ask_turn(self) -> None:
         if not self._turn_asked:
