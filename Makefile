@@ -60,9 +60,13 @@ bench: dev
 	$(BIN)/pytest bench --benchmark-enable --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops
 	$(BIN)/python -m bench.end_to_end
 
+# Needs two cores, taskset and OpenSSL's headers; NATS and Node are compared where nats-server and npm are installed.
 bench-peers: dev
 	$(BIN)/pip install -q --group bench
-	$(BIN)/python -m bench.compare
+	@! command -v npm >/dev/null || (cd bench/peers && npm install --silent --no-package-lock --no-audit --no-fund)
+	$(BIN)/python -m bench.compare --rounds 5 --output bench/results
+	$(BIN)/python -m bench.vehicles --output bench/results
+	$(BIN)/python -m bench.reconnect
 
 fix: dev
 	$(BIN)/ruff format --quiet .

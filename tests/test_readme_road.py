@@ -1,4 +1,4 @@
-"""What the README says of set-up is so: its commands exist with these options, its presets cost that, its table has every cause."""
+"""What the README says of set-up is so: its commands and options, what its presets cost, the causes in its table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 import pytest
-
 from teslafast import presets, tls
 from teslafast.cli import commands
 
