@@ -22,9 +22,16 @@ from running import ROOT, Lines
 
 pytestmark = pytest.mark.skipif(bool(can_execute()), reason=can_execute() or "can be executed")
 
-MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 PORT = "38123"
+
+
+def mirror() -> str:
+    """Where this machine's own apt gets Debian's packages from."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Codename: bookworm"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert told, "apt knows no source: run apt-get update"
+    return told[0]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +40,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     base = folder / "base"
     included = "--include=python3,python3-venv,python3-dev,ca-certificates"
     made = subprocess.run(
-        ["debootstrap", "--variant=minbase", included, "bookworm", str(base), MIRROR], capture_output=True, text=True, check=False
+        ["debootstrap", "--variant=minbase", included, "bookworm", str(base), mirror()],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert made.returncode == 0, made.stdout + made.stderr
     (base / "usr/local/bin/python3").symlink_to("/usr/bin/python3")
