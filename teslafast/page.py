@@ -11,8 +11,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable, Iterator
+from html import escape
 from http import HTTPStatus
 from importlib import resources
+from urllib.parse import urlsplit
 
 from .auth import Grant
 from .request import Answer, Request
@@ -25,11 +27,10 @@ CONTENT_TYPES = {
 }
 
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 HEADERS = (
-    ("Content-Security-Policy", _POLICY),
     ("Referrer-Policy", "no-referrer"),
     ("X-Frame-Options", "DENY"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
@@ -49,15 +50,29 @@ def files() -> Iterator[tuple[str, bytes]]:
             yield file.name, file.read_bytes()
 
 
-def answers() -> dict[str, Page]:
-    """Path → page, for `Gate`: `/` is index.html, every other file stands under `/web/`."""
-    return {"/" if name == "index.html" else f"/web/{name}": _page(name, content) for name, content in files()}
+def answers(tiles: str = "", credit: str = "") -> dict[str, Page]:
+    """
+    Path → page, for `Gate`: `/` is index.html, every other file stands under `/web/`.
+
+    tiles    the address of map tiles, `https://host/{z}/{x}/{y}.png`, and whom to credit for them; without it there is no map,
+             and no other host that the page's policy lets a browser ask
+    """
+    origin = urlsplit(tiles)
+    policy = _POLICY.format(images=f"'self' {origin.scheme}://{origin.netloc}" if tiles else "'self'")
+    said = f'<meta name="tiles" content="{escape(tiles)}" data-credit="{escape(credit)}">\n</head>' if tiles else "</head>"
+    pages = {}
+    for name, content in files():
+        if name == "index.html":
+            pages["/"] = _page(name, content.replace(b"</head>", said.encode()), policy)
+        else:
+            pages[f"/web/{name}"] = _page(name, content, policy)
+    return pages
 
 
-def _page(name: str, content: bytes) -> Page:
+def _page(name: str, content: bytes, policy: str) -> Page:
     content_type = CONTENT_TYPES[name[name.rindex(".") :]]
     tag = ("ETag", f'"{hashlib.sha256(content).hexdigest()[:32]}"')
-    headers = (*HEADERS, tag)
+    headers = (("Content-Security-Policy", policy), *HEADERS, tag)
     plain = Answer(HTTPStatus.OK, content, content_type, headers)
     packed = Answer(HTTPStatus.OK, gzip.compress(content, mtime=0), content_type, (*headers, ("Content-Encoding", "gzip")))
     unchanged = Answer(HTTPStatus.NOT_MODIFIED, b"", content_type, headers)

@@ -57,6 +57,15 @@ def test_the_policy_lets_in_this_host_alone(path: str) -> None:
     assert sources == {"'self'", "'none'"}
 
 
+def test_a_tile_address_is_told_to_the_page_and_its_host_let_in_for_images_alone() -> None:
+    pages = page.answers('https://tiles.example.com:8443/{z}/{x}/{y}.png?key="1"', "© A & B")
+    found = pages["/"](Request("GET", "/", {}), None)
+    said = b'content="https://tiles.example.com:8443/{z}/{x}/{y}.png?key=&quot;1&quot;" data-credit="\xc2\xa9 A &amp; B"></head>'
+    assert said in found.body.replace(b"\n", b"")
+    assert policy(found)["img-src"] == "'self' https://tiles.example.com:8443"
+    assert policy(found)["connect-src"] == policy(found)["script-src"] == "'self'"
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_who_takes_gzip_gets_the_same_bytes_in_fewer(path: str) -> None:
     plain, packed = get(path), get(path, accept_encoding="br, gzip;q=0.8")

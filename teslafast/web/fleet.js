@@ -28,7 +28,8 @@ export class Vehicle {
     this.heard = 0;
     this.online = null; // not known
     this.network = "";
-    this.alerts = new Map();
+    this.alerts = new Map(); // open ones, by name
+    this.alertSeq = -1;
     this.lag = Infinity; // the least delay seen: the way and the difference of the clocks
     this.trace = { at: new Float64Array(TRACE), speed: new Float32Array(TRACE), size: 0 };
     this.rev = 0;
@@ -146,7 +147,7 @@ export class Fleet {
 
   /** A new life of the log: its numbers begin anew. */
   forgetSeqs() {
-    for (const vehicle of this.vehicles.values()) vehicle.seq = -1;
+    for (const vehicle of this.vehicles.values()) vehicle.seq = vehicle.alertSeq = -1;
   }
 
   /** An event of the stream; `now`: the server's time. */
@@ -162,7 +163,24 @@ export class Fleet {
     const at = event.createdAt ? timeOf(event) : now;
     if (event.type === "data") this.#data(vehicle, event, at, now);
     else if (event.type === "connectivity") this.#connectivity(vehicle, event);
-    else if (event.type === "alerts") for (const alert of event.alerts) note(vehicle, alert);
+    else if (event.type === "alerts") this.#alerts(vehicle, event);
+  }
+
+  /** An event from before what is known, read back: it adds what no snapshot tells. */
+  recall(event) {
+    const vehicle = this.vehicle(event.vin);
+    if (event.type === "alerts") this.#alerts(vehicle, event);
+    else if (typeof event.data?.VehicleSpeed === "number") vehicle.draw(timeOf(event), event.data.VehicleSpeed);
+    vehicle.rev += 1;
+  }
+
+  #alerts(vehicle, event) {
+    if (event.seq < vehicle.alertSeq) return;
+    vehicle.alertSeq = event.seq;
+    for (const alert of event.alerts) {
+      if (alert.endedAt) vehicle.alerts.delete(alert.name);
+      else vehicle.alerts.set(alert.name, alert);
+    }
   }
 
   #data(vehicle, event, at, now) {
@@ -191,9 +209,4 @@ export class Fleet {
       vehicle.rev += 1;
     }
   }
-}
-
-function note(vehicle, alert) {
-  if (alert.endedAt) vehicle.alerts.delete(alert.name);
-  else vehicle.alerts.set(alert.name, alert);
 }

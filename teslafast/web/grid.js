@@ -112,13 +112,14 @@ export class Grid {
     const at = performance.now();
     const { fleet } = this.app;
     const busy = this.held || this.body.contains(document.activeElement);
-    const due = at - (this.orderedAt ?? -Infinity) > REORDER_MS && !(busy && this.ordered === fleet);
-    if (this.orderedRev === fleet.rev && this.ordered === fleet && !due) return;
+    const same = this.orderedRev === fleet.rev && this.ordered === fleet && this.orderedAt !== -Infinity;
+    if (same && at - this.orderedAt < REORDER_MS) return undefined;
     if (this.ordered === fleet && at - this.orderedAt < 100) return this.app.dirty(); // vehicles that come in crowds
     this.orderedAt = at;
     this.orderedRev = fleet.rev;
     this.ordered = fleet;
     const fitting = this.#count(fleet, now);
+    if (same && busy) return undefined;
     const { column, down } = this.sort;
     const fits = (vehicle) => !this.words || `${vehicle.name} ${vehicle.vin}`.toLowerCase().includes(this.words);
     this.order = fitting.filter(fits).sort((a, b) => (down ? -1 : 1) * column.by(a, b, now) || text(a.vin, b.vin));

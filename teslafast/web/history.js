@@ -60,7 +60,7 @@ export class History {
     this.track = new Column(3); // latitude, longitude, speed
     this.events = [];
     this.rev = 0;
-    this.latest = {};
+    this.latest = Object.create(null);
   }
 
   take(event) {

@@ -157,15 +157,12 @@ async function greeted(hello) {
   dirty();
 }
 
-/** The rows' traces from the log, so that they need not start empty. */
+/** The rows' traces and alerts from the log, so that they need not start empty. */
 async function readTraces(hello, fleet) {
   const since = Math.max(0, hello.oldest - 1, hello.seq - TRACES);
   if (since >= hello.seq) return;
   const got = await read(app.token(), { since, epoch: hello.epoch }, TRACES).catch(() => null);
-  for (const event of got?.events ?? []) {
-    if (event.type === "data" && typeof event.data.VehicleSpeed === "number") fleet.vehicle(event.vin).draw(timeOf(event), event.data.VehicleSpeed);
-    timebar.pass(event);
-  }
+  for (const event of got?.events ?? []) fleet.recall(event);
   dirty();
 }
 
@@ -175,8 +172,7 @@ function liveEvent(event, bytes) {
   if (event.type !== "snapshot") {
     const lag = event.type === "data" && !event.isResend ? now - timeOf(event) - app.fleet.vehicle(event.vin).skew : NaN;
     app.stats.event(bytes, Math.max(0, lag));
-    timebar.pass(event);
-    timebar.head = event.seq;
+    timebar.pass(event.seq, now);
   }
   dirty();
 }

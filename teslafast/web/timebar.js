@@ -14,6 +14,7 @@ const PROBES = 5;
 const SAMPLE = 99; // events read at each
 const SEEK_AFTER_MS = 250; // after the last key: holding an arrow key down is one wish
 const NOTE_EVERY_MS = 5000;
+const MOST_KNOWN = 4096;
 
 export class Timebar {
   /** `on`: { seek(seq, playing), play(), pause(), live(), speed(times), token() } */
@@ -36,12 +37,13 @@ export class Timebar {
     Object.assign(this, { epoch, oldest, head: Math.max(head, oldest) });
   }
 
-  /** An event that passes by: what time its place is at. */
-  pass(event) {
+  /** The log has come to this place; `now`: the server's time, for a car's may be wrong. */
+  pass(seq, now) {
+    this.head = seq;
     const last = this.known.at(-1);
-    const at = timeOf(event);
-    if (last && (event.seq <= last[0] || at - last[1] < NOTE_EVERY_MS)) return;
-    if (!Number.isNaN(at)) this.known.push([event.seq, at]);
+    if (last && now - last[1] < NOTE_EVERY_MS) return;
+    if (this.known.length === MOST_KNOWN) this.known = this.known.filter((_, index) => index % 2);
+    this.known.push([seq, now]);
   }
 
   async #learn() {

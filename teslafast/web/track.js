@@ -55,7 +55,9 @@ export class Track {
     this.dirty();
   }
 
+  /** With Ctrl, as maps in a page that scrolls have it; a pinch on a trackpad says Ctrl, too. */
   #wheel(event) {
+    if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     this.#zoom(-event.deltaY / 300, event.offsetX, event.offsetY);
   }
