@@ -2,8 +2,9 @@
 A dashboard's connection: its place in a log, what it may say, and how long it may stay.
 
 The bytes that it gets are the log's business (`_fanout`); this class tells the log when the transport is full and when it has
-drained, and puts the few words of its own in front: hello, snapshots, gaps, answers. Everything that is written goes through the
-reader, so that it is in order and waits when the dashboard is slow.
+drained, and puts the few words of its own in front: snapshots, gaps, answers. They go through the reader, so that they are in
+order and wait when the dashboard is slow; but for hello, which is written first of all, and refusals, which a dashboard that is
+shown out for them must still get.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Dashboard(WSListener):
         underlying: Any = transport.underlying_transport  # aiofastnet's, whatever picows' stub says
         self._reader = Reader(underlying, self)
         if not self._wish.fleet:
-            self._reader.say([events.hello(self._hub.epoch, self._hub.log.seq, self._hub.log.oldest)])
+            underlying.write(events.hello(self._hub.epoch, self._hub.log.seq, self._hub.log.oldest))
         if self._wish.interval_ms:
             self._log.subscribe(self._reader, self._vins, self._wish.kinds)
             self._reader.say(self._merged_since())

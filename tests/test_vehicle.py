@@ -414,7 +414,7 @@ def test_a_certificate_of_no_vehicle_is_answered_403_and_the_log_says_why(mutual
 
 def test_who_does_not_answer_a_ping_is_shown_out_and_told_as_disconnected() -> None:
     vin = new_vin()
-    with Inside(PING_INTERVAL="0.1") as server, watch(server.place, vin) as dashboard, server.place.raw_vehicle(vin) as raw:
+    with Inside(PING_INTERVAL="0.4") as server, watch(server.place, vin) as dashboard, server.place.raw_vehicle(vin) as raw:
         assert dashboard.until("connectivity")["status"] == "CONNECTED"
         assert dashboard.until("connectivity")["status"] == "DISCONNECTED"
         assert [opcode for opcode, _ in raw.frames()] == [PING, CLOSE]
@@ -423,8 +423,8 @@ def test_who_does_not_answer_a_ping_is_shown_out_and_told_as_disconnected() -> N
 
 def test_who_answers_pings_stays() -> None:
     vin = new_vin()
-    with Inside(PING_INTERVAL="0.1") as server, server.place.raw_vehicle(vin) as raw:
-        for _ in range(4):
+    with Inside(PING_INTERVAL="0.4") as server, server.place.raw_vehicle(vin) as raw:
+        for _ in range(3):
             assert raw.read_frame()[0] is PING
             raw.frame(PONG)
         raw.frame(BINARY, message(b"tx-1", vin))
