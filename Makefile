@@ -39,7 +39,7 @@ test-faults: dev
 
 # Ten minutes of load: memory must not grow.
 soak: dev
-	$(BIN)/python -m tests.soak
+	$(BIN)/python tests/soak.py
 
 # What can be said without running it: format, lint, types, and that the stubs say what the compiled modules are.
 check: dev

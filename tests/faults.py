@@ -8,12 +8,13 @@ What fault tests need: a server that may be killed, and vehicles that never stop
 from __future__ import annotations
 
 import resource
+import selectors
 import threading
 import time
 from types import TracebackType
 from typing import Any, Self
 
-from websockets.exceptions import ConnectionClosed, InvalidState
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidState
 
 from peers import Place, ack, envelope, payload
 from running import Process
@@ -62,7 +63,7 @@ class Load:
                     self._send_on(vehicle, name)
                 except (ConnectionClosed, InvalidState):
                     self.close_codes[name] = vehicle.close_code()
-        except OSError:
+        except (OSError, EOFError, InvalidHandshake):
             self.close_codes[name] = None
 
     def _send_on(self, vehicle: Any, name: str) -> None:
@@ -132,6 +133,33 @@ def numbers_in(events: list[dict[str, Any]]) -> dict[str, list[int]]:
         if event["type"] == "data":
             found.setdefault(event["vin"], []).append(int(event["data"]["Odometer"]))
     return found
+
+
+class Crowd:
+    """Dashboards that are all read by one thread, until the server has ended every one of them."""
+
+    def __init__(self, place: Place, count: int) -> None:
+        self.members = [place.raw_dashboard("?snapshot=0") for _ in range(count)]
+        self._thread = threading.Thread(target=self._read)
+
+    def _read(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            for member in self.members:
+                selector.register(member.socket, selectors.EVENT_READ, member)
+            while selector.get_map():
+                for key, _ in selector.select(20):
+                    if not key.data.read_some():
+                        selector.unregister(key.fileobj)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._thread.join(30)
+        for member in self.members:
+            member.socket.close()
+        assert not self._thread.is_alive()
 
 
 class Healthy:

@@ -272,6 +272,15 @@ class Raw:
             pass
         return self._buffer
 
+    def read_some(self) -> bool:
+        """Takes in what is there; False at the connection's end."""
+        try:
+            chunk = self.socket.recv(1 << 20)
+        except ConnectionResetError:
+            chunk = b""
+        self._buffer += chunk
+        return bool(chunk)
+
     def read_frame(self) -> tuple[Opcode, bytes]:
         """The next WebSocket frame, which must be whole and unmasked."""
         first, second = self._take(2)
@@ -285,6 +294,10 @@ class Raw:
     def frames(self) -> list[tuple[Opcode, bytes]]:
         """All frames until the server ends the connection."""
         self.rest()
+        return self.frames_read()
+
+    def frames_read(self) -> list[tuple[Opcode, bytes]]:
+        """Those that have been taken in."""
         read = []
         while self._buffer:
             read.append(self.read_frame())

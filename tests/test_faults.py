@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from websockets.frames import Opcode
 
-from faults import Healthy, Load, Victim, events_since, numbers_in, resident_bytes
+from faults import Crowd, Healthy, Load, Victim, events_since, numbers_in, resident_bytes
 from peers import Place, Raw, envelope, payload
 from running import Inside, Process
 
@@ -108,16 +108,13 @@ def snapshots(place: Place) -> dict[str, tuple[str, object]]:
 
 def end_under_load(place: Place, process: subprocess.Popen[str], vehicles: int, dashboards: int) -> float:
     """SIGTERM while all are at it; returns how long the process took. What every dashboard got ends with 1012 and holds all."""
-    readers = [place.raw_dashboard("?snapshot=0") for _ in range(dashboards)]
-    with Load(place, [f"V{number}" for number in range(vehicles)], 1) as load:
-        load.wait_for(vehicles * 5)
+    with Crowd(place, dashboards) as crowd, Load(place, [f"V{number}" for number in range(vehicles)], 1, pause_s=0.2) as load:
+        load.wait_for(vehicles * 3)
         process.send_signal(signal.SIGTERM)
         began_s = time.monotonic()
-        streams = [reader.frames() for reader in readers]
         assert process.wait(30) == 0
         took_s = time.monotonic() - began_s
-    for reader in readers:
-        reader.socket.close()
+    streams = [member.frames_read() for member in crowd.members]
     for frames in streams:
         assert frames[-1][0] is Opcode.CLOSE
         assert int.from_bytes(frames[-1][1][:2], "big") == 1012
