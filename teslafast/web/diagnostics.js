@@ -6,6 +6,7 @@ import { verdict } from "./stats.js";
 import { claims } from "./token.js";
 
 const HEALTH_MS = 5000;
+const EVERY_MS = 250; // nobody reads faster
 
 export class Diagnostics {
   /** `app`: { stats, clock, state, stream, fleet, token(), dirty() } */
@@ -31,6 +32,8 @@ export class Diagnostics {
   }
 
   render(now) {
+    if (performance.now() - (this.drawnAt ?? -Infinity) < EVERY_MS) return;
+    this.drawnAt = performance.now();
     const { stats, clock, state, stream, fleet } = this.app;
     const [well, text] = verdict(stats, state, clock.ahead);
     say($("verdict"), text);
