@@ -10,6 +10,7 @@ A set-up that can be broken: what an operator has on disk, in the environment, a
 from __future__ import annotations
 
 import contextlib
+import datetime
 import socket
 import ssl
 import threading
@@ -58,7 +59,7 @@ class Site:
         (folder / "vehicles" / f"{VIN}.pem").write_bytes(pair.certificate.read_bytes())
         (folder / "vehicles" / f"{VIN}.key").write_bytes(pair.key.read_bytes())
         self.options: dict[str, Any] = {"address": "127.0.0.1", "ca": folder / "ca.pem", "certs": folder}
-        self.now = NOW
+        self.now = datetime.datetime.now(datetime.UTC)  # not NOW: a long run of tests outlives a token
 
     def serve_with(self, *above: Authority, leaf: Any = None, key: bytes | None = None, **wishes: Any) -> None:
         """Puts a server certificate of these wishes in place; `above`: what follows it in CERT_PATH (the intermediate)."""

@@ -68,7 +68,7 @@ AT_TESLA: list[Row] = [
     ("no config", _car(config=None), CONFIG, W, "there is no config for it", "teslafast vehicle configure"),
     ("asleep", _car(looks=9), CONFIG, N, "when it next talks to Tesla", "wake or drive it"),
     ("config expired", _told(exp=int(NOW.timestamp()) - 9), CONFIG, W, "its config expired on", "send it again"),
-    ("config expires", _told(exp=int(NOW.timestamp()) + 5 * 86400), CONFIG, N,
+    ("config expires", _told(exp=int(NOW.timestamp()) + 5 * 86400 + 3600), CONFIG, N,
      "expires in 5 days", "configure the vehicle again"),
     ("another port", _told(port=1), CONFIG, W, f"sends the vehicle to {HOST}:1", "configure the vehicle again"),
     ("another host", _told(hostname="old.example.com"), CONFIG, W,
