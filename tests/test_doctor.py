@@ -165,7 +165,7 @@ BEFORE: list[Row] = [
     ("no name", _certificate(hosts=()), "name", W, "is for no name at all", "subjectAltName"),
     ("expired", _certificate(valid=EXPIRED), "expiry", W, f"'{HOST}' expired on", "renew it, under the same CA"),
     ("not yet", _certificate(valid=TO_COME), "expiry", W, "is valid only from", "clock"),
-    ("soon", _certificate(valid=(EXPIRED[0], NOW + datetime.timedelta(days=5, hours=1))), "expiry", N, "expires in 5 days", "renew it"),
+    ("soon", _certificate(valid=(EXPIRED[0], NOW + datetime.timedelta(days=5.1))), "expiry", N, "expires in 5 days", "renew it"),
     ("for clients", _certificate(usages=(CLIENT_AUTH,)), "purpose", W, "not made for servers", "serverAuth"),
     ("root only", _ca(lambda site: site.root.pem), "ca", W,
      "does not hold 'An intermediate of our own'", "intermediates and root"),
