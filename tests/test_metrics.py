@@ -127,9 +127,10 @@ def test_what_was_sent_to_a_dashboard_that_has_gone_stays_counted(server: Inside
         dashboard.until("connectivity")
         before = scraped(server.place)["teslafast_sent_bytes_total", ""]
     server.lines.wait_for("dashboard_disconnected")
+    server.lines.wait_for("vehicle_disconnected")
     found = scraped(server.place)
     assert found["teslafast_sent_bytes_total", ""] >= before > 0
-    assert found["teslafast_closes_total", "peer"] == 1
+    assert found["teslafast_closes_total", "peer"] == 2
     assert found["teslafast_connections", "dashboard"] == 0
 
 
