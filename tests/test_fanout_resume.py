@@ -35,13 +35,11 @@ def test_a_reader_that_asks_for_too_old_a_seq_is_told_exactly_what_is_gone(vins:
     stage = Stage(1024)
     stage.publish_many(20)
     assert stage.log.oldest == 13
-    dashboard = stage.join(vins, after=5)
-    in_time = stage.join(vins, after=12)
+    late, just_late, in_time = [stage.join(vins, after=after) for after in (5, 11, 12)]
     stage.settle()
-    assert dashboard.gaps == [(6, 12)]
-    assert dashboard.messages()[0] == {"type": "gap", "from": 6, "to": 12}
-    assert dashboard.seqs() == in_time.seqs() == list(range(13, 21))
-    assert in_time.gaps == []
+    assert (late.gaps, just_late.gaps, in_time.gaps) == ([(6, 12)], [(12, 12)], [])
+    assert late.messages()[0] == {"type": "gap", "from": 6, "to": 12}
+    assert late.seqs() == just_late.seqs() == in_time.seqs() == list(range(13, 21))
 
 
 @pytest.mark.parametrize("vins", [None, {"A"}], ids=["whole", "some"])
