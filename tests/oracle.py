@@ -255,7 +255,7 @@ def _timestamp(seconds: int, nanos: int, shape: str) -> str | None:
 
 
 def shortest(single: float) -> float:
-    """The float32's shortest decimal that reads back as it, the nearest of the shortest, found by trying."""
+    """The float32's shortest decimal that reads back as it, the nearest of the shortest, at a tie the even one; by trying."""
     if single == 0:
         return single
     exact = Fraction(single)
@@ -265,7 +265,7 @@ def shortest(single: float) -> float:
         near = [unit * (exact // unit + step) for step in (-1, 0, 1, 2)]
         fitting = [decimal for decimal in near if float32(decimal) == single]
         if fitting:
-            return float(min(fitting, key=lambda decimal: abs(decimal - exact)))
+            return float(min(fitting, key=lambda decimal: (abs(decimal - exact), decimal / unit % 2)))
     raise AssertionError(f"nine digits are enough for any float32, but not for {single!r}")
 
 

@@ -99,6 +99,7 @@ def test_flat_alerts_errors_and_connectivity_are_contract_mds() -> None:
         ({"floatValue": 16777216.0}, 16777216.0),
         ({"floatValue": 3.4028234663852886e38}, 3.4028235e38),
         ({"floatValue": 1e-45}, 1e-45),
+        ({"floatValue": -2097152.25}, -2097152.2),  # .2 and .3 are as short and as near: the even one, as in Go
         ({"floatValue": "NaN"}, None),
         ({"doubleValue": "Infinity"}, None),
         ({"doubleValue": 51.23999885469675}, 51.23999885469675),
