@@ -9,7 +9,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml
 PYX    := $(wildcard teslafast/*.pyx teslafast/*.pxd teslafast/*.pxi)
 
-.PHONY: install dev demo test test-faults soak test-deploy check bench bench-peers fix clean
+.PHONY: install dev demo test test-web test-faults soak test-deploy check bench bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -40,6 +40,10 @@ test-faults: dev
 # Ten minutes of load: memory must not grow.
 soak: dev
 	$(BIN)/python tests/soak.py
+
+# The page in real Chromium and Firefox; installs what it needs (Debian's packages, npm's).
+test-web: install
+	PATH="$(abspath $(BIN)):$$PATH" bash tests/web/run
 
 # What can be said without running it: format, lint, types, and that the stubs say what the compiled modules are.
 check: dev
@@ -73,5 +77,5 @@ fix: dev
 	$(BIN)/ruff check --fix --quiet .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info teslafast/*.so teslafast/_wire.c teslafast/_fanout.c .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks bench/bin
+	rm -rf $(VENV) build dist *.egg-info teslafast/*.so teslafast/*.c .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks bench/bin
 	find . -name __pycache__ -type d -exec rm -rf {} +
