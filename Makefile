@@ -42,8 +42,8 @@ soak: dev
 	$(BIN)/python tests/soak.py
 
 # The page in real Chromium and Firefox; installs what it needs (Debian's packages, npm's).
-test-web: install
-	PATH="$(abspath $(BIN)):$$PATH" bash tests/web/run
+test-web: dev
+	PYTHON=$(abspath $(BIN)/python) bash tests/web/run
 
 # What can be said without running it: format, lint, types, and that the stubs say what the compiled modules are.
 check: dev
