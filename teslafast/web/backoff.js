@@ -24,6 +24,12 @@ export async function ask(path, token, method = "GET") {
   }
 }
 
+/** The JSON at a path; null if it cannot be had, or is cut off on the way. */
+export async function told(path, token) {
+  const answer = await ask(path, token);
+  return answer.ok ? answer.json().catch(() => null) : null;
+}
+
 /**
  * Why no stream could be opened: a WebSocket does not say, a plain request with the same token does.
  * Returns { refused: text } where a token is to be asked for, else { least: ms to wait, text }.

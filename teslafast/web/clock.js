@@ -5,7 +5,7 @@
  * round trip ago. A car whose messages seem to come from the future, or from long ago, has a `skew` of its own (fleet.js).
  */
 
-import { ask } from "./backoff.js";
+import { told } from "./backoff.js";
 
 const EVERY_MS = 60_000;
 
@@ -29,9 +29,9 @@ export class Clock {
 
   async set() {
     const sent = performance.now();
-    const answer = await ask("/health");
-    if (answer.status !== 200) return;
-    this.health = await answer.json();
+    const health = await told("/health");
+    if (!health) return;
+    this.health = health;
     this.trip = performance.now() - sent;
     if (this.health.time_ms) this.ahead = Date.now() - this.trip / 2 - this.health.time_ms;
   }

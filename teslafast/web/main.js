@@ -8,7 +8,7 @@
  * come from and what time it is, and in nothing else.
  */
 
-import { ask } from "./backoff.js";
+import { told } from "./backoff.js";
 import { Clock } from "./clock.js";
 import { Diagnostics } from "./diagnostics.js";
 import { $, el, forgetColours, mark, say } from "./dom.js";
@@ -152,8 +152,8 @@ async function greeted(hello) {
   timebar.set(hello.epoch, hello.oldest, hello.seq);
   app.clock.keep();
   if (!again) readTraces(hello, fleet);
-  const answer = await ask("/vehicles", app.token());
-  if (answer.status === 200) fleet.roster((await answer.json()).vehicles);
+  const report = await told("/vehicles", app.token());
+  if (report) fleet.roster(report.vehicles);
   dirty();
 }
 

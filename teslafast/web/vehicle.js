@@ -5,7 +5,7 @@
  * present comes from the fleet, like everywhere on the page.
  */
 
-import { ask } from "./backoff.js";
+import { told } from "./backoff.js";
 import { Chart } from "./chart.js";
 import { $, el, mark, say } from "./dom.js";
 import { age, moment, shown } from "./format.js";
@@ -56,9 +56,9 @@ export class VehicleView {
 
   /** A snapshot does not say when each value was told; the server knows. */
   async #learnTimes(vin) {
-    const answer = await ask(`/vehicles/${vin}`, this.app.token());
-    if (answer.status !== 200 || this.vin !== vin) return;
-    const { data } = await answer.json();
+    const report = await told(`/vehicles/${vin}`, this.app.token());
+    if (!report || this.vin !== vin) return;
+    const { data } = report;
     const vehicle = this.app.fleet.vehicle(vin);
     for (const [name, { time_ns: ns }] of Object.entries(data)) {
       const cell = vehicle.fields.get(name);

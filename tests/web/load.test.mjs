@@ -34,6 +34,8 @@ function processors() {
   return { idle: sum(times.map(({ idle }) => idle)), all: sum(times.map((one) => sum(Object.values(one)))) };
 }
 
+const LIMIT = { timeout: 90_000 }; // what hangs is named, and the next test runs
+
 for (const kind of BROWSERS) {
   describe(`${kind}: many vehicles`, { timeout: 300_000 }, () => {
     let browser;
@@ -41,7 +43,7 @@ for (const kind of BROWSERS) {
     before(async () => (browser = await launch(kind)));
     after(() => browser?.close());
 
-    test(`${MANY} vehicles scroll, sort and filter, with a few rows`, async (t) => {
+    test(`${MANY} vehicles scroll, sort and filter, with a few rows`, LIMIT, async (t) => {
       const server = lent(t, await Server.start());
       lent(t, await Cars.start(server, MANY, "--plain", "--every", "20"));
       const page = await newPage(t, browser);
@@ -67,7 +69,7 @@ for (const kind of BROWSERS) {
     });
 
     if (kind === "chrome") {
-      test(`${BUSY} vehicles at an event a second each leave frames enough`, async (t) => {
+      test(`${BUSY} vehicles at an event a second each leave frames enough`, LIMIT, async (t) => {
         const server = lent(t, await Server.start());
         lent(t, await Cars.start(server, BUSY, "--plain", "--every", "1"));
         const page = await newPage(t, browser);

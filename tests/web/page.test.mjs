@@ -46,6 +46,8 @@ async function violations(page) {
   return page.evaluate(async () => (await globalThis.axe.run()).violations.map(({ id, nodes }) => [id, nodes.map((node) => `${node.html} ${node.failureSummary}`)]));
 }
 
+const LIMIT = { timeout: 90_000 }; // what hangs is named, and the next test runs
+
 for (const kind of BROWSERS) {
   for (const tls of [false, true]) {
     describe(`${kind} over ${tls ? "TLS" : "plain TCP"}`, { timeout: 300_000 }, () => {
@@ -63,7 +65,7 @@ for (const kind of BROWSERS) {
         await Promise.all([browser?.close(), server?.stop()]);
       });
 
-      test("a pasted token signs in, and is kept in the tab alone", async (t) => {
+      test("a pasted token signs in, and is kept in the tab alone", LIMIT, async (t) => {
         const page = await newPage(t, browser);
         await page.goto(server.page);
         await page.type("#token", `  ${token()} `);
@@ -74,7 +76,7 @@ for (const kind of BROWSERS) {
         clean(page);
       });
 
-      test("a token in the link signs in, and leaves the address", async (t) => {
+      test("a token in the link signs in, and leaves the address", LIMIT, async (t) => {
         const page = await newPage(t, browser);
         await enter(page, server);
         await live(page);
@@ -82,7 +84,7 @@ for (const kind of BROWSERS) {
         clean(page);
       });
 
-      test("a car's first event is on the screen within a second of opening", async (t) => {
+      test("a car's first event is on the screen within a second of opening", LIMIT, async (t) => {
         const key = token();
         const tries = [];
         for (let count = 0; count < TRIES; count++) {
@@ -104,7 +106,7 @@ for (const kind of BROWSERS) {
         assert.ok(Math.min(...tries) < FIRST_EVENT_MS, `${tries} ms`);
       });
 
-      test("rows change by themselves while cars drive", async (t) => {
+      test("rows change by themselves while cars drive", LIMIT, async (t) => {
         const page = await newPage(t, browser);
         await enter(page, server);
         await live(page);
@@ -114,7 +116,7 @@ for (const kind of BROWSERS) {
         clean(page);
       });
 
-      test("a vehicle's view has its past from the log: track, charts, fields, events", async (t) => {
+      test("a vehicle's view has its past from the log: track, charts, fields, events", LIMIT, async (t) => {
         const page = await newPage(t, browser);
         await enter(page, server);
         await live(page);
@@ -129,7 +131,7 @@ for (const kind of BROWSERS) {
         clean(page);
       });
 
-      test("a replay shows the past, runs at its speed, and ends in the present", async (t) => {
+      test("a replay shows the past, runs at its speed, and ends in the present", LIMIT, async (t) => {
         const page = await newPage(t, browser);
         await enter(page, server);
         await live(page);
@@ -146,7 +148,7 @@ for (const kind of BROWSERS) {
         clean(page);
       });
 
-      test("a paused replay stands still, in the vehicle's view too", async (t) => {
+      test("a paused replay stands still, in the vehicle's view too", LIMIT, async (t) => {
         const page = await newPage(t, browser);
         await enter(page, server);
         await live(page);
@@ -162,7 +164,7 @@ for (const kind of BROWSERS) {
         clean(page);
       });
 
-      test("the keyboard walks the rows, opens a vehicle and comes back", async (t) => {
+      test("the keyboard walks the rows, opens a vehicle and comes back", LIMIT, async (t) => {
         const page = await newPage(t, browser);
         await enter(page, server);
         await live(page);
@@ -186,7 +188,7 @@ for (const kind of BROWSERS) {
     before(async () => (browser = await launch(kind)));
     after(() => browser?.close());
 
-    test("a page comes back by itself after its server was killed", async (t) => {
+    test("a page comes back by itself after its server was killed", LIMIT, async (t) => {
       let server = lent(t, await Server.start());
       const cars = lent(t, await Cars.start(server, 3));
       const page = await newPage(t, browser);
@@ -203,7 +205,7 @@ for (const kind of BROWSERS) {
       clean(page, EXPECTED);
     });
 
-    test("a restart is told from a failure", async (t) => {
+    test("a restart is told from a failure", LIMIT, async (t) => {
       const server = lent(t, await Server.start());
       const page = await newPage(t, browser);
       await enter(page, server);
@@ -216,7 +218,7 @@ for (const kind of BROWSERS) {
       await until(page, "the restart said", () => globalThis.said.some((words) => /restarts/.test(words)));
     });
 
-    test("a token that the server does not take leads to the sign-in with the reason", async (t) => {
+    test("a token that the server does not take leads to the sign-in with the reason", LIMIT, async (t) => {
       const server = lent(t, await Server.start());
       const page = await newPage(t, browser);
       const [head, claims] = token().split(".");
@@ -225,7 +227,7 @@ for (const kind of BROWSERS) {
       assert.equal(await page.evaluate(() => sessionStorage.length), 0);
     });
 
-    test("a token that ends is asked for anew, and the stream goes on with another", async (t) => {
+    test("a token that ends is asked for anew, and the stream goes on with another", LIMIT, async (t) => {
       const server = lent(t, await Server.start());
       const page = await newPage(t, browser);
       await enter(page, server, token("50s"));
@@ -254,7 +256,7 @@ for (const kind of BROWSERS) {
 
     for (const scheme of kind === "chrome" ? ["dark", "light"] : ["light"]) {
       for (const size of [{}, PHONE]) {
-        test(`axe finds nothing wrong: ${scheme}, ${size.width ? "phone" : "desktop"}`, async (t) => {
+        test(`axe finds nothing wrong: ${scheme}, ${size.width ? "phone" : "desktop"}`, LIMIT, async (t) => {
           const page = await newPage(t, browser, { scheme, ...size });
           await page.goto(server.page);
           assert.deepEqual(await violations(page), []);

@@ -24,7 +24,7 @@ const PROGRAMS = { chrome: "/usr/bin/chromium", firefox: "/usr/bin/firefox-esr" 
 const CHROME = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
 export const launch = (browser) =>
-  puppeteer.launch({ browser, executablePath: PROGRAMS[browser], headless: true, args: browser === "chrome" ? CHROME : [], acceptInsecureCerts: true });
+  puppeteer.launch({ browser, executablePath: PROGRAMS[browser], headless: true, args: browser === "chrome" ? CHROME : [], acceptInsecureCerts: true, protocolTimeout: READY_MS });
 
 /** Lines of a child's output, until one that `says` finds something in: resolves to that. */
 function heard(stream, says, what) {
@@ -102,7 +102,7 @@ export function lent(t, thing) {
 
 /** A token of the server's, by its own command. */
 export const token = (ttl = "1h", ...more) =>
-  execFileSync(SERVE[0], [...SERVE.slice(1), "token", "--sub", "tester", "--ttl", ttl, ...more], { env: ENV, encoding: "utf8" }).trim();
+  execFileSync(SERVE[0], [...SERVE.slice(1), "token", "--sub", "tester", "--ttl", ttl, ...more], { env: ENV, encoding: "utf8", timeout: READY_MS }).trim();
 
 /** A page in a context of its own (no storage shared), watched; it is closed when the test ends. */
 export async function newPage(t, browser, { width = 1280, height = 800, scheme = "dark" } = {}) {
