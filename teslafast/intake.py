@@ -33,7 +33,7 @@ from .waiting import Waiting
 
 BACKLOG = 4096
 ACCEPTS_PER_TURN = 64
-SLOTS = 32
+SLOTS = 16
 SLOT_S = 0.1
 TLS_BUFFER_BYTES = 16 * 1024  # of a connection, each way: aiofastnet's least
 TLS_GOODBYE_S = 2.0
