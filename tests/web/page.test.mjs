@@ -46,11 +46,11 @@ async function violations(page) {
   return page.evaluate(async () => (await globalThis.axe.run()).violations.map(({ id, nodes }) => [id, nodes.map((node) => `${node.html} ${node.failureSummary}`)]));
 }
 
-const LIMIT = { timeout: 90_000 }; // what hangs is named, and the next test runs
+const LIMIT = { timeout: 240_000 }; // what hangs is named, and the next test runs
 
 for (const kind of BROWSERS) {
   for (const tls of [false, true]) {
-    describe(`${kind} over ${tls ? "TLS" : "plain TCP"}`, { timeout: 300_000 }, () => {
+    describe(`${kind} over ${tls ? "TLS" : "plain TCP"}`, { timeout: 1_200_000 }, () => {
       let browser;
       let server;
       let cars;
@@ -182,7 +182,7 @@ for (const kind of BROWSERS) {
     });
   }
 
-  describe(`${kind}: trouble`, { timeout: 300_000 }, () => {
+  describe(`${kind}: trouble`, { timeout: 1_200_000 }, () => {
     let browser;
 
     before(async () => (browser = await launch(kind)));
@@ -240,7 +240,7 @@ for (const kind of BROWSERS) {
     });
   });
 
-  describe(`${kind}: for everyone`, { timeout: 300_000 }, () => {
+  describe(`${kind}: for everyone`, { timeout: 1_200_000 }, () => {
     let browser;
     let server;
     let cars;

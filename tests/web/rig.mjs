@@ -17,7 +17,7 @@ const PYTHON = process.env.PYTHON ?? "python3";
 const SERVE = process.env.TESLAFAST?.split(" ") ?? [PYTHON, "-m", "teslafast"];
 const CARS = new URL("cars.py", import.meta.url).pathname;
 const ENV = { ...process.env, NODE_ENV: "development", JWT_SECRET: "a secret of the browser tests, 32 bytes or more", LOG_FORMAT: "json" };
-const READY_MS = 30_000;
+const READY_MS = 90_000;
 
 export const BROWSERS = (process.env.BROWSERS ?? "chrome,firefox").split(",");
 const PROGRAMS = { chrome: "/usr/bin/chromium", firefox: "/usr/bin/firefox-esr" };
@@ -124,10 +124,14 @@ export const enter = (page, server, key = token()) => page.goto(`${server.page}#
 
 export const text = (page, selector) => page.$eval(selector, (node) => node.textContent);
 
-/** Waits until a function in the page is true; says what was waited for if it never is. */
+/**
+ * Waits until a function in the page is true; says what was waited for if it never is. Twice so long as it may take: a virtual
+ * machine that is held for a minute, and then runs on, has eaten one of the waits.
+ */
 export async function until(page, what, holds, ...values) {
+  const wait = () => page.waitForFunction(holds, { timeout: 15_000, polling: 50 }, ...values);
   try {
-    await page.waitForFunction(holds, { timeout: 15_000, polling: 50 }, ...values);
+    await wait().catch(wait);
   } catch (error) {
     throw new Error(`${what}: never`, { cause: error });
   }
