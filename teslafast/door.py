@@ -190,15 +190,14 @@ class Door(asyncio.BufferedProtocol):
                 "request_refused",
                 extra=of(cause=answer.cause, status=int(answer.status), reason=answer.reason, address=self._peer.address),
             )
-        headers = [
-            ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(answer.body))),
-            ("Connection", "close"),
-            ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
-            *answer.headers,
-        ]
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        headers = {
+            "Content-Type": answer.content_type,
+            "Content-Length": str(len(answer.body)),
+            "Connection": "close",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        } | dict(answer.headers)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\n{lines}\r\n".encode("latin-1")
         self._transport.write(head if head_only else head + answer.body)
         self._end(unread)
