@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from . import events
+from . import events, goodbye
 from ._fanout import ALL_KINDS, Reader
 from ._transport import slim
 from .auth import Verifier
@@ -280,8 +280,7 @@ class Dashboard(WSListener):
         elif kind == WSMsgType.CLOSE:
             self._leave_log()
             if not transport.is_close_frame_sent:
-                code = frame.get_close_code()
-                transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
+                transport.send_close(goodbye.answer(frame))
             transport.disconnect()
 
     def _note_unheard(self) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from . import events
+from . import events, goodbye
 from ._fanout import frame as websocket_frame
 from ._transport import slim
 from ._wire import FLAT, FLEET, TOPICS, Envelope, Record, ack, error_reply, read_envelope, read_record
@@ -174,10 +174,10 @@ class Vehicle(WSListener):
 
     def _answer_close(self, frame: WSFrame) -> None:
         self.send_replies()
-        self._hub.reply(b"", partial(self._end, frame.get_close_code()), self.abort)
+        self._hub.reply(b"", partial(self._end, goodbye.answer(frame)), self.abort)
 
     def _end(self, code: WSCloseCode, _: bytes) -> None:
-        self.transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
+        self.transport.send_close(code)
         self.transport.disconnect()
 
     def _take_part(self, kind: WSMsgType, frame: WSFrame) -> None:

@@ -28,7 +28,7 @@ events      roster views scrape
 journal     checkpoint commit
 tls         renewal
 hub         keeper
-door        intake
+door        intake goodbye
 vehicle     dashboard drain
 server
 mint        certs

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
+from .. import goodbye
 from .._wire import read_reply
 from ..errors import Malformed
 from .ledger import Ledger, Message, Tally
@@ -39,8 +40,7 @@ class Uplink(WSListener):
             if not self.ledger:
                 self.quiet.set()
         elif frame.msg_type == WSMsgType.CLOSE:
-            code = frame.get_close_code()
-            transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
+            transport.send_close(goodbye.answer(frame))
             transport.disconnect()
 
     def _take(self, frame: WSFrame) -> None:

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 import orjson
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport
 
+from .. import goodbye
 from ..backoff import delay_s
 from ..dial import LARGEST_FRAME, dial, explained, is_final, trusting
 from ..errors import Misconfigured
@@ -52,7 +53,7 @@ class Viewer(WSListener):
         kind = frame.msg_type
         if kind == WSMsgType.CLOSE:
             self.code, self.reason = frame.get_close_code().value or 1005, frame.get_close_reason() or ""
-            transport.send_close(WSCloseCode.OK if self.code == 1005 else frame.get_close_code())
+            transport.send_close(goodbye.answer(frame))
             transport.disconnect()
         elif kind == WSMsgType.TEXT and frame.fin:
             self._take(frame.get_payload_as_bytes())
