@@ -20,7 +20,7 @@ def whole_ms(time_ns: int | None) -> int | None:
 
 
 class Vehicle:
-    """`values` and `times` (ns since 1970, the vehicle's clock) have the same keys; `newest_ns` is the latest of the times."""
+    """`values` and `times` (ns since 1970, the vehicle's clock) have the same keys; `newest_ns` is the latest."""
 
     __slots__ = ("newest_ns", "times", "values")
 
@@ -30,6 +30,7 @@ class Vehicle:
         self.newest_ns = -(1 << 63)
 
     def merge(self, data: Mapping[str, Any], created_ns: int, now_ns: int) -> None:
+        """`data`: one field at least."""
         if created_ns >= self.newest_ns and len(self.values) + len(data) <= FIELDS_AT_MOST:
             self.values.update(data)
             self.times.update(dict.fromkeys(data, created_ns))
@@ -43,7 +44,7 @@ class Vehicle:
             if known_ns is None or created_ns >= known_ns or created_ns <= sane_ns < known_ns:
                 self.values[name] = value
                 self.times[name] = created_ns
-        self.newest_ns = max(self.times.values(), default=created_ns)
+        self.newest_ns = max(self.times.values())
 
     def report(self) -> dict[str, Any]:
         """Field → its value and time (ns since 1970)."""
@@ -51,13 +52,15 @@ class Vehicle:
 
 
 class State:
-    """VIN → Vehicle, for every vehicle that ever sent data."""
+    """VIN → Vehicle, for every vehicle of which a value is known."""
 
     def __init__(self) -> None:
         self._vehicles: dict[str, Vehicle] = {}
 
     def merge(self, vin: str, data: Mapping[str, Any], created_ns: int | None, now_ns: int) -> None:
         """Takes a data event in; `created_ns`: the vehicle's time, None if it gave none: then ours counts."""
+        if not data:  # says nothing of any value, so nothing of how old those are
+            return
         vehicle = self._vehicles.get(vin)
         if vehicle is None:
             vehicle = self._vehicles[vin] = Vehicle()

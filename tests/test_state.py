@@ -119,6 +119,19 @@ def test_one_message_cannot_bring_more_than_the_bound_either() -> None:
     assert len(known([Message(NOW, {f"Field_{number}": 0 for number in range(3 * FIELDS_AT_MOST)})])) == FIELDS_AT_MOST
 
 
+def test_a_message_without_fields_says_nothing_of_how_old_the_values_are() -> None:
+    state = State()
+    state.merge(VIN, {}, NOW, NOW)
+    assert state.get(VIN) is None, "nothing is known yet"
+    state.merge(VIN, {"Soc": 50}, NOW, NOW)
+    state.merge(VIN, {}, NOW + 60 * SECOND, NOW + 60 * SECOND)
+    vehicle = state.get(VIN)
+    assert vehicle is not None
+    assert vehicle.newest_ns == NOW
+    state.merge(VIN, {"Soc": 51}, NOW + SECOND, NOW + 60 * SECOND)
+    assert (vehicle.values, vehicle.newest_ns) == ({"Soc": 51}, NOW + SECOND)
+
+
 def test_vehicles_do_not_mix() -> None:
     state = State()
     state.merge("A", {"Soc": 1}, NOW, NOW)
