@@ -20,6 +20,7 @@ from .errors import Misconfigured, Refused
 
 LONGEST_TOKEN = 8192
 MOST_VINS = 10_000
+LATEST_S = 100_000_000_000  # of the times in a token (the year 5138): what is beyond is no time but a mistake
 NBF_LEEWAY_S = 5.0  # the clock of who minted it may be ahead of ours; `exp` has none: it is a promise to end
 
 
@@ -107,7 +108,7 @@ def _moment(claims: dict[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LATEST_S:
         raise _refusal("token_invalid", f"the token's {name} is not a time")
     return float(value)
 

@@ -64,9 +64,11 @@ def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
     for vin in vins:
         if not is_vin(vin):
             raise Misconfigured("--vin", f"{vin!r} is no VIN", "give the vehicle's 17 characters")
-    if ttl <= 0:
-        raise Misconfigured("--ttl", "is not positive", "give for example 1h")
-    click.echo(auth.mint(settings, sub, vins, ttl, time.time()))
+    now = time.time()
+    longest_days = int((auth.LATEST_S - now) // 86400)
+    if not 1 <= ttl <= longest_days * 86400:
+        raise Misconfigured("--ttl", "no server would take such a token", f"give 1s to {longest_days}d, for example 1h")
+    click.echo(auth.mint(settings, sub, vins, ttl, now))
 
 
 @commands.command()
