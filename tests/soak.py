@@ -3,7 +3,7 @@ Load for minutes, and whether memory stays flat.
 
     python tests/soak.py [--seconds 600]
 
-Vehicles that keep sending, dashboards that keep reading, one that stops, others that come and go, and a little rubbish: all that
+Vehicles that keep sending, dashboards that keep reading, some that stop, others that come and go, and a little rubbish: all that
 could leave something behind. RSS is sampled every 2 s; the slope is that of a straight line through the second half, when ring
 and caches are full. Exit 1 if that is more than LIMIT_PER_HOUR.
 """
@@ -12,27 +12,80 @@ from __future__ import annotations
 
 import argparse
 import random
+import selectors
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+from teslafast.drain import REASON
+from websockets.frames import Frame, Opcode
+
 import fuzz_server
-from faults import Crowd, Healthy, Load, resident_bytes
-from peers import Place
+from faults import Healthy, Load, resident_bytes
+from peers import PATIENCE_S, Place
 from running import Process
 
 SAMPLE_S = 2.0
+READERS = 20
+LAST_BYTES = 10_000
+PING_S = 2
 MIB = 1 << 20
 LIMIT_PER_HOUR = 12 * MIB  # 2 MiB in 10 minutes: what an allocator's arenas may wander by
+
+
+class Readers:
+    """Dashboards that take all they get and keep none of it, and say PONG now and then, until the server ends them."""
+
+    def __init__(self, place: Place) -> None:
+        self._last = dict.fromkeys(range(READERS), b"")
+        self._members = {number: place.raw_dashboard("?snapshot=0") for number in range(READERS)}
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        pong, said_s = Frame(Opcode.PONG, b"").serialize(mask=True), time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            for number, member in self._members.items():
+                selector.register(member.socket, selectors.EVENT_READ, number)
+            while selector.get_map():
+                for key, _ in selector.select(PATIENCE_S):
+                    try:
+                        data = self._members[key.data].socket.recv(1 << 16)
+                    except ConnectionResetError:
+                        data = b""
+                    self._last[key.data] = (self._last[key.data] + data)[-LAST_BYTES:]
+                    if not data:
+                        selector.unregister(key.fileobj)
+                if time.monotonic() - said_s > PING_S / 2:
+                    said_s = time.monotonic()
+                    for key in selector.get_map().values():
+                        self._members[key.data].send(pong)
+
+    def check(self) -> None:
+        """After the server's end: all were there until then, and have read the same last."""
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+        goodbye = (1012).to_bytes(2, "big") + REASON.encode()
+        (last,) = set(self._last.values())
+        assert last.endswith(goodbye), last
+        for member in self._members.values():
+            member.socket.close()
+
+
+def sulk(place: Place, until: float) -> None:
+    """One dashboard after the other that asks for all and takes nothing, each until it is shown out for that."""
+    while time.monotonic() < until:
+        with place.raw_dashboard("?since=0"):
+            time.sleep(4 * PING_S)  # its end comes after what it does not take, so nothing would tell of it
 
 
 def churn(place: Place, until: float, chance: random.Random) -> None:
     """Peers that come and go, in good manners and without."""
     while time.monotonic() < until:
-        with place.dashboard("?since=0&vin=churn") as dashboard, place.vehicle("churn") as vehicle:
-            vehicle.tell({"Soc": {"floatValue": chance.random()}})
+        with place.dashboard("?vin=churn") as dashboard, place.vehicle("churn") as vehicle:
+            vehicle.tell({"VehicleName": {"stringValue": "x" * chance.randrange(20_000)}})
             dashboard.until("data")
         fuzz_server.attack(place.port, chance)
         place.get("/metrics")
@@ -50,27 +103,29 @@ def run(seconds: float) -> float:
     """The slope; says a line a minute."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        Process(JOURNAL_PATH=str(Path(folder) / "journal"), RING_BYTES="4MiB", PING_INTERVAL="2") as process,
+        Process(JOURNAL_PATH=str(Path(folder) / "journal"), RING_BYTES="4MiB", PING_INTERVAL=str(PING_S)) as process,
     ):
         place, began_s = process.place, time.monotonic()
         until = began_s + seconds
-        stalled = place.raw_dashboard()
-        restless = threading.Thread(target=churn, args=[place, until, random.Random(1)])
-        restless.start()
+        others = [threading.Thread(target=churn, args=[place, until, random.Random(1)])]
+        others += [threading.Thread(target=sulk, args=[place, until])]
+        for other in others:
+            other.start()
         samples: list[tuple[float, int]] = []
-        crowd = Crowd(place, 20)
+        readers = Readers(place)
         with Healthy(place), Load(place, ["steady-1", "steady-2"], 1, pause_s=0.002):
-            crowd.__enter__()
             while time.monotonic() < until:
                 time.sleep(SAMPLE_S)
                 samples.append((time.monotonic() - began_s, resident_bytes(process.process.pid)))
                 if len(samples) % 30 == 0:
                     seq = place.get("/health").json["seq"]
                     print(f"{samples[-1][0]:6.0f} s  {samples[-1][1] / MIB:7.2f} MiB  seq {seq}", flush=True)
-            restless.join()
-        stalled.socket.close()
+            for other in others:
+                other.join()
+        process.lines.wait_for("dashboard_disconnected", cause="stalled")
         process.process.terminate()
-        crowd.__exit__(None, None, None)
+        process.process.wait(PATIENCE_S)
+        readers.check()
     return slope_per_hour(samples[len(samples) // 2 :])
 
 
