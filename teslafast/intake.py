@@ -105,6 +105,10 @@ class Intake:
         self._resume()
         log.info("listening", extra=of(port=self.port, takes=self._listener, tls=self._context is not None))
 
+    def use(self, context: ssl.SSLContext | None) -> None:
+        """Handshakes from now on are this context's."""
+        self._context = context
+
     def close(self) -> None:
         """Accepts no more; handshakes under way are broken off."""
         self._pause()

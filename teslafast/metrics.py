@@ -29,6 +29,7 @@ class Counts:
 
     __slots__ = (
         "accept_pauses",
+        "anchor_reloads",
         "certificate_reloads",
         "closes",
         "gaps",
@@ -59,5 +60,6 @@ class Counts:
         self.gaps = 0
         self.sent_bytes = 0  # to dashboards that have gone
         self.certificate_reloads: Counter[str] = Counter()  # "taken" or "refused"
+        self.anchor_reloads: Counter[str] = Counter()  # "taken" or "refused"
         self.turns = Durations()  # from a turn's first message to its last write
         self.syncs = Durations()  # of the journal to the disk

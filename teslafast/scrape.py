@@ -150,6 +150,13 @@ TABLE = (
         lambda now: now.counts.certificate_reloads,
         "outcome",
     ),
+    Row(
+        "teslafast_anchor_reloads_total",
+        "counter",
+        "changes of CA_PATH: taken or refused",
+        lambda now: now.counts.anchor_reloads,
+        "outcome",
+    ),
     Row("teslafast_journal_recovered_events", "gauge", "events found at start", _of_journal(lambda it: it.recovered)),
     Row("teslafast_journal_cut_events", "gauge", "events at start that were no good", _of_journal(lambda it: it.cut)),
     Row("teslafast_journal_recovery_seconds", "gauge", "what that took", _of_journal(lambda it: it.recovery_s)),

@@ -57,9 +57,9 @@ class Server:
         self._gate = Gate(settings, self._verifier, pages, locked)
         self._contexts = contexts or tls.contexts(settings)
         self.hub, self._keeper = _recovered(settings, loop)
-        outcomes = self.hub.counts.certificate_reloads
-        self._renewal = Renewal(settings, self._contexts, outcomes) if any(self._contexts) and settings.tls else None
         self._intakes: list[Intake] = []
+        renewed = any(self._contexts) and settings.tls
+        self._renewal = Renewal(settings, self._contexts, self._use, self.hub.counts) if renewed else None
         self._waiting = Waiting(self.hub.counts.refused_connections)
         self._round: Iterator[Connection] = iter(())
         self._started_at = time.monotonic()
@@ -105,6 +105,10 @@ class Server:
         intake = Intake(self._loop, bound, listener, context, handshake_s, self._make_door, self._waiting, self.hub.counts)
         intake.open()
         self._intakes.append(intake)
+
+    def _use(self, contexts: tls.Contexts) -> None:
+        for intake, context in zip(self._intakes, contexts, strict=False):  # without VEHICLE_PORT there is one intake
+            intake.use(context)
 
     @property
     def ports(self) -> list[int]:
@@ -217,8 +221,8 @@ class Server:
         for connection in list(self.hub.connections):
             connection.abort()
 
-    def renew_certificate(self) -> None:
-        """Reads CERT_PATH and KEY_PATH again, now."""
+    def renew_certificates(self) -> None:
+        """Reads CERT_PATH, KEY_PATH and CA_PATH again, now."""
         if self._renewal is not None:
             self._renewal.renew(time.time())
 
@@ -274,7 +278,7 @@ async def serve(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    loop.add_signal_handler(signal.SIGHUP, server.renew_certificate)
+    loop.add_signal_handler(signal.SIGHUP, server.renew_certificates)
     server.start()
     await asyncio.wait([living])
     server.stop()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import shutil
 import ssl
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from teslafast import tls
 from teslafast.config import Settings
+from teslafast.metrics import Counts
 from teslafast.renewal import LOOK_EVERY_S, WARN_DAYS, Renewal
 
 from minted import EXPIRED, HOST, NOW, SERVER_AUTH, VALID, Authority, Pair, Validity, World
@@ -53,8 +53,9 @@ class Stage:
     def __init__(self, files: Files) -> None:
         settings = Settings.from_env({"JWT_SECRET": SECRET} | files.environment)
         self.contexts = tls.contexts(settings)
-        self.outcomes: Counter[str] = Counter()
-        self.renewal = Renewal(settings, self.contexts, self.outcomes)
+        counts = Counts()
+        self.outcomes = counts.certificate_reloads
+        self.renewal = Renewal(settings, self.contexts, lambda _: None, counts)
         self.clock_s = 1000.0
 
     def look(self, times: int = 1) -> None:
@@ -163,7 +164,7 @@ def test_days_left_are_those_of_the_certificate_in_use(stage: Stage, files: File
     assert stage.renewal.days(TIME) == pytest.approx(30)
     assert stage.renewal.days(TIME + 31 * 86400) == pytest.approx(-1)
     files.put("longer", (VALID[0], NOW + datetime.timedelta(days=90)))
-    assert stage.renewal.renew(TIME)
+    stage.renewal.renew(TIME)
     assert stage.renewal.days(TIME) == pytest.approx(90)
 
 
@@ -212,7 +213,7 @@ def test_both_ports_show_the_new_certificate_and_connections_stay(server: Inside
     raw.socket = client.wrap_socket(raw.socket)
     with raw:
         files.put("second")
-        server.ask(lambda inside: inside.renew_certificate())
+        server.ask(lambda inside: inside.renew_certificates())
         assert [shown_at(port, world) for port in ports] == ["second", "second"]
         raw.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         text = raw.rest()
