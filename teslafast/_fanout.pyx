@@ -142,6 +142,11 @@ cdef class Reader:
         if self.log is not None:
             self.log.queue(self)
 
+    def end(self):
+        """Its connection is over: lets go of what may have the reader in its turn."""
+        self.sink = None
+        self.prelude = None
+
     @property
     def behind(self):
         """How many entries of the log, of whatever vehicle, it has yet to be given or to pass over."""

@@ -134,7 +134,7 @@ class Dashboard(WSListener):
         yield from (events.message(**event | {"seq": seq}) for event in merged.values())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._hub.connections.discard(self)
+        self._hub.part(self)
         self._hub.dashboards -= 1
         self._hub.counts.sent_bytes += self._reader.sent_bytes
         self._leave_log()
@@ -156,6 +156,7 @@ class Dashboard(WSListener):
                 gaps=self._reader.gaps,
             ),
         )
+        self._reader.end()
 
     def _leave_log(self) -> None:
         self._log.unsubscribe(self._reader)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import mmap
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -34,6 +35,9 @@ from .metrics import Counts
 from .roster import Roster
 from .state import State, whole_ms
 from .views import Views
+
+LET_GO_PER_TURN = 64
+LET_GO_PAUSE_S = 0.01
 
 
 class Replying(Protocol):
@@ -95,6 +99,7 @@ class Hub:
             self.log = journal.log(FLAT_PREFIXES, self._ask_flush, sync=settings.journal_sync_ms > 0)
             self.epoch = journal.life.epoch
         self.views = Views(self.make_log, loop)
+        self._gone: deque[Connection] = deque()
 
     def make_log(self, prefixes: tuple[bytes, ...]) -> Fanout:
         """A ring of RING_BYTES in anonymous memory, which costs what is written to it."""
@@ -126,6 +131,24 @@ class Hub:
         self._loop.call_later(delay_s, callback)
 
     # ---- out
+
+    def part(self, connection: Connection) -> None:
+        """
+        A connection has ended: it is none of ours any more.
+
+        Its memory is given back a little later. That takes longer than all the rest of its end (TLS keeps much), and when the
+        network goes away there are thousands of them at one moment.
+        """
+        self.connections.discard(connection)
+        if not self._gone:
+            self._loop.call_later(0, self._let_go)
+        self._gone.append(connection)
+
+    def _let_go(self) -> None:
+        for _ in range(min(len(self._gone), LET_GO_PER_TURN)):
+            self._gone.popleft()
+        if self._gone:
+            self._loop.call_later(LET_GO_PAUSE_S, self._let_go)
 
     def owe(self, replying: Replying) -> None:
         """`replying` has replies to send: it is asked for them once, at the end of this turn."""

@@ -164,7 +164,7 @@ class Intake:
 
         def done() -> None:
             self._waiting.leave(ticket)
-            arrival.timer.cancel()
+            arrival.end()
 
         door = arrival.door = self._make_door(_shown(address), self._listener, done)
         arrival.timer = self._loop.call_later(self._handshake_s, door.expire)
@@ -197,6 +197,7 @@ class Intake:
             cause, meaning = tls.failure(error)
             self._counts.tls_failures[cause] += 1
             log.warning("tls_failed", extra=of(cause=cause, meaning=meaning, address=address))
+            error.__traceback__ = None  # it has the frames, one of which has the future that has the error
         except asyncio.CancelledError:
             done()
             accepted.close()
@@ -224,8 +225,8 @@ class Intake:
 class _Arrival:
     """One connection until it is let in, as far as it has come."""
 
-    door: Door
-    timer: asyncio.TimerHandle
+    door: Door | None = None
+    timer: asyncio.TimerHandle | None = None
     transport: PlainTransport | None = None
     handshake: asyncio.Task[None] | None = None
 
@@ -234,8 +235,14 @@ class _Arrival:
             self.transport.abort()
         elif self.handshake is not None and not self.handshake.done():
             self.handshake.cancel()
-        else:
+        elif self.door is not None:
             self.door.abort()
+
+    def end(self) -> None:
+        """Let in, or gone: its timer ends, and it lets go of what has it in its turn."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.door = self.timer = self.transport = self.handshake = None
 
 
 def _host(address: Any) -> str:

@@ -12,14 +12,15 @@ import errno
 import signal
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 
-from . import __version__, page, scrape, tls
+from . import __version__, garbage, page, scrape, tls
 from .auth import Grant, Verifier
 from .config import Settings
 from .dashboard import LARGEST_MESSAGE, Dashboard
@@ -38,7 +39,7 @@ from .vehicle import Vehicle
 from .waiting import Waiting
 
 ROUND_S = 1.0  # every connection is looked at once in so long …
-ROUND_PARTS = 4  # … in so many parts
+ROUND_PARTS = 20  # … in so many parts
 TURNS_TO_END = 10
 
 
@@ -61,7 +62,7 @@ class Server:
         renewed = any(self._contexts) and settings.tls
         self._renewal = Renewal(settings, self._contexts, self._use, self.hub.counts) if renewed else None
         self._waiting = Waiting(self.hub.counts.refused_connections)
-        self._round: Iterator[Connection] = iter(())
+        self._round: deque[Connection] = deque()
         self._started_at = time.monotonic()
 
     # ---- start
@@ -137,11 +138,10 @@ class Server:
         """Looks at a part of the connections: pings those that are idle, ends those that are gone or out of time."""
         now = time.monotonic()
         for _ in range(len(self.hub.connections) // ROUND_PARTS + 1):
-            connection = next(self._round, None)
-            if connection is None:
-                self._round = iter(list(self.hub.connections))
+            if not self._round:
+                self._round.extend(self.hub.connections)
                 break
-            connection.check(now)
+            self._round.popleft().check(now)
         if self._keeper is not None:
             self._keeper.check()
         if self._renewal is not None:
@@ -280,6 +280,7 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, on_signal)
     loop.add_signal_handler(signal.SIGHUP, server.renew_certificates)
     server.start()
+    garbage.settle(loop)
     await asyncio.wait([living])
     server.stop()
     for _ in range(TURNS_TO_END):  # what was broken off takes a few turns to say so

@@ -92,7 +92,7 @@ class Vehicle(WSListener):
         self._hub.publish(self._vin, report, partial(events.fleet_of_connectivity, report.body))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._hub.connections.discard(self)
+        self._hub.part(self)
         self._replies.clear()
         sent = transport.close_handshake.sent if transport.close_handshake else None
         received = transport.close_handshake.recv if transport.close_handshake else None

@@ -20,7 +20,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "teslafast"
 MAP = """
 errors      text vin address backoff chain waiting
-config      logs metrics
+config      logs metrics garbage
 signals     messages legacy encode _wire presets
 _crc32c     _recover _fanout _transport
 state       identity auth request wish gate page
