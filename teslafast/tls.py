@@ -10,6 +10,7 @@ CPython sends no list of acceptable CA names; nothing here may change that, beca
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import ssl
 import tempfile
@@ -22,6 +23,8 @@ from .identity import Certificate
 
 if TYPE_CHECKING:
     from cryptography import x509
+
+KNOWN_AT_MOST = 16_384  # certificates that need not be read again, about 0.5 KB each
 
 _KERNEL_TLS: int = getattr(ssl, "OP_ENABLE_KTLS", 0)  # since Python 3.12
 
@@ -184,14 +187,24 @@ def trusted_block(der: bytes) -> str:
     return f"-----BEGIN TRUSTED CERTIFICATE-----\n{text}-----END TRUSTED CERTIFICATE-----\n"
 
 
+# What was read before, by the certificate's SHA-256: vehicles come back often, and reading one takes longer than resuming TLS.
+_known: dict[bytes, Certificate] = {}
+
+
 def peer_certificate(ssl_object: ssl.SSLObject | None) -> Certificate | None:
     """The verified leaf that the peer showed, None if it showed none (or was not asked)."""
     der = ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None
     if not der:
         return None
-    from cryptography import x509  # only a server with mutual TLS pays for it
+    digest = hashlib.sha256(der).digest()
+    known = _known.get(digest)
+    if known is None:
+        from cryptography import x509  # only a server with mutual TLS pays for it
 
-    return certificate_of(x509.load_der_x509_certificate(der))
+        while len(_known) >= KNOWN_AT_MOST:
+            del _known[next(iter(_known))]
+        known = _known[digest] = certificate_of(x509.load_der_x509_certificate(der))
+    return known
 
 
 def certificate_of(leaf: x509.Certificate) -> Certificate:

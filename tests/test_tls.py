@@ -135,6 +135,23 @@ def test_a_vehicle_of_the_ca_that_may_do_anything_connects(world: World) -> None
     assert identify(shown).kind == "vehicle_board_device"
 
 
+def test_a_certificate_is_read_once_and_so_many_are_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "_known", {})
+    monkeypatch.setattr(tls, "KNOWN_AT_MOST", 2)
+    context = for_vehicles(world)
+
+    def shown(name: str) -> Certificate | None:
+        return tls.peer_certificate(Ends(world.client(world.vehicle(name)), context).shake().server)
+
+    first = shown("device-1")
+    assert first is not None
+    assert shown("device-1") is first
+    assert [getattr(shown(name), "common_name", None) for name in ("device-2", "device-3")] == ["device-2", "device-3"]
+    assert len(tls._known) == 2
+    assert shown("device-1") == first
+    assert shown("device-1") is not first
+
+
 @pytest.mark.parametrize("flags", [ssl.VERIFY_DEFAULT, ssl.VERIFY_X509_PARTIAL_CHAIN])
 def test_loaded_as_plain_certificates_the_same_anchors_would_refuse_it(world: World, flags: ssl.VerifyFlags) -> None:
     plain = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
