@@ -138,24 +138,17 @@ class Dashboard(WSListener):
         self._hub.dashboards -= 1
         self._hub.counts.sent_bytes += self._reader.sent_bytes
         self._leave_log()
-        sent = transport.close_handshake.sent if transport.close_handshake else None
-        received = transport.close_handshake.recv if transport.close_handshake else None
-        if self._end_cause == "peer" and sent and not received:
-            self._end_cause = "protocol"  # picows has ended it, over a frame that breaks RFC 6455
-        self._hub.counts.closes[self._end_cause] += 1
-        log.info(
+        cause = goodbye.tell(
             "dashboard_disconnected",
-            extra=of(
-                sub=self._grant.sub,
-                address=self._address,
-                cause=self._end_cause,
-                code_sent=sent.code.value if sent else None,
-                code_received=received.code.value if received else None,
-                seconds=round(time.monotonic() - self._started_at, 3),
-                bytes=self._reader.sent_bytes,
-                gaps=self._reader.gaps,
-            ),
+            transport,
+            self._end_cause,
+            self._started_at,
+            sub=self._grant.sub,
+            address=self._address,
+            bytes=self._reader.sent_bytes,
+            gaps=self._reader.gaps,
         )
+        self._hub.counts.closes[cause] += 1
         self._reader.end()
 
     def _leave_log(self) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from picows import WSError, WSHandshakeError, WSListener, WSTransport, ws_connect
 
 from .errors import Misconfigured
-from .text import printable
+from .text import one_line
 
 TIMEOUT_S = 10.0
 PING_S = 20.0  # after so long a silence, and so long again without an answer the line is dead
@@ -105,9 +105,9 @@ def explained(error: Exception, url: str, remedies: Mapping[int, str]) -> Miscon
     match error:
         case WSHandshakeError(response=response) if response is not None:
             status = response.status
-            body = _line((error.raw_body or b"").decode("utf-8", "replace"))
+            body = one_line((error.raw_body or b"").decode("utf-8", "replace"), 200)
             if location := response.headers.get("Location"):
-                return Misconfigured("URL", f"{where} redirects", f"use {_line(location)} if you trust it")
+                return Misconfigured("URL", f"{where} redirects", f"use {one_line(location, 200)} if you trust it")
             said = f"{int(status)} {status.phrase}"
             reason = body.removeprefix(said).lstrip(": ")  # ours begins with the status
             fault = f"{where} answers {said}" + (f": {reason}" if reason else "")
@@ -130,15 +130,10 @@ def explained(error: Exception, url: str, remedies: Mapping[int, str]) -> Miscon
             return Misconfigured("URL", fault, remedies.get(0, "its log says why; ws:// is without TLS, wss:// with it"))
         case WSError():
             return Misconfigured(
-                "URL", f"{where} does not speak WebSocket ({_line(str(error))})", "give the address of a teslafast server"
+                "URL", f"{where} does not speak WebSocket ({one_line(str(error), 200)})", "give the address of a teslafast server"
             )
-    return Misconfigured("URL", f"{where} cannot be reached ({_line(str(error))})", "check the address and the network")
+    return Misconfigured("URL", f"{where} cannot be reached ({one_line(str(error), 200)})", "check the address and the network")
 
 
 def _remedy(status: HTTPStatus) -> str:
     return "try again later" if status in _TRANSIENT else "see the server's log"
-
-
-def _line(text: str) -> str:
-    """On one line, without what a terminal would obey: it comes from the network."""
-    return printable(" ".join(text.split()))[:200]

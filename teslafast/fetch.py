@@ -60,12 +60,6 @@ def _connection(url: str) -> http.client.HTTPConnection:
     raise Misconfigured("URL", f"{url!r} may not be asked", "give an https:// address; http:// only on this machine")
 
 
-def one_line(text: str, limit: int = 300) -> str:
-    """What a stranger said, fit for a terminal: no line ends, nothing that a terminal would obey, not without end."""
-    line = " ".join(text.split())
-    return "".join(character if character.isprintable() else "?" for character in line)[:limit]
-
-
 def is_this_machine(host: str) -> bool:
     """Whether it is a loopback address, or the name of one."""
     try:

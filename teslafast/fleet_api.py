@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from . import fetch
 from .errors import Declined, Misconfigured
+from .text import one_line
 
 NORTH_AMERICA = "https://fleet-api.prd.na.vn.cloud.tesla.com"
 TESLAS_DOMAINS = (".tesla.com", ".tesla.cn")
@@ -138,10 +139,10 @@ class FleetApi:
     def _declined(self, reply: fetch.Reply, answer: object) -> Declined:
         said = answer if isinstance(answer, dict) else {}
         words = [str(said[key]) for key in ("error", "error_description", "txid") if said.get(key)]
-        text = fetch.one_line(": ".join(words).replace(self.token, "…"))
+        text = one_line(": ".join(words).replace(self.token, "…"))
         fault = f"Fleet API: HTTP {reply.status}" + (f", {text}" if text else "")
         if wait := reply.headers.get("retry-after", ""):
-            fault += f" (retry after {fetch.one_line(wait, 40)})"
+            fault += f" (retry after {one_line(wait, 40)})"
         return Declined(reply.status, fault, REMEDIES.get(reply.status, LATER if reply.status >= 500 else "see Tesla's words"))
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from .text import printable
+
 log = logging.getLogger("teslafast")
 
 LINES_PER_CAUSE = 10
@@ -45,7 +47,7 @@ class JsonLines(logging.Formatter):
 class Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         words = "".join(f" {name}={_shown(value)}" for name, value in _fields(record).items())
-        line = f"{_stamp(record.created)[11:23]} {record.levelname.lower():<7} {_printable(record.getMessage())}{words}"
+        line = f"{_stamp(record.created)[11:23]} {record.levelname.lower():<7} {printable(record.getMessage())}{words}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -94,9 +96,5 @@ def _stamp(created: float) -> str:
 
 
 def _shown(value: object) -> str:
-    text = _printable(f"{value:.3f}" if isinstance(value, float) else str(value))
+    text = printable(f"{value:.3f}" if isinstance(value, float) else str(value), _LONGEST_VALUE)
     return f'"{text}"' if " " in text or not text else text
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "�" for character in text[:_LONGEST_VALUE])

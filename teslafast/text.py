@@ -5,9 +5,14 @@ Text from strangers, made fit for a terminal: nothing that it would obey, and no
 import unicodedata
 
 
-def printable(text: str) -> str:
+def printable(text: str, limit: int = 500) -> str:
     """Without what a terminal would obey or what would turn text round: control and format characters become `?`."""
-    return "".join(character if character.isprintable() else "?" for character in text[:500])
+    return "".join(character if character.isprintable() else "?" for character in text[:limit])
+
+
+def one_line(text: str, limit: int = 300) -> str:
+    """What a stranger said, on one line and not without end."""
+    return printable(" ".join(text.split()), limit)
 
 
 def cut(text: str, width: int) -> str:

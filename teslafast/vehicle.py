@@ -94,23 +94,16 @@ class Vehicle(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._hub.part(self)
         self._replies.clear()
-        sent = transport.close_handshake.sent if transport.close_handshake else None
-        received = transport.close_handshake.recv if transport.close_handshake else None
-        if self._end_cause == "peer" and sent and not received:
-            self._end_cause = "protocol"  # picows has ended it, over a frame that breaks RFC 6455
-        self._hub.counts.closes[self._end_cause] += 1
-        log.info(
+        cause = goodbye.tell(
             "vehicle_disconnected",
-            extra=of(
-                vin=self._vin,
-                address=self._address,
-                cause=self._end_cause,
-                code_sent=sent.code.value if sent else None,
-                code_received=received.code.value if received else None,
-                seconds=round(time.monotonic() - self._started_at, 3),
-                messages=self._messages,
-            ),
+            transport,
+            self._end_cause,
+            self._started_at,
+            vin=self._vin,
+            address=self._address,
+            messages=self._messages,
         )
+        self._hub.counts.closes[cause] += 1
         if self._joined and self._hub.roster.leave(self._entry):
             self._tell_connectivity(False)
 

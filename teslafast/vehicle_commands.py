@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import jws, presets, vehicle_config
 from .errors import Declined, Unhealthy
-from .fetch import one_line
 from .fleet_api import FleetApi, Sent
+from .text import one_line
 from .vehicle_config import Verdict
 
 if TYPE_CHECKING:

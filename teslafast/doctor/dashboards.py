@@ -10,7 +10,8 @@ from http import HTTPStatus
 from teslafast import auth, probe
 from teslafast.config import Settings
 from teslafast.errors import TeslafastError
-from teslafast.fetch import is_this_machine, one_line
+from teslafast.fetch import is_this_machine
+from teslafast.text import one_line
 
 from .case import Case
 from .finding import Finding, skipped, well, wrong

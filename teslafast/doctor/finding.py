@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from teslafast.errors import Misconfigured
-from teslafast.fetch import one_line
+from teslafast.text import one_line
 
 
 class State(StrEnum):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from teslafast import chain
 from teslafast.config import Settings
-from teslafast.fetch import one_line
+from teslafast.text import one_line
 
 from . import certificate
 from .case import Case
