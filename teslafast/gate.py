@@ -20,7 +20,7 @@ from .request import Answer, Request, bad, check_handshake, find_token, short, u
 from .wish import Wish, vins_of, wish_of
 
 SUBPROTOCOL = "teslafast.v1"
-NOT_ON_VEHICLE_PORT = frozenset({"/metrics"})  # pages that strangers who reach the vehicles' port have no use for
+ON_VEHICLE_PORT = frozenset({"/health"})  # strangers who reach the vehicles' port have no use for another page
 
 Listener = Literal["all", "dashboards", "vehicles"]
 
@@ -101,7 +101,7 @@ class Gate:
             return self._vehicle(request, peer, now)
         if path == "/stream" and not vehicles_only:
             return self._dashboard(request, now)
-        hidden = vehicles_only and (path in NOT_ON_VEHICLE_PORT or locked in self._locked)
+        hidden = vehicles_only and path not in ON_VEHICLE_PORT
         if hidden or not (path in self._pages or locked in self._locked):
             raise Refused(HTTPStatus.NOT_FOUND, "unknown_path", "there is nothing at this path")
         _check_method(request)

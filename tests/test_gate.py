@@ -45,7 +45,7 @@ def page(words: str) -> Any:
 
 def gate(variables: Mapping[str, str]) -> Gate:
     settings = Settings.from_env({"JWT_SECRET": SECRET, **variables})
-    pages = {"/": page("landing"), "/health": page("health")}
+    pages = {"/": page("landing"), "/web/main.js": page("script"), "/health": page("health"), "/metrics": page("metrics")}
     locked = {"/vehicles": page("vehicles"), "/vehicles/*": page("vehicle")}
     return Gate(settings, Verifier.from_settings(settings), pages, locked)
 
@@ -153,6 +153,12 @@ def test_pages_under_a_token_are_shown_to_nobody_else(path: str) -> None:
 @pytest.mark.parametrize("path", ["/stream", "/vehicles", "/vehicles/5YJ3E1EA7KF000001"])
 def test_the_vehicles_port_knows_no_dashboards(path: str) -> None:
     assert status(upgrade(path, authorization=f"Bearer {token()}"), VEHICLE) == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/web/main.js", "/metrics"])
+def test_the_vehicles_port_has_no_page_but_health(path: str) -> None:
+    assert status(request(path), READER) == 200
+    assert status(request(path), VEHICLE) == 404
 
 
 # ---- dashboards
@@ -403,7 +409,7 @@ def test_a_name_that_is_no_vin_is_answered_400() -> None:
 
 @pytest.mark.parametrize("variables", [{}, DEVELOPMENT])
 def test_without_an_upgrade_a_vehicle_gets_the_landing_page(variables: dict[str, str]) -> None:
-    assert status(request("/"), VEHICLE, variables=variables) == 200
+    assert status(request("/"), EITHER, variables=variables) == 200
 
 
 def test_a_vehicles_handshake_is_checked_like_any() -> None:
