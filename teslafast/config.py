@@ -8,17 +8,20 @@ never part of a message or of a repr. Files are only named here: whoever opens t
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from .errors import Misconfigured
 
 MIB = 1 << 20
 LEAST_RING_BYTES = 1 * MIB
 LONGEST_NUMBER = 20  # digits of a size or duration; a float of 400 would be infinity
+LONGEST_CREDIT = 200  # characters
 
 LEAST_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}  # RFC 7518, 3.2: as long as the hash; PyJWT takes no shorter one
 HMAC_ALGORITHMS = frozenset(LEAST_SECRET_BYTES)
@@ -27,6 +30,10 @@ KEY_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"
 _TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"": 1, "B": 1, "K": 1 << 10, "KiB": 1 << 10, "kB": 1000, "M": 1 << 20, "MiB": 1 << 20, "MB": 10**6}
 _SIZE_UNITS |= {"G": 1 << 30, "GiB": 1 << 30, "GB": 10**9}
+
+# A host that a Content-Security-Policy can name (no `*`, no IPv6), then what ends neither a policy's rule nor an attribute.
+_TILES = re.compile(r"https?://[a-z0-9][a-z0-9.-]{0,252}(?::\d+)?/[a-z0-9._~:/?@!$&()*+=%{}-]{1,1000}", re.IGNORECASE)
+_PLACES = ["{x}", "{y}", "{z}"]
 
 
 def parse_duration(text: str) -> float:
@@ -106,6 +113,17 @@ def _vins(text: str) -> frozenset[str]:
     return frozenset(words) if all(is_vin(word) for word in words) else _refuse(text)
 
 
+def _tiles(text: str) -> str:
+    address = text.strip()
+    placed = sorted(re.findall(r"{.*?}|[{}]", address)) == _PLACES
+    return address if placed and _TILES.fullmatch(address) and urlsplit(address).port != 0 else _refuse(text)
+
+
+def _credit(text: str) -> str:
+    words = text.strip()
+    return words if len(words) <= LONGEST_CREDIT and words.isprintable() else _refuse(text)
+
+
 def is_vin(text: str) -> bool:
     """Whether it can name a vehicle: a certificate's common name, which is a VIN; 1 to 64 letters, digits, `-` and `_`."""
     return 0 < len(text) <= 64 and text.isascii() and text.replace("-", "").replace("_", "").isalnum()
@@ -171,6 +189,16 @@ class Settings:
     )
     allowed_origins: tuple[str, ...] = _setting(
         "ALLOWED_ORIGINS", (), _origins, "comma list of http(s)://host", "browsers' `Origin`; empty = same host only"
+    )
+    map_tiles: str = _setting(
+        "MAP_TILES",
+        "",
+        _tiles,
+        "https://host/{z}/{x}/{y}.png, each of the three once, without spaces, quotes, commas or semicolons",
+        "map under the page's tracks, `https://host/{z}/{x}/{y}.png`; empty = no map, and no host asked but this",
+    )
+    map_credit: str = _setting(
+        "MAP_CREDIT", "", _credit, f"printable text of {LONGEST_CREDIT} characters at most", "whom the page credits for the map"
     )
     coalesce_ms: int = _setting(
         "COALESCE_MS", 0, _whole(0, 10_000), "milliseconds, 0 to 10000", "flush at most once per so many ms"
@@ -311,6 +339,12 @@ def _contradictions(settings: Settings) -> list[tuple[str, bool, str, str]]:
             settings.request_client_cert and not (settings.tls and settings.ca_path),
             "needs TLS and anchors",
             "set CERT_PATH, KEY_PATH and CA_PATH too",
+        ),
+        (
+            "MAP_CREDIT",
+            bool(settings.map_credit) and not settings.map_tiles,
+            "is set, but MAP_TILES is not",
+            "set MAP_TILES, or leave MAP_CREDIT out",
         ),
         (
             "JOURNAL_SYNC_MS",

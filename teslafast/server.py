@@ -53,7 +53,8 @@ class Server:
         key_path = settings.jwt_public_key_path
         public_key = tls.read_file("JWT_PUBLIC_KEY_PATH", key_path) if key_path is not None else None
         self._verifier = Verifier.from_settings(settings, public_key)
-        pages = {"/health": self._health, "/metrics": self._metrics, **page.answers()}
+        pages = {"/health": self._health, "/metrics": self._metrics}
+        pages |= page.answers(settings.map_tiles, settings.map_credit)
         locked = {"/vehicles": self._vehicles, "/vehicles/*": self._vehicle}
         self._gate = Gate(settings, self._verifier, pages, locked)
         self._contexts = contexts or tls.contexts(settings)

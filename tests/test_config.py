@@ -92,6 +92,8 @@ TAKEN: list[tuple[str, str, str, Any]] = [
         "allowed_origins",
         ("https://a.example", "http://b.example:8080"),
     ),
+    ("MAP_TILES", " http://127.0.0.1:8080/{z}/{x}/{y} ", "map_tiles", "http://127.0.0.1:8080/{z}/{x}/{y}"),
+    ("MAP_TILES", "https://t.example.com/a?k=1&z={z}&y={y}&x={x}", "map_tiles", "https://t.example.com/a?k=1&z={z}&y={y}&x={x}"),
     ("RING_BYTES", "128MiB", "ring_bytes", 128 << 20),
     ("RING_BYTES", "1 GB", "ring_bytes", 10**9),
     ("MAX_FRAME_BYTES", "1024", "max_frame_bytes", 1024),
@@ -156,6 +158,24 @@ REFUSED = [
     ("TESLA_VIN", "5YJ3E1EA7KF000001;5YJ3E1EA7KF000002"),
     ("ALLOWED_ORIGINS", "example.com"),
     ("ALLOWED_ORIGINS", "*"),
+    ("MAP_TILES", "ftp://tiles.example.com/{z}/{x}/{y}.png"),
+    ("MAP_TILES", "//tiles.example.com/{z}/{x}/{y}.png"),
+    ("MAP_TILES", "https:///{z}/{x}/{y}.png"),
+    ("MAP_TILES", "https://*.example.com/{z}/{x}/{y}.png"),
+    ("MAP_TILES", "https://{s}.example.com/{z}/{x}/{y}.png"),
+    ("MAP_TILES", "https://{z}.example.com/{x}/{y}.png"),
+    ("MAP_TILES", "https://me:secret@example.com/{z}/{x}/{y}.png"),
+    ("MAP_TILES", "https://tiles.example.com:99999/{z}/{x}/{y}.png"),
+    ("MAP_TILES", "https://tiles.example.com:0/{z}/{x}/{y}.png"),
+    ("MAP_TILES", "https://tiles.example.com/{z}/{x}.png"),
+    ("MAP_TILES", "https://tiles.example.com/{z}/{x}/{y}/{y}.png"),
+    ("MAP_TILES", "https://tiles.example.com/{z}/{x}/{y}{r}.png"),
+    ("MAP_TILES", "https://tiles.example.com/{z}/{x}/{y}.png#top"),
+    *(("MAP_TILES", f"https://tiles.example.com/{mark}{{z}}/{{x}}/{{y}}.png") for mark in " ;,\"'<>\\\n\r\t\x7fé"),
+    *(("MAP_TILES", f"https://tiles.example.com{mark}/{{z}}/{{x}}/{{y}}.png") for mark in " ;,\"'\n"),
+    ("MAP_CREDIT", "© " + "A" * 199),
+    ("MAP_CREDIT", "© A\n© B"),
+    ("MAP_CREDIT", "\udcff"),
     ("COALESCE_MS", "10001"),
     ("COALESCE_MS", "0.5"),
     ("RING_BYTES", "1000"),
@@ -197,6 +217,7 @@ CONTRADICTIONS: list[tuple[str, dict[str, str]]] = [
     ("VEHICLE_PORT", {"VEHICLE_PORT": "4443", "CERT_PATH": "cert.pem", "KEY_PATH": "key.pem"}),
     ("VEHICLE_PORT", {"VEHICLE_PORT": "3000", **MUTUAL_TLS}),
     ("REQUEST_CLIENT_CERT", {"REQUEST_CLIENT_CERT": "true"}),
+    ("MAP_CREDIT", {"MAP_CREDIT": "© A"}),
     ("RING_BYTES", {"RING_BYTES": "2MiB", "MAX_FRAME_BYTES": "1MiB"}),
 ]
 
@@ -206,6 +227,10 @@ def test_values_that_contradict_each_other_are_told(subject: str, variables: dic
     error = fault(**variables)
     assert error.subject == subject
     assert error.remedy
+
+
+def test_a_credit_is_taken_with_the_tiles_that_it_is_for() -> None:
+    assert read(MAP_TILES="https://tiles.example.com/{z}/{x}/{y}.png", MAP_CREDIT=" © A & “B” ").map_credit == "© A & “B”"
 
 
 def test_with_a_public_key_no_secret_is_needed() -> None:

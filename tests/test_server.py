@@ -73,6 +73,19 @@ def test_the_root_is_something_to_read(plain: Inside) -> None:
     assert b"teslafast" in found.body
 
 
+def test_the_map_that_the_settings_name_is_told_to_the_page_and_to_its_policy() -> None:
+    with Inside(MAP_TILES="https://tiles.example.com/{z}/{x}/{y}.png", MAP_CREDIT="© A & B") as server:
+        found = server.place.get("/")
+    assert b'content="https://tiles.example.com/{z}/{x}/{y}.png" data-credit="\xc2\xa9 A &amp; B"' in found.body
+    assert "img-src 'self' https://tiles.example.com;" in found.headers["Content-Security-Policy"]
+
+
+def test_without_a_map_in_the_settings_the_page_names_no_other_host(plain: Inside) -> None:
+    found = plain.place.get("/")
+    assert b'name="tiles"' not in found.body
+    assert "img-src 'self';" in found.headers["Content-Security-Policy"]
+
+
 @pytest.mark.parametrize(
     ("path", "method", "status"), [("/nothing", "GET", 404), ("/health", "POST", 405), ("/stream", "GET", 426)]
 )

@@ -28,9 +28,8 @@ export class Track {
     this.canvas = $("track");
     this.dirty = dirty;
     const wish = document.querySelector('meta[name="tiles"]');
-    this.tiles = wish && { address: wish.content, credit: wish.dataset.credit, images: new Map() };
-    $("track-credit").hidden = !this.tiles;
-    if (this.tiles) $("track-credit").textContent = this.tiles.credit;
+    this.tiles = wish && { address: wish.content, images: new Map() };
+    $("track-credit").textContent = wish?.dataset.credit ?? "";
     $("track-in").addEventListener("click", () => this.#zoom(1));
     $("track-out").addEventListener("click", () => this.#zoom(-1));
     $("track-fit").addEventListener("click", () => this.fit());
@@ -150,6 +149,7 @@ export class Track {
     if (!image) {
       if (images.size > 200) images.delete(images.keys().next().value);
       image = new Image();
+      image.referrerPolicy = "origin"; // hosts of tiles want to know whom they serve
       image.onload = this.dirty;
       image.src = url;
       images.set(url, image);

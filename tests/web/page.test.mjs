@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
-import { BROWSERS, Cars, Server, enter, launch, lent, live, newPage, rows, text, token, until } from "./rig.mjs";
+import { BROWSERS, Cars, Server, Tiles, enter, launch, lent, live, newPage, rows, text, token, until } from "./rig.mjs";
 
 const AXE = readFileSync(new URL("node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 const PHONE = { width: 390, height: 844 };
@@ -13,9 +13,10 @@ const FIRST_EVENT_MS = 1000;
 const TRIES = 3; // nothing kept from one to the next; the best counts, for the machine may have others to serve
 const EXPECTED = /WebSocket|establish a connection|Failed to load resource|ERR_CONNECTION_REFUSED|interrupted while/; // browsers say it when a server is away
 
-const clean = (page, excused = null) => {
+/** No fault was told but those excused, and no host asked but the page's own and `others`. */
+const clean = (page, excused = null, others = []) => {
   assert.deepEqual(page.faults.filter((fault) => !excused?.test(fault)), []);
-  assert.deepEqual([...page.hosts].filter((host) => !host.startsWith("127.0.0.1:")), []);
+  assert.deepEqual([...page.hosts].sort(), [new URL(page.url()).host, ...others].sort());
 };
 
 async function openFirstDriving(page) {
@@ -30,6 +31,22 @@ const painted = (page, selector) =>
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return new Set(new Uint32Array(data.buffer)).size > 3;
   });
+
+/** How much of an element, as it stands on the screen, is exactly of this colour: 0 to 1. Read in `other`, a page without a policy. */
+async function share(page, selector, rgb, other) {
+  const picture = await (await page.$(selector)).screenshot({ encoding: "base64" });
+  return other.evaluate(async (data, wanted) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${data}`;
+    await image.decode();
+    const ink = new OffscreenCanvas(image.width, image.height).getContext("2d");
+    ink.drawImage(image, 0, 0);
+    const pixels = ink.getImageData(0, 0, image.width, image.height).data;
+    let found = 0;
+    for (let at = 0; at < pixels.length; at += 4) found += wanted.every((part, index) => pixels[at + index] === part);
+    return found / (image.width * image.height);
+  }, picture, rgb);
+}
 
 const slide = (page, share) =>
   page.evaluate((to) => {
@@ -237,6 +254,34 @@ for (const kind of BROWSERS) {
       await until(page, "the thanks", () => document.getElementById("renew").hidden && /in use/.test(document.getElementById("notices").textContent));
       assert.equal(await text(page, "#link-text"), "Live");
       clean(page);
+    });
+  });
+
+  describe(`${kind}: a map`, { timeout: 1_200_000 }, () => {
+    let browser;
+
+    before(async () => (browser = await launch(kind)));
+    after(() => browser?.close());
+
+    test("lies under the track if the settings name one, with its credit, and its host learns whose page it is", LIMIT, async (t) => {
+      const tiles = lent(t, await Tiles.start("#ff00ff"));
+      const env = { MAP_TILES: `http://${tiles.host}/some/{z}/{x}/{y}.svg`, MAP_CREDIT: "© the map's <makers>" };
+      const server = lent(t, await Server.start({ env }));
+      lent(t, await Cars.start(server, 3, "--past", 60));
+      const [page, plain] = [await newPage(t, browser), await newPage(t, browser)];
+      await enter(page, server);
+      await live(page);
+      assert.deepEqual(tiles.asked, []);
+      await openFirstDriving(page);
+      assert.equal(await text(page, "#track-credit"), env.MAP_CREDIT);
+      const began = performance.now();
+      while ((await share(page, "#track", [255, 0, 255], plain)) < 0.7) assert.ok(performance.now() - began < 30_000, "no map drawn");
+      for (const [path, referrer] of tiles.asked) {
+        const [, z, x, y] = /^\/some\/(\d+)\/(\d+)\/(\d+)\.svg$/.exec(path).map(Number);
+        assert.ok(x < 2 ** z && y < 2 ** z, path);
+        assert.equal(referrer, server.page);
+      }
+      clean(page, null, [tiles.host]);
     });
   });
 

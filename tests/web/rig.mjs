@@ -8,6 +8,7 @@
 import { spawn, execFileSync } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { once } from "node:events";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -91,6 +92,27 @@ export class Cars {
 
   stop() {
     this.process.kill("SIGKILL");
+  }
+}
+
+/** A host of map tiles, each all of one colour; `asked` keeps what was asked of it: [path, referrer]. */
+export class Tiles {
+  static async start(colour) {
+    const tiles = new Tiles();
+    tiles.asked = [];
+    tiles.http = createServer(({ url, headers }, answer) => {
+      tiles.asked.push([url, headers.referer]);
+      answer.setHeader("Content-Type", "image/svg+xml");
+      answer.end(`<svg xmlns="http://www.w3.org/2000/svg" width="256" height="256"><rect width="256" height="256" fill="${colour}"/></svg>`);
+    });
+    await once(tiles.http.listen(0, "127.0.0.1"), "listening");
+    tiles.host = `127.0.0.1:${tiles.http.address().port}`;
+    return tiles;
+  }
+
+  stop() {
+    this.http.closeAllConnections();
+    this.http.close();
   }
 }
 
