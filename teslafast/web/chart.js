@@ -5,7 +5,7 @@
  * more points than pixels, each pixel shows the least and the greatest of its own.
  */
 
-import { colour, el, mark, say, sheet, svg } from "./dom.js";
+import { colour, el, icon, mark, say, sheet } from "./dom.js";
 import { fixed, measure, moment, quantityOf, shown } from "./format.js";
 import { POWER } from "./history.js";
 
@@ -22,8 +22,7 @@ export class Chart {
     this.canvas = el("canvas", { role: "img" });
     this.canvas.addEventListener("pointermove", (event) => on.point((event.offsetX - LEFT) / (this.canvas.clientWidth - LEFT)));
     this.canvas.addEventListener("pointerleave", () => on.point(null));
-    const cross = svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, svg("path", { d: "M6 6l12 12M18 6 6 18" }));
-    const remove = el("button", { type: "button", class: "ghost", "aria-label": "Remove this chart", click: () => on.remove(this) }, cross);
+    const remove = el("button", { class: "ghost", "aria-label": "Remove this chart", click: () => on.remove(this) }, icon("M6 6l12 12M18 6 6 18"));
     this.node = el("figure", {}, el("figcaption", {}, this.choice, this.now, remove), this.canvas);
   }
 
@@ -48,10 +47,10 @@ export class Chart {
     if (!width) return;
     const area = { left: LEFT, right: width - 8, top: 8, bottom: height - BELOW };
     const x = (at) => area.left + ((at - from) / (to - from)) * (area.right - area.left);
-    ink.font = "11px Inter, system-ui, sans-serif";
     this.#times(ink, area, from, to, x);
     if (!column?.size) {
       say(this.now, "–");
+      mark(this.canvas, "aria-label", `${this.field}: nothing told yet`);
       ink.fillStyle = colour("soft");
       ink.fillText("Nothing told yet", area.left + 8, (area.top + area.bottom) / 2);
       return;
@@ -158,7 +157,6 @@ export class Chart {
     ink.lineTo(area.right, before);
     ink.strokeStyle = colour("accent");
     ink.lineWidth = 1.75;
-    ink.lineJoin = "round";
     ink.stroke();
     ink.restore();
   }

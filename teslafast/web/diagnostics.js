@@ -1,6 +1,6 @@
 /** The panel for whoever asks "is it slow, or is it me?": figures, a minute of events a second, and the answer in words. */
 
-import { $, colour, el, mark, say, sheet } from "./dom.js";
+import { $, colour, figures, mark, say, sheet } from "./dom.js";
 import { age, delay, moment } from "./format.js";
 import { verdict } from "./stats.js";
 import { claims } from "./token.js";
@@ -13,7 +13,7 @@ export class Diagnostics {
   constructor(app) {
     this.app = app;
     this.dialog = $("diagnostics");
-    this.cells = new Map();
+    this.figure = figures($("figures"));
     $("diagnose").addEventListener("click", () => this.#open());
     $("diagnostics-close").addEventListener("click", () => this.dialog.close());
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
@@ -37,11 +37,11 @@ export class Diagnostics {
     const { stats, clock, state, stream, fleet } = this.app;
     const [well, text] = verdict(stats, state, clock.ahead);
     say($("verdict"), text);
-    mark($("verdict"), "data-well", well ? "" : null);
+    mark($("verdict"), "data-well", well);
     const [median, worst] = stats.latency;
-    const told = claims(this.app.token() ?? "");
+    const token = claims(this.app.token() ?? "");
     const health = clock.health ?? {};
-    const figures = {
+    const told = {
       "Vehicle to screen": `${delay(median)} (99th percentile ${delay(worst)})`,
       "To the server and back": delay(stats.trip),
       "Events": `${stats.rate.toFixed(stats.rate < 10 ? 1 : 0)}/s, ${stats.events.toLocaleString()} since the page opened`,
@@ -53,20 +53,10 @@ export class Diagnostics {
       "Server": `${stream?.server ?? "–"}, up ${age((health.uptime_s ?? NaN) * 1000)}, ${health.vehicles ?? "–"} vehicles, ${health.dashboards ?? "–"} dashboards`,
       "Log": `epoch ${stream?.epoch ?? "–"}, at ${stream?.seq ?? "–"}, oldest ${health.oldest ?? "–"}`,
       "Vehicles known": String(fleet.vehicles.size),
-      "Token": told.exp ? `${told.sub ?? "no name"}, until ${moment(told.exp * 1000, now)}` : "–",
+      "Token": token.exp ? `${token.sub ?? "no name"}, until ${moment(token.exp * 1000, now)}` : "–",
     };
-    for (const [name, value] of Object.entries(figures)) this.#figure(name, value);
+    for (const [name, value] of Object.entries(told)) this.figure(name, value);
     this.#pulse(stats.lastMinute);
-  }
-
-  #figure(name, text) {
-    let cell = this.cells.get(name);
-    if (!cell) {
-      cell = el("dd");
-      this.cells.set(name, cell);
-      $("figures").append(el("dt", {}, name), cell);
-    }
-    say(cell, text);
   }
 
   #pulse(rates) {
@@ -76,7 +66,6 @@ export class Diagnostics {
     ink.fillStyle = colour("accent");
     rates.forEach((rate, index) => ink.fillRect(index * step + 1, height - (rate / top) * (height - 16), step - 2, (rate / top) * (height - 16)));
     ink.fillStyle = colour("soft");
-    ink.font = "11px Inter, system-ui, sans-serif";
     ink.fillText(`${top} events/s`, 0, 10);
   }
 }

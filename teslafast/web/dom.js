@@ -29,14 +29,28 @@ export function say(node, text) {
   node.textContent = text;
 }
 
-/** The same for an attribute; null takes it away. */
+/** The same for an attribute: true sets it, false takes it away. */
 export function mark(node, name, value) {
   const marks = (node.marks ??= {});
   if (marks[name] === value) return;
   marks[name] = value;
-  if (value === null) node.removeAttribute(name);
+  if (typeof value === "boolean") node.toggleAttribute(name, value);
   else node.setAttribute(name, value);
 }
+
+/** Writes named figures into a `<dl>`, each in a line of its own from the first time on: `write(name, text)`. */
+export function figures(list) {
+  const lines = new Map();
+  return (name, text) => {
+    if (!lines.has(name)) {
+      lines.set(name, el("dd"));
+      list.append(el("div", {}, el("dt", {}, name), lines.get(name)));
+    }
+    say(lines.get(name), text);
+  };
+}
+
+export const icon = (path, more = {}) => svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true", ...more }, svg("path", { d: path }));
 
 /** A canvas made as fine as the screen; returns its context, in CSS pixels, cleared, and its size. To ask for that costs a layout. */
 export function sheet(canvas, width = canvas.clientWidth, height = canvas.clientHeight) {
@@ -49,8 +63,10 @@ export function sheet(canvas, width = canvas.clientWidth, height = canvas.client
   }
   const ink = canvas.getContext("2d");
   ink.setTransform(ratio, 0, 0, ratio, 0, 0);
-  ink.globalAlpha = 1;
   ink.clearRect(0, 0, width, height);
+  ink.font = "11px Inter, system-ui, sans-serif";
+  ink.lineCap = ink.lineJoin = "round";
+  ink.globalAlpha = 1;
   return { ink, width, height };
 }
 

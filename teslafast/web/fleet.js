@@ -27,7 +27,6 @@ export class Vehicle {
     this.newest = 0;
     this.heard = 0;
     this.online = null; // not known
-    this.network = "";
     this.alerts = new Map(); // open ones, by name
     this.alertSeq = -1;
     this.lag = Infinity; // the least delay seen: the way and the difference of the clocks
@@ -53,6 +52,11 @@ export class Vehicle {
     const volts = this.value("PackVoltage");
     const amperes = this.value("PackCurrent");
     return typeof volts === "number" && typeof amperes === "number" ? (-volts * amperes) / 1000 : undefined;
+  }
+
+  /** mph; a parked car may have told none. */
+  get speed() {
+    return this.value("VehicleSpeed") ?? (this.gear === "P" ? 0 : undefined);
   }
 
   get charge() {
@@ -162,7 +166,7 @@ export class Fleet {
     }
     const at = event.createdAt ? timeOf(event) : now;
     if (event.type === "data") this.#data(vehicle, event, at, now);
-    else if (event.type === "connectivity") this.#connectivity(vehicle, event);
+    else if (event.type === "connectivity") vehicle.online = event.status === "CONNECTED";
     else if (event.type === "alerts") this.#alerts(vehicle, event);
   }
 
@@ -193,18 +197,11 @@ export class Fleet {
     vehicle.merge(data, at, now);
   }
 
-  #connectivity(vehicle, event) {
-    vehicle.online = event.status === "CONNECTED";
-    vehicle.network = event.networkInterface || vehicle.network;
-    vehicle.connection = event.connectionId;
-  }
-
   /** What `/vehicles` says of who is connected: the stream tells only what changes. */
   roster(entries) {
     for (const entry of entries) {
       const vehicle = this.vehicle(entry.vin);
       vehicle.online = entry.connected;
-      vehicle.network = entry.networkInterface || vehicle.network;
       vehicle.heard = Math.max(vehicle.heard, Date.parse(entry.lastHeard) || 0);
       vehicle.rev += 1;
     }

@@ -5,7 +5,7 @@
  * into the battery goes the other way, in another colour.
  */
 
-import { el, mark, say, svg } from "./dom.js";
+import { el, figures, icon, mark, say, svg } from "./dom.js";
 import { age, fixed, measure, quantity, shown, units, word } from "./format.js";
 
 const SWEEP = 240;
@@ -41,7 +41,7 @@ class Dial {
     const length = known ? Math.max((to - from) * LENGTH, 0.001) : 0;
     mark(this.arc, "stroke-dasharray", `${length.toFixed(1)} ${LENGTH * 2}`);
     mark(this.arc, "stroke-dashoffset", known ? (-from * LENGTH).toFixed(1) : "0");
-    mark(this.node, "data-back", known && value < 0 ? "" : null);
+    mark(this.node, "data-back", known && value < 0);
     say(this.number, known ? fixed(value, decimals) : "–");
     say(this.unit, unit);
     say(this.note, note);
@@ -58,11 +58,11 @@ export class Gauges {
     this.charge = new Dial("charge", "Charge", 0, 100);
     this.place = el("div", { class: "slot" });
     this.gear = el("p", { class: "gears", role: "img" }, ...[..."PRND"].map((letter) => el("span", {}, letter)));
-    this.figures = el("dl");
+    const list = el("dl");
+    this.figure = figures(list);
     this.car = this.#car();
     node.append(this.place, this.power.node, this.charge.node,
-      el("section", { class: "card car", "aria-label": "Car" }, this.gear, this.car.node), el("section", { class: "card figures", "aria-label": "Figures" }, this.figures));
-    this.cells = new Map();
+      el("section", { class: "card car", "aria-label": "Car" }, this.gear, this.car.node), el("section", { class: "card figures", "aria-label": "Figures" }, list));
   }
 
   #car() {
@@ -77,28 +77,27 @@ export class Gauges {
 
   render(vehicle, now) {
     const get = (field) => vehicle.value(field);
-    const speed = get("VehicleSpeed") ?? (vehicle.gear === "P" ? 0 : undefined);
     const dial = this.speed[units.metric ? "km" : "mi"];
     if (this.place.firstChild !== dial.node) this.place.replaceChildren(dial.node);
-    const shownSpeed = measure("speed", speed);
-    dial.show(shownSpeed.value, shownSpeed.unit, 0, this.#heading(get("GpsHeading")));
+    const { value, unit } = measure("speed", vehicle.speed);
+    dial.show(value, unit, 0, this.#heading(get("GpsHeading")));
     const { power } = vehicle;
     this.power.show(power, "kW", 0, power === undefined ? "" : power < -0.5 ? (vehicle.chargingPower ? "charging" : "recovering") : power > 0.5 ? "drawing" : "idle");
     this.charge.show(vehicle.charge, "%", 0, this.#range(get("EstBatteryRange") ?? get("RatedRange")));
-    mark(this.charge.node, "data-low", vehicle.charge < 20 ? "" : null);
-    [...this.gear.children].forEach((letter) => mark(letter, "data-on", letter.textContent === vehicle.gear ? "" : null));
+    mark(this.charge.node, "data-low", vehicle.charge < 20);
+    [...this.gear.children].forEach((letter) => mark(letter, "data-on", letter.textContent === vehicle.gear));
     mark(this.gear, "aria-label", `Gear ${vehicle.gear || "unknown"}`);
     this.#plan(get);
-    this.#figure("Charger", word(get("DetailedChargeState") ?? get("ChargeState") ?? "–") + (vehicle.chargingPower ? ` ${quantity("power", vehicle.chargingPower)}` : ""));
-    this.#figure("Limit", quantity("percent", get("ChargeLimitSoc")));
-    this.#figure("To limit", get("TimeToFullCharge") ? quantity("hours", get("TimeToFullCharge")) : "–");
-    this.#figure("Inside", quantity("temperature", get("InsideTemp")));
-    this.#figure("Outside", quantity("temperature", get("OutsideTemp")));
-    this.#figure("Odometer", quantity("distance", get("Odometer")));
-    this.#figure("Energy", quantity("energy", get("EnergyRemaining")));
-    this.#figure("Sentry", get("SentryMode") ? shown("SentryMode", get("SentryMode")) : "–");
+    this.figure("Charger", word(get("DetailedChargeState") ?? get("ChargeState") ?? "–") + (vehicle.chargingPower ? ` ${quantity("power", vehicle.chargingPower)}` : ""));
+    this.figure("Limit", quantity("percent", get("ChargeLimitSoc")));
+    this.figure("To limit", get("TimeToFullCharge") ? quantity("hours", get("TimeToFullCharge")) : "–");
+    this.figure("Inside", quantity("temperature", get("InsideTemp")));
+    this.figure("Outside", quantity("temperature", get("OutsideTemp")));
+    this.figure("Odometer", quantity("distance", get("Odometer")));
+    this.figure("Energy", quantity("energy", get("EnergyRemaining")));
+    this.figure("Sentry", get("SentryMode") ? shown("SentryMode", get("SentryMode")) : "–");
     const charged = vehicle.fields.get("Soc");
-    mark(this.charge.node, "title", charged ? `told ${age(now - charged.at - vehicle.skew)} ago` : null);
+    mark(this.charge.node, "title", charged ? `told ${age(now - charged.at - vehicle.skew)} ago` : "");
   }
 
   #heading(degrees) {
@@ -111,20 +110,10 @@ export class Gauges {
 
   #plan(get) {
     const state = get("DoorState") ?? {};
-    for (const [name, node] of Object.entries(this.car.doors)) mark(node, "data-open", state[name] ? "" : null);
+    for (const [name, node] of Object.entries(this.car.doors)) mark(node, "data-open", state[name] === true);
     for (const [name, node] of Object.entries(this.car.tyres)) say(node, quantity("pressure", get(`TpmsPressure${name}`)));
     const open = Object.keys(DOORS).filter((name) => state[name]);
     const locked = get("Locked");
     say(this.car.note, open.length ? `${open.length} open` : locked === undefined || locked === null ? "" : locked ? "locked" : "unlocked");
-  }
-
-  #figure(name, text) {
-    let cell = this.cells.get(name);
-    if (!cell) {
-      cell = el("dd");
-      this.cells.set(name, cell);
-      this.figures.append(el("div", {}, el("dt", {}, name), cell));
-    }
-    say(cell, text);
   }
 }

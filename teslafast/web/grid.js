@@ -6,7 +6,7 @@
  * only if its text is another. The order is made anew now and then, but not under a pointer or the keyboard.
  */
 
-import { $, colour, el, mark, say, sheet, svg } from "./dom.js";
+import { $, colour, el, icon, mark, say, sheet } from "./dom.js";
 import { age, place, quantity } from "./format.js";
 
 const SPARE = 4; // rows beyond the edge of what is seen
@@ -19,7 +19,7 @@ const TITLES = { driving: "Driving", charging: "Charging", parked: "Parked", off
 
 // name, title, what to sort by (a pair's lesser comes first), which way first
 const COLUMNS = [
-  { id: "name", title: "Vehicle", by: (a, b) => text(a.name, b.name) || text(a.vin, b.vin), steady: true },
+  { id: "name", title: "Vehicle", by: (a, b) => text(a.name, b.name) || text(a.vin, b.vin) },
   { id: "state", title: "State", by: (a, b, now) => ORDER.indexOf(a.condition(now)) - ORDER.indexOf(b.condition(now)) },
   { id: "charge", title: "Charge", by: (a, b) => (a.charge ?? -1) - (b.charge ?? -1) },
   { id: "speed", title: "Speed", by: (a, b) => (b.value("VehicleSpeed") ?? -1) - (a.value("VehicleSpeed") ?? -1) },
@@ -67,13 +67,13 @@ export class Grid {
 
   #head() {
     this.heads = COLUMNS.map((column) => {
-      const title = column.by ? el("button", { type: "button", click: () => this.#sortBy(column) }, column.title) : column.title;
+      const title = column.by ? el("button", { click: () => this.#sortBy(column) }, column.title) : column.title;
       return el("div", { role: "columnheader", class: column.id }, title);
     });
     $("grid-head").append(...this.heads);
     this.chips = FILTERS.map((filter) => {
       const count = el("b", {}, "0");
-      const chip = el("button", { type: "button", "aria-pressed": "false", click: () => this.#refine(() => (this.filter = filter)) }, filter[0], count);
+      const chip = el("button", { "aria-pressed": "false", click: () => this.#refine(() => (this.filter = filter)) }, filter[0], count);
       return { chip, count };
     });
     $("chips").append(...this.chips.map(({ chip }) => chip));
@@ -123,7 +123,7 @@ export class Grid {
     const { column, down } = this.sort;
     const fits = (vehicle) => !this.words || `${vehicle.name} ${vehicle.vin}`.toLowerCase().includes(this.words);
     this.order = fitting.filter(fits).sort((a, b) => (down ? -1 : 1) * column.by(a, b, now) || text(a.vin, b.vin));
-    this.heads.forEach((head, index) => mark(head, "aria-sort", COLUMNS[index] === column ? (down ? "descending" : "ascending") : null));
+    this.heads.forEach((head, index) => mark(head, "aria-sort", COLUMNS[index] === column && (down ? "descending" : "ascending")));
     mark($("grid"), "aria-rowcount", String(this.order.length + 1));
     const known = fleet.vehicles.size;
     say($("fleet-title"), known === 1 ? "1 vehicle" : `${known} vehicles`);
@@ -187,18 +187,16 @@ export class Grid {
   }
 
   #line() {
-    const cell = (name, ...inside) => el("div", { role: "gridcell", class: name }, ...inside);
-    const [dot, name, vin, alerts, state, fill, charge, speed, gear, place_, heard] = Array.from("..........." , () => el("span"));
-    dot.className = "dot";
-    vin.className = "vin";
-    alerts.className = "alerts";
-    const trace = el("canvas", { "aria-hidden": "true" });
-    const bar = el("span", { class: "battery", "aria-hidden": "true" }, fill);
-    const bolt = svg("svg", { viewBox: "0 0 12 16", class: "bolt", "aria-hidden": "true" }, svg("path", { d: "M7 0 1 9h4l-1 7 7-10H7z" }));
+    const line = { trace: el("canvas", { "aria-hidden": "true" }) };
+    const span = (name, attributes) => (line[name] = el("span", attributes));
+    const inside = {
+      name: [el("span", { class: "dot" }), el("span", { class: "who" }, span("name"), span("vin", { class: "vin" })), span("alerts", { class: "alerts" })],
+      charge: [el("span", { class: "battery", "aria-hidden": "true" }, span("fill")), span("charge"), icon("M7 0 1 9h4l-1 7 7-10H7z", { viewBox: "0 0 12 16", class: "bolt" })],
+      trace: [line.trace],
+    };
     const row = el("div", { role: "row", class: "line" },
-      cell("name", dot, el("span", { class: "who" }, name, vin), alerts), cell("state", state), cell("charge", bar, charge, bolt),
-      cell("speed", speed), cell("gear", gear), cell("place", place_), cell("trace", trace), cell("heard", heard));
-    const line = { row, name, vin, alerts, state, fill, charge, speed, gear, place: place_, trace, heard };
+      ...COLUMNS.map(({ id }) => el("div", { role: "gridcell", class: id }, ...(inside[id] ?? [span(id)]))));
+    line.row = row;
     row.addEventListener("click", () => line.vehicle && this.open(line.vehicle.vin));
     row.addEventListener("focus", () => (this.active = line.index));
     this.space.append(row);
@@ -208,7 +206,7 @@ export class Grid {
   #fill(line, vehicle, now) {
     const condition = vehicle.condition(now);
     mark(line.row, "data-state", condition);
-    mark(line.row, "data-stale", vehicle.stale(now) ? "" : null);
+    mark(line.row, "data-stale", vehicle.stale(now));
     say(line.name, vehicle.name);
     say(line.vin, vehicle.name === vehicle.vin ? "" : vehicle.vin);
     say(line.alerts, vehicle.alerts.size ? `${vehicle.alerts.size} alert${vehicle.alerts.size > 1 ? "s" : ""}` : "");
@@ -216,9 +214,9 @@ export class Grid {
     say(line.state, condition === "charging" && kw ? `Charging ${kw.toFixed(0)} kW` : TITLES[condition]);
     const { charge } = vehicle;
     line.fill.style.transform = `scaleX(${(charge ?? 0) / 100})`;
-    mark(line.fill, "data-low", charge < 20 ? "" : null);
+    mark(line.fill, "data-low", charge < 20);
     say(line.charge, quantity("percent", charge));
-    say(line.speed, quantity("speed", vehicle.value("VehicleSpeed") ?? (vehicle.gear === "P" ? 0 : undefined)));
+    say(line.speed, quantity("speed", vehicle.speed));
     say(line.gear, vehicle.gear.length === 1 ? vehicle.gear : "–");
     say(line.place, where(vehicle));
     say(line.heard, vehicle.heard ? age(now - vehicle.heard) : "–");
@@ -243,7 +241,6 @@ function drawTrace(canvas, size, { trace, skew }, now) {
   ink.lineTo(width - 1, y(trace.speed[trace.size - 1]));
   ink.strokeStyle = colour("accent");
   ink.lineWidth = 1.5;
-  ink.lineJoin = "round";
   ink.stroke();
   ink.lineTo(width - 1, height);
   ink.lineTo(x(trace.at[0]), height);

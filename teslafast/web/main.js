@@ -87,15 +87,12 @@ setInterval(() => {
 let view = "start";
 
 function route() {
-  const token = tokens.kept();
-  const [, vin] = /^#\/v\/([\w-]+)$/.exec(location.hash) ?? [];
-  if (!token) return show("sign-in");
+  const signedIn = tokens.kept();
+  const [, vin = null] = /^#\/v\/([\w-]+)$/.exec(location.hash) ?? [];
+  if (!signedIn) return show("sign-in");
   if (!app.stream && !app.player) goLive();
-  const before = vehicleView.vin;
-  if (vin && vin !== before) vehicleView.show(vin);
-  show(vin ? "vehicle" : "fleet");
-  if (!vin && before) vehicleView.show(null);
-  return undefined;
+  if (vin !== vehicleView.vin) vehicleView.show(vin);
+  return show(vin ? "vehicle" : "fleet");
 }
 
 function show(name) {
@@ -186,13 +183,15 @@ function missed({ from, to }) {
 
 function linkState(state, { text, until }) {
   app.state = state;
-  if (state === "ended") return signOut(text);
+  if (state === "ended") {
+    signOut(text);
+    return;
+  }
   const wait = until ? `, again in ${age(Math.max(0, until - Date.now()) + 1000)}` : "";
   mark($("link"), "data-state", state);
   say($("link-text"), { live: "Live", connecting: "Connecting", waiting: `${text}${wait}` }[state]);
-  mark(document.body, "data-link", state === "live" ? null : "lost");
+  mark(document.body, "data-link", state !== "live" && "lost");
   dirty();
-  return undefined;
 }
 
 // ---- replay
@@ -205,7 +204,7 @@ function seek(seq, playing = true) {
   app.fleet = new Fleet();
   app.fleet.borrow(known);
   app.state = "live";
-  mark(document.body, "data-link", null);
+  mark(document.body, "data-link", false);
   mark($("link"), "data-state", "replay");
   say($("link-text"), "Replay");
   const { fleet } = app;
@@ -256,7 +255,7 @@ function signOut(text = "") {
   tokens.forget();
   mark($("link"), "data-state", "idle");
   say($("link-text"), "Not connected");
-  mark(document.body, "data-link", null);
+  mark(document.body, "data-link", false);
   $("renew").hidden = true;
   say($("sign-in-fault"), text);
   vehicleView.show(null);
@@ -294,10 +293,12 @@ $("renew").addEventListener("submit", (event) => {
   event.preventDefault();
   offered = tokens.clean($("renew-token").value);
   $("renew-token").value = "";
-  if (!offered) return notice("That was no token.");
+  if (!offered) {
+    notice("That was no token.");
+    return;
+  }
   app.stream?.renew(offered);
   vehicleView.source?.renew?.(offered);
-  return undefined;
 });
 
 function renewed() {
@@ -313,12 +314,14 @@ function notRenewed(reason) {
 // ---- the rest of the page
 
 function notice(text) {
-  const close = el("button", { type: "button", class: "ghost", "aria-label": "Dismiss", click: () => node.remove() }, "✕");
+  const close = el("button", { class: "ghost", "aria-label": "Dismiss", click: () => node.remove() }, "✕");
   const node = el("p", {}, el("span", {}, text), close);
   $("notices").append(node);
   if ($("notices").children.length > 4) $("notices").firstChild.remove();
   setTimeout(() => node.remove(), NOTICE_MS);
 }
+
+const darkness = matchMedia("(prefers-color-scheme: dark)");
 
 function chooseTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
@@ -327,6 +330,7 @@ function chooseTheme(theme) {
 }
 
 function redraw() {
+  say($("units"), units.metric ? "km" : "mi");
   grid.refresh();
   vehicleView.touched();
 }
@@ -345,13 +349,12 @@ const timebar = new Timebar({
 
 $("sign-out").addEventListener("click", () => signOut());
 $("theme").addEventListener("click", () => {
-  const dark = getComputedStyle(document.documentElement).colorScheme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
-  localStorage.setItem("teslafast.theme", dark ? "light" : "dark");
+  const shown = document.documentElement.dataset.theme ?? (darkness.matches ? "dark" : "light");
+  localStorage.setItem("teslafast.theme", shown === "dark" ? "light" : "dark");
   chooseTheme(localStorage.getItem("teslafast.theme"));
 });
 $("units").addEventListener("click", () => {
   chooseUnits(!units.metric);
-  say($("units"), units.metric ? "km" : "mi");
   redraw();
 });
 addEventListener("keydown", (event) => {
@@ -362,11 +365,10 @@ addEventListener("keydown", (event) => {
   }
   if (event.key === "Escape" && view === "vehicle" && !typing && !diagnostics.open) location.hash = "#/";
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => chooseTheme());
+darkness.addEventListener("change", () => chooseTheme());
 addEventListener("resize", redraw);
 addEventListener("hashchange", route);
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && app.stream?.retry());
 
-say($("units"), units.metric ? "km" : "mi");
 chooseTheme(localStorage.getItem("teslafast.theme"));
 route();

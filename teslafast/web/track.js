@@ -162,7 +162,6 @@ export class Track {
     const { ink } = this;
     const slow = colour("slow");
     const fast = colour("fast");
-    ink.lineCap = ink.lineJoin = "round";
     ink.lineWidth = 4;
     const stride = Math.max(1, Math.ceil(points.length / 1500));
     let from = points.length ? this.#at(points[0]) : null;
@@ -204,7 +203,6 @@ export class Track {
     }
     ink.fill();
     ink.lineWidth = 2;
-    ink.lineJoin = "round";
     ink.strokeStyle = colour("panel");
     ink.stroke();
     ink.restore();

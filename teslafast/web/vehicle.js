@@ -113,7 +113,7 @@ export class VehicleView {
     mark($("vehicle-state"), "data-state", vehicle.condition(now));
     say($("vehicle-state"), vehicle.condition(now));
     say($("vehicle-heard"), vehicle.heard ? `heard ${heard(now - vehicle.heard)}${stale ? ": what is shown may not hold any more" : ""}${skew(vehicle)}` : "");
-    mark($("vehicle"), "data-stale", stale ? "" : null);
+    mark($("vehicle"), "data-stale", stale);
     this.gauges.render(vehicle, now);
     this.track.render(history.track, vehicle.value("Location"), vehicle.value("GpsHeading"), stale);
     this.#renderCharts(now - vehicle.skew);
@@ -144,7 +144,7 @@ export class VehicleView {
       row.node.hidden = !name.toLowerCase().includes(this.words);
       say(row.value, shown(name, value));
       say(row.age, age(now - at - vehicle.skew));
-      mark(row.node, "data-old", now - at - vehicle.skew > OLD_MS ? "" : null);
+      mark(row.node, "data-old", now - at - vehicle.skew > OLD_MS);
     }
   }
 
@@ -152,7 +152,7 @@ export class VehicleView {
     for (const name of names) {
       if (this.rows.has(name)) continue;
       const [value, told] = [el("td"), el("td")];
-      const draw = el("button", { type: "button", class: "ghost", "aria-label": `Chart of ${name}`, click: () => this.#chartOf(name) }, "∿");
+      const draw = el("button", { class: "ghost", "aria-label": `Chart of ${name}`, click: () => this.#chartOf(name) }, "∿");
       this.rows.set(name, { value, age: told, node: el("tr", {}, el("th", { scope: "row" }, name), value, told, el("td", {}, draw)) });
     }
     $("fields").replaceChildren(...names.map((name) => this.rows.get(name).node));
@@ -185,8 +185,7 @@ function line({ kind, at, item }, now) {
     errors: () => [item.name, [item.body, ...Object.entries(item.tags ?? {}).map(([key, value]) => `${key} ${value}`)].filter(Boolean).join(" · ")],
     connectivity: () => [item.status === "CONNECTED" ? "Connected" : "Disconnected", item.networkInterface],
   }[kind]();
-  const over = kind === "alerts" && item.endedAt ? "" : null;
   const node = el("li", { "data-kind": kind }, el("time", { datetime: new Date(at || 0).toISOString() }, moment(at, now)), el("b", {}, title), el("span", {}, note || ""));
-  mark(node, "data-over", over);
+  mark(node, "data-over", kind === "alerts" && Boolean(item.endedAt));
   return node;
 }
