@@ -123,8 +123,13 @@ export function lent(t, thing) {
 }
 
 /** A token of the server's, by its own command. */
-export const token = (ttl = "1h", ...more) =>
-  execFileSync(SERVE[0], [...SERVE.slice(1), "token", "--sub", "tester", "--ttl", ttl, ...more], { env: ENV, encoding: "utf8", timeout: READY_MS }).trim();
+export const mint = (ttl) =>
+  execFileSync(SERVE[0], [...SERVE.slice(1), "token", "--sub", "tester", "--ttl", ttl], { env: ENV, encoding: "utf8", timeout: READY_MS }).trim();
+
+let kept = null;
+
+/** One that lasts, the same for all tests: to mint one takes half a second. */
+export const token = () => (kept ??= mint("4h"));
 
 /** A page in a context of its own (no storage shared), watched; it is closed when the test ends. */
 export async function newPage(t, browser, { width = 1280, height = 800, scheme = "dark" } = {}) {
