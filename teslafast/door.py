@@ -4,6 +4,9 @@ Every connection starts here: one request head is read, `gate` decides, and eith
     accept ──▶ TLS ──▶ Door: bytes until an empty line ──▶ gate.decide ──▶ Answer:  written, closed
                         │ HEAD_LIMIT bytes, HANDSHAKE_TIMEOUT             └▶ Admit*: transport and bytes handed to picows
 
+Only the page's files leave the connection open for the next request: a browser wants two dozen of them, and over TLS a handshake
+for each costs more than the file. Such a connection has MOST_REQUESTS and KEPT_S, and gets no second answer ahead of the first.
+
 picows' own listener factory knows neither the peer nor its certificate, takes only GET, and refuses Firefox's `Connection`
 header. So the Door reads the head itself and gives picows a plain one that asks for the same, with the bytes that came after it.
 `hand_over` is the one place that uses picows' WSProtocol constructor, which is no documented API: hence the pinned version.
@@ -31,6 +34,8 @@ from .request import Answer, Request
 HEAD_LIMIT = 16 * 1024
 READ_BUFFER = 2048  # what picows starts with, a connection; it grows with the messages
 LINGER_S = 1.0  # for a client that is still sending what will not be read
+MOST_REQUESTS = 32  # on one connection
+KEPT_S = 3.0  # from the first answer on: a page has been read by then
 
 Admit = AdmitVehicle | AdmitDashboard
 
@@ -127,7 +132,8 @@ class Door(asyncio.BufferedProtocol):
         self._on_done: Callable[[], None] | None = on_done
         self._transport: Any = None
         self._head = bytearray()
-        self._answered = False
+        self._requests = 0
+        self._answered = False  # for the last time
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -142,10 +148,10 @@ class Door(asyncio.BufferedProtocol):
             on_done()
 
     def expire(self) -> None:
-        """HANDSHAKE_TIMEOUT is over: says so if the head is not there yet; an answer that is not taken by now is given up."""
+        """HANDSHAKE_TIMEOUT is over: says so if no head was there yet; an answer that is not taken by now is given up."""
         if self._transport is None or self._on_done is None:
             return
-        if self._answered:
+        if self._answered or self._requests:
             self.abort()
         else:
             self.answer(_TOO_SLOW)
@@ -161,29 +167,47 @@ class Door(asyncio.BufferedProtocol):
         if self._answered:
             return
         self._head += self._shared[:nbytes]
-        end = self._head.find(b"\r\n\r\n")
-        if 0 <= end <= HEAD_LIMIT - 4:
-            self._take(bytes(self._head[: end + 4]), bytes(self._head[end + 4 :]))
-        elif len(self._head) >= HEAD_LIMIT:
-            self.answer(_TOO_LARGE)
+        while not (self._answered or self._on_done is None or self._transport.is_closing()):
+            end = self._head.find(b"\r\n\r\n") + 4
+            if 4 <= end <= HEAD_LIMIT:
+                head = bytes(self._head[:end])
+                del self._head[:end]
+                self._take(head)
+            elif len(self._head) >= HEAD_LIMIT:
+                self.answer(_TOO_LARGE)
+            else:
+                break
 
-    def _take(self, head: bytes, rest: bytes) -> None:
+    def _take(self, head: bytes) -> None:
         request = parse_head(head)
         if request is None:
             self.answer(_NOT_HTTP)
             return
         decision = self._decide(request, self._peer)
         if isinstance(decision, Answer):
-            self.answer(decision, head_only=request.method == "HEAD", unread=request.has_body)
+            kept = decision.keeps_open and self._may_ask_again(request)
+            self.answer(decision, head_only=request.method == "HEAD", unread=request.has_body, kept=kept)
         else:
             subprotocol = decision.subprotocol if isinstance(decision, AdmitDashboard) else None
-            hand_over(self._transport, self._welcome(decision, self._peer), request, subprotocol, rest)
+            hand_over(self._transport, self._welcome(decision, self._peer), request, subprotocol, bytes(self._head))
             self._done()
 
-    def answer(self, answer: Answer, head_only: bool = False, unread: bool = True) -> None:
-        """Writes a plain HTTP answer and ends the connection, giving the client time to stop sending if need be."""
-        self._answered = True
-        self._head.clear()
+    def _may_ask_again(self, request: Request) -> bool:
+        """Whether the connection stays open after this one: not for a client that has left an answer waiting."""
+        self._requests += 1
+        if self._requests == 1:
+            asyncio.get_running_loop().call_later(KEPT_S, self._dismiss)
+        wishes = request.version == "1.1" and "close" not in (word.lower() for word in request.tokens("connection"))
+        return wishes and self._requests < MOST_REQUESTS and not self._transport.get_write_buffer_size()
+
+    def _dismiss(self) -> None:
+        """KEPT_S is over."""
+        if self._on_done is not None and not self._answered:
+            self._answered = True
+            self._transport.close()
+
+    def answer(self, answer: Answer, head_only: bool = False, unread: bool = True, kept: bool = False) -> None:
+        """Writes a plain HTTP answer and, unless it is `kept`, ends the connection, with time to stop sending if need be."""
         if answer.cause:
             self._on_refused(answer.cause)
             log.warning(
@@ -193,14 +217,17 @@ class Door(asyncio.BufferedProtocol):
         headers = {
             "Content-Type": answer.content_type,
             "Content-Length": str(len(answer.body)),
-            "Connection": "close",
+            "Connection": "keep-alive" if kept else "close",
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
         } | dict(answer.headers)
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\n{lines}\r\n".encode("latin-1")
         self._transport.write(head if head_only else head + answer.body)
-        self._end(unread)
+        if not kept:
+            self._answered = True
+            self._head.clear()
+            self._end(unread)
 
     def _end(self, unread: bool) -> None:
         """A close with bytes unread becomes a reset, which can destroy the answer on its way: then linger."""

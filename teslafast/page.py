@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html import escape
 from http import HTTPStatus
 from importlib import resources
@@ -74,9 +75,9 @@ def _page(name: str, content: bytes, policy: str) -> Page:
     content_type = CONTENT_TYPES[name[name.rindex(".") :]]
     tag = ("ETag", f'"{hashlib.sha256(content).hexdigest()[:32]}"')
     headers = (("Content-Security-Policy", policy), *HEADERS, tag)
-    plain = Answer(HTTPStatus.OK, content, content_type, headers)
-    packed = Answer(HTTPStatus.OK, gzip.compress(content, mtime=0), content_type, (*headers, ("Content-Encoding", "gzip")))
-    unchanged = Answer(HTTPStatus.NOT_MODIFIED, b"", content_type, headers)
+    plain = Answer(HTTPStatus.OK, content, content_type, headers, keeps_open=True)
+    packed = replace(plain, body=gzip.compress(content, mtime=0), headers=(*headers, ("Content-Encoding", "gzip")))
+    unchanged = replace(plain, status=HTTPStatus.NOT_MODIFIED, body=b"")
 
     def page(request: Request, grant: Grant | None) -> Answer:
         if tag[1] in (word.removeprefix("W/") for word in request.tokens("if-none-match")):

@@ -58,7 +58,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A plain HTTP answer. `cause`: a fixed word for counters and the log, "" where there is nothing to note."""
+    """
+    A plain HTTP answer. `cause`: a fixed word for counters and the log, "" where there is nothing to note. `keeps_open`: more may
+    be asked on the same connection.
+    """
 
     status: HTTPStatus
     body: bytes = b""
@@ -66,6 +69,7 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     cause: str = ""
     reason: str = ""
+    keeps_open: bool = False
 
 
 def wants_websocket(request: Request) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.door import HEAD_LIMIT, Door, parse_head
+from teslafast.door import HEAD_LIMIT, MOST_REQUESTS, Door, parse_head
 from teslafast.gate import Peer
 from teslafast.request import Answer, Request
 
@@ -84,12 +84,19 @@ class Transport:
 
     def __init__(self) -> None:
         self.written = b""
+        self.waiting = 0
         self.ended = False
         self.aborted = False
 
     def write(self, data: bytes) -> None:
         assert not self.ended
         self.written += data
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
 
     def can_write_eof(self) -> bool:
         return True
@@ -116,7 +123,7 @@ class Stage:
 
     def decide(self, request: Request, peer: Peer) -> Answer:
         self.asked.append(request)
-        return Answer(HTTPStatus.OK, b"body", headers=(("X-Test", "yes"),))
+        return Answer(HTTPStatus.OK, b"body", headers=(("X-Test", "yes"),), keeps_open=request.path == "/page")
 
     def welcome(self, *_: object) -> Any:
         raise AssertionError("this gate lets nobody in")
@@ -241,6 +248,84 @@ def test_no_bytes_make_more_than_one_answer(data: bytes, step: int) -> None:
     stage = let_in(data, step, expire=True)
     assert stage.transport.written.count(b"Content-Length:") == 1
     assert answer(stage)[0] in (200, 400, 408)
+
+
+# ---- the page's files, many on one connection
+
+PAGE = GET.replace(b"/health", b"/page")
+
+
+@pytest.mark.parametrize("step", [1, 5, len(PAGE), HEAD_LIMIT])
+def test_a_file_of_the_page_leaves_the_connection_open_for_the_next(step: int) -> None:
+    stage = let_in(PAGE * 3, step)
+    assert [request.path for request in stage.asked] == ["/page"] * 3
+    assert stage.transport.written.count(b"Connection: keep-alive\r\n") == 3
+    assert not stage.transport.ended
+
+
+def test_what_is_no_file_of_the_page_ends_it() -> None:
+    stage = let_in(PAGE + GET + PAGE)
+    assert [request.path for request in stage.asked] == ["/page", "/health"]
+    assert stage.transport.written.count(b"Connection: close\r\n") == 1
+    assert stage.transport.ended
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        PAGE.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        PAGE.replace(b"Host: x", b"Connection: Close"),
+        PAGE.replace(b"Host: x", b"Connection: te, close"),
+    ],
+)
+def test_who_wants_it_closed_is_obeyed(head: bytes) -> None:
+    stage = let_in(head + PAGE)
+    assert (len(stage.asked), stage.transport.ended) == (1, True)
+    assert answer(stage)[1]["Connection"] == "close"
+
+
+def test_a_connection_has_so_many_requests() -> None:
+    stage = let_in(PAGE * (MOST_REQUESTS + 1))
+    assert len(stage.asked) == MOST_REQUESTS
+    assert stage.transport.written.count(b"Connection: close\r\n") == 1
+    assert stage.transport.ended
+
+
+def test_who_takes_no_answer_is_not_given_another_after_the_next() -> None:
+    async def run() -> Stage:
+        stage = Stage()
+        stage.door.connection_made(stage.transport)
+        stage.feed(PAGE, HEAD_LIMIT)
+        stage.transport.waiting = 1
+        stage.feed(PAGE * 5, HEAD_LIMIT)
+        return stage
+
+    stage = asyncio.run(run())
+    assert (len(stage.asked), stage.transport.ended) == (2, True)
+
+
+@pytest.mark.parametrize("data", [PAGE, PAGE + b"GET / HT"])
+def test_an_open_connection_is_cut_off_without_a_word_when_the_time_is_over(data: bytes) -> None:
+    stage = let_in(data, expire=True)
+    assert stage.transport.aborted
+    assert stage.transport.written.count(b"HTTP/1.1") == 1
+
+
+def test_an_open_connection_is_closed_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("teslafast.door.KEPT_S", 0.0)
+
+    async def run() -> Stage:
+        stage = Stage()
+        stage.door.connection_made(stage.transport)
+        stage.feed(PAGE, HEAD_LIMIT)
+        for _ in range(3):  # turns of the loop, in which what is due is done
+            await asyncio.sleep(0)
+        assert stage.transport.ended
+        stage.feed(PAGE, HEAD_LIMIT)
+        return stage
+
+    stage = asyncio.run(run())
+    assert (len(stage.asked), stage.transport.aborted) == (1, False)
 
 
 # ---- handing over, to real picows over a real socket

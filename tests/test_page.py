@@ -117,4 +117,6 @@ def test_every_file_that_the_page_asks_for_is_there() -> None:
 
 
 def test_every_module_is_asked_for_at_once() -> None:
-    assert re.findall(rb"<link rel=\"modulepreload\" href=\"/web/([^\"]+)\">", get("/").body) == [name.encode() for name in SCRIPTS]
+    assert re.findall(rb"<link rel=\"modulepreload\" href=\"/web/([^\"]+)\">", get("/").body) == [
+        name.encode() for name in SCRIPTS
+    ]

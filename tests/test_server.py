@@ -73,6 +73,18 @@ def test_the_root_is_something_to_read(plain: Inside) -> None:
     assert b"teslafast" in found.body
 
 
+@pytest.mark.parametrize("layout", ["plain", "two_ports"])
+def test_one_connection_has_many_files_of_the_page_and_may_then_become_a_stream(
+    request: pytest.FixtureRequest, layout: str
+) -> None:
+    server: Inside = request.getfixturevalue(layout)
+    with server.place.raw() as raw:
+        for _ in range(5):
+            raw.send(b"HEAD /web/main.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert raw.status() == 200
+        assert b" 101 " in raw.upgrade("/stream", f"Authorization: Bearer {token()}")
+
+
 def test_the_map_that_the_settings_name_is_told_to_the_page_and_to_its_policy() -> None:
     with Inside(MAP_TILES="https://tiles.example.com/{z}/{x}/{y}.png", MAP_CREDIT="© A & B") as server:
         found = server.place.get("/")
