@@ -177,6 +177,7 @@ for (const kind of BROWSERS) {
           await openFirstDriving(page);
           await slide(page, 0.7);
           await until(page, "a replay with a track", () => document.getElementById("time").dataset.mode === "replay" && /of [1-9]/.test(document.getElementById("track").ariaLabel));
+          await until(page, "its time", () => /^\d\d:/.test(document.getElementById("moment-text").textContent));
           await page.click("#play");
           const before_ = await text(page, "#moment-text");
           await until(page, "two seconds of another clock", (from) => performance.now() - from > 2000, await page.evaluate(() => performance.now()));
