@@ -1,22 +1,27 @@
 """
-What fault tests need: a server that may be killed, and vehicles that never stop sending and remember what was acknowledged.
+What fault tests need: a server that may be killed, those who keep at it meanwhile, and what they remember of it.
 
     Victim      a Process that may be killed, and started again over the same journal
     Load        vehicles in threads, each with WINDOW messages un-acknowledged; message n of a vehicle says {"Odometer": n}
+    Follower    a dashboard that comes back after each end of the server
+    Crowd       dashboards that are read until the server ends them
+    Healthy     a vehicle and a dashboard that nothing has happened to
 """
 
 from __future__ import annotations
 
+import math
 import resource
 import selectors
 import threading
 import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidState
 
-from peers import Place, ack, envelope, payload
+from peers import PATIENCE_S, Dashboard, Place, ack, envelope, payload
 from running import Process
 
 WINDOW = 16
@@ -50,8 +55,12 @@ class Load:
         self.latencies_s: list[float] = []
         self.close_codes: dict[str, int | None] = {}
         self.faults: list[str] = []
+        self.sent_at: dict[tuple[str, int], float] = {}  # when each message was sent
+        if place.world is not None:
+            for name in names:
+                place.world.vehicle(name)  # made here: not by several threads at once
         self._place = place
-        self._first = first
+        self._next = dict.fromkeys(names, first)
         self._pause_s = pause_s
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._drive, args=[name]) for name in names]
@@ -67,25 +76,34 @@ class Load:
             self.close_codes[name] = None
 
     def _send_on(self, vehicle: Any, name: str) -> None:
-        number = self._first
-        open_since: dict[bytes, tuple[int, float]] = {}  # by the ack that is due
-        while not self._stopped.is_set() or open_since:
-            while len(open_since) < WINDOW and not self._stopped.is_set():
+        number = self._next[name]
+        open_ones: dict[bytes, int] = {}  # by the ack that is due
+        while not self._stopped.is_set() or open_ones:
+            while len(open_ones) < WINDOW and not self._stopped.is_set():
                 txid = b"%s-%d" % (name.encode(), number)
-                vehicle.connection.send(envelope(b"V", txid, payload({"Odometer": {"doubleValue": float(number)}}), name))
-                open_since[ack(txid)] = number, time.monotonic()
+                message = envelope(b"V", txid, payload({"Odometer": {"doubleValue": float(number)}}), name)
+                self.sent_at[name, number] = time.monotonic()
+                vehicle.connection.send(message)
+                open_ones[ack(txid)] = number
                 number += 1
                 if self._pause_s:
                     break
             reply = vehicle.reply()
-            if reply not in open_since:
+            if reply not in open_ones:
                 self.faults.append(f"{name}: {reply!r}")
                 return
-            sent, since_s = open_since.pop(reply)
+            sent = open_ones.pop(reply)
             self.acked[name].append(sent)
-            self.latencies_s.append(time.monotonic() - since_s)
+            self.latencies_s.append(time.monotonic() - self.sent_at[name, sent])
             if self._pause_s:
                 time.sleep(self._pause_s)  # the pace of a healthy vehicle, not a wait for anything
+
+    def resumed(self, place: Place) -> Load:
+        """The same vehicles once more: each goes on after what was last acknowledged, and so sends again what was not."""
+        more = Load(place, list(self.acked), 1, self._pause_s)
+        more.acked = self.acked
+        more._next = {name: numbers[-1] + 1 if numbers else 1 for name, numbers in self.acked.items()}
+        return more
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -108,9 +126,16 @@ class Load:
 
     def wait_for(self, count: int) -> None:
         """Until so many messages have been acknowledged."""
-        deadline = time.monotonic() + 20
-        while self.total < count:
-            assert time.monotonic() < deadline, f"{self.total} of {count} acknowledged"
+        self._wait(lambda: self.total >= count)
+
+    def wait_for_each(self, count: int) -> None:
+        """Until so many messages of each vehicle have been acknowledged."""
+        self._wait(lambda: all(len(numbers) >= count for numbers in self.acked.values()))
+
+    def _wait(self, reached: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not reached():
+            assert time.monotonic() < deadline, f"only {self.total} acknowledged"
             time.sleep(0.001)  # nothing tells of the next ack
 
 
@@ -135,6 +160,45 @@ def numbers_in(events: list[dict[str, Any]]) -> dict[str, list[int]]:
     return found
 
 
+class Follower:
+    """A dashboard of all that comes back after each end of the server; `events`: what it has seen, the one of seq n at n - 1."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._changed = threading.Condition()
+        self._thread = threading.Thread()
+
+    def follow(self, place: Place) -> None:
+        """Goes on after the last event that it saw, until the server ends."""
+        dashboard = place.dashboard(f"?since={len(self.events)}")
+        assert dashboard.next()["type"] == "hello"
+        self._thread = threading.Thread(target=self._read, args=[dashboard])
+        self._thread.start()
+
+    def _read(self, dashboard: Dashboard) -> None:
+        with dashboard:
+            try:
+                while True:
+                    self._take(dashboard.next())
+            except ConnectionClosed:
+                return
+
+    def _take(self, event: dict[str, Any]) -> None:
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+
+    def wait_for(self, seq: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.events) >= seq, PATIENCE_S), f"{len(self.events)} of {seq} events"
+
+    def join(self) -> None:
+        """After the server's end. Every event that it ever saw came in its place: none twice, none missing."""
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+        assert [event["seq"] for event in self.events] == list(range(1, len(self.events) + 1))
+
+
 class Crowd:
     """Dashboards that are all read by one thread, until the server has ended every one of them."""
 
@@ -147,7 +211,10 @@ class Crowd:
             for member in self.members:
                 selector.register(member.socket, selectors.EVENT_READ, member)
             while selector.get_map():
-                for key, _ in selector.select(20):
+                ready = selector.select(PATIENCE_S)
+                if not ready:
+                    raise TimeoutError("the server says nothing, and does not end")
+                for key, _ in ready:
                     if not key.data.read_some():
                         selector.unregister(key.fileobj)
 
@@ -163,26 +230,37 @@ class Crowd:
 
 
 class Healthy:
-    """A vehicle at an even pace and a dashboard that reads, while something goes wrong; in the end neither has missed a thing."""
+    """
+    A vehicle at an even pace and a dashboard that reads, while something goes wrong; in the end neither has missed a thing.
+
+    long    what goes wrong takes until ENOUGH messages have been sent meanwhile, and of those 99 in 100 were acknowledged, and
+            seen by the dashboard, within P99_S
+    """
 
     VIN = "healthy"
+    ENOUGH = 400
+    P99_S = 0.1
 
-    def __init__(self, place: Place, p99_s: float | None = None) -> None:
+    def __init__(self, place: Place, long: bool = False) -> None:
         self._place = place
-        self._p99_s = p99_s
-        self.load = Load(place, [self.VIN], 1, pause_s=0.01)
+        self._long = long
+        self.load = Load(place, [self.VIN], 1, pause_s=0.005)
         self._seen: list[int] = []
+        self._seen_after_s: list[float] = []
         self._gaps: list[dict[str, Any]] = []
-        self._last = 0
+        self._last = math.inf
         self._thread = threading.Thread(target=self._read)
 
     def _read(self) -> None:
-        while not self._last or not self._seen or self._seen[-1] < self._last:
+        while not self._seen or self._seen[-1] < self._last:
             message = self._dashboard.next()
-            if message["type"] == "data":
-                self._seen.append(int(message["data"]["Odometer"]))
-            elif message["type"] == "gap":
+            if message["type"] == "gap":
                 self._gaps.append(message)
+            elif message["type"] == "data":
+                number = int(message["data"]["Odometer"])
+                self._seen.append(number)
+                if number < self._last:
+                    self._seen_after_s.append(time.monotonic() - self.load.sent_at[self.VIN, number])
 
     def __enter__(self) -> Self:
         self._dashboard = self._place.dashboard(f"?vin={self.VIN}&snapshot=0&type=data")
@@ -191,12 +269,24 @@ class Healthy:
         self.load.wait_for(1)
         return self
 
+    def rounds(self) -> Iterator[int]:
+        """For what goes wrong again and again: once, or until it was often enough to say what latencies are meanwhile."""
+        number, until = 1, self.load.total + self.ENOUGH
+        yield number
+        while self._long and self.load.total < until:
+            number += 1
+            yield number
+
+    def endure(self) -> None:
+        """For what is wrong and stays so: returns when that was long enough."""
+        if self._long:
+            self.load.wait_for(self.load.total + self.ENOUGH)
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.load.stop()
         acked = self.load.acked[self.VIN]
-        self._last = acked[-1]
+        self._last = acked[-1] + 1
         with self._place.vehicle(self.VIN) as vehicle:  # one more, so that the reader wakes and sees that it is over
-            self._last += 1
             vehicle.tell({"Odometer": {"doubleValue": float(self._last)}})
         self._thread.join(20)
         self._dashboard.__exit__(None, None, None)
@@ -205,13 +295,18 @@ class Healthy:
         assert self.load.close_codes == {}
         assert self._gaps == []
         assert self._seen == [*acked, self._last]
-        if self._p99_s is not None:
-            assert self.p99_s < self._p99_s
+        if self._long and kind is None:
+            self._check_latencies()
 
-    @property
-    def p99_s(self) -> float:
-        ordered = sorted(self.load.latencies_s)
-        return ordered[int(len(ordered) * 0.99)]
+    def _check_latencies(self) -> None:
+        acked_s, seen_s = p99(self.load.latencies_s), p99(self._seen_after_s)
+        print(f"p99 of {len(self._seen_after_s)}: acknowledged {1000 * acked_s:.1f} ms, seen {1000 * seen_s:.1f} ms")
+        assert len(self._seen_after_s) >= self.ENOUGH
+        assert max(acked_s, seen_s) < self.P99_S
+
+
+def p99(samples: list[float]) -> float:
+    return sorted(samples)[int(len(samples) * 0.99)]
 
 
 def resident_bytes(pid: int) -> int:

@@ -124,6 +124,8 @@ class Connection:
             while True:
                 self._fill()
         except ConnectionClosed:
+            pass
+        finally:
             self._socket.close()
 
     def _flush(self) -> None:
@@ -276,7 +278,9 @@ class Raw:
         """Takes in what is there; False at the connection's end."""
         try:
             chunk = self.socket.recv(1 << 20)
-        except ConnectionResetError:
+            while isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():  # no selector tells of these
+                chunk += self.socket.recv(1 << 20)
+        except (ConnectionResetError, ssl.SSLEOFError):
             chunk = b""
         self._buffer += chunk
         return bool(chunk)

@@ -30,7 +30,7 @@ from running import Process
 SAMPLE_S = 2.0
 READERS = 20
 LAST_BYTES = 10_000
-PING_S = 2
+PING_S = 5
 MIB = 1 << 20
 LIMIT_PER_HOUR = 12 * MIB  # 2 MiB in 10 minutes: what an allocator's arenas may wander by
 
