@@ -31,7 +31,7 @@ from .wish import Wish, kinds_of
 LARGEST_MESSAGE = 4096  # bytes; what a dashboard may say
 ERRORS_AT_MOST = 10  # then it is shown out
 WARN_S = 60.0  # before its token ends
-SAID_AT_MOST = 5000  # frames that it may send between two checks, which is about a second
+SAID_AT_MOST = 1000  # frames that it may send between two checks, which is about a second; all at once they cost some 20 ms
 UNHEARD_AT_MOST = 100  # frames that it may send while it takes nothing
 CLOSE_GRACE_S = 1.0
 MERGE_STEP = 256  # events merged between two looks at whether others wait

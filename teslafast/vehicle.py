@@ -30,7 +30,7 @@ from .logs import log, of
 from .roster import Entry
 
 STREAM = 4  # the envelope's message type that carries records
-PINGS_AT_MOST = 5000  # between two checks, which is about a second
+PINGS_AT_MOST = 1000  # between two checks, which is about a second
 CLOSE_GRACE_S = 1.0  # between our CLOSE and the end of the TCP connection
 
 

@@ -21,7 +21,7 @@ from minted import World
 from peers import Place
 from running import Inside, Process
 
-KILLS = int(os.environ.get("TESLAFAST_KILLS", "20"))
+KILLS = int(os.environ.get("TESLAFAST_KILLS", "100"))
 VINS = ["one", "two", "three", "four"]
 
 
@@ -87,6 +87,11 @@ def test_with_syncs_too_a_kill_loses_nothing(journal: str) -> None:
 @pytest.mark.faults
 def test_many_kills_at_random_moments_lose_nothing(journal: str) -> None:
     kill_and_recover(journal, KILLS)
+
+
+@pytest.mark.faults
+def test_many_kills_over_mutual_tls_lose_nothing_either(journal: str, world: World) -> None:
+    kill_and_recover(journal, KILLS // 5, world, VEHICLE_PORT="0")
 
 
 def test_after_a_kill_snapshots_are_what_they_were(journal: str) -> None:
