@@ -35,7 +35,7 @@ test: check
 
 # Kills, full disks, cut lines, hostile input: what `make test` runs of it, and what takes longer.
 test-faults: dev
-	$(BIN)/pytest -m "faults or not faults" tests/test_faults.py tests/test_kills.py tests/test_journal.py tests/test_checkpoint.py
+	$(BIN)/pytest -m "faults or not faults" tests/test_faults.py tests/test_kills.py tests/test_journal.py tests/test_journal_refused.py tests/test_checkpoint.py
 
 # Ten minutes of load: memory must not grow.
 soak: dev
