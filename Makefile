@@ -71,6 +71,7 @@ bench-peers: dev
 	$(BIN)/python -m bench.compare --rounds 5 --output bench/results
 	$(BIN)/python -m bench.vehicles --output bench/results
 	$(BIN)/python -m bench.reconnect
+	$(BIN)/python -m bench.journal
 
 fix: dev
 	$(BIN)/ruff format --quiet .

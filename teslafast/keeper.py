@@ -1,7 +1,7 @@
 """
 What is kept when the process ends, and when that is written: the log's own file, and checkpoints of the last known values.
 
-A checkpoint is begun when the log has taken an eighth of its ring since the last one (or four times what the last one held, if
+A checkpoint is begun when the log has taken a sixteenth of its ring since the last one (or four times what the last one held, if
 that is more), and made in slices of SLICE_S, so that the frame path is never held up for longer; its last step, which waits for
 the disk, is a thread's. So a restart reads a small part of the log again, and nothing leaves the ring unsaved unless the whole
 ring goes round within one checkpoint.
@@ -26,7 +26,7 @@ from .logs import log, of
 
 SLICE_S = 0.001
 PAUSE_S = 0.004  # between two slices
-SHARE = 8  # of the ring
+SHARE = 16  # of the ring
 TIMES_ITS_SIZE = 4
 
 
