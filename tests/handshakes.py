@@ -2,28 +2,40 @@
 
 import ssl
 from pathlib import Path
+from typing import Self
 
 from minted import HOST, World
 
 
+class Ends:
+    """Two ends of a handshake over memory. `shake` goes on until both are through, or raises what one of them raised."""
+
+    def __init__(self, client: ssl.SSLContext, server: ssl.SSLContext, hostname: str = "localhost") -> None:
+        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.client = client.wrap_bio(to_client, to_server, server_hostname=hostname)
+        self.server = server.wrap_bio(to_server, to_client, server_side=True)
+
+    def shake(self) -> Self:
+        waiting = [self.client, self.server]
+        for _ in range(20):
+            for end in tuple(waiting):
+                try:
+                    end.do_handshake()
+                    waiting.remove(end)
+                except ssl.SSLWantReadError:
+                    continue
+            if not waiting:
+                return self
+        raise AssertionError("the handshake does not end")
+
+
 def refusal(client: ssl.SSLContext, server: ssl.SSLContext, hostname: str) -> str | None:
     """None if both ends are content, otherwise the words of the end that is not."""
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    near = client.wrap_bio(to_client, to_server, server_hostname=hostname)
-    far = server.wrap_bio(to_server, to_client, server_side=True)
-    waiting = [near, far]
-    for _ in range(20):
-        for end in tuple(waiting):
-            try:
-                end.do_handshake()
-                waiting.remove(end)
-            except ssl.SSLWantReadError:
-                continue
-            except ssl.SSLError as error:
-                return str(error)
-        if not waiting:
-            return None
-    raise AssertionError("the handshake does not end")
+    try:
+        Ends(client, server, hostname).shake()
+    except ssl.SSLError as error:
+        return str(error)
+    return None
 
 
 def of_vehicle(world: World, authority: str, anchors: Path) -> str | None:

@@ -17,6 +17,8 @@ from teslafast.errors import Misconfigured
 from teslafast.identity import OID_ISSUERS
 from teslafast.vin import check_digit, sample_vin
 
+from handshakes import Ends
+
 HOST = "telemetry.example.com"
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -47,23 +49,10 @@ def server_context(installation: certs.Installation) -> ssl.SSLContext:
 
 
 def handshake(client: ssl.SSLContext, server: ssl.SSLContext, hostname: str) -> bytes:
-    """A mutual handshake over two memory buffers; the client's certificate (DER) as the server verified it."""
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    near = client.wrap_bio(to_client, to_server, server_hostname=hostname)
-    far = server.wrap_bio(to_server, to_client, server_side=True)
-    waiting = [near, far]
-    for _ in range(20):
-        for end in tuple(waiting):
-            try:
-                end.do_handshake()
-                waiting.remove(end)
-            except ssl.SSLWantReadError:
-                continue
-        if not waiting:
-            certificate = far.getpeercert(binary_form=True)
-            assert certificate
-            return certificate
-    raise AssertionError("the handshake does not end")
+    """A mutual handshake; the client's certificate (DER) as the server verified it."""
+    certificate = Ends(client, server, hostname).shake().server.getpeercert(binary_form=True)
+    assert certificate
+    return certificate
 
 
 def snapshot(directory: Path) -> dict[str, bytes]:

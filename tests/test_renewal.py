@@ -14,6 +14,7 @@ from teslafast.config import Settings
 from teslafast.metrics import Counts
 from teslafast.renewal import LOOK_EVERY_S, WARN_DAYS, Renewal
 
+from handshakes import Ends
 from minted import EXPIRED, HOST, NOW, SERVER_AUTH, VALID, Authority, Pair, Validity, World
 from peers import SECRET
 from running import Inside, Process
@@ -74,14 +75,7 @@ class Stage:
 def name_shown(server: ssl.SSLContext) -> str:
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    near, far = client.wrap_bio(to_client, to_server), server.wrap_bio(to_server, to_client, server_side=True)
-    for end in (near, far, near):
-        try:
-            end.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    return name_of(near.getpeercert(binary_form=True))
+    return name_of(Ends(client, server).shake().client.getpeercert(binary_form=True))
 
 
 def name_of(der: bytes | None) -> str:

@@ -17,6 +17,7 @@ from teslafast.config import Settings
 from teslafast.errors import Misconfigured
 from teslafast.identity import Certificate, identify
 
+from handshakes import Ends
 from minted import ANY_USAGE, CLIENT_AUTH, EXPIRED, SERVER_AUTH, TO_COME, VEHICLE, Authority, Pair, World
 from peers import PATIENCE_S
 from running import Inside
@@ -34,28 +35,6 @@ def for_vehicles(world: World, **variables: str) -> ssl.SSLContext:
     context = tls.contexts(settings(world, VEHICLE_PORT="0", **variables))[1]
     assert context is not None
     return context
-
-
-class Ends:
-    """Two ends of a handshake over memory. `shake` goes on until both are through, or raises what one of them raised."""
-
-    def __init__(self, client: ssl.SSLContext, server: ssl.SSLContext) -> None:
-        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.client = client.wrap_bio(to_client, to_server, server_hostname="localhost")
-        self.server = server.wrap_bio(to_server, to_client, server_side=True)
-
-    def shake(self) -> Ends:
-        waiting = [self.client, self.server]
-        for _ in range(20):
-            for end in tuple(waiting):
-                try:
-                    end.do_handshake()
-                    waiting.remove(end)
-                except ssl.SSLWantReadError:
-                    continue
-            if not waiting:
-                return self
-        raise AssertionError("the handshake does not end")
 
 
 def refusal(world: World, pair: Pair | None, server: ssl.SSLContext | None = None) -> tuple[str, str]:
