@@ -6,14 +6,17 @@ Full collections come once an hour (garbage.py), so what would need one is as go
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
+from unittest.mock import Mock
 
 import pytest
+from teslafast import garbage
 
 from minted import World
 from peers import Place, payload
@@ -152,3 +155,22 @@ def garbage_of(server: Inside, visit: Visit) -> Counter[str]:
 def test_nobody_leaves_a_cycle(server: Inside, visit: Visit) -> None:
     found = garbage_of(server, visit)
     assert not {name: count for name, count in found.items() if count >= TIMES // 2}, found
+
+
+def test_a_full_collection_comes_once_an_hour_and_not_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, calls, timers = gc.get_threshold(), [], []
+    loop = Mock(spec=asyncio.AbstractEventLoop)
+    loop.call_later.side_effect = lambda delay, callback, *arguments: timers.append((delay, callback, arguments))
+    monkeypatch.setattr(gc, "collect", lambda: calls.append("full"))
+    try:
+        garbage.settle(loop)
+        assert gc.get_threshold()[:2] == usual[:2]
+        assert gc.get_threshold()[2] > 1_000_000
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*usual)
+    assert calls == ["full"]
+    delay, callback, arguments = timers.pop()
+    callback(*arguments)
+    assert (delay, calls, len(timers)) == (garbage.FULL_EVERY_S, ["full", "full"], 1)

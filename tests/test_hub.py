@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 import pytest
+from picows import WSCloseCode
 from teslafast import events
 from teslafast.config import Settings
 from teslafast.errors import Malformed
 from teslafast.events import Report
-from teslafast.hub import Hub
+from teslafast.hub import LET_GO_PER_TURN, Hub
 from teslafast.wish import Wish
 
 from fakes import Dashboard
@@ -231,3 +233,32 @@ def test_a_record_that_no_view_can_hold_is_in_the_log_all_the_same() -> None:
 
 def test_the_epoch_is_another_one_for_every_hub() -> None:
     assert hub()[0].epoch != hub()[0].epoch
+
+
+# ---- connections that have ended
+
+
+class Ended:
+    """A connection, as far as the hub sees it."""
+
+    def check(self, now: float) -> None: ...
+    def close(self, code: WSCloseCode, cause: str, reason: str = "") -> None: ...
+    def abort(self) -> None: ...
+
+
+def test_the_memory_of_a_fleet_that_has_gone_is_given_back_in_parts() -> None:
+    of, loop = hub()
+    fleet = [Ended() for _ in range(3 * LET_GO_PER_TURN)]
+    alive = WeakSet(fleet)
+    of.connections.update(fleet)
+    while fleet:
+        of.part(fleet.pop())
+    assert not of.connections
+    left = []
+    while loop.timers:
+        loop.elapse()
+        left.append(len(alive))
+    assert left == [2 * LET_GO_PER_TURN, LET_GO_PER_TURN, 0]
+    of.part(Ended())
+    loop.elapse()
+    assert not of._gone
