@@ -438,11 +438,12 @@ cdef class Fanout:
 
     cdef int visit(self, Reader reader) except -1:
         """`serve`, but a reader that fails is dropped and its sink told, so that the others notice nothing."""
+        cdef object sink = reader.sink      # a write may end the reader
         try:
             self.serve(reader)
         except Exception as error:
             self.unsubscribe(reader)
-            reader.sink.on_fault(error)
+            sink.on_fault(error)
         return 0
 
     cdef bint serve_whole(self, double deadline) except -1:
