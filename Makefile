@@ -72,6 +72,7 @@ bench-peers: dev
 	$(BIN)/python -m bench.vehicles --output bench/results
 	$(BIN)/python -m bench.reconnect
 	$(BIN)/python -m bench.journal
+	$(BIN)/python -m bench.sends
 
 fix: dev
 	$(BIN)/ruff format --quiet .

@@ -21,8 +21,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from . import events, load, minted, servers
-from .servers import Running, Server
+from . import load, minted, servers
+from .servers import Server
 from .vehicles import drive
 
 FILLED_S = 6.0  # after so long at full speed a ring of 64 MiB has gone round several times
@@ -52,17 +52,14 @@ def cost(rounds: int, seconds: float) -> float:
 
 def fill_and_kill(server: Server) -> None:
     """Events at full speed, until the server is killed at some moment after FILLED_S."""
-
-    def kill(at: Running) -> None:
-        os.kill(at.pid, signal.SIGKILL)
-
     with servers.running(server) as at:
-        killer = threading.Timer(FILLED_S + random.random(), kill, [at])
+        killer = threading.Timer(FILLED_S + random.random(), os.kill, [at.pid, signal.SIGKILL])
         killer.start()
         try:
             load.fan_out(server, at, 300, publishers=32, window=64, readers=2, seconds=FILLED_S + 3)
         except RuntimeError:  # the load tool's word for a server that has gone
-            pass
+            if killer.is_alive():
+                raise
         finally:
             killer.join()
 
@@ -84,7 +81,7 @@ def recovery(kills: int) -> float:
     longest = 0.0
     for _ in range(kills):
         with tempfile.TemporaryDirectory(prefix="teslafast-journal-") as name:
-            server = servers.teslafast(env=RING | {"JOURNAL_PATH": str(Path(name) / "journal")}, dialect=events.vehicle)
+            server = servers.teslafast(env=RING | {"JOURNAL_PATH": str(Path(name) / "journal")})
             fill_and_kill(server)
             found = recovered(server)
         longest = max(longest, found["seconds"])

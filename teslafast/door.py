@@ -134,6 +134,7 @@ class Door(asyncio.BufferedProtocol):
         self._head = bytearray()
         self._requests = 0
         self._answered = False  # for the last time
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -143,9 +144,18 @@ class Door(asyncio.BufferedProtocol):
         self._done()
 
     def _done(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._on_done is not None:
             on_done, self._on_done = self._on_done, None
             on_done()
+
+    def _wait(self, seconds: float, callback: Callable[[], object]) -> None:
+        """Until then, unless the connection ends first; nothing else is waited for any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, callback)
 
     def expire(self) -> None:
         """HANDSHAKE_TIMEOUT is over: says so if no head was there yet; an answer that is not taken by now is given up."""
@@ -196,15 +206,14 @@ class Door(asyncio.BufferedProtocol):
         """Whether the connection stays open after this one: not for a client that has left an answer waiting."""
         self._requests += 1
         if self._requests == 1:
-            asyncio.get_running_loop().call_later(KEPT_S, self._dismiss)
+            self._wait(KEPT_S, self._dismiss)
         wishes = request.version == "1.1" and "close" not in (word.lower() for word in request.tokens("connection"))
         return wishes and self._requests < MOST_REQUESTS and not self._transport.get_write_buffer_size()
 
     def _dismiss(self) -> None:
         """KEPT_S is over."""
-        if self._on_done is not None and not self._answered:
-            self._answered = True
-            self._transport.close()
+        self._answered = True
+        self._transport.close()
 
     def answer(self, answer: Answer, head_only: bool = False, unread: bool = True, kept: bool = False) -> None:
         """Writes a plain HTTP answer and, unless it is `kept`, ends the connection, with time to stop sending if need be."""
@@ -236,7 +245,7 @@ class Door(asyncio.BufferedProtocol):
             return
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        asyncio.get_running_loop().call_later(LINGER_S, self._transport.close)
+        self._wait(LINGER_S, self._transport.close)
 
 
 def hand_over(transport: Any, welcome: Welcome, request: Request, subprotocol: str | None, rest: bytes) -> None:

@@ -36,7 +36,7 @@ from .roster import Roster
 from .state import State, whole_ms
 from .views import Views
 
-LET_GO_PER_TURN = 64
+LET_GO_PER_TURN = 64  # connections that have ended: some 3 ms, if they were TLS
 LET_GO_PAUSE_S = 0.01
 
 
@@ -130,7 +130,7 @@ class Hub:
     def later(self, delay_s: float, callback: Callable[[], object]) -> None:
         self._loop.call_later(delay_s, callback)
 
-    # ---- out
+    # ---- connections that end
 
     def part(self, connection: Connection) -> None:
         """
@@ -149,6 +149,8 @@ class Hub:
             self._gone.popleft()
         if self._gone:
             self._loop.call_later(LET_GO_PAUSE_S, self._let_go)
+
+    # ---- out
 
     def owe(self, replying: Replying) -> None:
         """`replying` has replies to send: it is asked for them once, at the end of this turn."""

@@ -94,6 +94,16 @@ def a_page(place: Place) -> None:
     assert place.get("/health").status == 200
 
 
+def a_page_whose_connection_stays(place: Place) -> None:
+    connected = place.bare().socket
+    if (tls := place.tls()) is not None:
+        connected = tls.wrap_socket(connected, server_hostname="localhost")
+    connected.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    head = connected.recv(4096)
+    assert b"keep-alive" in head
+    reset(connected)
+
+
 def a_stranger(place: Place) -> None:
     assert place.get("/vehicles").status == 401
 
@@ -125,6 +135,7 @@ VISITS: list[Visit] = [
     a_dashboard_that_breaks_the_protocol,
     a_dashboard_with_a_view,
     a_page,
+    a_page_whose_connection_stays,
     a_stranger,
     one_who_says_nothing,
     one_who_hangs_up,
