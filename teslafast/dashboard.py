@@ -20,10 +20,10 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from . import events, goodbye
 from ._fanout import ALL_KINDS, Reader
 from ._transport import slim
+from .admit_dashboard import AdmitDashboard
 from .auth import Verifier
 from .config import is_vin
 from .errors import Refused
-from .gate import AdmitDashboard
 from .hub import Hub
 from .logs import log, of
 from .wish import Wish, kinds_of
@@ -85,7 +85,7 @@ class Dashboard(WSListener):
         self._hub.connections.add(self)
         self._hub.dashboards += 1
         transport.underlying_transport.set_write_buffer_limits(high=0)  # pause_writing as soon as it holds anything
-        self._log = self._hub.views.log_for(self._wish, self._hub.log)
+        self._log = self._hub.views.log_for(self._wish.view, self._hub.log)
         underlying: Any = transport.underlying_transport  # aiofastnet's, whatever picows' stub says
         self._reader = Reader(underlying, self)
         if not self._wish.fleet:

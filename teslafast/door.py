@@ -27,7 +27,9 @@ from picows.common import WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]  # not in picows' stub
 
 from ._transport import FrameLimit
-from .gate import AdmitDashboard, AdmitVehicle, Peer
+from .admit_dashboard import AdmitDashboard
+from .admit_vehicle import AdmitVehicle
+from .gate import Peer
 from .logs import log, of
 from .request import Answer, Request
 

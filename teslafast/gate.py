@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Literal
 
+from .admit_dashboard import AdmitDashboard
+from .admit_vehicle import AdmitVehicle
 from .auth import Grant, Verifier
 from .config import Settings, is_vin
 from .errors import Refused, Unavailable
 from .identity import Certificate, Device, identify
 from .request import Answer, Request, bad, check_handshake, find_token, short, uuid_of, wants_websocket
-from .wish import Wish, vins_of, wish_of
+from .wish import vins_of, wish_of
 
 SUBPROTOCOL = "teslafast.v1"
 ON_VEHICLE_PORT = frozenset({"/health"})  # strangers who reach the vehicles' port have no use for another page
@@ -33,27 +35,6 @@ class Peer:
     listener: Listener = "all"
     secure: bool = False
     certificate: Certificate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AdmitVehicle:
-    """
-    `verified`: its certificate says who it is. Otherwise (development only) it named itself, or will do so in its first message
-    (`device.vin` is empty until then), and it may send JSON text.
-    """
-
-    device: Device
-    verified: bool
-    network_interface: str
-    client_version: str
-    connection_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AdmitDashboard:
-    grant: Grant
-    wish: Wish
-    subprotocol: str | None
 
 
 @dataclass(frozen=True, slots=True)

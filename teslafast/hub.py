@@ -27,10 +27,8 @@ from picows import WSCloseCode
 
 from . import events
 from ._fanout import FLAT_PREFIXES, Fanout, bytes_needed
-from .commit import Commit
 from .config import Settings
 from .errors import Malformed
-from .journal import Journal
 from .metrics import Counts
 from .roster import Roster
 from .state import State, whole_ms
@@ -66,6 +64,23 @@ class Record(Protocol):
     def created_ns(self) -> int | None: ...
 
 
+class Acks(Protocol):
+    """Holds replies until what they acknowledge is safe: `commit.Commit`."""
+
+    @property
+    def idle(self) -> bool: ...
+    def hold(self, replies: bytes, write: Callable[[bytes], object], give_up: Callable[[], object]) -> bool: ...
+    def close(self) -> None: ...
+
+
+class KeptLog(Protocol):
+    """What holds a log that survives the process: `journal.Journal`."""
+
+    @property
+    def epoch(self) -> str: ...
+    def log(self, prefixes: tuple[bytes, ...], schedule: Callable[[Fanout], object], sync: bool = False) -> Fanout: ...
+
+
 class Loop(Protocol):
     """What is used of an event loop."""
 
@@ -76,7 +91,7 @@ class Loop(Protocol):
 class Hub:
     """`epoch` names the life of the log; `seq` counts within it."""
 
-    def __init__(self, settings: Settings, loop: Loop, journal: Journal | None = None) -> None:
+    def __init__(self, settings: Settings, loop: Loop, journal: KeptLog | None = None) -> None:
         """`journal`: what holds the log, already open; what it has kept is in the log afterwards."""
         self.settings = settings
         self.counts = Counts()
@@ -87,7 +102,7 @@ class Hub:
         self.draining = False
         self._loop = loop
         self._replying: list[Replying] = []
-        self.commit: Commit | None = None  # with JOURNAL_SYNC_MS
+        self.commit: Acks | None = None  # with JOURNAL_SYNC_MS
         self._due: list[Fanout] = []
         self._turn_asked = False
         self._turn_began_s = 0.0
@@ -97,7 +112,7 @@ class Hub:
             self.epoch = secrets.token_hex(8)
         else:
             self.log = journal.log(FLAT_PREFIXES, self._ask_flush, sync=settings.journal_sync_ms > 0)
-            self.epoch = journal.life.epoch
+            self.epoch = journal.epoch
         self.views = Views(self.make_log, loop)
         self._gone: deque[Connection] = deque()
 

@@ -100,7 +100,12 @@ class Journal:
             os.close(descriptor)
             raise
 
-    def log(self, prefixes: tuple[bytes, ...], schedule: Callable[[Fanout], object], sync: bool) -> Fanout:
+    @property
+    def epoch(self) -> str:
+        """Of the present life."""
+        return self.life.epoch
+
+    def log(self, prefixes: tuple[bytes, ...], schedule: Callable[[Fanout], object], sync: bool = False) -> Fanout:
         """The log in this file, which goes on where the last one stopped; `sync`: acks will wait for the disk. Once only."""
         log = Fanout(self._map, self._ring_bytes, prefixes, schedule, at=PAGE, kept_for_good=True)
         former = self.former

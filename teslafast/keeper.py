@@ -14,10 +14,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from . import checkpoint, scrape
+from . import checkpoint
 from .commit import Commit
 from .errors import Misconfigured
 from .hub import Hub
@@ -28,6 +29,16 @@ SLICE_S = 0.001
 PAUSE_S = 0.004  # between two slices
 SHARE = 16  # of the ring
 TIMES_ITS_SIZE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalGauges:
+    """`recovered`, `cut`: events found at start, and those that were no good; `unsaved`: events since the last checkpoint."""
+
+    recovered: int
+    cut: int
+    recovery_s: float
+    unsaved: int
 
 
 class Keeper:
@@ -70,11 +81,11 @@ class Keeper:
             ),
         )
 
-    def reading(self) -> scrape.Journal:
+    def reading(self) -> JournalGauges:
         """For /metrics."""
         unsaved = self._hub.log.seq - self._saved_seq
         found = self._journal
-        return scrape.Journal(recovered=found.recovered, cut=found.lost, recovery_s=self.recovery_s, unsaved=unsaved)
+        return JournalGauges(recovered=found.recovered, cut=found.lost, recovery_s=self.recovery_s, unsaved=unsaved)
 
     def check(self) -> None:
         """Begins a checkpoint if one is due; the first is due at once, because the epoch may be new."""

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from ._wire import TOPICS
+from .keeper import JournalGauges
 from .metrics import Counts, Durations
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -48,17 +49,7 @@ class Reading:
     uptime_s: float = 0.0
     draining: bool = False
     certificate_days: float | None = None
-    journal: Journal | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Journal:
-    """`recovered`, `cut`: events found at start, and those that were no good; `unsaved`: events since the last checkpoint."""
-
-    recovered: int
-    cut: int
-    recovery_s: float
-    unsaved: int
+    journal: JournalGauges | None = None
 
 
 Value = float | Mapping[str, float] | Durations | None
@@ -83,7 +74,7 @@ def _refused(*causes: str) -> Callable[[Reading], Value]:
     return lambda reading: sum(reading.counts.refused_messages[cause] for cause in causes)
 
 
-def _of_journal(read: Callable[[Journal], float]) -> Callable[[Reading], Value]:
+def _of_journal(read: Callable[[JournalGauges], float]) -> Callable[[Reading], Value]:
     return lambda now: None if now.journal is None else read(now.journal)
 
 

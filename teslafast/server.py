@@ -21,13 +21,14 @@ from typing import Any
 import orjson
 
 from . import __version__, garbage, page, scrape, tls
+from .admit_vehicle import AdmitVehicle
 from .auth import Grant, Verifier
 from .config import Settings
 from .dashboard import LARGEST_MESSAGE, Dashboard
 from .door import Admit, Door, Welcome
 from .drain import drain
 from .errors import Misconfigured
-from .gate import AdmitVehicle, Gate, Listener, Now, Peer
+from .gate import Gate, Listener, Now, Peer
 from .hub import Connection, Hub
 from .intake import Intake, bind
 from .journal import Journal

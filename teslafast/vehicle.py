@@ -22,9 +22,9 @@ from . import events, goodbye
 from ._fanout import frame as websocket_frame
 from ._transport import slim
 from ._wire import FLAT, FLEET, TOPICS, Envelope, Record, ack, error_reply, read_envelope, read_record
+from .admit_vehicle import AdmitVehicle
 from .config import is_vin
 from .errors import Malformed
-from .gate import AdmitVehicle
 from .hub import Hub
 from .logs import log, of
 from .roster import Entry

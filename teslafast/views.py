@@ -11,17 +11,25 @@ A view's ring begins when its first reader comes and is given back when its last
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import orjson
 
 from ._fanout import FLAT_PREFIXES, FLEET_PREFIXES, Fanout
 from .logs import log, of
-from .wish import Wish
 
 _DATA = 0
 
 MakeLog = Callable[[tuple[bytes, ...]], Fanout]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewKey:
+    """Which view a reader reads. `interval_ms`: 0 = every event as it comes; only with `flat`."""
+
+    shape: Literal["flat", "fleet"] = "flat"
+    interval_ms: int = 0
 
 
 def _put(into: Fanout, kind: int, vin: str, body: dict[str, Any], now_ms: int, seq: int) -> None:
@@ -79,18 +87,18 @@ class Views:
         self._conflators: dict[int, Conflator] = {}
         self.active = False
 
-    def log_for(self, wish: Wish, flat: Fanout) -> Fanout:
-        """The log that a dashboard with this wish reads; made if it is the first."""
-        if wish.fleet:
+    def log_for(self, key: ViewKey, flat: Fanout) -> Fanout:
+        """The log behind this view, made if this is its first reader; `flat` itself for the plain stream."""
+        if key.shape == "fleet":
             self._fleet = self._fleet or self._make_log(FLEET_PREFIXES)
             self.active = True
             return self._fleet
-        if wish.interval_ms:
-            if wish.interval_ms not in self._conflators:
+        if key.interval_ms:
+            if key.interval_ms not in self._conflators:
                 log = self._make_log(FLAT_PREFIXES)
-                self._conflators[wish.interval_ms] = Conflator(log, wish.interval_ms / 1000, self._timer)
+                self._conflators[key.interval_ms] = Conflator(log, key.interval_ms / 1000, self._timer)
             self.active = True
-            return self._conflators[wish.interval_ms].log
+            return self._conflators[key.interval_ms].log
         return flat
 
     def hurry(self) -> None:

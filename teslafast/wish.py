@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ._fanout import ALL_KINDS, KINDS
 from .config import is_vin
 from .request import bad
+from .views import ViewKey
 
 INTERVALS_MS = (100, 250, 500, 1000, 2000, 5000, 10_000)
 
@@ -28,6 +29,10 @@ class Wish:
     snapshot: bool = True
     fleet: bool = False
     interval_ms: int = 0
+
+    @property
+    def view(self) -> ViewKey:
+        return ViewKey("fleet" if self.fleet else "flat", self.interval_ms)
 
 
 def wish_of(query: Mapping[str, str]) -> Wish:

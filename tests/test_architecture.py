@@ -23,11 +23,11 @@ errors      text vin address backoff chain waiting
 config      logs metrics garbage
 signals     messages legacy encode _wire presets
 _crc32c     _recover _fanout _transport
-state       identity auth request wish gate page
-events      roster views scrape
+state       identity auth request
+events      roster views wish admit_vehicle admit_dashboard gate page
 journal     checkpoint commit
 tls         renewal
-hub         keeper
+hub         keeper scrape
 door        intake goodbye
 vehicle     dashboard drain
 server
@@ -38,8 +38,8 @@ web         demo
 options     cli_vehicle cli_doctor cli __main__
 """
 PURE_ONES = """
-errors config _wire signals messages legacy encode events state identity auth request wish gate metrics roster views scrape
-text vin address backoff chain waiting jws presets vehicle_config mint
+errors config _wire signals messages legacy encode events state identity auth request wish
+admit_vehicle admit_dashboard gate metrics roster views text vin address backoff chain waiting jws presets vehicle_config mint
 """
 ORDER, PURE = MAP.split(), PURE_ONES.split()
 CYTHON_IMPORT = re.compile(r"^\s*(?:from (\S+) c?import (.+)|c?import (\S+))", re.MULTILINE)

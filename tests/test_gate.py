@@ -10,10 +10,12 @@ import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from teslafast.admit_dashboard import AdmitDashboard
+from teslafast.admit_vehicle import AdmitVehicle
 from teslafast.auth import Grant, Verifier
 from teslafast.config import Settings
 from teslafast.errors import Refused
-from teslafast.gate import AdmitDashboard, AdmitVehicle, Gate, Now, Peer
+from teslafast.gate import Gate, Now, Peer
 from teslafast.identity import Certificate, Device
 from teslafast.request import Answer, Request
 from teslafast.wish import INTERVALS_MS, Wish

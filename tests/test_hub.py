@@ -13,7 +13,7 @@ from teslafast.config import Settings
 from teslafast.errors import Malformed
 from teslafast.events import Report
 from teslafast.hub import LET_GO_PER_TURN, Hub
-from teslafast.wish import Wish
+from teslafast.views import ViewKey
 
 from fakes import Dashboard
 
@@ -223,7 +223,7 @@ def test_numbers_that_json_does_not_have_are_null() -> None:
 def test_a_record_that_no_view_can_hold_is_in_the_log_all_the_same() -> None:
     own, loop = hub()
     flat, fleet = reader(own), Dashboard()
-    own.views.log_for(Wish(fleet=True), own.log).subscribe(fleet.reader)
+    own.views.log_for(ViewKey("fleet"), own.log).subscribe(fleet.reader)
     assert own.publish(VIN, data(1), lambda: {"data": "x" * (5 << 20)}) == 1
     publish(own, data(2))
     loop.settle()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
-from teslafast import scrape
+from teslafast import keeper, scrape
 from teslafast.metrics import Counts, Durations
 from teslafast.scrape import TABLE, Reading
 
@@ -56,7 +56,7 @@ def test_every_name_of_the_table_is_in_the_text() -> None:
     counts = Counts()
     for labelled in (name for name in Counts.__slots__ if isinstance(getattr(counts, name), dict)):
         getattr(counts, labelled)["a_cause"] += 1
-    journal = scrape.Journal(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
+    journal = keeper.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
     groups = {"connections": {"vehicle": 1}, "readers": {"flat": 1}}
     text = scrape.text(Reading(counts=counts, certificate_days=20.5, journal=journal, **groups))  # type: ignore[arg-type]
     found = {family.name for family in text_string_to_metric_families(text.decode())}

@@ -8,21 +8,21 @@ import pytest
 from teslafast import events
 from teslafast.events import Report
 from teslafast.hub import Hub
-from teslafast.wish import Wish
+from teslafast.views import ViewKey
 
 from fakes import Dashboard
 from test_hub import CREATED_NS, VIN, Loop, hub
 
-HALF_A_SECOND = Wish(interval_ms=500)
+HALF_A_SECOND = ViewKey(interval_ms=500)
 
 
-def read(of: Hub, wish: Wish) -> Dashboard:
+def read(of: Hub, wish: ViewKey) -> Dashboard:
     dashboard = Dashboard()
     of.views.log_for(wish, of.log).subscribe(dashboard.reader)
     return dashboard
 
 
-def leave(of: Hub, wish: Wish, dashboard: Dashboard) -> None:
+def leave(of: Hub, wish: ViewKey, dashboard: Dashboard) -> None:
     log = of.views.log_for(wish, of.log)
     log.unsubscribe(dashboard.reader)
     of.views.release(log)
@@ -51,7 +51,7 @@ def stage() -> tuple[Hub, Loop]:
 
 def test_a_wish_for_nothing_special_is_the_flat_log(stage: tuple[Hub, Loop]) -> None:
     own, _ = stage
-    assert own.views.log_for(Wish(), own.log) is own.log
+    assert own.views.log_for(ViewKey(), own.log) is own.log
     assert not own.views.active
 
 
@@ -61,7 +61,7 @@ def test_a_wish_for_nothing_special_is_the_flat_log(stage: tuple[Hub, Loop]) -> 
 def test_the_fleet_shape_has_the_seqs_of_the_flat_one(stage: tuple[Hub, Loop]) -> None:
     own, loop = stage
     send(own, Soc=1)
-    fleet = read(own, Wish(fleet=True))
+    fleet = read(own, ViewKey("fleet"))
     send(own, Soc=2)
     own.publish(VIN, report := events.connectivity(VIN, True, "c1", "wifi", CREATED_NS), lambda: dict(report.body))
     loop.settle()
@@ -74,13 +74,13 @@ def test_the_fleet_shape_is_made_once_for_all_and_for_nobody_not_at_all(stage: t
     own, loop = stage
     made: list[str] = []
     send(own, made=made, Soc=1)
-    readers = [read(own, Wish(fleet=True)) for _ in range(3)]
+    readers = [read(own, ViewKey("fleet")) for _ in range(3)]
     send(own, made=made, Soc=2)
     loop.settle()
     assert made == [VIN]
     assert all(len(dashboard.messages()) == 1 for dashboard in readers)
     for dashboard in readers:
-        leave(own, Wish(fleet=True), dashboard)
+        leave(own, ViewKey("fleet"), dashboard)
     assert not own.views.active
     send(own, made=made, Soc=3)
     assert made == [VIN]
@@ -134,7 +134,7 @@ def test_other_kinds_are_not_held_back(stage: tuple[Hub, Loop]) -> None:
 
 def test_different_intervals_do_not_disturb_each_other(stage: tuple[Hub, Loop]) -> None:
     own, loop = stage
-    slow, fast = read(own, Wish(interval_ms=10_000)), read(own, Wish(interval_ms=100))
+    slow, fast = read(own, ViewKey(interval_ms=10_000)), read(own, ViewKey(interval_ms=100))
     send(own, Soc=1)
     assert sorted(loop.elapse()) == [0.1, 10.0]
     assert told(slow) == told(fast) == [(VIN, 1, {"Soc": 1})]
