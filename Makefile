@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 # cython-lint looks for pycodestyle there
 export PATH := $(abspath $(BIN)):$(PATH)
 DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml
-PYX    := $(wildcard teslafast/*.pyx teslafast/*.pxd teslafast/*.pxi)
+CYTHON := $(shell find teslafast -name '*.py[x]' -o -name '*.px[di]')
 
 .PHONY: install dev demo test test-web test-faults soak test-deploy check bench bench-peers fix clean
 
@@ -15,7 +15,7 @@ install: $(VENV)/installed
 dev: $(VENV)/dev
 
 # Runtime and compiler only: what `make demo` waits for.
-$(VENV)/installed: pyproject.toml setup.py $(PYX)
+$(VENV)/installed: pyproject.toml setup.py $(CYTHON)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is needed: apt install python3-venv"; exit 2; }
 	@$(BIN)/python -c 'import sys; sys.exit(not __import__("pip").__version__ >= "25.1")' 2>/dev/null || $(BIN)/pip install -q --upgrade "pip>=25.1"
@@ -35,11 +35,11 @@ test: check
 
 # Kills, full disks, cut lines, hostile input: what `make test` runs of it, and what takes longer.
 test-faults: dev
-	$(BIN)/pytest -m "faults or not faults" tests/test_faults.py tests/test_kills.py tests/test_journal.py tests/test_journal_refused.py tests/test_checkpoint.py
+	$(BIN)/pytest -m "faults or not faults" tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/storage
 
 # Ten minutes of load: memory must not grow.
 soak: dev
-	$(BIN)/python tests/soak.py
+	$(BIN)/python -m tests.programs.soak
 
 # The page in real Chromium and Firefox; installs what it needs (Debian's packages, npm's).
 test-web: dev
@@ -51,14 +51,14 @@ check: dev
 	$(BIN)/ruff check --quiet .
 	$(BIN)/cython-lint teslafast
 	$(BIN)/mypy --no-error-summary
-	$(BIN)/stubtest $(patsubst teslafast/%.pyx,teslafast.%,$(wildcard teslafast/*.pyx)) --allowlist tests/stubtest.allow --ignore-unused-allowlist --mypy-config-file pyproject.toml
+	$(BIN)/stubtest $(subst /,.,$(patsubst %.pyx,%,$(filter %.pyx,$(CYTHON)))) --allowlist tests/stubtest.allow --ignore-unused-allowlist --mypy-config-file pyproject.toml
 
 # Real nginx and HAProxy, and the Dockerfile's steps in a clean root: wants root, Debian, and a few minutes.
 test-deploy: dev
 	@for tool in nginx haproxy debootstrap shellcheck; do command -v $$tool >/dev/null || missing=yes; done; \
 	/usr/bin/python3 -c 'import yaml' 2>/dev/null || missing=yes; \
 	test -z "$$missing" || { apt-get update -q && apt-get install -qy --no-install-recommends $(DEPLOY_TOOLS); }
-	$(BIN)/pytest tests/deploy
+	$(BIN)/pytest -m deploy tests/deploy
 
 bench: dev
 	$(BIN)/pytest bench --benchmark-enable --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops
@@ -79,5 +79,6 @@ fix: dev
 	$(BIN)/ruff check --fix --quiet .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info teslafast/*.so teslafast/*.c .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks bench/bin
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .benchmarks bench/bin
+	find teslafast -name '*.so' -delete -o -name '*.c' -delete
 	find . -name __pycache__ -type d -exec rm -rf {} +

@@ -12,19 +12,27 @@ from setuptools import Extension, setup
 SANITIZE = os.environ.get("TESLAFAST_SANITIZE") == "1"
 LINETRACE = os.environ.get("TESLAFAST_LINETRACE") == "1"
 
+MODULES = (
+    "teslafast._crc32c",
+    "teslafast._fanout",
+    "teslafast.protocol._wire",
+    "teslafast.storage._recover",
+    "teslafast.websocket._transport",
+)
+
 # Cython's generated C trips -Wextra's unused-parameter and missing-field-initializers by design; all else is on.
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Wno-cast-function-type"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"]
 
 extensions = [
     Extension(
-        f"teslafast.{name}",
-        [f"teslafast/{name}.pyx"],
+        name,
+        [f"{name.replace('.', '/')}.pyx"],
         extra_compile_args=WARNINGS + (["-O1", *SANITIZERS] if SANITIZE else ["-O3", "-g0"]),
         extra_link_args=SANITIZERS if SANITIZE else [],
         define_macros=[("CYTHON_TRACE_NOGIL", "1")] if LINETRACE else [],
     )
-    for name in ("_wire", "_crc32c", "_fanout", "_transport", "_recover")
+    for name in MODULES
 ]
 
 setup(

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from teslafast import certs
+from teslafast.certificates import folder
 from teslafast.vin import sample_vin
 
 
 def mint(directory: Path, vehicles: int) -> Path:
     """A server's certificates for localhost, and those of the first `vehicles` sample VINs. Returns the vehicles' directory."""
-    certs.init(directory, "localhost", [sample_vin(number) for number in range(vehicles)])
+    folder.init(directory, "localhost", [sample_vin(number) for number in range(vehicles)])
     return directory / "vehicles"
 
 

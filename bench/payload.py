@@ -9,9 +9,9 @@ import re
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
-from teslafast.messages import MESSAGES
-from teslafast.messages import Field as Entry
-from teslafast.signals import ENUMS
+from teslafast.protocol.messages import MESSAGES
+from teslafast.protocol.messages import Field as Entry
+from teslafast.protocol.signals import ENUMS
 
 _PACKAGE = "telemetry.vehicle_data"
 _Field = descriptor_pb2.FieldDescriptorProto

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from google.protobuf.json_format import MessageToDict
 from pytest_benchmark.fixture import BenchmarkFixture
-from teslafast import _wire
+from teslafast.protocol import _wire
 
 from bench import events
 from bench.payload import Payload

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from teslafast import chain
+from teslafast.certificates import chain
 from teslafast.doctor import authorities
 
-from fleet import Car, FleetServer
-from minted import World
-from premises import VIN, Site
+from tests.support.certificates import World
+from tests.support.fake_fleet_api import Car, FleetServer
+from tests.support.sites import VIN, Site
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from teslafast.config import Settings
-from teslafast.errors import Misconfigured
-
-from . import account, authorities, certificate, configuration, dashboards, outside
-from .case import Case
+from ..config import Settings
+from ..errors import Misconfigured
+from . import account, authorities, certificate, configuration, dashboards, route
 from .finding import Finding, State, mendable, skipped
+from .options import Case
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -55,7 +54,7 @@ def examine(case: Case) -> Iterator[Finding]:
             yield certificate.verifies(ca, own[0], case)
     if read is not None:
         yield from authorities.anchors(read, case)
-    way = list(outside.vehicles(case, read, own, ca))
+    way = list(route.vehicles(case, read, own, ca))
     yield from way
     if case.dashboards or not any(finding.check in ("address", "port") and finding.state is State.WRONG for finding in way):
         yield from dashboards.examine(case, read, ca)

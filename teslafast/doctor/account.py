@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from teslafast import fleet_api, vehicle_config
-from teslafast.errors import Declined, Misconfigured, Unhealthy
-from teslafast.fleet_api import FleetApi
-from teslafast.given import vins_of
-from teslafast.vehicle_commands import error_line
-
+from ..errors import Declined, Misconfigured, Unhealthy
+from ..onboarding import fleet_api, vehicle_config
+from ..onboarding.fleet_api import FleetApi
+from ..onboarding.resolve import vins_of
+from ..onboarding.vehicle_commands import error_line
 from . import certificate
-from .case import Case
 from .finding import Finding, mendable, note, skipped, well, wrong
+from .options import Case
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from teslafast import chain, tls
-from teslafast.config import Settings
-from teslafast.errors import Misconfigured
-from teslafast.mint import TEST_ORGANISATION
-from teslafast.tesla_ca import PINNED
-
-from .case import Case
+from ..certificates import chain
+from ..certificates.issue import TEST_ORGANISATION
+from ..certificates.tesla_ca import PINNED
+from ..config import Settings
+from ..errors import Misconfigured
+from ..server import tls
 from .finding import Finding, mendable, note, well, wrong
+from .options import Case
 
 if TYPE_CHECKING:
     from cryptography import x509

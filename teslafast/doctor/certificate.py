@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from teslafast import chain, tls
-from teslafast.config import Settings
-from teslafast.errors import Misconfigured
-from teslafast.given import ca_of, public_roots
-
-from .case import Case
+from ..certificates import chain
+from ..config import Settings
+from ..errors import Misconfigured
+from ..onboarding.resolve import ca_of, public_roots
+from ..server import tls
 from .finding import Finding, mendable, note, well, wrong
+from .options import Case
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from teslafast.config import Settings
-from teslafast.errors import Misconfigured
-
-from .case import Case
+from ..config import Settings
+from ..errors import Misconfigured
 from .finding import Finding, mendable, note, well, wrong
+from .options import Case
 
 
 def settings(case: Case) -> tuple[Settings | None, list[Finding]]:

@@ -7,15 +7,15 @@ import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 
-from teslafast import auth, probe
-from teslafast.config import Settings
-from teslafast.errors import TeslafastError
-from teslafast.fetch import is_this_machine
-from teslafast.text import one_line
-
-from .case import Case
+from ..config import Settings
+from ..dashboards import tokens
+from ..errors import TeslafastError
+from ..https import is_this_machine
+from ..text import one_line
+from . import health
 from .finding import Finding, skipped, well, wrong
-from .look import TIMEOUT_S, Place, exchange, status_of, trusted, upgrade
+from .options import Case
+from .tls_probe import TIMEOUT_S, Place, exchange, status_of, trusted, upgrade
 
 TOKEN_S = 60
 
@@ -36,7 +36,7 @@ def examine(case: Case, read: Settings | None, ca: str) -> Iterator[Finding]:
         return
     address = case.address_of(host)
     try:
-        yield well("health", probe.health(f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}"))
+        yield well("health", health.health(f"{scheme}://{f'[{address}]' if ':' in address else address}:{port}"))
     except TeslafastError as error:
         remedy = "start the server; if vehicles have a port of their own, name the other one with --dashboards"
         yield wrong("health", str(error), remedy)
@@ -50,7 +50,7 @@ def examine(case: Case, read: Settings | None, ca: str) -> Iterator[Finding]:
 
 def _minted(case: Case, read: Settings | None) -> str:
     known = read is not None and read.needs_secret and bool(case.environment.get("JWT_SECRET"))
-    return auth.mint(read, "doctor", (), TOKEN_S, case.now.timestamp()) if read is not None and known else ""
+    return tokens.mint(read, "doctor", (), TOKEN_S, case.now.timestamp()) if read is not None and known else ""
 
 
 def _stream(place: Place, scheme: str, ca: str, token: str) -> Finding:

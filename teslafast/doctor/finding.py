@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from teslafast.errors import Misconfigured
-from teslafast.text import one_line
+from ..errors import Misconfigured
+from ..text import one_line
 
 
 class State(StrEnum):

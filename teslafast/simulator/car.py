@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .journey import CHARGER_KW, ROW_S, Row, Scene, timetable
+from .timetable import CHARGER_KW, ROW_S, Row, Scene, timetable
 
 MILE_M = 1609.344
 METRES_PER_DEGREE = 111_320.0

@@ -10,9 +10,9 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .._wire import write_envelope
 from ..errors import Misconfigured
-from .ledger import Message
+from ..protocol._wire import write_envelope
+from .ack_tracker import Message
 
 
 @dataclass(frozen=True, slots=True)

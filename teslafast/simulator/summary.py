@@ -7,7 +7,7 @@ Latencies are from the moment of sending to the ack, in milliseconds; the first 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .ledger import Tally
+from .ack_tracker import Tally
 
 
 @dataclass(frozen=True)

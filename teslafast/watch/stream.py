@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from ..address import mended
 from ..errors import Misconfigured
+from ..websocket.address import mended
 from .board import RECORDS
 
 

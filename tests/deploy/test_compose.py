@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from teslafast.config import Settings, parse_duration
 
-from dockerfile import instructions
-from running import ROOT
+from tests.deploy.support.dockerfile import instructions
+from tests.support import ROOT
+
+pytestmark = pytest.mark.deploy
 
 READ = "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)"
 SYSTEM_PYTHON = "/usr/bin/python3"

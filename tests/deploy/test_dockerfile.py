@@ -16,9 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from dockerfile import Build, Stage, can_execute, words_of
-from peers import PATIENCE_S, SECRET, Place
-from running import ROOT, Lines
+from tests.deploy.support.dockerfile import Build, Stage, can_execute, words_of
+from tests.support import ROOT
+from tests.support.peers import PATIENCE_S, SECRET, Place
+from tests.support.servers import Lines
+
+pytestmark = pytest.mark.deploy
 
 pytestmark = pytest.mark.skipif(bool(can_execute()), reason=can_execute() or "can be executed")
 

@@ -21,10 +21,13 @@ import pytest
 from teslafast import doctor
 from teslafast.doctor import Case, State
 
-from minted import HOST, SERVER_AUTH, Pair, World
-from peers import PATIENCE_S, Place, Vehicle
-from premises import answering, dial, free_port
-from running import ROOT, Process
+from tests.support import ROOT
+from tests.support.certificates import HOST, SERVER_AUTH, Pair, World
+from tests.support.peers import PATIENCE_S, Place, Vehicle
+from tests.support.servers import Process
+from tests.support.sites import answering, dial, free_port
+
+pytestmark = pytest.mark.deploy
 
 VIN = "5YJ3TEST5PF000001"
 MISSING = [name for name in ("nginx", "haproxy") if shutil.which(name) is None]

@@ -7,7 +7,12 @@ import sys
 import tarfile
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+import pytest
+
+from tests.support import ROOT
+
+pytestmark = pytest.mark.deploy
+
 SOURCES = {".py", ".pyi", ".pyx", ".pxd", ".pxi", ".html", ".css", ".js", ".svg", ".typed"}
 
 

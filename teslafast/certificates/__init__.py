@@ -1,0 +1,1 @@
+"""Certificate chains, trust anchors, Tesla's CAs, and issuing our own."""

@@ -1,0 +1,34 @@
+"""The command line: `main` runs a command and turns our own errors into one line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from ..errors import Declined, Misconfigured, Unhealthy
+from .commands import teslafast
+
+
+def main() -> None:
+    """The console script: the commands, with our own errors as one line."""
+    try:
+        teslafast(standalone_mode=False)
+    except Misconfigured as error:
+        _fail(str(error), 2)
+    except (Unhealthy, Declined) as error:
+        _fail(str(error), 1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has gone: no complaint about that
+        sys.exit(1)
+
+
+def _fail(line: str, code: int) -> None:
+    click.echo(f"teslafast: {line}", err=True)
+    sys.exit(code)

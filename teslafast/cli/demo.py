@@ -1,0 +1,101 @@
+"""
+`teslafast demo`: a server, vehicles that speak the real protocol to it over mutual TLS, and a look at what dashboards get.
+
+All on this machine's loopback, with certificates made for the occasion in a folder that goes when the demo ends. The page and
+`/stream` are plain HTTP here, because no browser would trust those certificates; the vehicles' port is as it is in production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from .. import vin
+from ..certificates import folder as certs
+from ..config import Settings
+from ..dashboards import tokens
+from ..errors import Misconfigured
+from ..logs import set_up
+from ..server import tls
+from ..server.server import Server
+from ..simulator.fleet import simulate
+from ..watch.client import watch
+
+DEFAULT_PORT = 3000
+TOKEN_TTL_S = 86_400.0
+INTERVAL_S = 0.5
+
+
+def run(port: int | None, vehicles: int, seconds: float | None) -> None:
+    """Ends after `seconds`, or on SIGINT or SIGTERM. Raises Misconfigured."""
+    import uvloop
+
+    set_up("warning", None)
+    with tempfile.TemporaryDirectory(prefix="teslafast-demo-") as name:
+        uvloop.run(_demo(Path(name), port, vehicles, seconds))
+
+
+async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | None) -> None:
+    made = certs.init(folder / "certs", "127.0.0.1", [vin.sample_vin(number) for number in range(vehicles)])
+    server = _start(_settings(made.directory, made.vins, DEFAULT_PORT if port is None else port), may_move=port is None)
+    at, vehicles_at = (f"127.0.0.1:{bound}" for bound in server.ports)
+    token = tokens.mint(server.settings, "demo", (), TOKEN_TTL_S, time.time())
+    click.echo(f"page    http://{at}/#token={token}")
+    click.echo(f"stream  ws://{at}/stream?token={token}")
+    click.echo(f"{vehicles} simulated vehicle{'s' if vehicles != 1 else ''} over mutual TLS at wss://{vehicles_at}/\n")
+    driving = simulate(f"wss://{vehicles_at}/", vehicles=vehicles, interval_s=INTERVAL_S, certs_dir=made.directory)
+    tasks = [asyncio.create_task(driving), asyncio.create_task(watch(f"ws://{at}/stream", token=token))]
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    waiting = asyncio.create_task(ended.wait())
+    try:
+        done, _ = await asyncio.wait([*tasks, waiting], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in [*tasks, waiting]:
+            task.cancel()
+        with suppress(BrokenPipeError):
+            await asyncio.gather(*tasks, waiting, return_exceptions=True)
+        await server.drain()
+        server.stop()
+    for task in done:
+        if task is not waiting:
+            task.result()  # it ended by itself: this raises why
+
+
+def _settings(directory: Path, vins: Sequence[str], port: int) -> Settings:
+    return Settings(
+        host="127.0.0.1",
+        port=port,
+        vehicle_port=0,
+        jwt_secret=secrets.token_bytes(32),
+        cert_path=directory / "server.pem",
+        key_path=directory / "server.key",
+        ca_path=directory / "vehicle_ca.pem",
+        tesla_vin=frozenset(vins),
+        drain_seconds=3.0,
+    )
+
+
+def _start(settings: Settings, may_move: bool) -> Server:
+    """A started server; on any free port if the usual one is taken and none was asked for."""
+    loop = asyncio.get_running_loop()
+    server = Server(settings, loop, contexts=(None, tls.contexts(settings)[1]))
+    try:
+        server.start()
+    except Misconfigured:
+        server.stop()
+        if not may_move or settings.port == 0:
+            raise
+        return _start(replace(settings, port=0), may_move=False)
+    return server

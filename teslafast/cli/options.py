@@ -1,0 +1,21 @@
+"""Words of the command line that several commands take, and what they mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+class Duration(click.ParamType[float]):
+    """`90`, `90s`, `15m`, `1h`, `30d` → seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from ..config import parse_duration
+
+        try:
+            return value if isinstance(value, float) else parse_duration(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is no duration: give for example 90s, 15m, 1h or 30d", param, ctx)

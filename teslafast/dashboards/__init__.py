@@ -1,0 +1,1 @@
+"""Client doors out: tokens, subscriptions, and the connections that read the log."""

@@ -1,0 +1,15 @@
+"""A dashboard that may connect: who it is, and what it asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .subscription import Wish
+from .tokens import Grant
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitDashboard:
+    grant: Grant
+    wish: Wish
+    subprotocol: str | None

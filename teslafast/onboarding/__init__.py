@@ -1,0 +1,1 @@
+"""Tesla's Fleet API: configuring vehicles, signing, presets."""

@@ -1,0 +1,1 @@
+"""Tesla's bytes: envelopes, records, signals, and what a vehicle's certificate says. Pure."""

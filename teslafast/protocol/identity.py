@@ -1,0 +1,113 @@
+"""
+A client certificate, already verified against the anchors by TLS, and the device that it names: or a refusal in plain words.
+
+The rules and their order are the reference server's (tesla-protocol.md 1.3): the issuer's common name decides whether the
+leaf's extended-key-usage OIDs or the issuer itself say what kind of device this is. Only vehicles may stream here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from ..errors import Refused
+
+_TESLA = "1.3.6.1.4.1.49279.2."
+
+OID_ISSUERS = frozenset(
+    {
+        "Tesla Motors Product Issuing CA",
+        "Tesla Motors Product RSA Issuing CA",
+        "Tesla Motors GF3 Product Issuing CA",
+        "Tesla Motors GF3 Product RSA Issuing CA",
+        "Tesla Energy Product Issuing CA",
+        "Tesla Energy GF0 Product Issuing CA",
+        "Tesla Motors GF0 Product Issuing CA",
+        "Tesla Motors GF Austin Product Issuing CA",
+        "Tesla Motors GF Berlin Product Issuing CA",
+        "Tesla Product Access Issuing CA",
+        "Tesla China Product Access Issuing CA",
+        "Tesla GF0 Product Access Issuing CA",
+        "Tesla GF3 Product Access Issuing CA",
+        "Tesla GF Austin Product Access Issuing CA",
+        "Tesla GF Berlin Product Access Issuing CA",
+    }
+)
+LEGACY_ISSUERS = frozenset({"TeslaMotors", "Tesla Issuing CA", "Tesla Motors Products CA"})
+BOARD_ISSUER, BOARD_UNIT = "Tesla Motors Products CA", "Tesla Motors SN"
+
+_KINDS_BY_SUFFIX = {
+    1: "vehicle_device",
+    11: "vehicle_board_device",
+    2: "energy_device",
+    12: "das_device",
+    14: "vehicle_service",
+    15: "das_service",
+    16: "energy_service",
+    28: "robotics_device",
+}
+KINDS_BY_OID = {f"{_TESLA}{realm}.{n}": kind for realm in (4, 5) for n, kind in _KINDS_BY_SUFFIX.items()}  # 4 = eng, 5 = prod
+EXCLUDED_OID = f"{_TESLA}5.1.1"
+KINDS_BY_UNIT = {"Solar Inverter": "solar_inverter_device", "Gen3 Wall Connector": "wall_connector_device"}
+STREAMING_KINDS = frozenset({"vehicle_device", "vehicle_board_device"})
+
+# Tesla's own numbers are not among the usages that RFC 5280 names; those are passed over, as the reference does.
+_STANDARD_USAGES = ("1.3.6.1.5.5.7.3.", "2.5.29.37.")
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What identity is decided on. `usages`: extended-key-usage OIDs, dotted, in their order; `units`: the subject's OUs."""
+
+    common_name: str
+    issuer: str
+    usages: Sequence[str] = ()
+    units: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """`vin`: the subject's common name with `.` as `-`; `kind`: what it is, `vehicle_device` for a car."""
+
+    vin: str
+    kind: str
+
+    @property
+    def sender_id(self) -> str:
+        return f"{self.kind}.{self.vin}"
+
+
+def identify(certificate: Certificate) -> Device:
+    """The vehicle that the verified leaf names. Raises Refused (403)."""
+    kind = _kind_of(certificate)
+    if kind not in STREAMING_KINDS:
+        raise _refusal("not_a_vehicle", f"the certificate is that of a {kind.replace('_', ' ')}, not of a vehicle")
+    vin = certificate.common_name.replace(".", "-")
+    if not 0 < len(vin) <= 64 or not vin.isprintable() or not vin.isascii():
+        raise _refusal("no_vin", "the certificate's subject has no usable common name, which should be the VIN")
+    return Device(vin, kind)
+
+
+def _kind_of(certificate: Certificate) -> str:
+    if certificate.issuer in OID_ISSUERS:
+        return _kind_by_usage(certificate)
+    if certificate.issuer in LEGACY_ISSUERS:
+        board = certificate.issuer == BOARD_ISSUER and list(certificate.units[:1]) == [BOARD_UNIT]
+        return "vehicle_board_device" if board else "vehicle_device"
+    raise _refusal("unknown_issuer", f"issuer {certificate.issuer[:64]!r} is not known as one of Tesla's that issue to vehicles")
+
+
+def _kind_by_usage(certificate: Certificate) -> str:
+    """The first OID that says anything decides; an OU that names a product goes before the OID's kind."""
+    for usage in certificate.usages:
+        if usage.startswith(_STANDARD_USAGES):
+            continue
+        if usage == EXCLUDED_OID:
+            raise _refusal("wifi_certificate", "the certificate is a Wi-Fi certificate, not the one for telemetry")
+        if usage in KINDS_BY_OID:
+            named = (KINDS_BY_UNIT[unit] for unit in certificate.units if unit in KINDS_BY_UNIT)
+            return next(named, KINDS_BY_OID[usage])
+    raise _refusal("no_product", "the certificate carries no key usage that says which Tesla product it belongs to")
+
+
+def _refusal(cause: str, reason: str) -> Refused:
+    return Refused(HTTPStatus.FORBIDDEN, cause, reason)

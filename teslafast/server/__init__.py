@@ -1,0 +1,1 @@
+"""Sockets, TLS, HTTP, routes, and the life of a server."""

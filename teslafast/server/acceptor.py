@@ -1,0 +1,256 @@
+"""
+One listening socket, and each connection that comes in until it has a Door.
+
+Done here, and not by the event loop's own server, for what that cannot do: say in plain words why a TLS handshake failed; count a
+connection's time from the accept on; and take handshakes in at a bounded rate, so that the loop breathes while thousands of
+vehicles come back at once. A handshake costs milliseconds of CPU, most of it for checking the vehicle's chain up to a P-521 root.
+
+    A TLS connection is accepted only with a slot. It gives the slot back when its handshake is over, or after SLOT_S: so no more
+    than SLOTS handshakes come up in one turn of the loop, and peers that stay silent cannot keep the others out for longer.
+    Those who wait, wait in the kernel's queue and cost us nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import resource
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import aiofastnet
+
+from ..logs import log, of
+from ..metrics import Counts
+from ..websocket._transport import PlainTransport
+from . import tls
+from .admission import Waiting
+from .http_connection import Door
+from .routes import Listener
+
+BACKLOG = 4096
+ACCEPTS_PER_TURN = 64
+SLOTS = 16
+SLOT_S = 0.1
+TLS_BUFFER_BYTES = 16 * 1024  # of a connection, each way: aiofastnet's least
+TLS_GOODBYE_S = 2.0
+PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
+RESERVED_DESCRIPTORS = 32  # for files, and for those who are let in
+
+_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; without a host one that takes IPv4 and IPv6 alike, or IPv4 alone where there is no IPv6. OSError."""
+    if host:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        bound = socket.socket(family, kind, protocol)
+    elif socket.has_dualstack_ipv6():
+        bound, address = socket.socket(socket.AF_INET6, socket.SOCK_STREAM), ("::", port)
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    else:
+        bound, address = socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", port)  # noqa: S104 — HOST's default
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setblocking(False)
+        bound.bind(address)
+        bound.listen(BACKLOG)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+class Intake:
+    """
+    Accepts on `bound` from `open` to `close`.
+
+    make_door(address, listener, done)   what reads the request head; it calls `done()` when the connection is no longer its own
+    waiting                              those who have not been let in yet, at all ports together
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        bound: socket.socket,
+        listener: Listener,
+        context: ssl.SSLContext | None,
+        handshake_s: float,
+        make_door: Callable[[str, Listener, Callable[[], None]], Door],
+        waiting: Waiting,
+        counts: Counts,
+    ) -> None:
+        self._loop = loop
+        self._bound = bound
+        self._listener = listener
+        self._context = context
+        self._handshake_s = handshake_s
+        self._make_door = make_door
+        self._waiting = waiting
+        self._counts = counts
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._highest = limit - RESERVED_DESCRIPTORS if limit != resource.RLIM_INFINITY else 1 << 30
+        self._slots = SLOTS if context is not None else ACCEPTS_PER_TURN
+        self._reading = False
+        self._handshakes: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        return int(self._bound.getsockname()[1])
+
+    def open(self) -> None:
+        self._resume()
+        log.info("listening", extra=of(port=self.port, takes=self._listener, tls=self._context is not None))
+
+    def use(self, context: ssl.SSLContext | None) -> None:
+        """Handshakes from now on are this context's."""
+        self._context = context
+
+    def close(self) -> None:
+        """Accepts no more; handshakes under way are broken off."""
+        self._pause()
+        self._bound.close()
+        for task in self._handshakes:
+            task.cancel()
+
+    def _resume(self) -> None:
+        if not self._reading and self._bound.fileno() >= 0:
+            self._reading = True
+            self._loop.add_reader(self._bound.fileno(), self._accept)
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._bound.fileno())
+
+    def _accept(self) -> None:
+        for _ in range(min(self._slots, ACCEPTS_PER_TURN)):
+            try:
+                accepted, address = self._bound.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _OUT_OF_RESOURCES:
+                    raise
+                self._rest(os.strerror(error.errno or 0))
+                return
+            if accepted.fileno() > self._highest:
+                accepted.close()
+                self._counts.refused_connections["descriptors"] += 1
+                self._rest(f"{self._highest} files and connections are open")
+                return
+            self._take(accepted, address)
+        if not self._slots:
+            self._pause()
+
+    def _rest(self, reason: str) -> None:
+        """There is no room for more: those who are here stay, the others wait in the kernel's queue."""
+        self._pause()
+        self._loop.call_later(PAUSE_AFTER_FULL_S, self._resume)
+        self._counts.accept_pauses += 1
+        remedy = "raise the limit of open files (ulimit -n)"
+        log.warning("accept_paused", extra=of(cause="descriptors", reason=reason, remedy=remedy))
+
+    def _take(self, accepted: socket.socket, address: Any) -> None:
+        arrival = _Arrival()
+        ticket = self._waiting.enter(_host(address), arrival.cut_off)
+        if ticket is None:
+            accepted.close()
+            log.warning("connection_refused", extra=of(cause="address_limit", address=_shown(address)))
+            return
+
+        def done() -> None:
+            self._waiting.leave(ticket)
+            arrival.end()
+
+        door = arrival.door = self._make_door(_shown(address), self._listener, done)
+        arrival.timer = self._loop.call_later(self._handshake_s, door.expire)
+        if self._context is None:
+            accepted.setblocking(False)
+            arrival.transport = PlainTransport(self._loop, accepted, door)
+            return
+        task = arrival.handshake = self._loop.create_task(self._shake_hands(self._context, accepted, door, _shown(address), done))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(
+        self, context: ssl.SSLContext, accepted: socket.socket, door: Door, address: str, done: Callable[[], None]
+    ) -> None:
+        give_back = self._hold_slot()
+        try:
+            await aiofastnet.connect_accepted_socket(
+                self._loop,
+                lambda: door,
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=self._handshake_s,
+                ssl_shutdown_timeout=TLS_GOODBYE_S,
+                ssl_incoming_bio_size=TLS_BUFFER_BYTES,
+                ssl_outgoing_bio_size=TLS_BUFFER_BYTES,
+            )
+        except OSError as error:  # ssl.SSLError is one
+            done()
+            accepted.close()
+            cause, meaning = tls.failure(error)
+            self._counts.tls_failures[cause] += 1
+            log.warning("tls_failed", extra=of(cause=cause, meaning=meaning, address=address))
+            error.__traceback__ = None  # it has the frames, one of which has the future that has the error
+        except asyncio.CancelledError:
+            done()
+            accepted.close()
+            raise
+        finally:
+            give_back()
+
+    def _hold_slot(self) -> Callable[[], None]:
+        """Takes a slot; what is returned gives it back, once, and does so by itself after SLOT_S."""
+        self._slots -= 1
+        held = True
+
+        def give_back() -> None:
+            nonlocal held
+            if held:
+                held = False
+                lease.cancel()
+                self._slots += 1
+                self._resume()
+
+        lease = self._loop.call_later(SLOT_S, give_back)
+        return give_back
+
+
+class _Arrival:
+    """One connection until it is let in, as far as it has come."""
+
+    door: Door | None = None
+    timer: asyncio.TimerHandle | None = None
+    transport: PlainTransport | None = None
+    handshake: asyncio.Task[None] | None = None
+
+    def cut_off(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+        elif self.handshake is not None and not self.handshake.done():
+            self.handshake.cancel()
+        elif self.door is not None:
+            self.door.abort()
+
+    def end(self) -> None:
+        """Let in, or gone: its timer ends, and it lets go of what has it in its turn."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.door = self.timer = self.transport = self.handshake = None
+
+
+def _host(address: Any) -> str:
+    """Of a socket's address; IPv4 in IPv6's clothes as IPv4."""
+    return str(address[0]).removeprefix("::ffff:")
+
+
+def _shown(address: Any) -> str:
+    """`1.2.3.4:5` of a socket's address."""
+    host = _host(address)
+    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"

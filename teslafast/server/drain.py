@@ -1,0 +1,75 @@
+"""
+The end of a server, so that nobody notices more of it than a reconnect.
+
+    refuse      /health says 503, nobody new is let in (503 with Retry-After); all goes on for those who are there
+    vehicles    closed with 1001 one after the other, VEHICLES_PER_S, so that they do not all come back at once; what has
+                arrived from one is in the log and acknowledged before; its DISCONNECTED event is in the log after
+    dashboards  each closed with 1012 when it has had its last frame; one that takes nothing for STALLED_S is not waited for
+
+Every step has a share of DRAIN_SECONDS, and what is not done by then is broken off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from picows import WSCloseCode
+
+from ..core.hub import Hub
+from ..dashboards.websocket import CLOSE_GRACE_S, Dashboard
+from ..logs import log, of
+from ..vehicles.connection import Vehicle
+
+VEHICLES_PER_S = 250  # what one core takes in of handshakes, where they come back to
+SHARE_OF_VEHICLES = 0.5  # of DRAIN_SECONDS
+DASHBOARDS_AT_ONCE = 100
+STALLED_S = 1.0
+COALESCE_S = 0.05  # each vehicle's end is an event for every dashboard: some together in one write
+TICK_S = 0.02
+
+REASON = "the server restarts"
+
+
+async def drain(hub: Hub, drain_s: float) -> None:
+    """Returns when all are gone, or after `drain_s`."""
+    hub.draining = True
+    hub.coalesce(COALESCE_S)
+    began_s = time.monotonic()
+    deadline = began_s + drain_s
+    vehicles = [one for one in hub.connections if isinstance(one, Vehicle)]
+    log.info("draining", extra=of(vehicles=len(vehicles), dashboards=hub.dashboards))
+    await _close_vehicles(vehicles, min(len(vehicles) / VEHICLES_PER_S, drain_s * SHARE_OF_VEHICLES))
+    await _until(deadline, lambda: hub.all_acknowledged and not any(isinstance(one, Vehicle) for one in hub.connections))
+    hub.views.hurry()
+    await _close_dashboards(hub, deadline - CLOSE_GRACE_S)
+    await _until(deadline, lambda: not hub.connections)
+    log.info("drained", extra=of(left=len(hub.connections), seconds=round(time.monotonic() - began_s, 3)))
+
+
+async def _close_vehicles(vehicles: list[Vehicle], spread_s: float) -> None:
+    """Evenly over `spread_s`, in no order that a fleet could have in common."""
+    random.shuffle(vehicles)
+    began_s = time.monotonic()
+    for number, vehicle in enumerate(vehicles):
+        due_s = began_s + spread_s * number / len(vehicles)
+        if due_s > time.monotonic():
+            await asyncio.sleep(TICK_S)
+        vehicle.close(WSCloseCode.GOING_AWAY, "drain", REASON)
+
+
+async def _close_dashboards(hub: Hub, deadline: float) -> None:
+    """Those that have had everything, again and again, until none is left or the time is over; then the rest."""
+    while left := [one for one in hub.connections if isinstance(one, Dashboard) and not one.closing]:
+        now = time.monotonic()
+        ready = [one for one in left if now >= deadline or one.up_to_date or one.stalled_s(now) > STALLED_S]
+        for one in ready[:DASHBOARDS_AT_ONCE]:
+            one.close(WSCloseCode.SERVICE_RESTART, "drain", REASON)
+        await asyncio.sleep(0 if ready else TICK_S)
+
+
+async def _until(deadline: float, reached: Callable[[], bool]) -> None:
+    while not reached() and time.monotonic() < deadline:  # noqa: ASYNC110 — what a drain waits for has no event of its own
+        await asyncio.sleep(TICK_S)

@@ -1,0 +1,96 @@
+"""
+The live page's files as answers: a fixed table of paths, made once.
+
+A path is looked up, never put together, so there is nothing that it could climb out of. Every answer carries the headers that
+keep a page to itself: scripts, styles and connections of this host alone, nothing inline, nothing framed. Bodies are gzipped once
+for whoever takes that; an ETag spares the rest. Pure, but for reading the package's own files when the table is made.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html import escape
+from http import HTTPStatus
+from importlib import resources
+from urllib.parse import urlsplit
+
+from ..dashboards.tokens import Grant
+from .http_request import Answer, Request
+
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+HEADERS = (
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ("Cache-Control", "no-cache"),  # kept, but asked about each time: the page is never older than the server
+    ("Vary", "Accept-Encoding"),
+)
+
+Page = Callable[[Request, Grant | None], Answer]
+
+
+def files() -> Iterator[tuple[str, bytes]]:
+    """(name, content) of each file of the page, in the order of their names."""
+    for file in sorted(resources.files("teslafast.web").iterdir(), key=lambda file: file.name):
+        if file.name.endswith(tuple(CONTENT_TYPES)):
+            yield file.name, file.read_bytes()
+
+
+def answers(tiles: str = "", credit: str = "") -> dict[str, Page]:
+    """
+    Path → page, for `Gate`: `/` is index.html, every other file stands under `/web/`.
+
+    tiles    the address of map tiles, `https://host/{z}/{x}/{y}.png`, and whom to credit for them; without it there is no map,
+             and no other host that the page's policy lets a browser ask
+
+    index.html is told two things more: the tiles, and every module, so that a browser asks for all of them at once. Without that
+    it learns of a module only from the one that imports it: a round trip for each step down.
+    """
+    origin = urlsplit(tiles)
+    policy = _POLICY.format(images=f"'self' {origin.scheme}://{origin.netloc}" if tiles else "'self'")
+    content = dict(files())
+    head = "".join(f'<link rel="modulepreload" href="/web/{name}">\n' for name in content if name.endswith(".js"))
+    if tiles:
+        head += f'<meta name="tiles" content="{escape(tiles)}" data-credit="{escape(credit)}">\n'
+    index = content.pop("index.html").replace(b"</head>", f"{head}</head>".encode())
+    return {"/": _page("index.html", index, policy)} | {f"/web/{name}": _page(name, content[name], policy) for name in content}
+
+
+def _page(name: str, content: bytes, policy: str) -> Page:
+    content_type = CONTENT_TYPES[name[name.rindex(".") :]]
+    tag = ("ETag", f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+    headers = (("Content-Security-Policy", policy), *HEADERS, tag)
+    plain = Answer(HTTPStatus.OK, content, content_type, headers, keeps_open=True)
+    packed = replace(plain, body=gzip.compress(content, mtime=0), headers=(*headers, ("Content-Encoding", "gzip")))
+    unchanged = replace(plain, status=HTTPStatus.NOT_MODIFIED, body=b"")
+
+    def page(request: Request, grant: Grant | None) -> Answer:
+        if tag[1] in (word.removeprefix("W/") for word in request.tokens("if-none-match")):
+            return unchanged
+        return packed if _takes_gzip(request) else plain
+
+    return page
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether `gzip` is among the encodings accepted, and not at `q=0`."""
+    for word in request.tokens("accept-encoding"):
+        name, _, weight = word.partition(";")
+        if name.strip().lower() == "gzip":
+            return weight.replace(" ", "").lower() not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

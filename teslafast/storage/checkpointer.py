@@ -1,0 +1,194 @@
+"""
+What is kept when the process ends, and when that is written: the log's own file, and checkpoints of the last known values.
+
+A checkpoint is begun when the log has taken a sixteenth of its ring since the last one (or four times what the last one held, if
+that is more), and made in slices of SLICE_S, so that the frame path is never held up for longer; its last step, which waits for
+the disk, is a thread's. So a restart reads a small part of the log again, and nothing leaves the ring unsaved unless the whole
+ring goes round within one checkpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ..core.hub import Hub
+from ..errors import Misconfigured
+from ..logs import log, of
+from . import checkpoint
+from .group_commit import Commit
+from .journal import Journal
+
+SLICE_S = 0.001
+PAUSE_S = 0.004  # between two slices
+SHARE = 16  # of the ring
+TIMES_ITS_SIZE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalGauges:
+    """`recovered`, `cut`: events found at start, and those that were no good; `unsaved`: events since the last checkpoint."""
+
+    recovered: int
+    cut: int
+    recovery_s: float
+    unsaved: int
+
+
+class Keeper:
+    """
+    Over a hub whose log is the journal's. `check` is called now and then, `finish` after the last event.
+
+    recovery_s   what it took to have log and values again
+    """
+
+    def __init__(self, hub: Hub, journal: Journal, loop: asyncio.AbstractEventLoop, began_s: float) -> None:
+        """Restores the values; `began_s`: when the recovery began (monotonic). Raises Misconfigured if a file cannot be read."""
+        self._hub = hub
+        self._journal = journal
+        self._loop = loop
+        self._path = checkpoint.path_of(journal.path)
+        read = checkpoint.restore(hub.state, hub.log, _content(self._path), journal.name, journal.former)
+        self.recovery_s = time.monotonic() - began_s
+        self._file: BinaryIO | None = None
+        self._saved_seq = hub.log.seq - read
+        self._saved_at = 0  # in bytes of the log
+        self._size = 0
+        self._saving = False
+        if hub.settings.journal_sync_ms:
+            hub.commit = Commit(journal, hub.log, hub.settings.journal_sync_ms / 1000, loop, hub.counts.syncs)
+        self._tell(read)
+
+    def _tell(self, read: int) -> None:
+        tell = log.warning if self._journal.lost else log.info
+        tell(
+            "journal_recovered",
+            extra=of(
+                path=str(self._journal.path),
+                events=self._journal.recovered,
+                lost=self._journal.lost,
+                read_again=read,
+                vehicles=len(self._hub.state),
+                epoch=self._hub.epoch,
+                new_epoch=self._hub.epoch != self._journal.former.epoch,
+                seconds=round(self.recovery_s, 3),
+            ),
+        )
+
+    def reading(self) -> JournalGauges:
+        """For /metrics."""
+        unsaved = self._hub.log.seq - self._saved_seq
+        found = self._journal
+        return JournalGauges(recovered=found.recovered, cut=found.lost, recovery_s=self.recovery_s, unsaved=unsaved)
+
+    def check(self) -> None:
+        """Begins a checkpoint if one is due; the first is due at once, because the epoch may be new."""
+        written = self._hub.log.written - self._saved_at
+        due = max(self._hub.log.capacity // SHARE, min(TIMES_ITS_SIZE * self._size, self._hub.log.capacity // 2))
+        if not self._saving and (written >= due or not self._size):
+            self._saving = True
+            self._saved_at = self._hub.log.written
+            self._file = self._opened()
+            if self._file is not None:
+                self._slice(self._file, self._lines(), self._hub.log.seq)
+
+    def _opened(self) -> BinaryIO | None:
+        try:
+            return _make(self._path)
+        except OSError as error:
+            self._failed(error)
+            return None
+
+    def _lines(self) -> Iterator[bytes]:
+        return checkpoint.lines(self._hub.state, self._hub.log, self._journal.name, self._hub.epoch)
+
+    def _slice(self, file: BinaryIO, lines: Iterator[bytes], seq: int) -> None:
+        if file.closed:  # the end has come in between
+            return
+        until_s = time.monotonic() + SLICE_S
+        try:
+            for line in lines:
+                file.write(line)
+                if time.monotonic() > until_s:
+                    self._loop.call_later(PAUSE_S, self._slice, file, lines, seq)
+                    return
+            self._size = file.tell()
+        except OSError as error:
+            self._failed(error)
+            return
+        self._loop.run_in_executor(None, _put, file, self._path).add_done_callback(lambda done: self._saved(done, seq))
+
+    def _saved(self, done: asyncio.Future[None], seq: int) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            self._failed(error)
+            return
+        self._saving = False
+        self._saved_seq = seq
+
+    def _failed(self, error: BaseException) -> None:
+        """No checkpoint this time: a restart reads more of the log. The next try is due as if it had succeeded."""
+        self._saving = False
+        self._size = self._size or 1
+        _give_up(self._file)
+        remedy = "make room, and let the server write there"
+        log.error("checkpoint_failed", extra=of(path=str(self._path), reason=str(error), remedy=remedy))
+
+    def finish(self) -> None:
+        """Puts everything on the disk. After it nothing may be published."""
+        _give_up(self._file)
+        if self._hub.commit is not None:
+            self._hub.commit.close()
+        try:
+            self._file = _make(self._path)
+            self._file.writelines(self._lines())
+            _put(self._file, self._path)
+        except OSError as error:
+            self._failed(error)
+        try:
+            self._journal.close(self._hub.log.seq)
+        except OSError as error:
+            remedy = "look at the disk: what came last may not be on it"
+            log.error("journal_not_synced", extra=of(reason=str(error), remedy=remedy))
+            self._journal.release()
+
+    def release(self) -> None:
+        """Gives the files up as a kill would."""
+        _give_up(self._file)
+        self._journal.release()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise Misconfigured("JOURNAL_PATH", f"{path}: {error.strerror}", "let the server read and write it") from None
+
+
+def _make(path: Path) -> BinaryIO:
+    """A new file beside the one in place."""
+    making = path.with_name(path.name + ".new")
+    return open(os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _give_up(file: BinaryIO | None) -> None:
+    """Closes a file that is not wanted any more: what it could not take does not matter."""
+    if file is not None:
+        with suppress(OSError):
+            file.close()
+
+
+def _put(file: BinaryIO, path: Path) -> None:
+    """Takes the place of the old one, whole or not at all."""
+    with file:
+        file.flush()
+        os.fsync(file.fileno())
+    path.with_name(path.name + ".new").replace(path)

@@ -1,0 +1,1 @@
+"""Connections in: one vehicle's conversation, and its connection."""

@@ -1,0 +1,1 @@
+"""What every WebSocket end of ours does, whoever is at the other end."""

@@ -1,0 +1,151 @@
+"""The last known value of each field, held against the rule that it was made from, and against what follows from the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+from teslafast.core.last_values import AHEAD_AT_MOST_NS, FIELDS_AT_MOST, State
+
+SECOND = 1_000_000_000
+NOW = 1_800_000_000 * SECOND
+VIN = "5YJ3E1EA7KF000001"
+
+
+class Message(NamedTuple):
+    """What a vehicle sends, and by whose clock. `created`: the vehicle's; `now`: ours."""
+
+    created: int
+    data: dict[str, Any]
+    now: int = NOW
+
+
+def known(messages: Iterable[Message]) -> dict[str, Any]:
+    """The values after these messages, in this order."""
+    state = State()
+    for message in messages:
+        state.merge(VIN, message.data, message.created, message.now)
+    vehicle = state.get(VIN)
+    return dict(vehicle.values) if vehicle else {}
+
+
+DATA = st.dictionaries(st.sampled_from("ABCDE"), st.integers(0, 9), max_size=4)
+SOME_DATA = DATA.filter(bool)
+SANE = st.integers(NOW - 3600 * SECOND, NOW + AHEAD_AT_MOST_NS)
+ANY_TIME = st.integers(-(1 << 65), 1 << 65)
+
+
+@given(
+    st.lists(st.builds(Message, SANE, DATA, st.just(NOW)), unique_by=lambda message: message.created).flatmap(
+        lambda messages: st.tuples(st.just(messages), st.permutations(messages))
+    )
+)
+def test_in_whatever_order_messages_come_each_field_ends_with_its_newest_value(both: tuple[list[Message], list[Message]]) -> None:
+    messages, shuffled = both
+    newest: dict[str, Any] = {}
+    for message in sorted(messages):
+        newest |= message.data
+    assert known(shuffled) == newest
+
+
+@given(st.lists(st.builds(Message, SANE | ANY_TIME, DATA, st.just(NOW))))
+def test_every_field_follows_the_rule(messages: list[Message]) -> None:
+    values: dict[str, tuple[int, Any]] = {}
+    for created, data, now in messages:
+        for name, value in data.items():
+            before = values.get(name)
+            heals = before is not None and created <= now + AHEAD_AT_MOST_NS < before[0]
+            if before is None or created >= before[0] or heals:
+                values[name] = created, value
+    assert known(messages) == {name: value for name, (_, value) in values.items()}
+
+
+@given(st.lists(st.builds(Message, SANE | ANY_TIME, SOME_DATA, st.just(NOW)), min_size=1))
+def test_values_and_times_have_the_same_fields_and_the_newest_time_is_known(messages: list[Message]) -> None:
+    state = State()
+    for message in messages:
+        state.merge(VIN, message.data, message.created, message.now)
+    vehicle = state.get(VIN)
+    assert vehicle is not None
+    assert vehicle.values.keys() == vehicle.times.keys()
+    assert vehicle.newest_ns == max(vehicle.times.values())
+
+
+def test_a_late_message_never_steps_back() -> None:
+    assert known([Message(NOW, {"Soc": 50}), Message(NOW - SECOND, {"Soc": 51, "Odometer": 7})]) == {"Soc": 50, "Odometer": 7}
+
+
+def test_of_two_messages_of_the_same_time_the_one_that_came_last_counts() -> None:
+    assert known([Message(NOW, {"Soc": 50}), Message(NOW, {"Soc": 51})]) == {"Soc": 51}
+
+
+def test_a_clock_far_ahead_holds_only_until_a_sane_one_comes() -> None:
+    ahead = Message(NOW + 10 * AHEAD_AT_MOST_NS, {"Soc": 1, "Odometer": 2})
+    assert known([ahead]) == {"Soc": 1, "Odometer": 2}
+    assert known([ahead, Message(NOW, {"Soc": 50})]) == {"Soc": 50, "Odometer": 2}
+    assert known([ahead, Message(NOW, {"Soc": 50}), Message(NOW - SECOND, {"Soc": 49})]) == {"Soc": 50, "Odometer": 2}
+
+
+def test_a_clock_a_little_ahead_is_believed() -> None:
+    ahead = Message(NOW + AHEAD_AT_MOST_NS, {"Soc": 1})
+    assert known([ahead, Message(NOW, {"Soc": 50})]) == {"Soc": 1}
+
+
+def test_a_message_without_a_time_counts_as_of_now() -> None:
+    state = State()
+    state.merge(VIN, {"Soc": 1}, None, NOW)
+    state.merge(VIN, {"Soc": 2}, NOW - 1, NOW)
+    vehicle = state.get(VIN)
+    assert vehicle is not None
+    assert vehicle.report() == {"Soc": {"value": 1, "time_ns": NOW}}
+
+
+def test_a_null_is_a_value() -> None:
+    assert known([Message(NOW, {"Soc": 50}), Message(NOW + 1, {"Soc": None})]) == {"Soc": None}
+
+
+def test_a_vehicle_keeps_a_bounded_number_of_fields_and_goes_on_with_those_that_it_has() -> None:
+    messages = [Message(NOW + number, {f"Field_{number}": 0}) for number in range(FIELDS_AT_MOST + 10)]
+    messages += [Message(NOW + 2 * FIELDS_AT_MOST, {"Field_0": 1, "Field_new": 1})]
+    values = known(messages)
+    assert len(values) == FIELDS_AT_MOST
+    assert values["Field_0"] == 1
+    assert "Field_new" not in values
+
+
+def test_one_message_cannot_bring_more_than_the_bound_either() -> None:
+    assert len(known([Message(NOW, {f"Field_{number}": 0 for number in range(3 * FIELDS_AT_MOST)})])) == FIELDS_AT_MOST
+
+
+def test_a_message_without_fields_says_nothing_of_how_old_the_values_are() -> None:
+    state = State()
+    state.merge(VIN, {}, NOW, NOW)
+    assert state.get(VIN) is None, "nothing is known yet"
+    state.merge(VIN, {"Soc": 50}, NOW, NOW)
+    state.merge(VIN, {}, NOW + 60 * SECOND, NOW + 60 * SECOND)
+    vehicle = state.get(VIN)
+    assert vehicle is not None
+    assert vehicle.newest_ns == NOW
+    state.merge(VIN, {"Soc": 51}, NOW + SECOND, NOW + 60 * SECOND)
+    assert (vehicle.values, vehicle.newest_ns) == ({"Soc": 51}, NOW + SECOND)
+
+
+def test_vehicles_do_not_mix() -> None:
+    state = State()
+    state.merge("A", {"Soc": 1}, NOW, NOW)
+    state.merge("B", {"Soc": 2}, NOW, NOW)
+    assert [(vin, vehicle.values) for vin in state.vins() if (vehicle := state.get(vin))] == [
+        ("A", {"Soc": 1}),
+        ("B", {"Soc": 2}),
+    ]
+    assert state.get("C") is None
+
+
+def test_vehicles_may_come_while_they_are_gone_through() -> None:
+    state = State()
+    state.merge("A", {"Soc": 1}, NOW, NOW)
+    for vin in state.vins():
+        state.merge(vin + "'", {"Soc": 1}, NOW, NOW)
+    assert list(state.vins()) == ["A", "A'"]

@@ -1,0 +1,174 @@
+"""Other ways of saying what the log says: made only while somebody reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from teslafast.core import records
+from teslafast.core.hub import Hub
+from teslafast.core.records import Report
+from teslafast.core.views import ViewKey
+
+from tests.core.test_hub import CREATED_NS, VIN, Loop, hub
+from tests.support.fake_log import Dashboard
+
+HALF_A_SECOND = ViewKey(interval_ms=500)
+
+
+def read(of: Hub, wish: ViewKey) -> Dashboard:
+    dashboard = Dashboard()
+    of.views.log_for(wish, of.log).subscribe(dashboard.reader)
+    return dashboard
+
+
+def leave(of: Hub, wish: ViewKey, dashboard: Dashboard) -> None:
+    log = of.views.log_for(wish, of.log)
+    log.unsubscribe(dashboard.reader)
+    of.views.release(log)
+
+
+def send(to: Hub, vin: str = VIN, made: list[str] | None = None, **values: object) -> int:
+    """A data event; `made` gets a note whenever its fleet shape is asked for."""
+    body = {"vin": vin, "createdAt": None, "data": values, "isResend": False}
+
+    def fleet() -> dict[str, Any]:
+        if made is not None:
+            made.append(vin)
+        return {"data": [], "vin": vin}
+
+    return to.publish(vin, Report("data", body, CREATED_NS, False, len(values)), fleet)
+
+
+def told(dashboard: Dashboard) -> list[tuple[str, int, Any]]:
+    return [(message["vin"], message["seq"], message["data"]) for message in dashboard.messages()]
+
+
+@pytest.fixture
+def stage() -> tuple[Hub, Loop]:
+    return hub()
+
+
+def test_a_wish_for_nothing_special_is_the_flat_log(stage: tuple[Hub, Loop]) -> None:
+    own, _ = stage
+    assert own.views.log_for(ViewKey(), own.log) is own.log
+    assert not own.views.active
+
+
+# ---- fleet
+
+
+def test_the_fleet_shape_has_the_seqs_of_the_flat_one(stage: tuple[Hub, Loop]) -> None:
+    own, loop = stage
+    send(own, Soc=1)
+    fleet = read(own, ViewKey("fleet"))
+    send(own, Soc=2)
+    own.publish(VIN, report := records.connectivity(VIN, True, "c1", "wifi", CREATED_NS), lambda: dict(report.body))
+    loop.settle()
+    first, second = fleet.messages()
+    assert first == {"seq": 2, "data": [], "vin": VIN}
+    assert (second["seq"], second["status"]) == (3, "CONNECTED")
+
+
+def test_the_fleet_shape_is_made_once_for_all_and_for_nobody_not_at_all(stage: tuple[Hub, Loop]) -> None:
+    own, loop = stage
+    made: list[str] = []
+    send(own, made=made, Soc=1)
+    readers = [read(own, ViewKey("fleet")) for _ in range(3)]
+    send(own, made=made, Soc=2)
+    loop.settle()
+    assert made == [VIN]
+    assert all(len(dashboard.messages()) == 1 for dashboard in readers)
+    for dashboard in readers:
+        leave(own, ViewKey("fleet"), dashboard)
+    assert not own.views.active
+    send(own, made=made, Soc=3)
+    assert made == [VIN]
+
+
+# ---- an interval
+
+
+def test_within_an_interval_data_is_merged_and_the_latest_value_wins(stage: tuple[Hub, Loop]) -> None:
+    own, loop = stage
+    dashboard = read(own, HALF_A_SECOND)
+    send(own, Soc=1, Gear="P")
+    send(own, Soc=2)
+    send(own, Odometer=7)
+    loop.settle()
+    assert dashboard.messages() == []
+    assert loop.elapse() == [0.5]
+    assert told(dashboard) == [(VIN, 3, {"Soc": 2, "Gear": "P", "Odometer": 7})]
+
+
+def test_each_vehicle_has_its_own_message(stage: tuple[Hub, Loop]) -> None:
+    own, loop = stage
+    dashboard = read(own, HALF_A_SECOND)
+    for number in range(4):
+        send(own, "AB"[number % 2], Soc=number)
+    loop.elapse()
+    assert told(dashboard) == [("A", 4, {"Soc": 2}), ("B", 4, {"Soc": 3})]
+
+
+def test_after_an_interval_the_next_one_begins_with_the_next_message(stage: tuple[Hub, Loop]) -> None:
+    own, loop = stage
+    dashboard = read(own, HALF_A_SECOND)
+    for number in (1, 2):
+        send(own, Soc=number)
+        loop.elapse()
+    assert loop.elapse() == []
+    assert told(dashboard) == [(VIN, 1, {"Soc": 1}), (VIN, 2, {"Soc": 2})]
+
+
+def test_other_kinds_are_not_held_back(stage: tuple[Hub, Loop]) -> None:
+    own, loop = stage
+    dashboard = read(own, HALF_A_SECOND)
+    send(own, Soc=1)
+    report = records.connectivity(VIN, True, "c1", "wifi", CREATED_NS)
+    own.publish(VIN, report, lambda: dict(report.body))
+    loop.settle()
+    assert [message["type"] for message in dashboard.messages()] == ["connectivity"]
+    loop.elapse()
+    assert [message["seq"] for message in dashboard.messages()] == [2, 2]
+
+
+def test_different_intervals_do_not_disturb_each_other(stage: tuple[Hub, Loop]) -> None:
+    own, loop = stage
+    slow, fast = read(own, ViewKey(interval_ms=10_000)), read(own, ViewKey(interval_ms=100))
+    send(own, Soc=1)
+    assert sorted(loop.elapse()) == [0.1, 10.0]
+    assert told(slow) == told(fast) == [(VIN, 1, {"Soc": 1})]
+
+
+def test_merging_changes_neither_the_log_nor_what_is_remembered(stage: tuple[Hub, Loop]) -> None:
+    own, loop = stage
+    flat = Dashboard()
+    own.log.subscribe(flat.reader)
+    read(own, HALF_A_SECOND)
+    send(own, Soc=1)
+    send(own, Odometer=2)
+    loop.elapse()
+    assert told(flat) == [(VIN, 1, {"Soc": 1}), (VIN, 2, {"Odometer": 2})]
+
+
+def test_a_view_whose_last_reader_has_gone_is_forgotten_and_begins_anew(stage: tuple[Hub, Loop]) -> None:
+    own, loop = stage
+    dashboard = read(own, HALF_A_SECOND)
+    send(own, Soc=1)
+    leave(own, HALF_A_SECOND, dashboard)
+    assert not own.views.active
+    loop.elapse()
+    again = read(own, HALF_A_SECOND)
+    send(own, Soc=2)
+    loop.elapse()
+    assert told(again) == [(VIN, 2, {"Soc": 2})]
+
+
+def test_a_merged_message_that_is_too_large_costs_no_other_vehicle_its_own(stage: tuple[Hub, Loop]) -> None:
+    own, loop = stage
+    dashboard = read(own, HALF_A_SECOND)
+    for number in range(6):
+        send(own, "A", None, **{f"Field_{number}": "x" * (900 << 10)})
+    send(own, "B", Soc=1)
+    loop.elapse()
+    assert told(dashboard)[-1] == ("B", 7, {"Soc": 1})

@@ -1,0 +1,67 @@
+"""What the README says of set-up is so: its commands and options, what its presets cost, the causes in its table."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import click
+import pytest
+from teslafast.cli.commands import teslafast
+from teslafast.onboarding import presets
+from teslafast.server import tls
+
+from tests.support import ROOT
+
+README = (ROOT / "README.md").read_text()
+PACKAGE = [path.read_text() for path in (ROOT / "teslafast").glob("*.py")]
+
+
+def invocations() -> list[str]:
+    """Every `teslafast …` with words after it: in indented lines, after variables or in $( ), and in back-quotes."""
+    indented = [line.split("#")[0] for line in README.splitlines() if line.startswith("    ") and "teslafast " in line]
+    quoted = re.findall(r"`(teslafast [^`]*)`", README)
+    found = [part for line in [*indented, *quoted] for part in re.split(r"[()`']|\|\||&&", line)]
+    calls = [match[0] for part in found if (match := re.search(r"\bteslafast (?!0|//)[a-z].*", part))]
+    return sorted({call.replace("\\|", "|").strip() for call in calls})
+
+
+@pytest.mark.parametrize("call", invocations())
+def test_a_command_in_the_readme_is_one_with_these_options(call: str) -> None:
+    words = shlex.split(re.sub(r"[\[\]…]", " ", call))[1:]
+    command: click.Command = teslafast
+    while isinstance(command, click.Group) and words:
+        name = words.pop(0).split("|")[0]
+        assert name in command.commands, f"no command {name!r}"
+        command = command.commands[name]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
+
+
+def rows(header: str) -> list[list[str]]:
+    """The cells of the table that has this header."""
+    lines = README.splitlines()
+    table = lines[lines.index(header) + 2 :]
+    end = next((number for number, line in enumerate(table) if not line.startswith("|")), len(table))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[:end]]
+
+
+def test_the_presets_cost_what_it_says() -> None:
+    told = {cells[0].strip("`"): cells[2] for cells in rows("| preset | fields | about, a month and vehicle |")}
+    assert told == {name: f"${presets.dollars_a_month(fields):.2f}" for name, fields in presets.PRESETS.items()}
+
+
+def told(event: str) -> set[str]:
+    """The causes of an event that stand in the table of refusals."""
+    table = rows("| event | cause | what it means | what to do |")
+    return {cause for cells in table if cells[0] == f"`{event}`" for cause in re.findall(r"`(\w+)`", cells[1])}
+
+
+def test_every_cause_of_a_failed_handshake_stands_in_the_table() -> None:
+    assert told("tls_failed") == {cause for _, cause, _ in tls._FAILURES} | {"tls", "slow", "cut"}
+
+
+def test_every_cause_for_which_a_vehicle_is_refused_stands_in_the_table() -> None:
+    assert all(any(f'"{cause}"' in text for text in PACKAGE) for cause in told("request_refused") | told("message_refused"))
+    identity = (ROOT / "teslafast" / "identity.py").read_text()
+    assert set(re.findall(r'_refusal\("(\w+)"', identity)) <= told("request_refused")

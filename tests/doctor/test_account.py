@@ -1,0 +1,105 @@
+"""What is broken at Tesla: the doctor's lines about access token, configs and reported errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from teslafast.doctor import State
+
+from tests.support.certificates import HOST, NOW
+from tests.support.fake_fleet_api import access_token
+from tests.support.sites import VIN, N, Row, Site, W, assert_said, free_port, only
+
+
+def _told(**members: Any) -> Callable[[Site], None]:
+    def change(site: Site) -> None:
+        assert site.car.config is not None
+        site.car.config |= members
+
+    return change
+
+
+def _car(**members: Any) -> Callable[[Site], None]:
+    def change(site: Site) -> None:
+        for name, value in members.items():
+            setattr(site.car, name, value)
+
+    return change
+
+
+def _token(value: str) -> Callable[[Site], None]:
+    def change(site: Site) -> None:
+        site.environment["TESLA_ACCESS_TOKEN"] = value
+
+    return change
+
+
+def _refusal(status: int, error: str) -> Callable[[Site], None]:
+    def change(site: Site) -> None:
+        site.tesla.refusal = (status, {"response": None, "error": error})
+
+    return change
+
+
+def _an_error_that_the_vehicle_reported(site: Site) -> None:
+    site.tesla.errors = [
+        {"vin": VIN, "created_at": "2026-11-23", "error_name": "cloud_manager_error", "error": "webconnection error"}
+    ]
+
+
+CONFIG = f"config of {VIN}"
+AT_TESLA: list[Row] = [
+    ("token expired", _token(access_token(ends_in_s=-7200)), "access token", W, "expired 2.0 h ago", "get a new access token"),
+    ("scope lacking", _token(access_token(("vehicle_device_data",))), "access token", W,
+     "lacks the scope vehicle_location", "authorise"),
+    ("no token of Tesla's", _token("abc"), "access token", N, "is no JWT", "begins with ey"),
+    ("two words", _token("a b"), "Fleet API", W, "holds something that no token has", "without quotes"),
+    ("another's token", _token(access_token(ends_in_s=99)), CONFIG, W, "HTTP 401", "get a new access token"),
+    ("another region", _refusal(421,
+     "user out of region, use base URL: https://fleet-api.prd.eu.vn.cloud.tesla.com"), CONFIG, W, "eu.vn", "TESLA_API_BASE_URL"),
+    ("not registered", _refusal(412, "account not registered"), CONFIG, W, "HTTP 412", "register your app's domain"),
+    ("no virtual key", _car(key_paired=False), CONFIG, W, "virtual key is not on this vehicle", "tesla.com/_ak/"),
+    ("rejected", _car(takes=False), CONFIG, W,
+     "has rejected its config (synced, but there is none)", "teslafast vehicle errors"),
+    ("limit reached", _car(limit_reached=True), CONFIG, W, "too many apps stream from it already",
+     "remove another app's access"),
+    ("no config", _car(config=None), CONFIG, W, "there is no config for it", "teslafast vehicle configure"),
+    ("asleep", _car(looks=9), CONFIG, N, "when it next talks to Tesla", "wake or drive it"),
+    ("config expired", _told(exp=int(NOW.timestamp()) - 9), CONFIG, W, "its config expired on", "send it again"),
+    ("config expires", _told(exp=int(NOW.timestamp()) + 5 * 86400 + 3600), CONFIG, N,
+     "expires in 5 days", "configure the vehicle again"),
+    ("another port", _told(port=1), CONFIG, W, f"sends the vehicle to {HOST}:1", "configure the vehicle again"),
+    ("another host", _told(hostname="old.example.com"), CONFIG, W,
+     "sends the vehicle to old.example.com", "configure the vehicle again"),
+    ("a port in text", _told(port="443"), CONFIG, W, "its port is text, '443'", "the port as a number"),
+    ("reported", _an_error_that_the_vehicle_reported, "reported errors", W, "cloud_manager_error", "run `teslafast doctor"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "state", "says", "remedy"), [row[1:] for row in AT_TESLA], ids=[row[0] for row in AT_TESLA]
+)
+def test_what_is_broken_at_tesla_is_said(
+    site: Site, change: Callable[[Site], None], check: str, state: State, says: str, remedy: str
+) -> None:
+    port = free_port()
+    site.told(port)
+    change(site)
+    assert_said(site.look(port), check, state, says, remedy)
+
+
+def test_a_new_ca_of_which_the_vehicle_has_not_been_told(site: Site) -> None:
+    site.told(443, ca=site.world.stranger.pem.decode())
+    findings = [one for one in site.look(free_port()) if one.check == "ca" and "was given" in one.says]
+    assert [one.state for one in findings] == [State.WRONG]
+    assert "teslafast vehicle configure" in findings[0].remedy
+
+
+def test_without_a_partner_token_the_errors_are_passed_over(site: Site) -> None:
+    site.told(443)
+    site.tesla.partner = False
+    (found,) = only(site.look(free_port()), "reported errors")
+    assert found.state is State.SKIPPED
+    assert "partner token" in found.says

@@ -1,0 +1,51 @@
+"""What is asked for, and what it costs."""
+
+import pytest
+from teslafast.onboarding import presets
+from teslafast.protocol.signals import FIELDS
+
+
+def test_every_field_of_every_preset_is_one_that_cars_have() -> None:
+    for fields in presets.PRESETS.values():
+        assert set(fields) <= set(presets.OF_CARS)
+    assert set(presets.RHYTHMS) <= set(FIELDS)
+
+
+def test_everything_leaves_out_nothing_but_what_carries_nothing_or_is_a_trucks() -> None:
+    left_out = set(FIELDS) - set(presets.PRESETS["everything"])
+    assert all(
+        field.startswith(("Unknown", "Deprecated_", "Experimental_", "Semitruck", "LifetimeEnergyUsedDrive"))
+        for field in left_out
+    )
+    assert len(presets.PRESETS["everything"]) == 229
+
+
+def test_the_presets_cost_what_the_readme_says() -> None:
+    costs = {name: round(presets.dollars_a_month(fields), 2) for name, fields in presets.PRESETS.items()}
+    assert costs == {"minimal": 0.05, "driving": 3.2, "charging": 0.38, "everything": 7.27}
+    assert all(cost < presets.MONTHLY_CREDIT for cost in costs.values())
+
+
+def test_one_preset_asks_for_no_less_often_than_the_one_it_builds_on() -> None:
+    for name in ("driving", "charging", "everything"):
+        for field, interval in presets.PRESETS["minimal"].items():
+            assert presets.PRESETS[name][field] <= interval
+
+
+def test_a_field_that_moves_with_the_car_is_billed_for_every_interval_of_driving() -> None:
+    assert presets.signals_a_month({"VehicleSpeed": 1}) == 30 * 3600 + 60
+    assert presets.signals_a_month({"VehicleSpeed": 10}) == 30 * 360 + 60
+
+
+def test_a_field_is_not_billed_oftener_than_it_changes() -> None:
+    assert presets.signals_a_month({"Soc": 1}) == presets.signals_a_month({"Soc": 30})
+    assert presets.signals_a_month({"Locked": 1}) == presets.signals_a_month({"Locked": 3600})
+
+
+def test_a_field_of_which_nothing_is_known_is_taken_for_one_that_seldom_changes() -> None:
+    assert presets.signals_a_month({"SunroofInstalled": 1}) == presets.SELDOM.changes
+
+
+def test_a_dollar_is_150_000_signals() -> None:
+    speed = {"VehicleSpeed": 1.0}
+    assert presets.dollars_a_month(speed) == pytest.approx(presets.signals_a_month(speed) / 150_000)

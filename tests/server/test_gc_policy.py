@@ -1,0 +1,187 @@
+"""
+No connection leaves a cycle behind, however it ends: everything is gone with the last reference to it.
+
+Full collections come once an hour (garbage.py), so what would need one is as good as leaked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import socket
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator
+from unittest.mock import Mock
+
+import pytest
+from teslafast.server import gc_policy
+
+from tests.support.certificates import World
+from tests.support.peers import Place, payload
+from tests.support.servers import Inside
+
+OURS = ("teslafast", "picows", "aiofastnet", "uvloop", "_asyncio", "asyncio")
+TIMES = 20
+VIN = "5YJ3E1EA7KF000001"
+
+Visit = Callable[[Place], None]
+
+
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def server(request: pytest.FixtureRequest, world: World) -> Iterator[Inside]:
+    tls = request.param == "tls"
+    with Inside(world if tls else None, HANDSHAKE_TIMEOUT="0.3", **({"VEHICLE_PORT": "0"} if tls else {})) as server:
+        yield server
+
+
+def reset(connected: socket.socket) -> None:
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connected.close()
+
+
+def a_vehicle_that_closes(place: Place) -> None:
+    with place.vehicle(VIN) as vehicle:
+        vehicle.tell({"Soc": {"floatValue": 1.0}})
+
+
+def a_vehicle_that_is_cut_off(place: Place) -> None:
+    vehicle = place.vehicle(VIN)
+    vehicle.tell({"Soc": {"floatValue": 1.0}})
+    reset(vehicle.connection._socket)
+
+
+def a_vehicle_that_sends_nonsense(place: Place) -> None:
+    with place.vehicle(VIN) as vehicle:
+        vehicle.connection.send(b"nonsense")
+        vehicle.reply()
+
+
+def a_dashboard_that_closes(place: Place) -> None:
+    with place.dashboard(f"?vin={VIN}&since=0") as dashboard:
+        dashboard.next()
+
+
+def a_dashboard_that_is_cut_off(place: Place) -> None:
+    raw = place.raw_dashboard()
+    raw.read_frame()
+    reset(raw.socket)
+
+
+def a_dashboard_that_stopped_reading(place: Place) -> None:
+    raw = place.raw_dashboard("?since=0")
+    with place.vehicle(VIN) as vehicle:
+        for _ in range(20):
+            vehicle.send_payload(b"V", payload({"VehicleName": {"stringValue": "x" * 100_000}}))
+            vehicle.reply()
+    reset(raw.socket)
+
+
+def a_dashboard_that_breaks_the_protocol(place: Place) -> None:
+    with place.raw_dashboard() as raw:
+        raw.send(b"\xff" * 20)
+        while raw.read_some():
+            pass
+
+
+def a_dashboard_with_a_view(place: Place) -> None:
+    with place.dashboard("?interval=100&since=0") as dashboard:
+        dashboard.next()
+
+
+def a_page(place: Place) -> None:
+    assert place.get("/health").status == 200
+
+
+def a_page_whose_connection_stays(place: Place) -> None:
+    connected = place.bare().socket
+    if (tls := place.tls()) is not None:
+        connected = tls.wrap_socket(connected, server_hostname="localhost")
+    connected.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    head = connected.recv(4096)
+    assert b"keep-alive" in head
+    reset(connected)
+
+
+def a_stranger(place: Place) -> None:
+    assert place.get("/vehicles").status == 401
+
+
+def one_who_says_nothing(place: Place) -> None:
+    with place.bare() as raw:
+        raw.rest()
+
+
+def one_who_hangs_up(place: Place) -> None:
+    socket.create_connection(("127.0.0.1", place.vehicle_port)).close()
+
+
+def one_who_speaks_no_tls(place: Place) -> None:
+    with socket.create_connection(("127.0.0.1", place.vehicle_port)) as connected:
+        connected.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            while connected.recv(4096):
+                pass
+
+
+VISITS: list[Visit] = [
+    a_vehicle_that_closes,
+    a_vehicle_that_is_cut_off,
+    a_vehicle_that_sends_nonsense,
+    a_dashboard_that_closes,
+    a_dashboard_that_is_cut_off,
+    a_dashboard_that_stopped_reading,
+    a_dashboard_that_breaks_the_protocol,
+    a_dashboard_with_a_view,
+    a_page,
+    a_page_whose_connection_stays,
+    a_stranger,
+    one_who_says_nothing,
+    one_who_hangs_up,
+    one_who_speaks_no_tls,
+]
+
+
+def garbage_of(server: Inside, visit: Visit) -> Counter[str]:
+    """What a full collection finds after TIMES visits, of our kind; in objects."""
+    visit(server.place)  # what is made at the first occasion is there now
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(TIMES):
+            visit(server.place)
+        while server.ask(lambda inside: inside.hub.connections or inside.hub._gone or inside._waiting):
+            pass
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        server.ask(lambda _: gc.collect())
+        return Counter(type(one).__qualname__ for one in gc.garbage if type(one).__module__.split(".")[0] in OURS)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+@pytest.mark.parametrize("visit", VISITS, ids=lambda visit: visit.__name__)
+def test_nobody_leaves_a_cycle(server: Inside, visit: Visit) -> None:
+    found = garbage_of(server, visit)
+    assert not {name: count for name, count in found.items() if count >= TIMES // 2}, found
+
+
+def test_a_full_collection_comes_once_an_hour_and_not_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, calls, timers = gc.get_threshold(), [], []
+    loop = Mock(spec=asyncio.AbstractEventLoop)
+    loop.call_later.side_effect = lambda delay, callback, *arguments: timers.append((delay, callback, arguments))
+    monkeypatch.setattr(gc, "collect", lambda: calls.append("full"))
+    try:
+        gc_policy.settle(loop)
+        assert gc.get_threshold()[:2] == usual[:2]
+        assert gc.get_threshold()[2] > 1_000_000
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*usual)
+    assert calls == ["full"]
+    delay, callback, arguments = timers.pop()
+    callback(*arguments)
+    assert (delay, calls, len(timers)) == (gc_policy.FULL_EVERY_S, ["full", "full"], 1)

@@ -1,0 +1,162 @@
+"""`/metrics`: every name of the table with what it counts, and nothing of anybody in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+from teslafast.metrics import Counts, Durations
+from teslafast.server import prometheus
+from teslafast.server.prometheus import TABLE, Reading
+from teslafast.storage import checkpointer
+
+from tests.support.certificates import World
+from tests.support.peers import Place, token
+from tests.support.servers import Inside
+
+OF_THE_REFERENCE = {
+    "num_connections",
+    "record_total",
+    "record_size_bytes_total",
+    "signal_count",
+    "rate_limit_exceeded_total",
+    "record_too_big_total",
+    "unexpected_record_err_total",
+    "unknown_message_type_error_total",
+    "socket_err_total",
+}
+Samples = Mapping[tuple[str, str], float]  # (name, value of its label) → number
+
+
+def samples(text: bytes) -> Samples:
+    families = text_string_to_metric_families(text.decode())
+    return {(one.name, ",".join(one.labels.values())): one.value for family in families for one in family.samples}
+
+
+def scraped(place: Place) -> Samples:
+    return samples(place.get("/metrics").body)
+
+
+@pytest.fixture
+def server() -> Iterator[Inside]:
+    with Inside() as inside:
+        yield inside
+
+
+def test_the_references_names_are_there_and_the_rest_is_ours() -> None:
+    names = [row.name for row in TABLE]
+    assert len(names) == len(set(names))
+    assert set(names) >= OF_THE_REFERENCE
+    assert all(name.startswith("teslafast_") for name in set(names) - OF_THE_REFERENCE)
+
+
+def test_every_name_of_the_table_is_in_the_text() -> None:
+    counts = Counts()
+    for labelled in (name for name in Counts.__slots__ if isinstance(getattr(counts, name), dict)):
+        getattr(counts, labelled)["a_cause"] += 1
+    journal = checkpointer.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
+    groups = {"connections": {"vehicle": 1}, "readers": {"flat": 1}}
+    text = prometheus.text(Reading(counts=counts, certificate_days=20.5, journal=journal, **groups))  # type: ignore[arg-type]
+    found = {family.name for family in text_string_to_metric_families(text.decode())}
+    assert {row.name.removesuffix("_total") for row in TABLE} <= found
+
+
+def test_what_does_not_apply_is_not_there() -> None:
+    found = {name for name, _ in samples(prometheus.text(Reading(counts=Counts())))}
+    assert not any(name.startswith(("teslafast_journal_cut", "teslafast_certificate_days")) for name in found)
+
+
+def test_a_counter_is_said_to_be_one_and_ends_in_total() -> None:
+    kinds = {
+        family.name: family.type for family in text_string_to_metric_families(prometheus.text(Reading(counts=Counts())).decode())
+    }
+    for row in TABLE:
+        assert (row.kind == "counter") == row.name.endswith("_total")
+        if row.name in kinds:
+            assert kinds[row.name] == row.kind
+
+
+@given(st.lists(st.floats(0, 100)))
+def test_durations_are_counted_once_and_in_rising_buckets(seconds: list[float]) -> None:
+    counts = Counts()
+    for one in seconds:
+        counts.turns.add(one)
+    found = samples(prometheus.text(Reading(counts=counts)))
+    buckets = [value for (name, _), value in found.items() if name == "teslafast_turn_seconds_bucket"]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == found["teslafast_turn_seconds_count", ""] == len(seconds)
+    assert found["teslafast_turn_seconds_sum", ""] == pytest.approx(sum(seconds))
+    for (name, limit), value in found.items():
+        if name == "teslafast_turn_seconds_bucket" and limit != "+Inf":
+            assert value == sum(int(one * 1e6) < round(float(limit) * 1e6) for one in seconds)
+
+
+def test_a_duration_without_end_is_in_the_last_bucket() -> None:
+    durations = Durations()
+    durations.add(1e9)
+    assert durations.buckets[-1] == 1
+
+
+def test_what_vehicles_and_dashboards_do_is_counted(server: Inside) -> None:
+    place = server.place
+    with place.dashboard() as dashboard, place.vehicle() as vehicle:
+        vehicle.tell({"Soc": {"floatValue": 1.0}, "Gear": {"shiftStateValue": "ShiftStateD"}})
+        vehicle.send_payload(b"V", b"\xff")
+        vehicle.reply()
+        dashboard.until("data")
+        found = scraped(place)
+    assert found["num_connections", ""] == found["teslafast_vehicles", ""] == 1
+    assert found["teslafast_connections", "dashboard"] == found["teslafast_readers", "flat"] == 1
+    assert found["record_total", "V"] == 1
+    assert found["record_size_bytes_total", "V"] > 0
+    assert found["signal_count", ""] == 2
+    assert found["unexpected_record_err_total", ""] == 1
+    assert found["teslafast_messages_refused_total", "malformed"] == 1
+    assert found["teslafast_seq", ""] == found["teslafast_events_kept", ""] == 2
+    assert found["teslafast_known_vehicles", ""] == 1
+    assert 0 < found["teslafast_ring_used_bytes", ""] < found["teslafast_ring_bytes", ""] == 8 << 20
+    assert found["teslafast_sent_bytes_total", ""] > 0
+    assert found["teslafast_turn_seconds_count", ""] >= 2
+    assert found["process_open_fds", ""] > 3
+
+
+def test_what_was_sent_to_a_dashboard_that_has_gone_stays_counted(server: Inside) -> None:
+    with server.place.dashboard() as dashboard, server.place.vehicle():
+        dashboard.until("connectivity")
+        before = scraped(server.place)["teslafast_sent_bytes_total", ""]
+    server.lines.wait_for("dashboard_disconnected")
+    server.lines.wait_for("vehicle_disconnected")
+    found = scraped(server.place)
+    assert found["teslafast_sent_bytes_total", ""] >= before > 0
+    assert found["teslafast_closes_total", "peer"] == 2
+    assert found["teslafast_connections", "dashboard"] == 0
+
+
+def test_refused_requests_are_counted_by_cause(server: Inside) -> None:
+    assert server.place.get("/nothing-here").status == 404
+    assert server.place.get("/vehicles").status == 401
+    found = scraped(server.place)
+    assert found["teslafast_requests_refused_total", "unknown_path"] == 1
+    assert found["teslafast_requests_refused_total", "no_token"] == 1
+
+
+def test_no_vin_no_token_and_no_address_is_in_it(server: Inside) -> None:
+    vin, secret = "5YJ3E1EA7KF000001", token(sub="somebody")
+    with server.place.vehicle(vin) as vehicle, server.place.dashboard(bearer=secret):
+        vehicle.tell({"Soc": {"floatValue": 1.0}})
+        server.place.get(f"/{vin}?token={secret}")
+        answer = server.place.get("/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    for word in (vin, secret, "somebody", "127.0.0.1"):
+        assert word.encode() not in answer.body
+
+
+def test_the_vehicles_port_does_not_tell(world: World) -> None:
+    with Inside(world, VEHICLE_PORT="0") as server:
+        assert server.place.get("/metrics").status == 200
+        with server.place.raw(world.vehicle("device-1"), server.place.vehicle_port) as raw:
+            raw.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert raw.status() == 404

@@ -1,0 +1,122 @@
+"""The live page as it is served: which paths there are, what stands in the headers, and that it needs nobody else."""
+
+import gzip
+import re
+from http import HTTPStatus
+from itertools import chain
+
+import pytest
+from teslafast.server import static_files
+from teslafast.server.http_request import Answer, Request
+
+PAGES = static_files.answers()
+FILES = dict(static_files.files())
+SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
+MOST_BYTES = 60_000  # of the whole page as it is sent, packed …
+MOST_SOURCE_BYTES = 138_000  # … and as it stands in its files
+
+
+def get(path: str, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): [value] for name, value in headers.items()}
+    return PAGES[path](Request("GET", path, named), None)
+
+
+def header(answer: Answer, name: str) -> str | None:
+    values = [value for known, value in answer.headers if known == name]
+    assert len(values) <= 1
+    return values[0] if values else None
+
+
+def policy(answer: Answer) -> dict[str, str]:
+    stated = header(answer, "Content-Security-Policy") or ""
+    return {name: rest for name, _, rest in (rule.strip().partition(" ") for rule in stated.split(";"))}
+
+
+def test_the_root_is_the_page_and_every_other_file_stands_under_web() -> None:
+    assert get("/").content_type == "text/html; charset=utf-8"
+    assert set(PAGES) == {"/"} | {f"/web/{name}" for name in FILES if name != "index.html"}
+
+
+@pytest.mark.parametrize("path", ["/web/", "/web/index.html", "/web/__init__.py", "/web/../page.py", "/web/%2e%2e/page.py", "//"])
+def test_nothing_else_has_a_path(path: str) -> None:
+    assert path not in PAGES
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_answer_keeps_the_page_to_itself(path: str) -> None:
+    answer = get(path)
+    assert answer.status is HTTPStatus.OK
+    assert header(answer, "Referrer-Policy") == "no-referrer"
+    assert header(answer, "X-Frame-Options") == "DENY"
+    assert policy(answer)["default-src"] == "'none'"
+    assert policy(answer)["frame-ancestors"] == "'none'"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_policy_lets_in_this_host_alone(path: str) -> None:
+    sources = set(chain.from_iterable(rest.split() for name, rest in policy(get(path)).items() if name.endswith("-src")))
+    assert sources == {"'self'", "'none'"}
+
+
+def test_a_tile_address_is_told_to_the_page_and_its_host_let_in_for_images_alone() -> None:
+    pages = static_files.answers('https://tiles.example.com:8443/{z}/{x}/{y}.png?key="1"', "© A & B")
+    found = pages["/"](Request("GET", "/", {}), None)
+    said = b'content="https://tiles.example.com:8443/{z}/{x}/{y}.png?key=&quot;1&quot;" data-credit="\xc2\xa9 A &amp; B"></head>'
+    assert said in found.body.replace(b"\n", b"")
+    assert policy(found)["img-src"] == "'self' https://tiles.example.com:8443"
+    assert policy(found)["connect-src"] == policy(found)["script-src"] == "'self'"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_who_takes_gzip_gets_the_same_bytes_in_fewer(path: str) -> None:
+    plain, packed = get(path), get(path, accept_encoding="br, gzip;q=0.8")
+    assert header(plain, "Content-Encoding") is None
+    assert header(packed, "Content-Encoding") == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    assert header(packed, "Vary") == "Accept-Encoding"
+
+
+@pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "gzip; q=0.0", "identity, deflate"])
+def test_who_does_not_take_gzip_gets_none(accepted: str) -> None:
+    assert header(get("/", accept_encoding=accepted), "Content-Encoding") is None
+
+
+@pytest.mark.parametrize("wrap", ["{}", "W/{}", '"other", {}'])
+def test_who_has_a_file_already_is_told_that_it_holds(wrap: str) -> None:
+    tag = header(get("/"), "ETag")
+    again = get("/", if_none_match=wrap.format(tag))
+    assert (again.status, again.body) == (HTTPStatus.NOT_MODIFIED, b"")
+    assert header(again, "ETag") == tag
+
+
+def test_another_content_has_another_tag() -> None:
+    assert get("/", if_none_match=str(header(get("/web/main.js"), "ETag"))).status is HTTPStatus.OK
+
+
+def test_the_page_is_small() -> None:
+    assert sum(len(get(path, accept_encoding="gzip").body) for path in PAGES) < MOST_BYTES
+    assert sum(map(len, FILES.values())) < MOST_SOURCE_BYTES
+
+
+def test_the_page_names_no_other_host() -> None:
+    hosts = set(re.findall(rb"(?:https?|wss?):?//([^\s\"'`/]+)", b"".join(FILES.values())))
+    assert hosts == {b"www.w3.org"}  # the name of SVG's language, which nobody fetches
+
+
+def test_nothing_is_inline_and_nothing_parses_text_as_html() -> None:
+    assert not re.search(rb"<style|<script>|\sstyle=|\son[a-z]+=", FILES["index.html"])
+    for name in SCRIPTS:
+        assert not re.search(rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", FILES[name]), name
+
+
+def test_every_file_that_the_page_asks_for_is_there() -> None:
+    asked = set(re.findall(rb"(?:href|src)=\"(/web/[^\"]+)\"", FILES["index.html"]))
+    assert {path.decode() for path in asked} <= set(PAGES)
+    for name in SCRIPTS:
+        assert {module.decode() for module in re.findall(rb"from \"\./([^\"]+)\"", FILES[name])} <= set(SCRIPTS)
+
+
+def test_every_module_is_asked_for_at_once() -> None:
+    assert re.findall(rb"<link rel=\"modulepreload\" href=\"/web/([^\"]+)\">", get("/").body) == [
+        name.encode() for name in SCRIPTS
+    ]

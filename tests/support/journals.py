@@ -1,0 +1,48 @@
+"""
+A log in a journal file, as one process after another has it; and what a kill leaves of it.
+
+    Kept        an open journal and its log
+    killed      the file as a kill at this moment would leave it: a copy, because what is mapped is the kernel's at once
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from teslafast._fanout import FLAT_PREFIXES
+from teslafast.storage.journal import Journal
+
+MIB = 1 << 20
+Event = tuple[int, int, bytes]  # seq, kind, JSON text
+
+
+class Kept:
+    def __init__(self, path: Path, ring_bytes: int = MIB, sync: bool = False) -> None:
+        self.journal = Journal.open(path, ring_bytes)
+        self.log = self.journal.log(FLAT_PREFIXES, lambda log: None, sync)
+
+    @property
+    def events(self) -> list[Event]:
+        return self.log.events_after(0, 1 << 30)
+
+    def publish(self, vin: str = "A", size: int = 100, kind: int = 0, time_ms: int = 0) -> int:
+        return self.log.publish(kind, vin, b'{"vin":"%s","pad":"%s"}' % (vin.encode(), b"x" * size), time_ms)
+
+    def fill(self, count: int, size: int = 100) -> None:
+        for number in range(count):
+            self.publish(f"V{number % 7}", size)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.journal.release()
+
+
+def killed(path: Path, name: str = "copy") -> Path:
+    copy = path.with_name(name)
+    shutil.copyfile(path, copy)
+    return copy
