@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .errors import Misconfigured
+from .vin import is_vin
 
 MIB = 1 << 20
 LEAST_RING_BYTES = 1 * MIB
@@ -122,11 +123,6 @@ def _tiles(text: str) -> str:
 def _credit(text: str) -> str:
     words = text.strip()
     return words if len(words) <= LONGEST_CREDIT and words.isprintable() else _refuse(text)
-
-
-def is_vin(text: str) -> bool:
-    """Whether it can name a vehicle: a certificate's common name, which is a VIN; 1 to 64 letters, digits, `-` and `_`."""
-    return 0 < len(text) <= 64 and text.isascii() and text.replace("-", "").replace("_", "").isalnum()
 
 
 def _setting(variable: str, default: Any, parse: Callable[[str], Any], form: str, meaning: str, secret: bool = False) -> Any:

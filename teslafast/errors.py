@@ -10,6 +10,7 @@ holds a token, a secret or a payload.
     ├── Unhealthy          a server's that was asked how it is                      → one line on stderr, exit 1
     ├── Declined           Tesla's: its Fleet API did not do what it was asked      → one line on stderr, exit 1
     └── Refused            a request that may not pass                              → an HTTP answer, counted
+        ├── BadQuery       its query or its target cannot be read                   → 400
         └── Unavailable    we cannot just now (limits, draining)                    → 503 with Retry-After
 """
 
@@ -59,6 +60,13 @@ class Refused(TeslafastError):
         super().__init__(reason)
         self.status = status
         self.cause = cause
+
+
+class BadQuery(Refused):
+    """A query, or a value in it, that cannot be read or is not one of those allowed."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(HTTPStatus.BAD_REQUEST, "query", reason)
 
 
 class Unavailable(Refused):

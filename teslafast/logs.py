@@ -1,5 +1,5 @@
 """
-One event a line: `log.info("vehicle_connected", extra=of(vin=…, address=…))`, as JSON or for a terminal.
+One event a line: `log.info("vehicle_connected", extra=fields(vin=…, address=…))`, as JSON or for a terminal.
 
 What repeats is limited: after LINES_PER_CAUSE lines of one event and cause in WINDOW_S (INFO_LINES_PER_CAUSE of those that tell
 of ordinary life), the rest is counted and said with the next line that passes. Fields are values that we made or bounded; control
@@ -26,7 +26,7 @@ WINDOW_S = 10.0
 _LONGEST_VALUE = 256
 
 
-def of(**fields: object) -> dict[str, Any]:
+def fields(**fields: object) -> dict[str, Any]:
     """The `extra` of a log call: the event's fields."""
     return {"fields": fields}
 

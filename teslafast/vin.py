@@ -26,3 +26,8 @@ def sample_vin(number: int) -> str:
         raise ValueError(f"there are {SAMPLES} test vehicles, number {number} is not one of them")
     vin = f"5YJ3TEST0PF{number:06}"
     return vin[:8] + check_digit(vin) + vin[9:]
+
+
+def is_vin(text: str) -> bool:
+    """Whether it can name a vehicle: a certificate's common name, which is a VIN; 1 to 64 letters, digits, `-` and `_`."""
+    return 0 < len(text) <= 64 and text.isascii() and text.replace("-", "").replace("_", "").isalnum()

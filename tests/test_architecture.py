@@ -21,7 +21,7 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "teslafast"
 
-GROUND = ["errors", "text", "vin", "backoff", "metrics", "config", "logs", "https", "_crc32c", "_fanout", "__main__"]
+GROUND = "errors text vin rfc3339 backoff http_messages metrics config logs https _crc32c _fanout __main__".split()  # noqa: SIM905
 ROOMS = {
     "protocol": "",
     "core": "",
@@ -30,16 +30,15 @@ ROOMS = {
     "storage": "core",
     "vehicles": "protocol core websocket",
     "dashboards": "core websocket",
-    "outputs": "core",
-    "server": "protocol certificates core storage websocket vehicles dashboards outputs web",
+    "server": "protocol certificates core storage websocket vehicles dashboards web",
     "onboarding": "protocol certificates websocket",
-    "doctor": "protocol certificates onboarding dashboards websocket server",
+    "doctor": "protocol certificates onboarding dashboards websocket",
     "simulator": "protocol certificates websocket",
     "watch": "certificates websocket dashboards",
     "web": "",
-    "cli": "protocol certificates core storage websocket vehicles dashboards outputs server onboarding doctor simulator watch",
+    "cli": "protocol certificates core storage websocket vehicles dashboards server onboarding doctor simulator watch",
 }
-PURE = ["errors", "text", "vin", "backoff", "metrics", "config", "protocol", "core"]
+PURE = ["errors", "text", "vin", "rfc3339", "backoff", "http_messages", "metrics", "config", "protocol", "core"]
 FORBIDDEN = {"asyncio", "ssl", "socket", "picows", "uvloop"}
 CYTHON_IMPORT = re.compile(r"^\s*(?:from (\S+) c?import (.+)|c?import (\S+))", re.MULTILINE)
 

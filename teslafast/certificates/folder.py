@@ -22,9 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ..config import is_vin
 from ..errors import Misconfigured
-from ..vin import sample_vin
+from ..vin import is_vin, sample_vin
 from .issue import Authority, Pair, key_pem, new_ca, new_vehicle_ca, server_leaf, vehicle_leaf
 
 CERTIFICATE_MODE, KEY_MODE, DIRECTORY_MODE = 0o644, 0o600, 0o700

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 
 from .. import https
 from ..errors import Misconfigured, Unhealthy
-from ..server import tls
-from . import chain
+from . import anchors, chain
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -59,7 +58,7 @@ class Bundle:
     @property
     def text(self) -> str:
         """The file: each certificate as OpenSSL takes it, under a line that says which one it is."""
-        blocks = (f"# {chain.name_of(one.subject)}\n{tls.trusted_block(chain.der(one))}" for one in self.certificates)
+        blocks = (f"# {chain.name_of(one.subject)}\n{anchors.trusted_block(chain.der(one))}" for one in self.certificates)
         return f"# Tesla's CAs for vehicles, from {SOURCE}\n" + "".join(blocks)
 
 

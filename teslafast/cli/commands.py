@@ -33,14 +33,14 @@ def serve(host: str | None, port: int | None) -> None:
     import uvloop
 
     from ..config import Settings
-    from ..logs import log, of, set_up
+    from ..logs import fields, log, set_up
     from ..server import server
 
     settings = Settings.from_env(os.environ, host=host, port=port)
     set_up(settings.log_level, settings.log_format)
     if settings.jwt_secret and not os.environ.get("JWT_SECRET"):
         log.warning(
-            "secret_made", extra=of(meaning="JWT_SECRET is not set: a random one holds until the end; no token can be minted")
+            "secret_made", extra=fields(meaning="JWT_SECRET is not set: a random one holds until the end; no token can be minted")
         )
     uvloop.run(server.serve(settings))
 
@@ -53,8 +53,9 @@ def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
     """Mint a dashboard token with JWT_SECRET."""
     import time
 
-    from ..config import Settings, is_vin
+    from ..config import Settings
     from ..dashboards import tokens
+    from ..vin import is_vin
 
     settings = Settings.from_env(os.environ)
     if not os.environ.get("JWT_SECRET"):

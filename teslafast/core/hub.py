@@ -23,15 +23,15 @@ from functools import partial
 from typing import Any, Protocol
 
 import orjson
-from picows import WSCloseCode
 
 from .._fanout import FLAT_PREFIXES, Fanout, bytes_needed
 from ..config import Settings
 from ..errors import Malformed
 from ..metrics import Counts
 from . import records
-from .last_values import State, whole_ms
-from .registry import Roster
+from .last_values import LastValues, whole_ms
+from .records import Record
+from .registry import Registry
 from .views import Views
 
 LET_GO_PER_TURN = 64  # connections that have ended: some 3 ms, if they were TLS
@@ -48,24 +48,13 @@ class Connection(Protocol):
     def check(self, now: float) -> None:
         """Called now and then (`now`: monotonic seconds): pings, and ends what has gone or has run out."""
 
-    def close(self, code: WSCloseCode, cause: str, reason: str = "") -> None: ...
+    def close(self, code: Any, cause: str, reason: str = "") -> None: ...
 
     def abort(self) -> None: ...
 
 
-class Record(Protocol):
-    """A decoded record: `_wire.Record`, or `events.Report`."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def body(self) -> dict[str, Any]: ...
-    @property
-    def created_ns(self) -> int | None: ...
-
-
 class Acks(Protocol):
-    """Holds replies until what they acknowledge is safe: `commit.Commit`."""
+    """Holds replies until what they acknowledge is safe: `commit.GroupCommit`."""
 
     @property
     def idle(self) -> bool: ...
@@ -95,8 +84,8 @@ class Hub:
         """`journal`: what holds the log, already open; what it has kept is in the log afterwards."""
         self.settings = settings
         self.counts = Counts()
-        self.roster = Roster()
-        self.state = State()
+        self.registry = Registry()
+        self.state = LastValues()
         self.connections: set[Connection] = set()
         self.dashboards = 0
         self.draining = False

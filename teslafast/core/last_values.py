@@ -19,7 +19,7 @@ def whole_ms(time_ns: int | None) -> int | None:
     return None if time_ns is None or not -FARTHEST_NS <= time_ns < FARTHEST_NS else time_ns // 1_000_000 * 1_000_000
 
 
-class Vehicle:
+class VehicleValues:
     """`values` and `times` (ns since 1970, the vehicle's clock) have the same keys; `newest_ns` is the latest."""
 
     __slots__ = ("newest_ns", "times", "values")
@@ -51,11 +51,11 @@ class Vehicle:
         return {name: {"value": value, "time_ns": self.times[name]} for name, value in self.values.items()}
 
 
-class State:
-    """VIN → Vehicle, for every vehicle of which a value is known."""
+class LastValues:
+    """VIN → VehicleValues, for every vehicle of which a value is known."""
 
     def __init__(self) -> None:
-        self._vehicles: dict[str, Vehicle] = {}
+        self._vehicles: dict[str, VehicleValues] = {}
 
     def merge(self, vin: str, data: Mapping[str, Any], created_ns: int | None, now_ns: int) -> None:
         """Takes a data event in; `created_ns`: the vehicle's time, None if it gave none: then ours counts."""
@@ -63,13 +63,13 @@ class State:
             return
         vehicle = self._vehicles.get(vin)
         if vehicle is None:
-            vehicle = self._vehicles[vin] = Vehicle()
+            vehicle = self._vehicles[vin] = VehicleValues()
         vehicle.merge(data, now_ns if created_ns is None else created_ns, now_ns)
 
-    def get(self, vin: str) -> Vehicle | None:
+    def get(self, vin: str) -> VehicleValues | None:
         return self._vehicles.get(vin)
 
-    def put(self, vin: str, vehicle: Vehicle) -> None:
+    def put(self, vin: str, vehicle: VehicleValues) -> None:
         self._vehicles[vin] = vehicle
 
     def __len__(self) -> int:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .records import rfc3339
+from ..rfc3339 import rfc3339
 
 TXIDS_KEPT = 64  # per vehicle, to know a message that comes again
 BURST_S = 2.0  # a vehicle may send so many seconds' worth of its limit at once
 
 
-class Entry:
+class VehicleEntry:
     """What is known of one vehicle. Times: ns since 1970; counts: since the server started."""
 
     __slots__ = (
@@ -115,24 +115,24 @@ class Entry:
         }
 
 
-class Roster:
-    """VIN → Entry; `connected` counts vehicles, not connections."""
+class Registry:
+    """VIN → VehicleEntry; `connected` counts vehicles, not connections."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, VehicleEntry] = {}
         self.connected = 0
 
-    def join(self, vin: str) -> tuple[Entry, bool]:
+    def join(self, vin: str) -> tuple[VehicleEntry, bool]:
         """The vehicle's entry with one connection more, and whether that is its first (it was not connected before)."""
         entry = self._entries.get(vin)
         if entry is None:
-            entry = self._entries[vin] = Entry(vin)
+            entry = self._entries[vin] = VehicleEntry(vin)
         entry.connections += 1
         first = entry.connections == 1
         self.connected += first
         return entry, first
 
-    def leave(self, entry: Entry) -> bool:
+    def leave(self, entry: VehicleEntry) -> bool:
         """One connection less; whether it was the last (the vehicle is not connected any more)."""
         entry.connections -= 1
         last = entry.connections == 0
@@ -143,8 +143,8 @@ class Roster:
         entry = self._entries.get(vin)
         return entry is not None and entry.connections > 0
 
-    def get(self, vin: str) -> Entry | None:
+    def get(self, vin: str) -> VehicleEntry | None:
         return self._entries.get(vin)
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[VehicleEntry]:
         return iter(list(self._entries.values()))

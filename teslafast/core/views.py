@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 import orjson
 
 from .._fanout import FLAT_PREFIXES, FLEET_PREFIXES, Fanout
-from ..logs import log, of
+from ..logs import fields, log
 
 _DATA = 0
 
@@ -40,7 +40,7 @@ def _put(into: Fanout, kind: int, vin: str, body: dict[str, Any], now_ms: int, s
     try:
         into.publish(kind, vin, orjson.dumps(body), now_ms, seq)
     except ValueError as error:
-        log.warning("event_not_shown", extra=of(cause="too_large", vin=vin, seq=seq, reason=str(error)))
+        log.warning("event_not_shown", extra=fields(cause="too_large", vin=vin, seq=seq, reason=str(error)))
 
 
 class Timer(Protocol):
@@ -101,7 +101,7 @@ class Views:
             return self._conflators[key.interval_ms].log
         return flat
 
-    def hurry(self) -> None:
+    def flush_pending(self) -> None:
         """Says at once what waits for the end of an interval."""
         for conflator in self._conflators.values():
             conflator.tick()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .subscription import Wish
+from .subscription import Subscription
 from .tokens import Grant
 
 
 @dataclass(frozen=True, slots=True)
 class AdmitDashboard:
     grant: Grant
-    wish: Wish
+    subscription: Subscription
     subprotocol: str | None

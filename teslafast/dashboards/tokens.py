@@ -17,6 +17,9 @@ import jwt
 
 from ..config import Settings
 from ..errors import Misconfigured, Refused
+from ..http_messages import Request
+
+TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 — a prefix, not a token
 
 LONGEST_TOKEN = 8192
 MOST_VINS = 10_000
@@ -137,3 +140,15 @@ def mint(settings: Settings, sub: str, vins: Sequence[str], ttl_s: float, now: f
     if settings.jwt_issuer:
         claims["iss"] = settings.jwt_issuer
     return jwt.encode(claims, settings.jwt_secret, algorithm=algorithm)
+
+
+def find_token(request: Request) -> str | None:
+    """The token from wherever it may stand: the header, then the subprotocols, then the query."""
+    scheme, _, rest = (request.header("authorization") or "").partition(" ")
+    if scheme.lower() == "bearer" and rest.strip():
+        return rest.strip()
+    for word in request.tokens("sec-websocket-protocol"):
+        if word.startswith(TOKEN_SUBPROTOCOL):
+            return word.removeprefix(TOKEN_SUBPROTOCOL)
+    query = dict(request.query)
+    return query.get("token") or query.get("access_token")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
@@ -18,15 +19,16 @@ import orjson
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from .._fanout import ALL_KINDS, Reader
-from ..config import is_vin
 from ..core import records
 from ..core.hub import Hub
+from ..dashboards import messages
 from ..errors import Refused
-from ..logs import log, of
-from ..websocket import closing
+from ..logs import fields, log
+from ..vin import is_vin
+from ..websocket import closing, text_frames
 from ..websocket._transport import slim
 from .admission import AdmitDashboard
-from .subscription import Wish, kinds_of
+from .subscription import parse_kinds
 from .tokens import Verifier
 
 LARGEST_MESSAGE = 4096  # bytes; what a dashboard may say
@@ -40,7 +42,7 @@ MERGE_SLACK_MS = 50
 EAGER = 256  # snapshots made at once, so that they are of the very moment at which the stream begins
 
 
-class Dashboard(WSListener):
+class DashboardConnection(WSListener):
     """One connection to `/stream`."""
 
     __slots__ = (
@@ -55,20 +57,20 @@ class Dashboard(WSListener):
         "_reader",
         "_said",
         "_started_at",
+        "_subscription",
         "_transport",
         "_unheard",
         "_verifier",
         "_vins",
         "_warned",
-        "_wish",
     )
 
     def __init__(self, hub: Hub, verifier: Verifier, admitted: AdmitDashboard, address: str) -> None:
         self._hub = hub
         self._verifier = verifier
         self._grant = admitted.grant
-        self._vins = admitted.wish.vins
-        self._wish = admitted.wish
+        self._vins = admitted.subscription.vins
+        self._subscription = admitted.subscription
         self._address = address
         self._errors = 0
         self._said = 0
@@ -86,26 +88,26 @@ class Dashboard(WSListener):
         self._hub.connections.add(self)
         self._hub.dashboards += 1
         transport.underlying_transport.set_write_buffer_limits(high=0)  # pause_writing as soon as it holds anything
-        self._log = self._hub.views.log_for(self._wish.view, self._hub.log)
+        self._log = self._hub.views.log_for(self._subscription.view, self._hub.log)
         underlying: Any = transport.underlying_transport  # aiofastnet's, whatever picows' stub says
         self._reader = Reader(underlying, self)
-        if not self._wish.fleet:
-            underlying.write(records.hello(self._hub.epoch, self._hub.log.seq, self._hub.log.oldest))
-        if self._wish.interval_ms:
-            self._log.subscribe(self._reader, self._vins, self._wish.kinds)
+        if not self._subscription.fleet:
+            underlying.write(messages.hello(self._hub.epoch, self._hub.log.seq, self._hub.log.oldest))
+        if self._subscription.interval_ms:
+            self._log.subscribe(self._reader, self._vins, self._subscription.kinds)
             self._reader.say(self._merged_since())
         else:
-            self._log.subscribe(self._reader, self._vins, self._wish.kinds, self._after())
+            self._log.subscribe(self._reader, self._vins, self._subscription.kinds, self._after())
         self._tell_snapshots(self._vins)
-        log.info("dashboard_connected", extra=of(sub=self._grant.sub, address=self._address))
+        log.info("dashboard_connected", extra=fields(sub=self._grant.sub, address=self._address))
 
     def _after(self) -> int | None:
         """The seq after which it wants to go on; -1 if that is no place in this log."""
-        wish = self._wish
-        if wish.since is None:
+        subscription = self._subscription
+        if subscription.since is None:
             return None
-        known = wish.epoch in (None, self._hub.epoch) and wish.since <= self._hub.log.seq
-        return wish.since if known else -1
+        known = subscription.epoch in (None, self._hub.epoch) and subscription.since <= self._hub.log.seq
+        return subscription.since if known else -1
 
     def _merged_since(self) -> Iterator[bytes]:
         """
@@ -118,28 +120,28 @@ class Dashboard(WSListener):
             return
         flat = self._hub.log
         if after < 0 or flat.oldest > after + 1:
-            yield records.gap(after + 1, flat.oldest - 1)
+            yield messages.gap(after + 1, flat.oldest - 1)
         merged: dict[str, dict[str, Any]] = {}
-        seq = flat.seq_before(max(after, 0), self._wish.interval_ms + MERGE_SLACK_MS)
+        seq = flat.seq_before(max(after, 0), self._subscription.interval_ms + MERGE_SLACK_MS)
         while batch := flat.events_after(seq, MERGE_STEP):
             for seq, kind, text in batch:
                 event = orjson.loads(text)
-                if not self._wish.kinds >> kind & 1 or not (self._vins is None or event["vin"] in self._vins):
+                if not self._subscription.kinds >> kind & 1 or not (self._vins is None or event["vin"] in self._vins):
                     continue
                 if kind == records.DATA:
                     known = merged.get(event["vin"])
                     merged[event["vin"]] = event if known is None else event | {"data": known["data"] | event["data"]}
                 elif seq > after:
-                    yield records.message(**event)
+                    yield text_frames.message(**event)
             yield b""
-        yield from (records.message(**event | {"seq": seq}) for event in merged.values())
+        yield from (text_frames.message(**event | {"seq": seq}) for event in merged.values())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._hub.part(self)
         self._hub.dashboards -= 1
         self._hub.counts.sent_bytes += self._reader.sent_bytes
         self._leave_log()
-        cause = closing.tell(
+        cause = closing.log_end(
             "dashboard_disconnected",
             transport,
             self._end_cause,
@@ -216,8 +218,8 @@ class Dashboard(WSListener):
             self.close(WSCloseCode.POLICY_VIOLATION, "token_expired", "the token has expired")
         elif not self._warned and now >= self._grant.exp - WARN_S:
             self._warned = True
-            if not self._wish.fleet:
-                self._reader.say([records.token_expiring(self._grant.exp)])
+            if not self._subscription.fleet:
+                self._reader.say([messages.token_expiring(self._grant.exp)])
 
     # ---- what the log and the transport tell
 
@@ -230,27 +232,27 @@ class Dashboard(WSListener):
     def on_gap(self, first: int, last: int) -> Iterable[bytes]:
         """The log: it was lapped. It is told what it missed, and what holds now, if it had been told that before."""
         self._hub.counts.gaps += 1
-        if self._wish.fleet:
+        if self._subscription.fleet:
             return ()
-        return chain([records.gap(first, last)], self._snapshots(self._vins) if self._wish.snapshot else ())
+        return chain([messages.gap(first, last)], self._snapshots(self._vins) if self._subscription.snapshot else ())
 
     def on_fault(self, error: Exception) -> None:
-        log.error("dashboard_failed", extra=of(address=self._address), exc_info=error)
+        log.error("dashboard_failed", extra=fields(address=self._address), exc_info=error)
         self.close(WSCloseCode.INTERNAL_ERROR, "fault")
 
     def _tell_snapshots(self, vins: Iterable[str] | None) -> None:
-        if self._wish.snapshot and not self._wish.fleet:
+        if self._subscription.snapshot and not self._subscription.fleet:
             frames = self._snapshots(vins)
             self._reader.say(chain(list(islice(frames, EAGER)), frames))
 
     def _snapshots(self, vins: Iterable[str] | None) -> Iterator[bytes]:
         """What is known of each vehicle that it sees, made as the transport takes them; each holds for the seq in it."""
-        if not self._wish.kinds & 1 << records.DATA:
+        if not self._subscription.kinds & 1 << records.DATA:
             return
         for vin in self._hub.state.vins() if vins is None else sorted(vins):
             vehicle = self._hub.state.get(vin)
             if vehicle is not None:
-                yield records.snapshot(self._hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
+                yield messages.snapshot(self._hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
 
     # ---- what it says
 
@@ -275,7 +277,7 @@ class Dashboard(WSListener):
         elif kind == WSMsgType.CLOSE:
             self._leave_log()
             if not transport.is_close_frame_sent:
-                transport.send_close(closing.answer(frame))
+                transport.send_close(closing.close_reply(frame))
             transport.disconnect()
 
     def _note_unheard(self) -> None:
@@ -315,8 +317,8 @@ class Dashboard(WSListener):
         self._warned = False
         if seen != self._vins:
             self._vins = seen
-            self._log.resubscribe(self._reader, seen, self._wish.kinds)
-        self._reader.say([records.message(type="auth", exp=int(grant.exp))])
+            self._log.resubscribe(self._reader, seen, self._subscription.kinds)
+        self._reader.say([text_frames.message(type="auth", exp=int(grant.exp))])
 
     def _subscribe(self, message: dict[str, Any]) -> None:
         """Other vehicles or kinds from now on; those newly seen are told by snapshots."""
@@ -325,19 +327,20 @@ class Dashboard(WSListener):
             self._refuse("vins and types are lists of strings, or null")
             return
         seen = self._grant.narrowed(vins).vins
-        kinds = ALL_KINDS if types is None else kinds_of(types)
+        kinds = ALL_KINDS if types is None else parse_kinds(types)
         before = self._vins
         self._vins = seen
-        self._wish = Wish(kinds=kinds, snapshot=self._wish.snapshot, fleet=self._wish.fleet, interval_ms=self._wish.interval_ms)
+        self._subscription = replace(self._subscription, kinds=kinds)
+
         self._log.resubscribe(self._reader, seen, kinds)
-        self._reader.say([records.subscribed(seen, types)])
+        self._reader.say([messages.subscribed(seen, types)])
         if before is not None:
             self._tell_snapshots(self._hub.state.vins() if seen is None else seen - before)
 
     def _refuse(self, reason: str) -> None:
         self._errors += 1
         self._hub.counts.refused_messages["dashboard"] += 1
-        self._transport.underlying_transport.write(records.refusal(reason))
+        self._transport.underlying_transport.write(text_frames.refusal(reason))
         if self._errors >= ERRORS_AT_MOST:
             self.close(WSCloseCode.POLICY_VIOLATION, "errors", "too many messages that were no use")
 

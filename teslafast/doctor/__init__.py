@@ -53,7 +53,7 @@ def examine(case: Case) -> Iterator[Finding]:
         if ca and own:
             yield certificate.verifies(ca, own[0], case)
     if read is not None:
-        yield from authorities.anchors(read, case)
+        yield from authorities.vehicle_cas(read, case)
     way = list(route.vehicles(case, read, own, ca))
     yield from way
     if case.dashboards or not any(finding.check in ("address", "port") and finding.state is State.WRONG for finding in way):

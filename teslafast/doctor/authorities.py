@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..certificates import chain
+from ..certificates import anchors, chain, peer
 from ..certificates.issue import TEST_ORGANISATION
 from ..certificates.tesla_ca import PINNED
 from ..config import Settings
 from ..errors import Misconfigured
-from ..server import tls
 from .finding import Finding, mendable, note, well, wrong
 from .options import Case
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 ANY_USAGE = "2.5.29.37.0"
 
 
-def anchors(read: Settings, case: Case) -> Iterator[Finding]:
+def vehicle_cas(read: Settings, case: Case) -> Iterator[Finding]:
     """CA_PATH: whether real vehicles' certificates will verify."""
     if read.ca_path is None:
         remedy = "fetch Tesla's CAs: teslafast certs tesla-ca tesla_ca.pem, and set CA_PATH to that file"
@@ -56,9 +55,9 @@ def _is_test(certificate: x509.Certificate) -> bool:
 def _parsed(path: Path) -> list[x509.Certificate]:
     from cryptography import x509
 
-    tls.load_anchors(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), path)
+    anchors.load_anchors(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), path)
     try:
-        return [x509.load_der_x509_certificate(der) for der in tls.anchors(path)]
+        return [x509.load_der_x509_certificate(der) for der in anchors.anchors(path)]
     except ValueError:
         raise Misconfigured("CA_PATH", f"{path} holds a broken certificate", "give a PEM file of CA certificates") from None
 
@@ -73,7 +72,7 @@ def _teslas(known: list[x509.Certificate], case: Case, fetch: str) -> Finding:
         for one in known
         if chain.days_left(one, case.now) < 0
     ]
-    rescued = [chain.name_of(one.subject) for one in known if set(tls.certificate_of(one).usages) == {ANY_USAGE}]
+    rescued = [chain.name_of(one.subject) for one in known if set(peer.certificate_of(one).usages) == {ANY_USAGE}]
     says = f"all {len(PINNED)} of Tesla's CAs"
     if refused:
         says += f"; OpenSSL refuses vehicles of {', '.join(refused)}"

@@ -13,11 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..certificates import chain
+from ..certificates import anchors, chain, peer
 from ..config import Settings
 from ..errors import Misconfigured
 from ..onboarding.resolve import ca_of, public_roots
-from ..server import tls
 from .finding import Finding, mendable, note, well, wrong
 from .options import Case
 
@@ -34,8 +33,8 @@ _FULL = "give vehicles the full chain: intermediates and root, with {issuer!r} i
 def own(read: Settings, case: Case) -> tuple[list[x509.Certificate], list[Finding]]:
     """The server's chain as it stands in CERT_PATH, and what vehicles would say to it."""
     try:
-        tls.load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), read)
-        sent = chain.read(tls.read_file("CERT_PATH", read.cert_path or Path()).encode())
+        anchors.load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), read)
+        sent = chain.read(anchors.read_file("CERT_PATH", read.cert_path or Path()).encode())
     except Misconfigured as error:
         return [], [mendable("key", error)]
     except ValueError:
@@ -83,7 +82,7 @@ def _order(sent: list[x509.Certificate]) -> Finding:
 
 
 def _purpose(leaf: x509.Certificate) -> Iterator[Finding]:
-    usages = tls.certificate_of(leaf).usages
+    usages = peer.certificate_of(leaf).usages
     if usages and SERVER_AUTH not in usages and ANY_USAGE not in usages:
         yield wrong(
             "purpose", "the server's certificate is not made for servers", "get one whose extended key usage is serverAuth"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..certificates import chain
-from ..config import is_vin
 from ..errors import Misconfigured
+from ..vin import is_vin
 from . import jws
 
 if TYPE_CHECKING:

@@ -23,11 +23,11 @@ from typing import Any
 
 import aiofastnet
 
-from ..logs import log, of
+from ..logs import fields, log
 from ..metrics import Counts
 from ..websocket._transport import PlainTransport
-from . import tls
-from .admission import Waiting
+from . import tls_errors
+from .admission import PendingConnections
 from .http_connection import Door
 from .routes import Listener
 
@@ -64,7 +64,7 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-class Intake:
+class Acceptor:
     """
     Accepts on `bound` from `open` to `close`.
 
@@ -80,7 +80,7 @@ class Intake:
         context: ssl.SSLContext | None,
         handshake_s: float,
         make_door: Callable[[str, Listener, Callable[[], None]], Door],
-        waiting: Waiting,
+        waiting: PendingConnections,
         counts: Counts,
     ) -> None:
         self._loop = loop
@@ -103,7 +103,7 @@ class Intake:
 
     def open(self) -> None:
         self._resume()
-        log.info("listening", extra=of(port=self.port, takes=self._listener, tls=self._context is not None))
+        log.info("listening", extra=fields(port=self.port, takes=self._listener, tls=self._context is not None))
 
     def use(self, context: ssl.SSLContext | None) -> None:
         """Handshakes from now on are this context's."""
@@ -152,14 +152,14 @@ class Intake:
         self._loop.call_later(PAUSE_AFTER_FULL_S, self._resume)
         self._counts.accept_pauses += 1
         remedy = "raise the limit of open files (ulimit -n)"
-        log.warning("accept_paused", extra=of(cause="descriptors", reason=reason, remedy=remedy))
+        log.warning("accept_paused", extra=fields(cause="descriptors", reason=reason, remedy=remedy))
 
     def _take(self, accepted: socket.socket, address: Any) -> None:
         arrival = _Arrival()
         ticket = self._waiting.enter(_host(address), arrival.cut_off)
         if ticket is None:
             accepted.close()
-            log.warning("connection_refused", extra=of(cause="address_limit", address=_shown(address)))
+            log.warning("connection_refused", extra=fields(cause="address_limit", address=_shown(address)))
             return
 
         def done() -> None:
@@ -194,9 +194,9 @@ class Intake:
         except OSError as error:  # ssl.SSLError is one
             done()
             accepted.close()
-            cause, meaning = tls.failure(error)
+            cause, meaning = tls_errors.failure(error)
             self._counts.tls_failures[cause] += 1
-            log.warning("tls_failed", extra=of(cause=cause, meaning=meaning, address=address))
+            log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=address))
             error.__traceback__ = None  # it has the frames, one of which has the future that has the error
         except asyncio.CancelledError:
             done()

@@ -17,24 +17,24 @@ from collections.abc import Callable
 PER_ADDRESS = 512
 TOTAL = 4096
 
-Ticket = int
+Pending = int
 
 
-class Waiting:
+class PendingConnections:
     """`refused` counts by cause: who was not taken in, or was cut off."""
 
     def __init__(self, refused: Counter[str], per_address: int = PER_ADDRESS, total: int = TOTAL) -> None:
         self._refused = refused
         self._per_address = per_address
         self._total = total
-        self._present: dict[Ticket, tuple[str, Callable[[], object]]] = {}  # in the order in which they came
+        self._present: dict[Pending, tuple[str, Callable[[], object]]] = {}  # in the order in which they came
         self._by_source: Counter[str] = Counter()
         self._next = 0
 
     def __len__(self) -> int:
         return len(self._present)
 
-    def enter(self, host: str, cut_off: Callable[[], object]) -> Ticket | None:
+    def enter(self, host: str, cut_off: Callable[[], object]) -> Pending | None:
         """The ticket of one more from this address, None if that would be too many; `cut_off()` may be called until it leaves."""
         source = source_of(host)
         if self._by_source[source] >= self._per_address:
@@ -51,7 +51,7 @@ class Waiting:
         self._by_source[source] += 1
         return self._next
 
-    def leave(self, ticket: Ticket) -> None:
+    def leave(self, ticket: Pending) -> None:
         """Let in, answered or gone. Does nothing the second time."""
         source, _ = self._present.pop(ticket, (None, None))
         if source is not None:

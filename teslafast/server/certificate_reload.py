@@ -19,9 +19,10 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
+from ..certificates import anchors
 from ..config import Settings
 from ..errors import Misconfigured
-from ..logs import log, of
+from ..logs import fields, log
 from ..metrics import Counts
 from . import tls
 
@@ -32,7 +33,7 @@ _DAY_S = 86400.0
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
-class Renewal:
+class CertificateReload:
     """Over the contexts in use; `use` is called with those that take their place. `check` is called now and then."""
 
     def __init__(self, settings: Settings, contexts: tls.Contexts, use: Callable[[tls.Contexts], None], counts: Counts) -> None:
@@ -65,7 +66,7 @@ class Renewal:
             self._renew_anchors(now)
         if self.days(now) < WARN_DAYS and monotonic - self._warned_s >= _DAY_S:
             self._warned_s = monotonic
-            log.warning("certificate_ends", extra=of(days=round(self.days(now), 1), path=str(self._certificate)))
+            log.warning("certificate_ends", extra=fields(days=round(self.days(now), 1), path=str(self._certificate)))
 
     def renew(self, now: float) -> None:
         """Takes the files as they are now, as far as they are any good."""
@@ -77,14 +78,14 @@ class Renewal:
         try:
             ends = self._tried(now)
             for context in filter(None, self._contexts):
-                tls.load_chain(context, self._settings)
+                anchors.load_chain(context, self._settings)
         except Misconfigured as error:
             self._counts.certificate_reloads["refused"] += 1
-            log.error("certificate_refused", extra=of(reason=str(error), kept_days=round(self.days(now), 1)))
+            log.error("certificate_refused", extra=fields(reason=str(error), kept_days=round(self.days(now), 1)))
             return
         self._now_in_use(ends)
         self._counts.certificate_reloads["taken"] += 1
-        log.info("certificate_renewed", extra=of(path=str(self._certificate), days=round(self.days(now), 1)))
+        log.info("certificate_renewed", extra=fields(path=str(self._certificate), days=round(self.days(now), 1)))
 
     def _renew_anchors(self, now: float) -> None:
         self._bundle.take()
@@ -96,7 +97,7 @@ class Renewal:
             everything, vehicles = tls.contexts(self._settings)
         except Misconfigured as error:
             self._counts.anchor_reloads["refused"] += 1
-            log.error("anchors_refused", extra=of(reason=str(error), kept=len(self._anchors)))
+            log.error("anchors_refused", extra=fields(reason=str(error), kept=len(self._anchors)))
             return
         self._contexts = everything if self._contexts[0] else None, vehicles if self._contexts[1] else None
         self._use(self._contexts)
@@ -104,14 +105,14 @@ class Renewal:
         self._counts.anchor_reloads["taken"] += 1
         added, removed = len(anchors - self._anchors), len(self._anchors - anchors)
         self._anchors = anchors
-        log.info("anchors_renewed", extra=of(path=str(self._settings.ca_path), added=added, removed=removed))
+        log.info("anchors_renewed", extra=fields(path=str(self._settings.ca_path), added=added, removed=removed))
 
     def _found_anchors(self) -> frozenset[bytes]:
-        return frozenset(der for path in self._bundle.paths for der in tls.anchors(path))
+        return frozenset(der for path in self._bundle.paths for der in anchors.anchors(path))
 
     def _tried(self, now: float) -> datetime.datetime:
         """When the certificate ends that is there now with its key. Raises Misconfigured if they are no good."""
-        tls.load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._settings)
+        anchors.load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._settings)
         starts, ends = _validity(self._certificate)
         if not starts.timestamp() <= now < ends.timestamp():
             fault = f"{self._certificate} is valid from {starts:%Y-%m-%d} to {ends:%Y-%m-%d} only"
@@ -156,7 +157,7 @@ def _validity(path: Path) -> tuple[datetime.datetime, datetime.datetime]:
     from cryptography import x509
 
     try:
-        leaf = x509.load_pem_x509_certificate(tls.read_file("CERT_PATH", path).encode())
+        leaf = x509.load_pem_x509_certificate(anchors.read_file("CERT_PATH", path).encode())
     except ValueError:
         raise Misconfigured("CERT_PATH", f"{path} holds no readable certificate", "give the PEM chain, server first") from None
     return leaf.not_valid_before_utc, leaf.not_valid_after_utc

@@ -19,9 +19,9 @@ from collections.abc import Callable
 from picows import WSCloseCode
 
 from ..core.hub import Hub
-from ..dashboards.websocket import CLOSE_GRACE_S, Dashboard
-from ..logs import log, of
-from ..vehicles.connection import Vehicle
+from ..dashboards.websocket import CLOSE_GRACE_S, DashboardConnection
+from ..logs import fields, log
+from ..vehicles.connection import VehicleConnection
 
 VEHICLES_PER_S = 250  # what one core takes in of handshakes, where they come back to
 SHARE_OF_VEHICLES = 0.5  # of DRAIN_SECONDS
@@ -39,17 +39,17 @@ async def drain(hub: Hub, drain_s: float) -> None:
     hub.coalesce(COALESCE_S)
     began_s = time.monotonic()
     deadline = began_s + drain_s
-    vehicles = [one for one in hub.connections if isinstance(one, Vehicle)]
-    log.info("draining", extra=of(vehicles=len(vehicles), dashboards=hub.dashboards))
+    vehicles = _vehicles(hub)
+    log.info("draining", extra=fields(vehicles=len(vehicles), dashboards=hub.dashboards))
     await _close_vehicles(vehicles, min(len(vehicles) / VEHICLES_PER_S, drain_s * SHARE_OF_VEHICLES))
-    await _until(deadline, lambda: hub.all_acknowledged and not any(isinstance(one, Vehicle) for one in hub.connections))
-    hub.views.hurry()
+    await _until(deadline, lambda: hub.all_acknowledged and not _vehicles(hub))
+    hub.views.flush_pending()
     await _close_dashboards(hub, deadline - CLOSE_GRACE_S)
     await _until(deadline, lambda: not hub.connections)
-    log.info("drained", extra=of(left=len(hub.connections), seconds=round(time.monotonic() - began_s, 3)))
+    log.info("drained", extra=fields(left=len(hub.connections), seconds=round(time.monotonic() - began_s, 3)))
 
 
-async def _close_vehicles(vehicles: list[Vehicle], spread_s: float) -> None:
+async def _close_vehicles(vehicles: list[VehicleConnection], spread_s: float) -> None:
     """Evenly over `spread_s`, in no order that a fleet could have in common."""
     random.shuffle(vehicles)
     began_s = time.monotonic()
@@ -62,7 +62,7 @@ async def _close_vehicles(vehicles: list[Vehicle], spread_s: float) -> None:
 
 async def _close_dashboards(hub: Hub, deadline: float) -> None:
     """Those that have had everything, again and again, until none is left or the time is over; then the rest."""
-    while left := [one for one in hub.connections if isinstance(one, Dashboard) and not one.closing]:
+    while left := [one for one in hub.connections if isinstance(one, DashboardConnection) and not one.closing]:
         now = time.monotonic()
         ready = [one for one in left if now >= deadline or one.up_to_date or one.stalled_s(now) > STALLED_S]
         for one in ready[:DASHBOARDS_AT_ONCE]:
@@ -73,3 +73,7 @@ async def _close_dashboards(hub: Hub, deadline: float) -> None:
 async def _until(deadline: float, reached: Callable[[], bool]) -> None:
     while not reached() and time.monotonic() < deadline:  # noqa: ASYNC110 — what a drain waits for has no event of its own
         await asyncio.sleep(TICK_S)
+
+
+def _vehicles(hub: Hub) -> list[VehicleConnection]:
+    return [one for one in hub.connections if isinstance(one, VehicleConnection)]

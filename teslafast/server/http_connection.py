@@ -27,10 +27,10 @@ from picows.common import WSUpgradeResponseWithListener
 from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-defined]  # not in picows' stub
 
 from ..dashboards.admission import AdmitDashboard
-from ..logs import log, of
+from ..http_messages import Answer, Request
+from ..logs import fields, log
 from ..vehicles.admission import AdmitVehicle
 from ..websocket._transport import FrameLimit
-from .http_request import Answer, Request
 from .routes import Peer
 
 HEAD_LIMIT = 16 * 1024
@@ -72,7 +72,7 @@ class PicowsLog(logging.LoggerAdapter[logging.Logger]):
         self.debug(msg, *args)
 
     def exception(self, msg: object, *args: object, exc_info: Any = True, **kwargs: Any) -> None:
-        log.error("connection_failed", extra=of(what=str(msg)), exc_info=exc_info)
+        log.error("connection_failed", extra=fields(what=str(msg)), exc_info=exc_info)
 
 
 _picows_log = PicowsLog(log, {})
@@ -223,7 +223,7 @@ class Door(asyncio.BufferedProtocol):
             self._on_refused(answer.cause)
             log.warning(
                 "request_refused",
-                extra=of(cause=answer.cause, status=int(answer.status), reason=answer.reason, address=self._peer.address),
+                extra=fields(cause=answer.cause, status=int(answer.status), reason=answer.reason, address=self._peer.address),
             )
         headers = {
             "Content-Type": answer.content_type,

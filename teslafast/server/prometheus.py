@@ -2,7 +2,7 @@
 `/metrics`: what the server counts, as Prometheus text.
 
 One table says everything: a row a metric, its name outside (the reference server's where it means the same), its help, its label,
-and where its value stands in a Reading. prometheus-client writes the text; it is imported at the first scrape. No VIN, token or
+and where its value stands in a Gauges. prometheus-client writes the text; it is imported at the first scrape. No VIN, token or
 address is ever a label.
 """
 
@@ -23,7 +23,7 @@ _SHORTEST = 5  # the first bucket shown: 32 µs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class Gauges:
     """
     The server at the moment of a scrape. `counts` stand on their own; the rest are gauges.
 
@@ -62,7 +62,7 @@ class Row:
     name: str
     kind: str  # counter, gauge, histogram; unknown where the reference's counter does not end in _total
     help: str
-    read: Callable[[Reading], Value]
+    read: Callable[[Gauges], Value]
     label: str = ""
 
 
@@ -70,11 +70,11 @@ def _by_topic(counted: Mapping[str, int]) -> dict[str, float]:
     return {_TOPICS.get(kind, kind): counted[kind] for kind in counted}
 
 
-def _refused(*causes: str) -> Callable[[Reading], Value]:
+def _refused(*causes: str) -> Callable[[Gauges], Value]:
     return lambda reading: sum(reading.counts.refused_messages[cause] for cause in causes)
 
 
-def _of_journal(read: Callable[[JournalGauges], float]) -> Callable[[Reading], Value]:
+def _of_journal(read: Callable[[JournalGauges], float]) -> Callable[[Gauges], Value]:
     return lambda now: None if now.journal is None else read(now.journal)
 
 
@@ -156,7 +156,7 @@ TABLE = (
 )
 
 
-def text(reading: Reading) -> bytes:
+def text(reading: Gauges) -> bytes:
     """The whole answer."""
     from prometheus_client import CollectorRegistry, generate_latest
 
@@ -176,7 +176,7 @@ def _of_process() -> Any:
 
 
 class _Collector:
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Gauges) -> None:
         self._reading = reading
 
     def collect(self) -> Iterator[Any]:

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Literal
 
-from ..config import Settings, is_vin
+from ..config import Settings
 from ..dashboards.admission import AdmitDashboard
-from ..dashboards.subscription import vins_of, wish_of
-from ..dashboards.tokens import Grant, Verifier
-from ..errors import Refused, Unavailable
+from ..dashboards.subscription import parse_subscription, parse_vins
+from ..dashboards.tokens import Grant, Verifier, find_token
+from ..errors import BadQuery, Refused, Unavailable
+from ..http_messages import Answer, Request
 from ..protocol.identity import Certificate, Device, identify
-from ..vehicles.admission import AdmitVehicle
-from .http_request import Answer, Request, bad, check_handshake, find_token, short, uuid_of, wants_websocket
+from ..vehicles.admission import AdmitVehicle, short, uuid_of
+from ..vin import is_vin
+from ..websocket.handshake import check_handshake, wants_websocket
 
 SUBPROTOCOL = "teslafast.v1"
 ON_VEHICLE_PORT = frozenset({"/health"})  # strangers who reach the vehicles' port have no use for another page
@@ -117,7 +119,7 @@ class Gate:
         if self._settings.production or peer.listener == "vehicles":
             raise Refused(HTTPStatus.FORBIDDEN, "no_certificate", _no_certificate(peer, self._settings))
         if vin is not None and not is_vin(vin):
-            raise bad("vin is no VIN")
+            raise BadQuery("vin is no VIN")
         return Device(vin or "", "vehicle_device"), False
 
     # ---- dashboards
@@ -130,12 +132,12 @@ class Gate:
         self._check_origin(request)
         grant = self._grant(request, now)
         query = dict(request.query)
-        wish = replace(wish_of(query), vins=grant.narrowed(vins_of(query.get("vin"))).vins)
+        subscription = replace(parse_subscription(query), vins=grant.narrowed(parse_vins(query.get("vin"))).vins)
         limit = self._settings.max_dashboards
         if now.draining or (limit and now.dashboards >= limit):
             raise _busy(now, "too_many_dashboards", "MAX_DASHBOARDS dashboards are connected")
         offered = request.tokens("sec-websocket-protocol")
-        return AdmitDashboard(grant, wish, SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        return AdmitDashboard(grant, subscription, SUBPROTOCOL if SUBPROTOCOL in offered else None)
 
     def _check_origin(self, request: Request) -> None:
         """A browser always says where its page comes from; whoever says nothing is no browser."""

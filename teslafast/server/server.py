@@ -21,23 +21,24 @@ from typing import Any
 import orjson
 
 from .. import __version__
+from ..certificates import anchors, peer
 from ..config import Settings
 from ..core.hub import Connection, Hub
 from ..dashboards.tokens import Grant, Verifier
-from ..dashboards.websocket import LARGEST_MESSAGE, Dashboard
+from ..dashboards.websocket import LARGEST_MESSAGE, DashboardConnection
 from ..errors import Misconfigured
-from ..logs import log, of
-from ..storage.checkpointer import Keeper
+from ..http_messages import Answer, Request
+from ..logs import fields, log
+from ..storage.checkpointer import Checkpointer
 from ..storage.journal import Journal
 from ..vehicles.admission import AdmitVehicle
-from ..vehicles.connection import Vehicle
+from ..vehicles.connection import VehicleConnection
 from . import gc_policy, prometheus, static_files, tls
-from .acceptor import Intake, bind
-from .admission import Waiting
-from .certificate_reload import Renewal
+from .acceptor import Acceptor, bind
+from .admission import PendingConnections
+from .certificate_reload import CertificateReload
 from .drain import drain
 from .http_connection import Admit, Door, Welcome
-from .http_request import Answer, Request
 from .routes import Gate, Listener, Now, Peer
 
 ROUND_S = 1.0  # every connection is looked at once in so long …
@@ -53,18 +54,18 @@ class Server:
         self.settings = settings
         self._loop = loop
         key_path = settings.jwt_public_key_path
-        public_key = tls.read_file("JWT_PUBLIC_KEY_PATH", key_path) if key_path is not None else None
+        public_key = anchors.read_file("JWT_PUBLIC_KEY_PATH", key_path) if key_path is not None else None
         self._verifier = Verifier.from_settings(settings, public_key)
         pages = {"/health": self._health, "/metrics": self._metrics}
         pages |= static_files.answers(settings.map_tiles, settings.map_credit)
         locked = {"/vehicles": self._vehicles, "/vehicles/*": self._vehicle}
         self._gate = Gate(settings, self._verifier, pages, locked)
         self._contexts = contexts or tls.contexts(settings)
-        self.hub, self._keeper = _recovered(settings, loop)
-        self._intakes: list[Intake] = []
+        self.hub, self._checkpointer = _recovered(settings, loop)
+        self._intakes: list[Acceptor] = []
         renewed = any(self._contexts) and settings.tls
-        self._renewal = Renewal(settings, self._contexts, self._use, self.hub.counts) if renewed else None
-        self._waiting = Waiting(self.hub.counts.refused_connections)
+        self._renewal = CertificateReload(settings, self._contexts, self._use, self.hub.counts) if renewed else None
+        self._waiting = PendingConnections(self.hub.counts.refused_connections)
         self._round: deque[Connection] = deque()
         self._started_at = time.monotonic()
 
@@ -86,7 +87,7 @@ class Server:
         if self.settings.kernel_tls and self.settings.tls:
             missing = tls.kernel_tls_missing()
             log.info(
-                "kernel_tls", extra=of(on=missing is None, reason=missing or "the kernel encrypts where it knows the cipher")
+                "kernel_tls", extra=fields(on=missing is None, reason=missing or "the kernel encrypts where it knows the cipher")
             )
 
     def _warn_of_openness(self) -> None:
@@ -95,10 +96,10 @@ class Server:
         asks = settings.request_client_cert or settings.vehicle_port is not None
         if settings.production and not asks:
             meaning = "no client certificates are asked for: set REQUEST_CLIENT_CERT=true or VEHICLE_PORT, and CA_PATH"
-            log.warning("vehicles_cannot_connect", extra=of(meaning=meaning))
+            log.warning("vehicles_cannot_connect", extra=fields(meaning=meaning))
         elif asks and not settings.tesla_vin:
             meaning = "TESLA_VIN is empty: every vehicle with a certificate from CA_PATH may connect"
-            log.warning("any_vehicle_may_connect", extra=of(meaning=meaning))
+            log.warning("any_vehicle_may_connect", extra=fields(meaning=meaning))
 
     def _listen(self, variable: str, port: int, listener: Listener, context: ssl.SSLContext | None) -> None:
         try:
@@ -106,7 +107,7 @@ class Server:
         except (OSError, UnicodeError) as error:  # the latter: what no host can be called
             raise _not_to_be_had(variable, self.settings.host, port, error) from None
         handshake_s = self.settings.handshake_timeout
-        intake = Intake(self._loop, bound, listener, context, handshake_s, self._make_door, self._waiting, self.hub.counts)
+        intake = Acceptor(self._loop, bound, listener, context, handshake_s, self._make_door, self._waiting, self.hub.counts)
         intake.open()
         self._intakes.append(intake)
 
@@ -129,13 +130,17 @@ class Server:
 
     def _decide(self, request: Request, peer: Peer) -> Admit | Answer:
         hub = self.hub
-        now = Now(time.time(), hub.roster.connected, hub.dashboards, hub.roster.is_connected, hub.draining)
+        now = Now(time.time(), hub.registry.connected, hub.dashboards, hub.registry.is_connected, hub.draining)
         return self._gate.decide(request, peer, now)
 
     def _welcome(self, admitted: Admit, peer: Peer) -> Welcome:
         if isinstance(admitted, AdmitVehicle):
-            return Welcome(Vehicle(self.hub, admitted, peer.address), self.settings.max_frame_bytes, answers_too_large=True)
-        return Welcome(Dashboard(self.hub, self._verifier, admitted, peer.address), LARGEST_MESSAGE, answers_too_large=False)
+            return Welcome(
+                VehicleConnection(self.hub, admitted, peer.address), self.settings.max_frame_bytes, answers_too_large=True
+            )
+        return Welcome(
+            DashboardConnection(self.hub, self._verifier, admitted, peer.address), LARGEST_MESSAGE, answers_too_large=False
+        )
 
     def _go_round(self) -> None:
         """Looks at a part of the connections: pings those that are idle, ends those that are gone or out of time."""
@@ -145,8 +150,8 @@ class Server:
                 self._round.extend(self.hub.connections)
                 break
             self._round.popleft().check(now)
-        if self._keeper is not None:
-            self._keeper.check()
+        if self._checkpointer is not None:
+            self._checkpointer.check()
         if self._renewal is not None:
             self._renewal.check(time.time(), now)
         self._loop.call_later(min(ROUND_S, self.settings.ping_interval / 2) / ROUND_PARTS, self._go_round)
@@ -163,7 +168,7 @@ class Server:
                 "version": __version__,
                 "uptime_s": round(time.monotonic() - self._started_at, 3),
                 "time_ms": time.time_ns() // 1_000_000,
-                "vehicles": hub.roster.connected,
+                "vehicles": hub.registry.connected,
                 "dashboards": hub.dashboards,
                 "seq": hub.log.seq,
                 "oldest": hub.log.oldest,
@@ -174,12 +179,12 @@ class Server:
     def _metrics(self, request: Request, grant: Grant | None) -> Answer:
         return Answer(HTTPStatus.OK, prometheus.text(self._reading()), prometheus.CONTENT_TYPE)
 
-    def _reading(self) -> prometheus.Reading:
+    def _reading(self) -> prometheus.Gauges:
         hub = self.hub
-        dashboards = [one for one in hub.connections if isinstance(one, Dashboard)]
-        return prometheus.Reading(
+        dashboards = [one for one in hub.connections if isinstance(one, DashboardConnection)]
+        return prometheus.Gauges(
             counts=hub.counts,
-            vehicles=hub.roster.connected,
+            vehicles=hub.registry.connected,
             connections={"vehicle": len(hub.connections) - len(dashboards), "dashboard": len(dashboards)},
             readers={"flat": hub.log.readers} | hub.views.readers,
             blocked=sum(one.blocked for one in dashboards),
@@ -194,18 +199,18 @@ class Server:
             draining=hub.draining,
             certificate_days=self._renewal.days(time.time()) if self._renewal is not None else None,
             unadmitted=len(self._waiting),
-            journal=self._keeper.reading() if self._keeper is not None else None,
+            journal=self._checkpointer.reading() if self._checkpointer is not None else None,
         )
 
     def _vehicles(self, request: Request, grant: Grant | None) -> Answer:
-        entries = [entry.report() for entry in self.hub.roster if grant is not None and grant.allows(entry.vin)]
+        entries = [entry.report() for entry in self.hub.registry if grant is not None and grant.allows(entry.vin)]
         return _json(HTTPStatus.OK, {"vehicles": entries})
 
     def _vehicle(self, request: Request, grant: Grant | None) -> Answer:
         vin = request.path.rpartition("/")[2]
         if grant is None or not grant.allows(vin):
             return Answer(HTTPStatus.FORBIDDEN, b"403 Forbidden: the token does not grant this VIN\n", cause="vin_not_granted")
-        entry, known = self.hub.roster.get(vin), self.hub.state.get(vin)
+        entry, known = self.hub.registry.get(vin), self.hub.state.get(vin)
         if entry is None and known is None:
             return Answer(HTTPStatus.NOT_FOUND, b"404 Not Found: nothing has been heard of this vehicle\n", cause="unknown_vin")
         report: dict[str, Any] = entry.report() if entry is not None else {"vin": vin, "connected": False}
@@ -231,18 +236,18 @@ class Server:
 
     def finish(self) -> None:
         """After `stop` and the last connection's end: what is kept goes to the disk, and the files are given up."""
-        if self._keeper is not None:
-            self._keeper.finish()
+        if self._checkpointer is not None:
+            self._checkpointer.finish()
 
 
-def _recovered(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub, Keeper | None]:
+def _recovered(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub, Checkpointer | None]:
     """The hub with what the journal has kept, if there is one. Raises Misconfigured."""
     if settings.journal_path is None:
         return Hub(settings, loop), None
     began_s = time.monotonic()
     journal = Journal.open(settings.journal_path, settings.ring_bytes)
     hub = Hub(settings, loop, journal)
-    return hub, Keeper(hub, journal, loop, began_s)
+    return hub, Checkpointer(hub, journal, loop, began_s)
 
 
 def _not_to_be_had(variable: str, host: str, port: int, error: OSError | UnicodeError) -> Misconfigured:
@@ -255,7 +260,7 @@ def _not_to_be_had(variable: str, host: str, port: int, error: OSError | Unicode
 
 def _peer(address: str, listener: Listener, transport: Any) -> Peer:
     ssl_object = transport.get_extra_info("ssl_object")
-    return Peer(address, listener, ssl_object is not None, tls.peer_certificate(ssl_object))
+    return Peer(address, listener, ssl_object is not None, peer.peer_certificate(ssl_object))
 
 
 def _json(status: HTTPStatus, value: object) -> Answer:
@@ -291,4 +296,4 @@ async def serve(settings: Settings) -> None:
     if not living.cancelled():
         living.result()
         server.finish()
-    log.info("stopped", extra=of(cleanly=not living.cancelled()))
+    log.info("stopped", extra=fields(cleanly=not living.cancelled()))

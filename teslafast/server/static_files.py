@@ -18,7 +18,7 @@ from importlib import resources
 from urllib.parse import urlsplit
 
 from ..dashboards.tokens import Grant
-from .http_request import Answer, Request
+from ..http_messages import Answer, Request
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",

@@ -40,7 +40,7 @@ class Uplink(WSListener):
             if not self.ledger:
                 self.quiet.set()
         elif frame.msg_type == WSMsgType.CLOSE:
-            transport.send_close(closing.answer(frame))
+            transport.send_close(closing.close_reply(frame))
             transport.disconnect()
 
     def _take(self, frame: WSFrame) -> None:

@@ -10,10 +10,10 @@ Alerts come now and then and end again; an `errors` record is rare (tesla-protoc
 import math
 import random
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
+from ..rfc3339 import rfc3339_ns
 from .car import FIELDS, Car, Moment
 
 V, ALERTS, ERRORS = b"V", b"alerts", b"errors"
@@ -35,12 +35,6 @@ _ERROR_EVERY_S = 1800.0
 _BY_INTERVAL = tuple((interval, tuple(fields)) for interval, fields in groupby(FIELDS, key=lambda field: field.interval_s))
 
 Record = dict[str, Any]
-
-
-def rfc3339(now_s: float) -> str:
-    """UTC with nanoseconds, as vehicles' timestamps have (a double holds about 240 of them)."""
-    whole = math.floor(now_s)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{int((now_s - whole) * 1e9):09}Z"
 
 
 class Drive:
@@ -100,20 +94,25 @@ class Drive:
 
     def _data(self, keys: Iterable[str], now_s: float, *, is_resend: bool) -> Record:
         datums = [{"key": key, "value": self.latest[key]} for key in keys]
-        return {"data": datums, "createdAt": rfc3339(now_s), "vin": self.vin, "isResend": is_resend}
+        return {"data": datums, "createdAt": rfc3339_ns(now_s), "vin": self.vin, "isResend": is_resend}
 
     def _alert(self, now_s: float) -> Record:
         """The open alert ends, or else one begins."""
         if self._open_alert is not None:
-            alert, self._open_alert = {**self._open_alert, "endedAt": rfc3339(now_s)}, None
+            alert, self._open_alert = {**self._open_alert, "endedAt": rfc3339_ns(now_s)}, None
             self._next_alert_s = now_s + self._lot.expovariate(1 / _ALERT_EVERY_S)
         else:
             name, audiences = self._lot.choice(_ALERTS)
-            alert = self._open_alert = {"name": name, "audiences": list(audiences), "startedAt": rfc3339(now_s), "endedAt": None}
+            alert = self._open_alert = {
+                "name": name,
+                "audiences": list(audiences),
+                "startedAt": rfc3339_ns(now_s),
+                "endedAt": None,
+            }
             self._next_alert_s = now_s + self._lot.uniform(*_ALERT_LASTS_S)
-        return {"alerts": [alert], "createdAt": rfc3339(now_s), "vin": self.vin}
+        return {"alerts": [alert], "createdAt": rfc3339_ns(now_s), "vin": self.vin}
 
     def _error(self, now_s: float) -> Record:
         name, tags = self._lot.choice(_ERRORS)
-        error = {"createdAt": rfc3339(now_s), "name": name, "tags": dict(tags), "body": ""}
-        return {"errors": [error], "createdAt": rfc3339(now_s), "vin": self.vin}
+        error = {"createdAt": rfc3339_ns(now_s), "name": name, "tags": dict(tags), "body": ""}
+        return {"errors": [error], "createdAt": rfc3339_ns(now_s), "vin": self.vin}

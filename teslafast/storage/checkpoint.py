@@ -20,7 +20,8 @@ import orjson
 
 from .._crc32c import checksum
 from ..core import records
-from ..core.last_values import State, Vehicle, whole_ms
+from ..core.last_values import LastValues, VehicleValues, whole_ms
+from ..rfc3339 import parse_rfc3339
 from .journal import Life
 
 VERSION = 1
@@ -43,7 +44,7 @@ def path_of(journal: Path) -> Path:
     return journal.with_name(journal.name + ".state")
 
 
-def lines(state: State, log: Log, journal: str, epoch: str) -> Iterator[bytes]:
+def lines(state: LastValues, log: Log, journal: str, epoch: str) -> Iterator[bytes]:
     """The file's lines, each made when it is asked for; with the log's seq at that moment in it."""
     crc = 0
     head = {"teslafast": "checkpoint", "version": VERSION, "journal": journal, "epoch": epoch, "seq": log.seq}
@@ -59,13 +60,13 @@ def lines(state: State, log: Log, journal: str, epoch: str) -> Iterator[bytes]:
     yield b"%08x\n" % crc
 
 
-def _line(vin: str, vehicle: Vehicle, seq: int) -> bytes:
+def _line(vin: str, vehicle: VehicleValues, seq: int) -> bytes:
     times = {name: time_ns // _MS for name, time_ns in vehicle.times.items()}
     members = {"vin": vin, "seq": seq, "newest": vehicle.newest_ns // _MS, "values": vehicle.values, "times": times}
     return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def restore(state: State, log: Log, content: bytes, journal: str, former: Life) -> int:
+def restore(state: LastValues, log: Log, content: bytes, journal: str, former: Life) -> int:
     """
     Fills an empty `state` from the file's content (b"" if there is none) and the log; returns how many events had to be read.
 
@@ -81,7 +82,7 @@ def restore(state: State, log: Log, content: bytes, journal: str, former: Life) 
     return count
 
 
-def _read(state: State, content: bytes, journal: str, former: Life, newest: int) -> tuple[int, dict[str, int]]:
+def _read(state: LastValues, content: bytes, journal: str, former: Life, newest: int) -> tuple[int, dict[str, int]]:
     """Puts the file's vehicles into `state`; the seq to read the log from, and each vehicle's own. (0, {}) if it is no good."""
     *body, end = content.splitlines(keepends=True) or [b""]
     crc = 0
@@ -95,7 +96,7 @@ def _read(state: State, content: bytes, journal: str, former: Life, newest: int)
     # what the file knows of seqs that the log has lost must not hide the events that have these seqs now
     limit = newest if head["epoch"] == former.epoch else min(newest, former.base_seq)
     for one in vehicles:
-        vehicle = Vehicle()
+        vehicle = VehicleValues()
         vehicle.values = one["values"]
         vehicle.times = {name: time_ms * _MS for name, time_ms in one["times"].items()}
         vehicle.newest_ns = one["newest"] * _MS
@@ -103,10 +104,10 @@ def _read(state: State, content: bytes, journal: str, former: Life, newest: int)
     return min(head["seq"], limit), {one["vin"]: min(one["seq"], limit) for one in vehicles}
 
 
-def _apply(state: State, event: dict[str, Any], seq: int, seen: dict[str, int], time_ms: int) -> None:
+def _apply(state: LastValues, event: dict[str, Any], seq: int, seen: dict[str, int], time_ms: int) -> None:
     if seq > seen.get(event["vin"], 0):
         created = event["createdAt"]
-        created_ns = records.parse_rfc3339(created) if created is not None else None
+        created_ns = parse_rfc3339(created) if created is not None else None
         state.merge(event["vin"], event["data"], whole_ms(created_ns), time_ms * _MS)
 
 

@@ -20,9 +20,9 @@ from typing import BinaryIO
 
 from ..core.hub import Hub
 from ..errors import Misconfigured
-from ..logs import log, of
+from ..logs import fields, log
 from . import checkpoint
-from .group_commit import Commit
+from .group_commit import GroupCommit
 from .journal import Journal
 
 SLICE_S = 0.001
@@ -41,7 +41,7 @@ class JournalGauges:
     unsaved: int
 
 
-class Keeper:
+class Checkpointer:
     """
     Over a hub whose log is the journal's. `check` is called now and then, `finish` after the last event.
 
@@ -62,14 +62,14 @@ class Keeper:
         self._size = 0
         self._saving = False
         if hub.settings.journal_sync_ms:
-            hub.commit = Commit(journal, hub.log, hub.settings.journal_sync_ms / 1000, loop, hub.counts.syncs)
+            hub.commit = GroupCommit(journal, hub.log, hub.settings.journal_sync_ms / 1000, loop, hub.counts.syncs)
         self._tell(read)
 
     def _tell(self, read: int) -> None:
         tell = log.warning if self._journal.lost else log.info
         tell(
             "journal_recovered",
-            extra=of(
+            extra=fields(
                 path=str(self._journal.path),
                 events=self._journal.recovered,
                 lost=self._journal.lost,
@@ -138,7 +138,7 @@ class Keeper:
         self._size = self._size or 1
         _give_up(self._file)
         remedy = "make room, and let the server write there"
-        log.error("checkpoint_failed", extra=of(path=str(self._path), reason=str(error), remedy=remedy))
+        log.error("checkpoint_failed", extra=fields(path=str(self._path), reason=str(error), remedy=remedy))
 
     def finish(self) -> None:
         """Puts everything on the disk. After it nothing may be published."""
@@ -155,7 +155,7 @@ class Keeper:
             self._journal.close(self._hub.log.seq)
         except OSError as error:
             remedy = "look at the disk: what came last may not be on it"
-            log.error("journal_not_synced", extra=of(reason=str(error), remedy=remedy))
+            log.error("journal_not_synced", extra=fields(reason=str(error), remedy=remedy))
             self._journal.release()
 
     def release(self) -> None:

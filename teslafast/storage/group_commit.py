@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from ..logs import log, of
+from ..logs import fields, log
 from ..metrics import Durations
 
 HELD_AT_MOST = 4 * 1024 * 1024
@@ -48,7 +48,7 @@ class _Waiting(NamedTuple):
     give_up: Callable[[], object]
 
 
-class Commit:
+class GroupCommit:
     """`syncs` counts how long the disk took."""
 
     def __init__(self, disk: Disk, log: Log, interval_s: float, loop: Loop, syncs: Durations) -> None:
@@ -94,7 +94,7 @@ class Commit:
             self._disk.note_synced(seq)
         else:
             remedy = "look at the disk: nothing is acknowledged until it works"
-            log.error("journal_not_synced", extra=of(reason=str(error), replies=len(batch), remedy=remedy))
+            log.error("journal_not_synced", extra=fields(reason=str(error), replies=len(batch), remedy=remedy))
         for one in batch:
             if error is None:
                 one.write(one.replies)

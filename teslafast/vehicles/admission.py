@@ -19,3 +19,16 @@ class AdmitVehicle:
     network_interface: str
     client_version: str
     connection_id: str | None
+
+
+def short(text: str | None) -> str:
+    """A header's value fit for a log and a page: printable ASCII, 32 characters at most."""
+    return "".join(character for character in (text or "")[:32] if " " <= character <= "~")
+
+
+def uuid_of(text: str | None) -> str | None:
+    """X-TXID names the connection if it is a UUID in any of the usual spellings; otherwise it is passed over."""
+    digits = (text or "").lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
+    if len(digits) != 32 or not set(digits) <= set("0123456789abcdef"):
+        return None
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -19,14 +19,15 @@ from typing import Any
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from .._fanout import frame as websocket_frame
-from ..config import is_vin
 from ..core import records
 from ..core.hub import Hub
-from ..core.registry import Entry
+from ..core.registry import VehicleEntry
 from ..errors import Malformed
-from ..logs import log, of
+from ..logs import fields, log
 from ..protocol._wire import FLAT, FLEET, TOPICS, Envelope, Record, ack, error_reply, read_envelope, read_record
-from ..websocket import closing
+from ..vehicles import json_text
+from ..vin import is_vin
+from ..websocket import closing, text_frames
 from ..websocket._transport import slim
 from .admission import AdmitVehicle
 
@@ -35,8 +36,8 @@ PINGS_AT_MOST = 1000  # between two checks, which is about a second
 CLOSE_GRACE_S = 1.0  # between our CLOSE and the end of the TCP connection
 
 
-class Vehicle(WSListener):
-    """One connection. A vehicle may have several; what is known of it across them stands in the roster."""
+class VehicleConnection(WSListener):
+    """One connection. A vehicle may have several; what is known of it across them stands in the registry."""
 
     def __init__(self, hub: Hub, admitted: AdmitVehicle, address: str) -> None:
         self._hub = hub
@@ -44,7 +45,7 @@ class Vehicle(WSListener):
         self._address = address
         self._connection_id = admitted.connection_id or str(uuid.uuid4())
         self._vin = admitted.device.vin
-        self._entry = Entry(self._vin)  # the roster's, once it is known which vehicle this is
+        self._entry = VehicleEntry(self._vin)  # the registry's, once it is known which vehicle this is
         self._joined = False
         self._replies: list[bytes] = []
         self._parts: bytearray | None = None  # of a fragmented message
@@ -68,14 +69,14 @@ class Vehicle(WSListener):
             self._join()
 
     def _join(self) -> None:
-        """From here on it is known which vehicle this is: the roster has it, and if it is its only connection the log says so."""
-        self._entry, first = self._hub.roster.join(self._vin)
+        """It is known now which vehicle this is: enters it in the registry; its first connection makes it CONNECTED."""
+        self._entry, first = self._hub.registry.join(self._vin)
         self._joined = True
         self._entry.network_interface = self._admitted.network_interface
         self._entry.client_version = self._admitted.client_version
         log.info(
             "vehicle_connected",
-            extra=of(
+            extra=fields(
                 vin=self._vin,
                 address=self._address,
                 kind=self._admitted.device.kind,
@@ -95,7 +96,7 @@ class Vehicle(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._hub.part(self)
         self._replies.clear()
-        cause = closing.tell(
+        cause = closing.log_end(
             "vehicle_disconnected",
             transport,
             self._end_cause,
@@ -105,7 +106,7 @@ class Vehicle(WSListener):
             messages=self._messages,
         )
         self._hub.counts.closes[cause] += 1
-        if self._joined and self._hub.roster.leave(self._entry):
+        if self._joined and self._hub.registry.leave(self._entry):
             self._tell_connectivity(False)
 
     def close(self, code: WSCloseCode, cause: str, reason: str = "") -> None:
@@ -168,7 +169,7 @@ class Vehicle(WSListener):
 
     def _answer_close(self, frame: WSFrame) -> None:
         self.send_replies()
-        self._hub.reply(b"", partial(self._end, closing.answer(frame)), self.abort)
+        self._hub.reply(b"", partial(self._end, closing.close_reply(frame)), self.abort)
 
     def _end(self, code: WSCloseCode, _: bytes) -> None:
         self.transport.send_close(code)
@@ -294,24 +295,24 @@ class Vehicle(WSListener):
             self.close(WSCloseCode.UNSUPPORTED_DATA, "text", "vehicles send binary messages")
             return
         try:
-            text = records.read_text(message, self._vin)
+            text = json_text.read_text(message, self._vin)
             if not self._vin:
                 self._name(text.report.body["vin"].encode())
             if not self._within_rate():
-                self._say(records.refusal("over VEHICLE_RATE_LIMIT"))
+                self._say(text_frames.refusal("over VEHICLE_RATE_LIMIT"))
                 return
             self._publish(text.report, b"" if text.txid is None else str(text.txid).encode(), text.fleet)
         except Malformed as error:
             self._refuse("malformed", str(error))
-            self._say(records.refusal(str(error)))
+            self._say(text_frames.refusal(str(error)))
             return
         if text.txid is not None:
-            self._say(records.message(type="ack", txid=text.txid))
+            self._say(text_frames.message(type="ack", txid=text.txid))
 
     # ---- replies
 
     def _reply(self, message: bytes) -> None:
-        self._say(websocket_frame(records.BINARY, message))
+        self._say(websocket_frame(text_frames.BINARY, message))
 
     def _say(self, reply: bytes) -> None:
         if not self._replies:
@@ -336,7 +337,7 @@ class Vehicle(WSListener):
     def _refuse(self, cause: str, reason: str = "") -> None:
         self._hub.counts.refused_messages[cause] += 1
         self._entry.refused += 1
-        log.warning("message_refused", extra=of(cause=cause, reason=reason, vin=self._vin, address=self._address))
+        log.warning("message_refused", extra=fields(cause=cause, reason=reason, vin=self._vin, address=self._address))
 
 
 def _fleet(envelope: Envelope, vin: str) -> dict[str, Any]:

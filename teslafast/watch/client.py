@@ -53,7 +53,7 @@ class Viewer(WSListener):
         kind = frame.msg_type
         if kind == WSMsgType.CLOSE:
             self.code, self.reason = frame.get_close_code().value or 1005, frame.get_close_reason() or ""
-            transport.send_close(closing.answer(frame))
+            transport.send_close(closing.close_reply(frame))
             transport.disconnect()
         elif kind == WSMsgType.TEXT and frame.fin:
             self._take(frame.get_payload_as_bytes())

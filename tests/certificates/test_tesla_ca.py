@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import hashes
-from teslafast.certificates import chain, tesla_ca
+from teslafast.certificates import anchors, chain, tesla_ca
 from teslafast.errors import Misconfigured, Unhealthy
 from teslafast.https import Reply
-from teslafast.server import tls
 
 from tests.support import ROOT, SHARED, handshakes
 from tests.support.certificates import ANY_USAGE, World
@@ -41,7 +40,7 @@ def test_the_bundle_that_tesla_publishes_is_pinned_to_the_last_certificate() -> 
 def test_the_file_holds_the_whole_bundle_for_the_server_and_for_openssl(tmp_path: Path) -> None:
     bundle = tesla_ca.checked(PUBLISHED.read_bytes())
     tesla_ca.write(bundle, tmp_path / "tesla_ca.pem")
-    assert tls.anchors(tmp_path / "tesla_ca.pem") == [chain.der(one) for one in bundle.certificates]
+    assert anchors.anchors(tmp_path / "tesla_ca.pem") == [chain.der(one) for one in bundle.certificates]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_verify_locations(tmp_path / "tesla_ca.pem")
     assert context.cert_store_stats()["x509"] == 14
@@ -95,7 +94,7 @@ def test_a_file_that_is_there_is_kept_unless_it_may_be_replaced(pinned: bytes, t
         tesla_ca.write(bundle, path)
     assert path.read_text() == "precious"
     tesla_ca.write(bundle, path, replace=True)
-    assert tls.anchors(path) == [chain.der(one) for one in chain.read(pinned)]
+    assert anchors.anchors(path) == [chain.der(one) for one in chain.read(pinned)]
 
 
 def test_nothing_is_left_beside_the_file(pinned: bytes, tmp_path: Path) -> None:
@@ -122,7 +121,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="Tesla's bundle is fetched by users, it is no part of the project")
 def test_the_command_says_what_it_wrote_and_whose_vehicles_will_be_refused(tmp_path: Path) -> None:
     done = run(tmp_path, "tesla_ca.pem", "--from", str(PUBLISHED))
-    assert (done.returncode, len(tls.anchors(tmp_path / "tesla_ca.pem"))) == (0, 14)
+    assert (done.returncode, len(anchors.anchors(tmp_path / "tesla_ca.pem"))) == (0, 14)
     assert done.stdout == "tesla_ca.pem: 14 of Tesla's CAs for vehicles. Now set CA_PATH=tesla_ca.pem\n"
     assert done.stderr == "note: Tesla Issuing CA has expired; vehicles with a certificate of its are refused\n"
 

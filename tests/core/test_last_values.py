@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.core.last_values import AHEAD_AT_MOST_NS, FIELDS_AT_MOST, State
+from teslafast.core.last_values import AHEAD_AT_MOST_NS, FIELDS_AT_MOST, LastValues
 
 SECOND = 1_000_000_000
 NOW = 1_800_000_000 * SECOND
@@ -24,7 +24,7 @@ class Message(NamedTuple):
 
 def known(messages: Iterable[Message]) -> dict[str, Any]:
     """The values after these messages, in this order."""
-    state = State()
+    state = LastValues()
     for message in messages:
         state.merge(VIN, message.data, message.created, message.now)
     vehicle = state.get(VIN)
@@ -64,7 +64,7 @@ def test_every_field_follows_the_rule(messages: list[Message]) -> None:
 
 @given(st.lists(st.builds(Message, SANE | ANY_TIME, SOME_DATA, st.just(NOW)), min_size=1))
 def test_values_and_times_have_the_same_fields_and_the_newest_time_is_known(messages: list[Message]) -> None:
-    state = State()
+    state = LastValues()
     for message in messages:
         state.merge(VIN, message.data, message.created, message.now)
     vehicle = state.get(VIN)
@@ -94,7 +94,7 @@ def test_a_clock_a_little_ahead_is_believed() -> None:
 
 
 def test_a_message_without_a_time_counts_as_of_now() -> None:
-    state = State()
+    state = LastValues()
     state.merge(VIN, {"Soc": 1}, None, NOW)
     state.merge(VIN, {"Soc": 2}, NOW - 1, NOW)
     vehicle = state.get(VIN)
@@ -120,7 +120,7 @@ def test_one_message_cannot_bring_more_than_the_bound_either() -> None:
 
 
 def test_a_message_without_fields_says_nothing_of_how_old_the_values_are() -> None:
-    state = State()
+    state = LastValues()
     state.merge(VIN, {}, NOW, NOW)
     assert state.get(VIN) is None, "nothing is known yet"
     state.merge(VIN, {"Soc": 50}, NOW, NOW)
@@ -133,7 +133,7 @@ def test_a_message_without_fields_says_nothing_of_how_old_the_values_are() -> No
 
 
 def test_vehicles_do_not_mix() -> None:
-    state = State()
+    state = LastValues()
     state.merge("A", {"Soc": 1}, NOW, NOW)
     state.merge("B", {"Soc": 2}, NOW, NOW)
     assert [(vin, vehicle.values) for vin in state.vins() if (vehicle := state.get(vin))] == [
@@ -144,7 +144,7 @@ def test_vehicles_do_not_mix() -> None:
 
 
 def test_vehicles_may_come_while_they_are_gone_through() -> None:
-    state = State()
+    state = LastValues()
     state.merge("A", {"Soc": 1}, NOW, NOW)
     for vin in state.vins():
         state.merge(vin + "'", {"Soc": 1}, NOW, NOW)

@@ -12,7 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from teslafast._fanout import KINDS
 from teslafast.core import records
+from teslafast.dashboards import messages
 from teslafast.errors import Malformed
+from teslafast.rfc3339 import parse_rfc3339, rfc3339
+from teslafast.vehicles import json_text
+from teslafast.websocket import text_frames
 from websockets.frames import Frame, Opcode
 
 from tests.support import oracle
@@ -22,8 +26,8 @@ VIN = "5YJ3E1EA7KF000001"
 CREATED = "2026-11-23T08:00:00.123Z"
 
 
-def read(message: object, vin: str = VIN) -> records.Text:
-    return records.read_text(json.dumps(message).encode(), vin)
+def read(message: object, vin: str = VIN) -> json_text.Text:
+    return json_text.read_text(json.dumps(message).encode(), vin)
 
 
 def refusal(message: object, vin: str = VIN) -> str:
@@ -45,9 +49,9 @@ def only_frame(data: bytes) -> Any:
 def test_times_are_rfc_3339_in_utc_with_milliseconds_cut_off(moment: datetime) -> None:
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     microseconds = (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
-    shown = records.rfc3339(microseconds * 1000 + 999)
+    shown = rfc3339(microseconds * 1000 + 999)
     assert shown == moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    assert records.parse_rfc3339(shown) == microseconds // 1000 * 1_000_000
+    assert parse_rfc3339(shown) == microseconds // 1000 * 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -62,21 +66,21 @@ def test_times_are_rfc_3339_in_utc_with_milliseconds_cut_off(moment: datetime) -
     ],
 )
 def test_what_is_a_time(text: str, shown: str) -> None:
-    parsed = records.parse_rfc3339(text)
+    parsed = parse_rfc3339(text)
     assert parsed is not None
-    assert records.rfc3339(parsed) == shown
+    assert rfc3339(parsed) == shown
 
 
 @pytest.mark.parametrize(
     "text", ["", "now", "2026-13-01T00:00:00Z", "1700000000", "2026-11-23T25:00:00Z", "２０２６-11-23T08:00:00Z"]
 )
 def test_what_is_no_time(text: str) -> None:
-    assert records.parse_rfc3339(text) is None
+    assert parse_rfc3339(text) is None
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-00:01"])
 def test_a_time_that_leaves_the_calendar_in_utc_is_none(text: str) -> None:
-    assert records.parse_rfc3339(text) is None
+    assert parse_rfc3339(text) is None
 
 
 # ---- JSON text in flat shape
@@ -148,7 +152,7 @@ def test_what_is_no_message_is_refused_with_a_reason(message: object) -> None:
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"nonsense", b'{"data":{}', b"[" * 100_000, b'{"data":{"x":1e999999}'])
 def test_what_is_no_json_is_refused(text: bytes) -> None:
     with pytest.raises(Malformed):
-        records.read_text(text, VIN)
+        json_text.read_text(text, VIN)
 
 
 JSON = st.recursive(
@@ -190,7 +194,7 @@ RECORDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", RECORDS)
 def test_a_fleet_message_goes_the_way_of_the_binary_one(kind: str) -> None:
-    topic = records.TOPIC_OF_KIND[kind]
+    topic = json_text.TOPIC_OF_KIND[kind]
     payload = ParseDict(RECORDS[kind], oracle.CLASSES[topic]()).SerializeToString()
     text = read(RECORDS[kind] | {"txid": "tx-1", "seq": 7})
     assert text.txid == "tx-1"
@@ -240,11 +244,11 @@ def test_kinds_are_numbered_as_the_log_does() -> None:
 
 
 def test_the_logs_own_words() -> None:
-    hello = only_frame(records.hello("e1", 1234, 17))
+    hello = only_frame(messages.hello("e1", 1234, 17))
     assert hello.pop("server").startswith("teslafast/")
     assert hello == {"type": "hello", "epoch": "e1", "seq": 1234, "oldest": 17}
-    assert only_frame(records.gap(1300, 1412)) == {"type": "gap", "from": 1300, "to": 1412}
-    assert only_frame(records.snapshot(7, VIN, 0, {"Soc": None})) == {
+    assert only_frame(messages.gap(1300, 1412)) == {"type": "gap", "from": 1300, "to": 1412}
+    assert only_frame(messages.snapshot(7, VIN, 0, {"Soc": None})) == {
         "type": "snapshot",
         "seq": 7,
         "vin": VIN,
@@ -252,7 +256,7 @@ def test_the_logs_own_words() -> None:
         "isCache": True,
         "data": {"Soc": None},
     }
-    assert only_frame(records.refusal("no")) == {"type": "error", "reason": "no"}
-    assert only_frame(records.subscribed({"B", "A"}, None)) == {"type": "subscribed", "vins": ["A", "B"], "types": None}
-    assert only_frame(records.subscribed(None, ["data"])) == {"type": "subscribed", "vins": None, "types": ["data"]}
-    assert only_frame(records.token_expiring(1_800_000_000.5)) == {"type": "token_expiring", "exp": 1_800_000_000}
+    assert only_frame(text_frames.refusal("no")) == {"type": "error", "reason": "no"}
+    assert only_frame(messages.subscribed({"B", "A"}, None)) == {"type": "subscribed", "vins": ["A", "B"], "types": None}
+    assert only_frame(messages.subscribed(None, ["data"])) == {"type": "subscribed", "vins": None, "types": ["data"]}
+    assert only_frame(messages.token_expiring(1_800_000_000.5)) == {"type": "token_expiring", "exp": 1_800_000_000}

@@ -9,7 +9,7 @@ import click
 import pytest
 from teslafast.cli.commands import teslafast
 from teslafast.onboarding import presets
-from teslafast.server import tls
+from teslafast.server import tls_errors
 
 from tests.support import ROOT
 
@@ -58,7 +58,7 @@ def told(event: str) -> set[str]:
 
 
 def test_every_cause_of_a_failed_handshake_stands_in_the_table() -> None:
-    assert told("tls_failed") == {cause for _, cause, _ in tls._FAILURES} | {"tls", "slow", "cut"}
+    assert told("tls_failed") == {cause for _, cause, _ in tls_errors._FAILURES} | {"tls", "slow", "cut"}
 
 
 def test_every_cause_for_which_a_vehicle_is_refused_stands_in_the_table() -> None:

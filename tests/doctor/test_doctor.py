@@ -72,7 +72,7 @@ def test_doctor_leaves_no_vehicle_and_no_record_behind(site: Site) -> None:
         site.look(server.place.port)
         server.lines.wait_for("vehicle_disconnected")
         assert server.counts("records").get("data", 0) == 0
-        assert server.ask(lambda inside: inside.hub.roster.connected) == 0
+        assert server.ask(lambda inside: inside.hub.registry.connected) == 0
 
 
 # ---- broken before anything listens: what was done → the check, the cause, the remedy

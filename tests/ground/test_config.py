@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.config import Settings, is_vin, parse_duration, parse_size
+from teslafast.config import Settings, parse_duration, parse_size
 from teslafast.errors import Misconfigured
+from teslafast.vin import is_vin
 
 from tests.support import ROOT
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.logs import LINES_PER_CAUSE, WINDOW_S, Console, JsonLines, Repeats, log, of, set_up
+from teslafast.logs import LINES_PER_CAUSE, WINDOW_S, Console, JsonLines, Repeats, fields, log, set_up
 
 
-def record(event: str = "tls_failed", level: int = logging.WARNING, **fields: object) -> logging.LogRecord:
+def record(event: str = "tls_failed", level: int = logging.WARNING, **members: object) -> logging.LogRecord:
     made = logging.LogRecord("teslafast", level, "", 0, event, None, None)
     made.created = 1_800_000_000.123
-    for name, value in of(**fields).items():
+    for name, value in fields(**members).items():
         setattr(made, name, value)
     return made
 
@@ -114,7 +114,7 @@ def test_errors_are_never_held_back() -> None:
 @pytest.mark.parametrize(("form", "is_json"), [("json", True), ("console", False), (None, True)])
 def test_logs_go_to_stderr_in_the_form_asked_for(form: str | None, is_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
     set_up("info", form)
-    log.info("listening", extra=of(port=3000))
+    log.info("listening", extra=fields(port=3000))
     log.debug("not shown")
     said = capsys.readouterr()
     assert said.out == ""

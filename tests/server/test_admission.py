@@ -7,13 +7,13 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.server.admission import Waiting, source_of
+from teslafast.server.admission import PendingConnections, source_of
 
 
 class Hall:
     def __init__(self, per_address: int = 3, total: int = 5) -> None:
         self.refused: Counter[str] = Counter()
-        self.waiting = Waiting(self.refused, per_address, total)
+        self.waiting = PendingConnections(self.refused, per_address, total)
         self.cut_off: list[str] = []
 
     def enter(self, host: str, name: str = "") -> int | None:

@@ -13,7 +13,7 @@ import pytest
 from teslafast.config import Settings
 from teslafast.metrics import Counts
 from teslafast.server import tls
-from teslafast.server.certificate_reload import LOOK_EVERY_S, Renewal
+from teslafast.server.certificate_reload import LOOK_EVERY_S, CertificateReload
 
 from tests.support.certificates import NOW, Authority, Pair, World
 from tests.support.peers import PATIENCE_S, SECRET, upgrade_head
@@ -94,7 +94,7 @@ class Maker:
 def test_a_change_of_the_file_is_taken_in_once_it_has_stood_still(files: Files) -> None:
     settings = Settings.from_env({"JWT_SECRET": SECRET, "VEHICLE_PORT": "0"} | files.environment)
     contexts, used, counts = tls.contexts(settings), list[tls.Contexts](), Counts()
-    renewal = Renewal(settings, contexts, used.append, counts)
+    renewal = CertificateReload(settings, contexts, used.append, counts)
 
     def look(number: int) -> None:
         renewal.check(NOW.timestamp(), 1000 + number * LOOK_EVERY_S)

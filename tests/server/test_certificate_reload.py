@@ -12,7 +12,7 @@ import pytest
 from teslafast.config import Settings
 from teslafast.metrics import Counts
 from teslafast.server import tls
-from teslafast.server.certificate_reload import LOOK_EVERY_S, WARN_DAYS, Renewal
+from teslafast.server.certificate_reload import LOOK_EVERY_S, WARN_DAYS, CertificateReload
 
 from tests.support.certificates import EXPIRED, HOST, NOW, SERVER_AUTH, VALID, Authority, Pair, Validity, World
 from tests.support.handshakes import Ends
@@ -56,7 +56,7 @@ class Stage:
         self.contexts = tls.contexts(settings)
         counts = Counts()
         self.outcomes = counts.certificate_reloads
-        self.renewal = Renewal(settings, self.contexts, lambda _: None, counts)
+        self.renewal = CertificateReload(settings, self.contexts, lambda _: None, counts)
         self.clock_s = 1000.0
 
     def look(self, times: int = 1) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from teslafast.http_messages import Answer, Request
 from teslafast.server.http_connection import HEAD_LIMIT, MOST_REQUESTS, Door, parse_head
-from teslafast.server.http_request import Answer, Request
 from teslafast.server.routes import Peer
 
 from tests.support.peers import ACCEPT, Place, token, upgrade_head

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from teslafast.metrics import Counts, Durations
 from teslafast.server import prometheus
-from teslafast.server.prometheus import TABLE, Reading
+from teslafast.server.prometheus import TABLE, Gauges
 from teslafast.storage import checkpointer
 
 from tests.support.certificates import World
@@ -59,19 +59,19 @@ def test_every_name_of_the_table_is_in_the_text() -> None:
         getattr(counts, labelled)["a_cause"] += 1
     journal = checkpointer.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
     groups = {"connections": {"vehicle": 1}, "readers": {"flat": 1}}
-    text = prometheus.text(Reading(counts=counts, certificate_days=20.5, journal=journal, **groups))  # type: ignore[arg-type]
+    text = prometheus.text(Gauges(counts=counts, certificate_days=20.5, journal=journal, **groups))  # type: ignore[arg-type]
     found = {family.name for family in text_string_to_metric_families(text.decode())}
     assert {row.name.removesuffix("_total") for row in TABLE} <= found
 
 
 def test_what_does_not_apply_is_not_there() -> None:
-    found = {name for name, _ in samples(prometheus.text(Reading(counts=Counts())))}
+    found = {name for name, _ in samples(prometheus.text(Gauges(counts=Counts())))}
     assert not any(name.startswith(("teslafast_journal_cut", "teslafast_certificate_days")) for name in found)
 
 
 def test_a_counter_is_said_to_be_one_and_ends_in_total() -> None:
     kinds = {
-        family.name: family.type for family in text_string_to_metric_families(prometheus.text(Reading(counts=Counts())).decode())
+        family.name: family.type for family in text_string_to_metric_families(prometheus.text(Gauges(counts=Counts())).decode())
     }
     for row in TABLE:
         assert (row.kind == "counter") == row.name.endswith("_total")
@@ -84,7 +84,7 @@ def test_durations_are_counted_once_and_in_rising_buckets(seconds: list[float]) 
     counts = Counts()
     for one in seconds:
         counts.turns.add(one)
-    found = samples(prometheus.text(Reading(counts=counts)))
+    found = samples(prometheus.text(Gauges(counts=counts)))
     buckets = [value for (name, _), value in found.items() if name == "teslafast_turn_seconds_bucket"]
     assert buckets == sorted(buckets)
     assert buckets[-1] == found["teslafast_turn_seconds_count", ""] == len(seconds)

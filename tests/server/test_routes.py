@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from teslafast.config import Settings
 from teslafast.dashboards.admission import AdmitDashboard
-from teslafast.dashboards.subscription import INTERVALS_MS, Wish
+from teslafast.dashboards.subscription import INTERVALS_MS, Subscription
 from teslafast.dashboards.tokens import Grant, Verifier
 from teslafast.errors import Refused
+from teslafast.http_messages import Answer, Request
 from teslafast.protocol.identity import Certificate, Device
-from teslafast.server.http_request import Answer, Request
 from teslafast.server.routes import Gate, Now, Peer
 from teslafast.vehicles.admission import AdmitVehicle
 
@@ -96,10 +96,10 @@ def stream(query: str = "", peer: Peer = PLAIN, **headers: str | None) -> AdmitD
     return decision
 
 
-def wish(query: str) -> Wish:
+def subscription(query: str) -> Subscription:
     decision = stream(query)
     assert isinstance(decision, AdmitDashboard)
-    return decision.wish
+    return decision.subscription
 
 
 def header(found: Answer, name: str) -> str | None:
@@ -170,7 +170,7 @@ def test_a_dashboard_comes_in_with_its_token() -> None:
     admitted = stream()
     assert isinstance(admitted, AdmitDashboard)
     assert admitted.grant == Grant("tests", None, TIME + 60)
-    assert admitted.wish == Wish()
+    assert admitted.subscription == Subscription()
     assert admitted.subprotocol is None
 
 
@@ -278,31 +278,31 @@ def test_with_a_list_only_its_pages_may_connect() -> None:
 
 
 def test_the_query_is_a_wish() -> None:
-    assert wish("?type=data,alerts") == Wish(kinds=0b11)
-    assert wish("?since=17") == Wish(since=17, snapshot=False)
-    assert wish("?since=17&epoch=e1&snapshot=1") == Wish(since=17, epoch="e1", snapshot=True)
-    assert wish("?snapshot=0") == Wish(snapshot=False)
-    assert wish("?format=fleet") == Wish(fleet=True)
-    assert wish("?format=flat&interval=500") == Wish(interval_ms=500)
+    assert subscription("?type=data,alerts") == Subscription(kinds=0b11)
+    assert subscription("?since=17") == Subscription(since=17, snapshot=False)
+    assert subscription("?since=17&epoch=e1&snapshot=1") == Subscription(since=17, epoch="e1", snapshot=True)
+    assert subscription("?snapshot=0") == Subscription(snapshot=False)
+    assert subscription("?format=fleet") == Subscription(fleet=True)
+    assert subscription("?format=flat&interval=500") == Subscription(interval_ms=500)
 
 
 @pytest.mark.parametrize("interval", INTERVALS_MS)
 def test_the_intervals_of_the_contract_are_there(interval: int) -> None:
     assert INTERVALS_MS == (100, 250, 500, 1000, 2000, 5000, 10000)
-    assert wish(f"?interval={interval}").interval_ms == interval
+    assert subscription(f"?interval={interval}").interval_ms == interval
 
 
 def test_a_dashboard_sees_the_vehicles_that_it_asks_for() -> None:
     admitted = stream("?vin=A,B")
     assert isinstance(admitted, AdmitDashboard)
-    assert admitted.wish.vins == frozenset({"A", "B"})
+    assert admitted.subscription.vins == frozenset({"A", "B"})
     assert admitted.grant.vins is None, "it may still subscribe to others later"
 
 
 def test_a_dashboard_that_asks_for_no_vehicle_sees_what_its_token_grants() -> None:
     admitted = stream(authorization=f"Bearer {token(vins=['A', 'B'])}")
     assert isinstance(admitted, AdmitDashboard)
-    assert admitted.wish.vins == frozenset({"A", "B"})
+    assert admitted.subscription.vins == frozenset({"A", "B"})
 
 
 def test_a_vehicle_that_the_token_does_not_grant_is_answered_403() -> None:

@@ -6,8 +6,8 @@ from http import HTTPStatus
 from itertools import chain
 
 import pytest
+from teslafast.http_messages import Answer, Request
 from teslafast.server import static_files
-from teslafast.server.http_request import Answer, Request
 
 PAGES = static_files.answers()
 FILES = dict(static_files.files())

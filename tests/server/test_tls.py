@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from teslafast.certificates import anchors, peer
 from teslafast.config import Settings
 from teslafast.errors import Misconfigured
 from teslafast.protocol.identity import Certificate, identify
-from teslafast.server import tls
+from teslafast.server import tls, tls_errors
 
 from tests.support import SHARED
 from tests.support.certificates import ANY_USAGE, CLIENT_AUTH, EXPIRED, SERVER_AUTH, TO_COME, VEHICLE, Authority, Pair, World
@@ -43,7 +44,7 @@ def refusal(world: World, pair: Pair | None, server: ssl.SSLContext | None = Non
     ends = Ends(world.client(pair), server or for_vehicles(world))
     with pytest.raises(ssl.SSLError) as caught:
         ends.shake()
-    return tls.failure(caught.value)
+    return tls_errors.failure(caught.value)
 
 
 # ---- contexts
@@ -84,7 +85,7 @@ def test_older_versions_are_refused(world: World) -> None:
     ends = Ends(client, for_vehicles(world))
     with pytest.raises(ssl.SSLError) as caught:
         ends.shake()
-    assert tls.failure(caught.value)[0] == "old_tls"
+    assert tls_errors.failure(caught.value)[0] == "old_tls"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_http_1_1_is_all_that_is_agreed_on(world: World, offered: list[str], cho
 
 def test_an_issuing_ca_is_an_anchor_though_it_is_not_self_signed(world: World) -> None:
     ends = Ends(world.client(world.vehicle("device-1")), for_vehicles(world)).shake()
-    shown = tls.peer_certificate(ends.server)
+    shown = peer.peer_certificate(ends.server)
     assert shown is not None
     assert identify(shown).vin == "device-1"
 
@@ -110,24 +111,24 @@ def test_an_issuing_ca_is_an_anchor_though_it_is_not_self_signed(world: World) -
 def test_a_vehicle_of_the_ca_that_may_do_anything_connects(world: World) -> None:
     vehicle = world.pair(world.products, "device-9", usages=(), units=("Tesla Motors SN",))
     ends = Ends(world.client(vehicle), for_vehicles(world)).shake()
-    shown = tls.peer_certificate(ends.server)
+    shown = peer.peer_certificate(ends.server)
     assert shown is not None
     assert identify(shown).kind == "vehicle_board_device"
 
 
 def test_a_certificate_is_read_once_and_so_many_are_remembered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tls, "_known", {})
-    monkeypatch.setattr(tls, "KNOWN_AT_MOST", 2)
+    monkeypatch.setattr(peer, "_known", {})
+    monkeypatch.setattr(peer, "KNOWN_AT_MOST", 2)
     context = for_vehicles(world)
 
     def shown(name: str) -> Certificate | None:
-        return tls.peer_certificate(Ends(world.client(world.vehicle(name)), context).shake().server)
+        return peer.peer_certificate(Ends(world.client(world.vehicle(name)), context).shake().server)
 
     first = shown("device-1")
     assert first is not None
     assert shown("device-1") is first
     assert [getattr(shown(name), "common_name", None) for name in ("device-2", "device-3")] == ["device-2", "device-3"]
-    assert len(tls._known) == 2
+    assert len(peer._known) == 2
     assert shown("device-1") == first
     assert shown("device-1") is not first
 
@@ -155,7 +156,7 @@ def test_an_intermediate_that_the_client_sends_is_used(world: World) -> None:
     leaf = world.pair(between, "device-2")
     chain = world.write("chain.pem", leaf.certificate.read_bytes() + between.pem)
     ends = Ends(world.client(Pair(chain, leaf.key)), for_vehicles(world)).shake()
-    shown = tls.peer_certificate(ends.server)
+    shown = peer.peer_certificate(ends.server)
     assert shown is not None
     assert shown.issuer == "Tesla GF0 Product Access Issuing CA"
     assert refusal(world, leaf)[0] == "unknown_ca"
@@ -168,18 +169,18 @@ def test_the_real_bundles_load_and_each_certificate_of_them_counts(name: str) ->
         pytest.skip("Tesla's public bundles are not in the repository; they lie beside it where this was developed")
     inside = x509.load_pem_x509_certificates(path.read_bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    assert tls.load_anchors(context, path) == len(inside) == {"prod_ca.crt": 14, "eng_ca.crt": 8}[name]
+    assert anchors.load_anchors(context, path) == len(inside) == {"prod_ca.crt": 14, "eng_ca.crt": 8}[name]
     assert context.cert_store_stats() == {"x509": len(inside), "crl": 0, "x509_ca": len(inside)}
     ders = [certificate.public_bytes(serialization.Encoding.DER) for certificate in inside]
-    assert tls.anchors(path) == ders
+    assert anchors.anchors(path) == ders
 
 
 def test_anchors_may_be_trusted_certificates_already(world: World, tmp_path: Path) -> None:
     aux = bytes.fromhex("300c300a06082b06010505070302")
-    body = base64.encodebytes(tls.anchors(world.anchors)[0] + aux).decode()
+    body = base64.encodebytes(anchors.anchors(world.anchors)[0] + aux).decode()
     path = tmp_path / "trusted.pem"
     path.write_text(f"some words\n-----BEGIN TRUSTED CERTIFICATE-----\n{body}-----END TRUSTED CERTIFICATE-----\n")
-    assert tls.anchors(path) == tls.anchors(world.anchors)[:1]
+    assert anchors.anchors(path) == anchors.anchors(world.anchors)[:1]
     Ends(world.client(world.vehicle("device-1")), for_vehicles(world, CA_PATH=str(path))).shake()
 
 
@@ -230,7 +231,7 @@ def test_a_leaf_that_is_for_clients_or_for_anything_is_taken(world: World, usage
     ],
 )
 def test_every_other_failure_has_a_cause_and_words_too(error: OSError, cause: str) -> None:
-    found, meaning = tls.failure(error)
+    found, meaning = tls_errors.failure(error)
     assert found == cause
     assert meaning
 
@@ -241,19 +242,19 @@ def test_every_other_failure_has_a_cause_and_words_too(error: OSError, cause: st
 def test_the_parts_of_a_certificate_keep_their_order(world: World) -> None:
     usages = (CLIENT_AUTH, "1.3.6.1.4.1.49279.2.5.1.1", VEHICLE)
     leaf, _ = world.issuing.leaf("a.b", usages, units=("one", "two"))
-    assert tls.certificate_of(leaf) == Certificate("a.b", "Tesla Motors Product Issuing CA", usages, ("one", "two"))
+    assert peer.certificate_of(leaf) == Certificate("a.b", "Tesla Motors Product Issuing CA", usages, ("one", "two"))
 
 
 def test_a_certificate_without_any_of_them_is_empty(world: World) -> None:
     leaf, _ = world.issuing.leaf("", ())
-    assert tls.certificate_of(leaf) == Certificate("", "Tesla Motors Product Issuing CA", (), ())
+    assert peer.certificate_of(leaf) == Certificate("", "Tesla Motors Product Issuing CA", (), ())
 
 
 def test_who_shows_nothing_has_no_certificate(world: World) -> None:
     optional = tls.contexts(settings(world, REQUEST_CLIENT_CERT="true"))[0]
     assert optional is not None
-    assert tls.peer_certificate(Ends(world.client(), optional).shake().server) is None
-    assert tls.peer_certificate(None) is None
+    assert peer.peer_certificate(Ends(world.client(), optional).shake().server) is None
+    assert peer.peer_certificate(None) is None
 
 
 # ---- files that cannot be used

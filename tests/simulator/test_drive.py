@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from teslafast.backoff import LIMIT_S, delay_s
+from teslafast.rfc3339 import rfc3339_ns
 from teslafast.simulator.car import FIELDS, MILE_M, Car
-from teslafast.simulator.drive import ALERTS, ERRORS, V_INTERVAL_S, Drive, Record, V, rfc3339
+from teslafast.simulator.drive import ALERTS, ERRORS, V_INTERVAL_S, Drive, Record, V
 from teslafast.simulator.route import CORNERING_MPS2, Route
 from teslafast.simulator.timetable import ROW_S, timetable
 
@@ -251,7 +252,7 @@ def test_a_true_up_tells_the_latest_values_of_the_fields_asked_for() -> None:
 
 @pytest.mark.parametrize("now", [0.0, START, 1_790_000_000.9999999])
 def test_timestamps_have_nanoseconds_and_are_utc(now: float) -> None:
-    text = rfc3339(now)
+    text = rfc3339_ns(now)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", text)
     assert datetime.fromisoformat(text).timestamp() == pytest.approx(now, abs=1e-6)
     assert datetime.fromisoformat(text).tzinfo == UTC

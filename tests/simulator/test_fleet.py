@@ -567,7 +567,7 @@ def test_one_vehicle_that_is_refused_for_good_does_not_stop_the_others() -> None
 
 def test_ctrl_c_ends_a_run_with_its_summary() -> None:
     program = (
-        "import sys; from teslafast.simulator import run\n"
+        "import sys; from teslafast.simulator.fleet import run\n"
         "summary = run(sys.argv[1], interval_s=0.1, on_progress=lambda s: print(s.sent, flush=True))\n"
         "print('ok' if summary.ok and summary.sent else summary)"
     )

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from teslafast.core import records
-from teslafast.core.last_values import State, whole_ms
+from teslafast.core.last_values import LastValues, whole_ms
+from teslafast.rfc3339 import rfc3339
 from teslafast.storage import checkpoint
 from teslafast.storage.journal import Life
 
@@ -29,12 +30,12 @@ class Server:
     def __init__(self, path: Path) -> None:
         self.kept = Kept(path)
         self.log = self.kept.log
-        self.state = State()
+        self.state = LastValues()
         self.clock_ms = NOW_MS
 
     def take(self, vin: str, data: dict[str, Any], created_ms: int | None) -> None:
         self.clock_ms += 1
-        created = None if created_ms is None else records.rfc3339(created_ms * MS)
+        created = None if created_ms is None else rfc3339(created_ms * MS)
         body = {"vin": vin, "createdAt": created, "data": data, "isResend": False}
         self.log.publish(records.DATA, vin, orjson.dumps(body), self.clock_ms)
         self.state.merge(vin, data, whole_ms(None if created_ms is None else created_ms * MS), self.clock_ms * MS)
@@ -43,12 +44,12 @@ class Server:
         return checkpoint.lines(self.state, self.log, JOURNAL, epoch)
 
     def restored(self, content: bytes, life: Life = LIFE) -> tuple[dict[str, Any], int]:
-        state = State()
+        state = LastValues()
         read = checkpoint.restore(state, self.log, content, JOURNAL, life)
         return known(state), read
 
 
-def known(state: State) -> dict[str, Any]:
+def known(state: LastValues) -> dict[str, Any]:
     """Everything that later merges can depend on."""
     vehicles = {vin: state.get(vin) for vin in state.vins()}
     return {vin: (one.values, one.times, one.newest_ns) for vin, one in vehicles.items() if one is not None}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from teslafast.metrics import Durations
 from teslafast.storage import group_commit as commit_module
-from teslafast.storage.group_commit import Commit
+from teslafast.storage.group_commit import GroupCommit
 
 
 class Clock:
@@ -64,7 +64,7 @@ class Log:
 class Stage:
     def __init__(self, interval_s: float = 0.0) -> None:
         self.clock, self.disk, self.log, self.syncs = Clock(), Disk(), Log(), Durations()
-        self.commit = Commit(self.disk, self.log, interval_s, self.clock, self.syncs)
+        self.commit = GroupCommit(self.disk, self.log, interval_s, self.clock, self.syncs)
         self.sent: list[bytes] = []
         self.given_up = 0
 

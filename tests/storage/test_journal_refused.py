@@ -90,7 +90,7 @@ def test_a_place_where_no_file_can_be_is_refused(tmp_path: Path) -> None:
 
 def test_a_disk_without_room_is_said_at_the_start_and_leaves_no_journal(tmp_path: Path) -> None:
     code = (
-        "import resource, signal, sys; from pathlib import Path; from teslafast.journal import Journal\n"
+        "import resource, signal, sys; from pathlib import Path; from teslafast.storage.journal import Journal\n"
         "from teslafast.errors import Misconfigured\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, 1 << 19))\n"
         "try: Journal.open(Path(sys.argv[1]), 1 << 20)\n"

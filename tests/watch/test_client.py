@@ -528,7 +528,7 @@ def test_a_reader_that_has_gone_ends_it() -> None:
 # ---- the table in a terminal
 
 
-PROGRAM = "import sys; from teslafast.watch import run; run(sys.argv[1])"
+PROGRAM = "import sys; from teslafast.watch.client import run; run(sys.argv[1])"
 
 
 class Terminal:

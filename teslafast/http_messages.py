@@ -1,0 +1,65 @@
+"""A request head and a plain HTTP answer, as values: what routes and doors decide on, and what they give back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+from .errors import BadQuery
+
+MOST_QUERY_FIELDS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request head. `headers`: lower-case names, each with its values in order; `target`: as it was sent."""
+
+    method: str
+    target: str
+    headers: Mapping[str, Sequence[str]]
+    has_body: bool = False
+    version: str = "1.1"
+
+    @property
+    def path(self) -> str:
+        """The target's path, as it was sent; the host of an absolute target (`http://host/path`) is passed over."""
+        path = self.target.partition("?")[0].partition("#")[0]
+        if path.startswith("/"):
+            return path
+        _, absolute, rest = path.partition("://")
+        return "/" + rest.partition("/")[2] if absolute else path
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """Raises Refused (400)."""
+        text = self.target.partition("?")[2].partition("#")[0]
+        try:
+            return parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_QUERY_FIELDS, errors="strict")
+        except ValueError:
+            raise BadQuery("the query cannot be read") from None
+
+    def header(self, name: str) -> str | None:
+        values = self.headers.get(name)
+        return values[0] if values else None
+
+    def tokens(self, name: str) -> list[str]:
+        """The comma-separated words of a header that may come in several lines, as they were sent."""
+        return [word for value in self.headers.get(name, ()) for word in (part.strip() for part in value.split(",")) if word]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    A plain HTTP answer. `cause`: a fixed word for counters and the log, "" where there is nothing to note. `keeps_open`: more may
+    be asked on the same connection.
+    """
+
+    status: HTTPStatus
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+    cause: str = ""
+    reason: str = ""
+    keeps_open: bool = False
