@@ -8,9 +8,9 @@ server was not measured is left out.
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from . import servers
+from ..support import servers
+from ..support.servers import Server
 from .scenarios import COALESCING, OURS
-from .servers import Server
 
 Runs = Sequence[Mapping[str, float]]
 Rounds = Mapping[str, Mapping[str, Runs]]  # scenario -> server -> one entry a round

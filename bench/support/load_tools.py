@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .events import Dialect
-from .servers import HERE, LOAD_CORE, Running, Server
+from .servers import BENCH, LOAD_CORE, Running, Server
 
 Option = str | float | bool | None
 RUN_S = 300.0
@@ -22,7 +22,7 @@ RUN_S = 300.0
 
 def build() -> None:
     """Compiles the tools that are out of date. Ends the program if that cannot be done."""
-    if subprocess.run(["make", "--quiet", "-C", str(HERE / "load")]).returncode:
+    if subprocess.run(["make", "--quiet", "-C", str(BENCH / "load")]).returncode:
         sys.exit("the load tools need a C compiler and OpenSSL's headers: apt install build-essential libssl-dev")
 
 
@@ -36,7 +36,7 @@ def started(tool: str, dialect: Dialect, **options: Option) -> Iterator[subproce
                 path = Path(name) / part
                 path.write_bytes(example)
                 spoken[part] = str(path)
-        command = ["taskset", "-c", LOAD_CORE, str(HERE / "bin" / tool), *_arguments(options | spoken)]
+        command = ["taskset", "-c", LOAD_CORE, str(BENCH / "bin" / tool), *_arguments(options | spoken)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 yield process
