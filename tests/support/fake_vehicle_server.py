@@ -1,8 +1,8 @@
 """
 A server of vehicles that shares nothing with ours, for the tests of the simulator.
 
-The `websockets` package holds the connection, `flatbuffers` reads envelopes and `protobuf` what is in them (oracle.py). The server
-answers as the reference does, or as a test's `answers` say, and remembers what every connection sent.
+The `websockets` package holds the connection, `flatbuffers` reads envelopes and `protobuf` what is in them (oracle.py). The
+server answers as the reference does, or as a test's `answers` say, and remembers what every connection sent.
 """
 
 import asyncio
