@@ -30,7 +30,7 @@ OLD, NEW, RAW = "old", "new", "raw C"
 FAN_OUT = ("S2", "S3", "S4")
 INGEST = "ingest"
 INGEST_ROW = "100 vehicles, 16 in flight, real"
-# Not all of these are faults of the server's code, but a comparison with one of them in it means nothing.
+# A run with one of these above zero measured something else than what it was meant to measure.
 FAULTS = ("lost", "disordered", "ack_errors")
 
 Figures = dict[str, float]
@@ -66,7 +66,7 @@ ROWS = (
 
 
 def server_of(checkout: Path, name: str) -> Server:
-    """Its server, run by its own interpreter. Ends the program if there is none."""
+    """The server of a checkout, run by the interpreter of its .venv. Ends the program if there is no such interpreter."""
     interpreter = checkout.resolve() / ".venv" / "bin" / "python"
     if not interpreter.is_file():
         sys.exit(f"{checkout}: there is no .venv/bin/python: run `make install` there")
@@ -134,8 +134,8 @@ def faults(results: Rounds, server: str) -> float:
 def main() -> int:
     """Ends with 1 if a server lost an event or acknowledged one wrongly: then the figures mean nothing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("old", type=Path, help="directory of the checkout that is compared with")
-    parser.add_argument("new", type=Path, help="directory of the checkout that is judged")
+    parser.add_argument("old", type=Path, help="directory of the checkout to compare with")
+    parser.add_argument("new", type=Path, help="directory of the checkout that has changed")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3, help="length of a vehicles' run; a scenario's is its own")
     options = parser.parse_args()

@@ -130,7 +130,7 @@ def main() -> None:
     )
     for name, by_server in results.items():
         print("\n" + table(name, SCENARIOS[name].what, by_server))
-    print(*bars.judged(results), sep="\n")
+    print(*bars.verdicts(results), sep="\n")
     if options.output:
         save(results, options.output)
 

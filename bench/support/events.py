@@ -52,7 +52,7 @@ REAL: tuple[Datum, ...] = (
 
 
 class Dialect(NamedTuple):
-    """How a server is told of an event: the example, the reply that is due (None: none comes), and whether both are text."""
+    """How an event is sent to a server: the example, the reply that is due (None: no reply), and whether both are text."""
 
     message: bytes
     ack: bytes | None

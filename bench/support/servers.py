@@ -1,8 +1,7 @@
 """
-The servers under test: how each is started, pinned to core 0, and how it wants to be spoken to.
+The servers under test: how each is started, pinned to core 0, and what it expects of its clients.
 
-A server is a child process on a free port of its own; it is ready when it accepts a connection, and is ended by SIGTERM, by
-SIGKILL after 5 s.
+A server is a child process on a free port. It is ready once it accepts a connection; SIGTERM ends it, and SIGKILL after 5 s.
 """
 
 import datetime
@@ -26,7 +25,8 @@ ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "bench"
 SERVER_CORE, LOAD_CORE = "0", "1"
 SECRET = "a secret for benchmarks only, never for a server"
-READY_S, STOP_S = 15.0, 5.0
+READY_S = 15.0  # a server that has not opened its port by then has failed
+STOP_S = 5.0
 
 
 @dataclass(frozen=True)
