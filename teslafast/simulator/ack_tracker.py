@@ -20,7 +20,7 @@ UNACKED_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutgoingMessage:
     """One envelope. `keys`: the fields in it (data); `settles`: how many messages its ack settles, itself included."""
 
     txid: bytes
@@ -58,7 +58,7 @@ class AckTracker:
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
-        self._open: dict[bytes, tuple[Message, float]] = {}  # by txid, with the time of sending
+        self._open: dict[bytes, tuple[OutgoingMessage, float]] = {}  # by txid, with the time of sending
         # Second answers that are still due: a copy's message may have been acknowledged already.
         self._copies: Counter[tuple[bytes, bytes]] = Counter()
         self._malformed: Counter[bytes] = Counter()
@@ -75,12 +75,12 @@ class AckTracker:
         """The fields of all data messages that are open."""
         return tuple(key for message, _ in self._open.values() for key in message.keys)
 
-    def send(self, message: Message, now_s: float, *, again: bool = False) -> None:
+    def send(self, message: OutgoingMessage, now_s: float, *, again: bool = False) -> None:
         """Opens a message that is sent now. `again`: another connection has counted it as sent already."""
         self._tally.sent += not again
         self._open[message.txid] = message, now_s
 
-    def copy(self, message: Message) -> None:
+    def copy(self, message: OutgoingMessage) -> None:
         """Expects one more answer to a message that has just been sent."""
         self._tally.copies += 1
         self._copies[message.txid, message.topic] += 1
@@ -112,7 +112,7 @@ class AckTracker:
         else:
             self._tally.strays += 1
 
-    def close(self) -> list[Message]:
+    def close(self) -> list[OutgoingMessage]:
         """The connection has ended. Returns what is open; answers to copies and malformed messages are no longer due."""
         self._tally.malformed -= self._malformed.total()
         left = [message for message, _ in self._open.values()]

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 from ..errors import Misconfigured
 from ..protocol._wire import write_envelope
-from .ack_tracker import Message
+from .ack_tracker import OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    message: Message
+    message: OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
     """The same bytes once more."""
 
-    message: Message
+    message: OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,12 @@ class Chaos:
     def __init__(self, kinds: Iterable[str], seed: int) -> None:
         chosen = frozenset(kinds)
         self._rng = random.Random(seed)
-        self._held: Message | None = None
+        self._held: OutgoingMessage | None = None
         self._troubles = [trouble for kind, trouble in KINDS.items() if kind in chosen and trouble is not None]
         # Real clocks are minutes ahead right after a wake-up, and less often behind.
         self.skew_s = self._rng.uniform(-60, 300) if "skew" in chosen else 0.0
 
-    def disturb(self, messages: Iterable[Message]) -> list[Step]:
+    def disturb(self, messages: Iterable[OutgoingMessage]) -> list[Step]:
         steps: list[Step] = [Send(message) for message in messages]
         for trouble in self._troubles:
             steps = trouble(self, steps)

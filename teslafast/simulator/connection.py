@@ -15,7 +15,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from ..errors import Malformed
 from ..protocol._wire import read_reply
 from ..websocket import closing
-from .ack_tracker import AckTracker, Message, Tally
+from .ack_tracker import AckTracker, OutgoingMessage, Tally
 
 ACK = 5  # message_type of an acknowledgement (docs/protocol.md)
 CLOSE_WAIT_S = 1.0  # a server that reads answers within a round trip; at the end of a run nobody wants to wait for the others
@@ -24,7 +24,7 @@ CLOSE_WAIT_S = 1.0  # a server that reads answers within a round trip; at the en
 class SimulatedConnection(WSListener):
     """`ended` is set once the connection is gone, `quiet` while no answer is due."""
 
-    def __init__(self, tally: Tally, on_lost: Callable[[list[Message]], None]) -> None:
+    def __init__(self, tally: Tally, on_lost: Callable[[list[OutgoingMessage]], None]) -> None:
         self.acks = AckTracker(tally)
         self.ended, self.quiet = asyncio.Event(), asyncio.Event()
         self.quiet.set()
@@ -66,7 +66,7 @@ class SimulatedConnection(WSListener):
     def resume_writing(self) -> None:
         """Nothing to do: nothing was paused."""
 
-    def send(self, message: Message, *, again: bool = False) -> None:
+    def send(self, message: OutgoingMessage, *, again: bool = False) -> None:
         self.quiet.clear()
         self.acks.send(message, time.monotonic(), again=again)
         self._transport.send(WSMsgType.BINARY, message.frame)
@@ -74,7 +74,7 @@ class SimulatedConnection(WSListener):
         if self.ended.is_set():
             self._on_lost(self.acks.close())
 
-    def copy(self, message: Message) -> None:
+    def copy(self, message: OutgoingMessage) -> None:
         self.acks.copy(message)
         self._transport.send(WSMsgType.BINARY, message.frame)
 

@@ -8,7 +8,7 @@ from 1 (docs/protocol.md). Pure: chance comes from the caller, time is an argume
 import random
 
 from ..protocol._wire import write_envelope, write_record
-from .ack_tracker import Message
+from .ack_tracker import OutgoingMessage
 from .drive import FleetRecord
 
 _PREFIX_BYTES = 11
@@ -25,7 +25,7 @@ class EnvelopeWriter:
     def begin(self) -> None:
         self._prefix, self._count = self._rng.randbytes(_PREFIX_BYTES).hex().encode(), 0
 
-    def message(self, topic: bytes, record: FleetRecord, created_at_s: float, settles: int = 1) -> Message:
+    def message(self, topic: bytes, record: FleetRecord, created_at_s: float, settles: int = 1) -> OutgoingMessage:
         """The next message of this connection; `settles` is explained in ack_tracker.py."""
         self._count += 1
         txid = b"%s-%09d" % (self._prefix, self._count)
@@ -39,4 +39,4 @@ class EnvelopeWriter:
             created_at=int(created_at_s),
         )
         keys = tuple(datum["key"] for datum in record.get("data", ()))
-        return Message(txid, topic, frame, keys, settles)
+        return OutgoingMessage(txid, topic, frame, keys, settles)

@@ -16,7 +16,7 @@ from picows import WSError
 
 from ..backoff import delay_s
 from ..websocket.connect import dial, explained, is_final
-from .ack_tracker import Message
+from .ack_tracker import OutgoingMessage
 from .chaos import Chaos, Copy, Drop, Overlap, Resend, Send, SendMalformed, Step
 from .connection import SimulatedConnection
 from .drive import DATA_TOPIC, Drive
@@ -49,7 +49,7 @@ class SimulatedVehicle:
         self._interface = self._rng.choice(("cellular", "cellular", "wifi"))
         self._envelopes = EnvelopeWriter(vin, self._rng)
         self._connections: list[SimulatedConnection] = []
-        self._lost: list[Message] = []
+        self._lost: list[OutgoingMessage] = []
         self._last_keys: tuple[str, ...] = ()  # fields of the data message that was sent last
         self.has_tried = self.was_connected = False
 
@@ -171,7 +171,7 @@ class SimulatedVehicle:
             connection.send(self._true_up(keys, settles=1 + sum(message.settles for message in data)))
         self._simulation.tally.resent += len(lost)
 
-    def _true_up(self, keys: Iterable[str], settles: int = 1) -> Message:
+    def _true_up(self, keys: Iterable[str], settles: int = 1) -> OutgoingMessage:
         now = self._now()
         return self._envelopes.message(DATA_TOPIC, self._drive.true_up(keys, now), now, settles)
 

@@ -1,10 +1,10 @@
 """Which messages count as acknowledged, refused, open or stray."""
 
-from teslafast.simulator.ack_tracker import UNACKED_LIMIT, AckTracker, Message, Tally
+from teslafast.simulator.ack_tracker import UNACKED_LIMIT, AckTracker, OutgoingMessage, Tally
 
 
-def message(number: int) -> Message:
-    return Message(b"%022x-%09d" % (7, number), b"V", b"frame %d" % number, ("Soc",))
+def message(number: int) -> OutgoingMessage:
+    return OutgoingMessage(b"%022x-%09d" % (7, number), b"V", b"frame %d" % number, ("Soc",))
 
 
 def test_a_tracker_at_its_limit_is_full_until_an_answer_comes() -> None:
@@ -50,7 +50,7 @@ def test_the_ack_of_a_true_up_settles_the_lost_messages_that_it_stands_for() -> 
     for number in range(3):
         lost.send(message(number), 0.0)
     left = lost.close()
-    later.send(Message(b"again", b"V", b"", ("Soc",), 1 + len(left)), 1.0)
+    later.send(OutgoingMessage(b"again", b"V", b"", ("Soc",), 1 + len(left)), 1.0)
     later.acked(b"again", b"V", 2.0)
     assert (tally.sent, tally.acked, tally.unacknowledged) == (4, 4, 0)
 

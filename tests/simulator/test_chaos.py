@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from teslafast.errors import Misconfigured
 from teslafast.simulator import fleet
-from teslafast.simulator.ack_tracker import Message
+from teslafast.simulator.ack_tracker import OutgoingMessage
 from teslafast.simulator.chaos import KINDS, Chaos, Copy, Drop, Overlap, Resend, Send, SendMalformed, parse_chaos
 from teslafast.simulator.fleet import simulate
 from teslafast.simulator.simulation import Simulation
@@ -132,8 +132,8 @@ def test_a_skewed_clock_is_wrong_by_the_same_amount_for_the_whole_drive(monkeypa
     assert all(-60 <= error <= 300 for error in errors)
 
 
-def message(number: int, topic: bytes = b"V") -> Message:
-    return Message(b"%022x-%09d" % (7, number), topic, b"frame %d" % number, ("Soc",))
+def message(number: int, topic: bytes = b"V") -> OutgoingMessage:
+    return OutgoingMessage(b"%022x-%09d" % (7, number), topic, b"frame %d" % number, ("Soc",))
 
 
 @given(st.sets(st.sampled_from(sorted(KINDS))), st.integers(0, 1000), st.lists(st.integers(0, 3), max_size=40))
@@ -154,7 +154,7 @@ def test_chaos_neither_loses_nor_invents_a_message(kinds: set[str], seed: int, s
 def test_a_copy_follows_its_message_and_the_oracle_refuses_every_malformed_frame() -> None:
     chaos, txids = Chaos(["duplicates", "malformed"], 1), set()
     for number in range(3000):
-        gone: list[Message] = []
+        gone: list[OutgoingMessage] = []
         for step in chaos.disturb([message(number)]):
             if isinstance(step, Send):
                 gone.append(step.message)
