@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Any
 
 import jwt
@@ -18,6 +17,14 @@ import jwt
 from ..config import Settings
 from ..errors import Misconfigured, Refused
 from ..http_messages import Request
+from ..refusals import (
+    TOKEN_EARLY,
+    TOKEN_EXPIRED,
+    TOKEN_INVALID,
+    TOKEN_SIGNATURE,
+    TOKEN_TOO_LONG,
+    VIN_NOT_GRANTED,
+)
 
 TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 — a prefix, not a token
 
@@ -44,7 +51,7 @@ class Grant:
             return self
         asked = frozenset(wanted)
         if not all(self.allows(vin) for vin in asked):
-            raise Refused(HTTPStatus.FORBIDDEN, "vin_not_granted", "the token does not grant a VIN that was asked for")
+            raise Refused(VIN_NOT_GRANTED)
         return replace(self, vins=asked)
 
 
@@ -77,13 +84,13 @@ class Verifier:
     def verify(self, token: str, now: float) -> Grant:
         """The token's Grant at `now` (seconds since 1970). Raises Refused (401)."""
         if len(token) > LONGEST_TOKEN:
-            raise _refusal("token_too_long", "the token is too long")
+            raise Refused(TOKEN_TOO_LONG)
         claims = self._claims_of(token)
         exp, nbf = _moment(claims, "exp"), _moment(claims, "nbf")
         if exp is None or exp <= now:
-            raise _refusal("token_expired", "the token has expired")
+            raise Refused(TOKEN_EXPIRED)
         if nbf is not None and nbf - NBF_LEEWAY_S > now:
-            raise _refusal("token_early", "the token is not valid yet")
+            raise Refused(TOKEN_EARLY)
         return Grant(sub=str(claims.get("sub", ""))[:128], vins=_vins(claims), exp=exp)
 
     def _claims_of(self, token: str) -> dict[str, Any]:
@@ -93,10 +100,10 @@ class Verifier:
             except jwt.InvalidSignatureError:
                 continue
             except jwt.PyJWTError as error:
-                raise _refusal("token_invalid", f"the token is not acceptable ({type(error).__name__})") from None
+                raise Refused(TOKEN_INVALID, f"the token is not valid ({type(error).__name__})") from None
             except (ValueError, RecursionError):
-                raise _refusal("token_invalid", "the token is not acceptable") from None
-        raise _refusal("token_signature", "the token's signature does not match")
+                raise Refused(TOKEN_INVALID) from None
+        raise Refused(TOKEN_SIGNATURE)
 
 
 def _fits(public_key: str, algorithm: str) -> bool:
@@ -112,7 +119,7 @@ def _moment(claims: dict[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LATEST_S:
-        raise _refusal("token_invalid", f"the token's {name} is not a time")
+        raise Refused(TOKEN_INVALID, f"the token's {name} is not a time")
     return float(value)
 
 
@@ -121,12 +128,8 @@ def _vins(claims: dict[str, Any]) -> frozenset[str] | None:
     if vins is None or vins == ["*"]:
         return None
     if not isinstance(vins, list) or len(vins) > MOST_VINS or not all(isinstance(vin, str) for vin in vins):
-        raise _refusal("token_invalid", "the token's vins is not a list of VINs")
+        raise Refused(TOKEN_INVALID, "the token's vins is not a list of VINs")
     return None if "*" in vins else frozenset(vins)
-
-
-def _refusal(cause: str, reason: str) -> Refused:
-    return Refused(HTTPStatus.UNAUTHORIZED, cause, reason)
 
 
 def mint(settings: Settings, sub: str, vins: Sequence[str], ttl_s: float, now: float) -> str:

@@ -76,7 +76,7 @@ class Maker:
         try:
             secure = self._client.wrap_socket(secure, server_hostname="localhost", session=self._session)
             secure.sendall(upgrade_head("/"))
-            assert secure.recv(12) in (b"HTTP/1.1 101", b"HTTP/1.1 200"), "a vehicle, or a visitor of the page at PORT"
+            assert secure.recv(12) in (b"HTTP/1.1 101", b"HTTP/1.1 421"), "PORT answers 421: it accepts no vehicles"
         except BaseException:
             secure.close()
             raise
