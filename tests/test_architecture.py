@@ -21,7 +21,23 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "teslafast"
 
-GROUND = "refusals errors text vin rfc3339 backoff http_messages metrics config logs https _crc32c _fanout __main__".split()  # noqa: SIM905
+GROUND = [
+    "refusals",
+    "errors",
+    "close_reasons",
+    "text",
+    "vin",
+    "rfc3339",
+    "backoff",
+    "http_messages",
+    "metrics",
+    "config",
+    "logs",
+    "https",
+    "_crc32c",
+    "_fanout",
+    "__main__",
+]
 ROOMS = {
     "protocol": "",
     "core": "",

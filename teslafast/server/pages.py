@@ -19,7 +19,6 @@ from ..core.hub import Hub
 from ..core.last_values import LastValues
 from ..core.registry import Registry
 from ..dashboards.tokens import Grant
-from ..dashboards.websocket import DashboardConnection
 from ..errors import Refused
 from ..http_messages import Answer, Request
 from ..refusals import UNKNOWN_VIN, VIN_NOT_GRANTED
@@ -39,7 +38,7 @@ def health(hub: Hub, started_at: float) -> Page:
             "uptime_s": round(time.monotonic() - started_at, 3),
             "time_ms": time.time_ns() // 1_000_000,
             "vehicles": hub.registry.connected,
-            "dashboards": hub.dashboards,
+            "dashboards": len(hub.connections.dashboards),
             "seq": hub.log.seq,
             "oldest": hub.log.oldest,
             "epoch": hub.epoch,
@@ -86,11 +85,11 @@ def gauges(
     hub: Hub, started_at: float, pending: int, certificate_days: float | None, journal: JournalGauges | None
 ) -> prometheus.Gauges:
     """The server at this moment. `started_at`: monotonic; `pending`: connections that have not been admitted yet."""
-    dashboards = [one for one in hub.connections if isinstance(one, DashboardConnection)]
+    dashboards = hub.connections.dashboards
     return prometheus.Gauges(
         counts=hub.counts,
         vehicles=hub.registry.connected,
-        connections={"vehicle": len(hub.connections) - len(dashboards), "dashboard": len(dashboards)},
+        connections={"vehicle": len(hub.connections.vehicles), "dashboard": len(dashboards)},
         readers={"flat": hub.log.readers} | hub.views.readers,
         blocked=sum(one.blocked for one in dashboards),
         most_behind=max((one.behind for one in dashboards), default=0),
@@ -99,7 +98,7 @@ def gauges(
         events_kept=hub.log.kept,
         bytes_kept=hub.log.kept_bytes,
         ring_bytes=hub.log.capacity,
-        known_vehicles=len(hub.state),
+        known_vehicles=len(hub.last_values),
         uptime_s=time.monotonic() - started_at,
         draining=hub.draining,
         certificate_days=certificate_days,

@@ -19,21 +19,23 @@ from typing import Any
 
 from ..certificates import anchors, peer
 from ..config import Settings
-from ..core.hub import Connection, Hub
+from ..core.connections import Connection
+from ..core.hub import Hub
 from ..core.load import ServerLoad
 from ..dashboards.stream_door import StreamDoor
 from ..dashboards.tokens import Verifier
-from ..dashboards.websocket import DashboardConnection
+from ..dashboards.websocket import DashboardConnection, dashboard_rules
 from ..errors import Misconfigured
 from ..http_messages import Request
 from ..logs import fields, log
 from ..storage.checkpointer import Checkpointer
-from ..storage.journal import Journal
-from ..vehicles.connection import VehicleConnection
+from ..vehicles.connection import VehicleConnection, vehicle_rules
 from ..vehicles.door import VehicleDoor
+from ..vehicles.rate_limit import RateLimits
 from . import gc_policy, pages, static_files, tls
 from .acceptor import Acceptor, bind
 from .admission import PendingConnections
+from .assemble import assembled
 from .certificate_reload import CertificateReload
 from .drain import drain
 from .http_connection import HttpConnection
@@ -69,7 +71,7 @@ class Server:
         self._started_at = time.monotonic()
         verifier = _verifier(settings)
         contexts = self._contexts or tls.contexts(settings)
-        self.hub, self._checkpointer = _recovered(settings, self._loop)
+        self.hub, self._checkpointer = assembled(settings, self._loop)
         self._pending = PendingConnections(self.hub.counts.refused_connections)
         self._routes = Routes(settings, verifier, self._table(verifier))
         if any(contexts) and settings.tls:
@@ -80,15 +82,16 @@ class Server:
         self._loop.call_later(ROUND_S / ROUND_PARTS, self._go_round)
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
-        hub = self.hub
+        hub, settings = self.hub, self.settings
+        limits = RateLimits(settings.vehicle_rate_limit)
         return table(
-            vehicles=VehicleDoor(self.settings, partial(VehicleConnection, hub)),
-            stream=StreamDoor(partial(DashboardConnection, hub, verifier)),
+            vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
+            stream=StreamDoor(settings.production, partial(DashboardConnection, hub, dashboard_rules(hub, self._loop), verifier)),
             health=pages.health(hub, self._started_at),
             metrics=pages.metrics(self._gauges),
             fleet=pages.fleet(hub.registry),
-            vehicle=pages.vehicle(hub.registry, hub.state),
-            files=static_files.answers(self.settings.map_tiles, self.settings.map_credit),
+            vehicle=pages.vehicle(hub.registry, hub.last_values),
+            files=static_files.answers(settings.map_tiles, settings.map_credit),
         )
 
     def _listen(self, contexts: tls.Contexts) -> None:
@@ -139,11 +142,12 @@ class Server:
         return HttpConnection(partial(_peer, address, listener), self._decide, self._count_refusal, done)
 
     def _count_refusal(self, cause: str) -> None:
-        self.hub.counts.refused_requests[cause] += 1
+        self.hub.counts.refuse_request(cause)
 
     def _decide(self, request: Request, peer: Peer) -> Decision:
         hub = self.hub
-        load = ServerLoad(time.time(), hub.registry.connected, hub.dashboards, hub.registry.is_connected, hub.draining)
+        dashboards = len(hub.connections.dashboards)
+        load = ServerLoad(time.time(), hub.registry.connected, dashboards, hub.registry.is_connected, hub.draining)
         return self._routes.decide(request, peer, load)
 
     def _gauges(self) -> Gauges:
@@ -194,16 +198,6 @@ class Server:
 def _verifier(settings: Settings) -> Verifier:
     path = settings.jwt_public_key_path
     return Verifier.from_settings(settings, None if path is None else anchors.read_file("JWT_PUBLIC_KEY_PATH", path))
-
-
-def _recovered(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub, Checkpointer | None]:
-    """The hub with what the journal has kept, if there is one. Raises Misconfigured."""
-    if settings.journal_path is None:
-        return Hub(settings, loop), None
-    began_s = time.monotonic()
-    journal = Journal.open(settings.journal_path, settings.ring_bytes)
-    hub = Hub(settings, loop, journal)
-    return hub, Checkpointer(hub, journal, loop, began_s)
 
 
 def _cannot_listen(variable: str, host: str, port: int, error: OSError | UnicodeError) -> Misconfigured:

@@ -64,7 +64,7 @@ def routes(variables: Mapping[str, str]) -> Routes:
     settings = Settings.from_env({"JWT_SECRET": SECRET, **variables})
     rows = table(
         vehicles=VehicleDoor(settings, nobody_connects),
-        stream=StreamDoor(nobody_connects),
+        stream=StreamDoor(settings.production, nobody_connects),
         health=page("health"),
         metrics=page("metrics"),
         fleet=page("vehicles"),

@@ -124,13 +124,15 @@ def test_with_allowed_origins_only_these_may_connect() -> None:
 
 # ---- the query
 
+ONE, OTHER = "5YJ3E1EA7KF000001", "5YJ3E1EA7KF000002"
+
 
 def test_the_query_becomes_a_subscription() -> None:
     assert subscription("?type=data,alerts") == Subscription(kinds=0b11)
-    assert subscription("?since=17") == Subscription(since=17, snapshot=False)
+    assert subscription("?since=17") == Subscription(since=17)
     assert subscription("?since=17&epoch=e1&snapshot=1") == Subscription(since=17, epoch="e1", snapshot=True)
     assert subscription("?snapshot=0") == Subscription(snapshot=False)
-    assert subscription("?format=fleet") == Subscription(fleet=True)
+    assert subscription("?format=fleet") == Subscription(fleet=True, control=False)
     assert subscription("?format=flat&interval=500") == Subscription(interval_ms=500)
 
 
@@ -141,20 +143,20 @@ def test_every_documented_interval_is_accepted(interval: int) -> None:
 
 
 def test_a_dashboard_that_asks_for_vins_sees_these() -> None:
-    admitted = stream("?vin=A,B")
+    admitted = stream(f"?vin={ONE},{OTHER}")
     assert isinstance(admitted, AdmitDashboard)
-    assert admitted.subscription.vins == frozenset({"A", "B"})
+    assert admitted.subscription.vins == frozenset({ONE, OTHER})
     assert admitted.grant.vins is None, "it may still subscribe to others later"
 
 
 def test_a_dashboard_that_asks_for_no_vin_sees_what_its_token_grants() -> None:
-    admitted = stream(authorization=f"Bearer {token(vins=['A', 'B'])}")
+    admitted = stream(authorization=f"Bearer {token(vins=[ONE, OTHER])}")
     assert isinstance(admitted, AdmitDashboard)
-    assert admitted.subscription.vins == frozenset({"A", "B"})
+    assert admitted.subscription.vins == frozenset({ONE, OTHER})
 
 
 def test_a_vin_that_the_token_does_not_grant_is_answered_403() -> None:
-    found = stream("?vin=A,C", authorization=f"Bearer {token(vins=['A', 'B'])}")
+    found = stream(f"?vin={ONE},{OTHER}", authorization=f"Bearer {token(vins=[ONE])}")
     assert isinstance(found, Answer)
     assert found.status == 403
 

@@ -120,7 +120,7 @@ def test_a_route_that_leads_nowhere_or_to_a_door_without_a_token_is_a_mistake() 
     with pytest.raises(ValueError, match="/x"):
         Route("/x", ANY, page=page("one"), refusal=UNKNOWN_PATH)
     with pytest.raises(ValueError, match="/x"):
-        Route("/x", ANY, door=StreamDoor(nobody_connects))
+        Route("/x", ANY, door=StreamDoor(True, nobody_connects))
 
 
 # ---- whatever may come
