@@ -1,9 +1,9 @@
 """
 `/metrics`: what the server counts, as Prometheus text.
 
-The table says everything: one row for each metric, with its public name (the reference server's where it means the same), its help
-text, its label, and where a Gauges holds its value. prometheus-client writes the text and is imported at the first scrape. No VIN,
-token or address is ever a label.
+The table says everything: one row for each metric, with its public name (the reference server's where it means the same), its
+help text, its label, and where a Gauges holds its value. prometheus-client writes the text and is imported at the first scrape.
+No VIN, token or address is ever a label.
 """
 
 from __future__ import annotations
