@@ -1,9 +1,9 @@
 """
-A dashboard's token and the clock: a Grant, or a refusal.
+Verifies dashboards' tokens: a token and the time become a Grant, or a refusal.
 
-RFC 8725: the algorithms are a fixed list of one family (config sees to that), `exp` is required, `aud` and `iss` must match where
-they are set, a key's length is enforced, and nothing in a token's header chooses the key. Secrets still accepted while rotating
-are tried after the present one. A token never becomes part of a message.
+RFC 8725: the algorithms are a fixed list of one family (config checks that), `exp` is required, `aud` and `iss` must match if
+they are set, keys have full length, and nothing in a token's header chooses the key. Secrets that are still accepted during a
+rotation are tried after the present one. A token never becomes part of a message.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from ..refusals import (
 
 TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 — a prefix, not a token
 
-LONGEST_TOKEN = 8192
-MOST_VINS = 10_000
-LATEST_S = 100_000_000_000  # of the times in a token (the year 5138): what is beyond is no time but a mistake
-NBF_LEEWAY_S = 5.0  # the clock of who minted it may be ahead of ours; `exp` has none: it is a promise to end
+LONGEST_TOKEN = 8192  # bytes, about 300 VINs; half of what a request head may have
+MOST_VINS = 10_000  # more than LONGEST_TOKEN can hold: it is the limit where a token comes by another way than a request
+LATEST_S = 100_000_000_000  # of the times in a token (the year 5138): a larger number is a mistake, such as milliseconds
+NBF_LEEWAY_S = 5.0  # the issuer's clock may be ahead of ours; `exp` has no leeway: it is a promise to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Grant:
         return self.vins is None or vin in self.vins
 
     def narrowed(self, wanted: Iterable[str] | None) -> Grant:
-        """The same grant for the VINs wanted (None = all that it allows). Raises Refused (403) if it does not cover them."""
+        """The same grant for these VINs only (None = all that it allows). Raises Refused (403) if it does not allow one."""
         if wanted is None:
             return self
         asked = frozenset(wanted)
@@ -56,7 +56,7 @@ class Grant:
 
 
 class Verifier:
-    """Turns tokens into Grants. `keys`: what signatures are checked with, the present one first."""
+    """Turns tokens into Grants. `keys`: to verify signatures with, the present one first."""
 
     def __init__(self, keys: Sequence[bytes | str], algorithms: Sequence[str], audience: str | None, issuer: str | None) -> None:
         self._keys = keys
@@ -76,7 +76,7 @@ class Verifier:
     def from_settings(cls, settings: Settings, public_key: str | None = None) -> Verifier:
         """`public_key`: the text of JWT_PUBLIC_KEY_PATH. Raises Misconfigured if it fits none of JWT_ALGORITHMS."""
         if public_key is not None and not any(_fits(public_key, name) for name in settings.jwt_algorithms):
-            fault = f"{settings.jwt_public_key_path} holds no public key for {','.join(settings.jwt_algorithms)}"
+            fault = f"{settings.jwt_public_key_path} does not hold a public key for {','.join(settings.jwt_algorithms)}"
             raise Misconfigured("JWT_PUBLIC_KEY_PATH", fault, "give a PEM file with a key of that kind")
         keys = [public_key] if public_key is not None else [settings.jwt_secret, *settings.jwt_previous_secrets]
         return cls(keys, settings.jwt_algorithms, settings.jwt_audience, settings.jwt_issuer)
@@ -146,7 +146,7 @@ def mint(settings: Settings, sub: str, vins: Sequence[str], ttl_s: float, now: f
 
 
 def find_token(request: Request) -> str | None:
-    """The token from wherever it may stand: the header, then the subprotocols, then the query."""
+    """The token in the Authorization header, else in the subprotocols, else in the query; None if there is none."""
     scheme, _, rest = (request.header("authorization") or "").partition(" ")
     if scheme.lower() == "bearer" and rest.strip():
         return rest.strip()

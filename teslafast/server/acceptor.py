@@ -33,8 +33,8 @@ from .http_connection import HttpConnection
 from .routes import Listener
 
 BACKLOG = 4096  # the kernel's queue; Linux caps it at net.core.somaxconn, which is 4096 by default
-ACCEPTS_PER_TURN = 64  # of plain connections, some 20 µs each: a turn of the loop stays near 1 ms
-SLOTS = 16  # at 2 ms a handshake, the others wait 32 ms at most
+ACCEPTS_PER_TURN = 64  # of plain connections: a burst leaves the loop to the others after each batch
+SLOTS = 16  # at 1 to 2 ms of CPU a handshake, the loop is held up for some 30 ms at most
 SLOT_S = 0.1  # longer than a handshake over a land line takes
 TLS_BUFFER_BYTES = 16 * 1024  # of a connection, each way: aiofastnet's minimum
 TLS_GOODBYE_S = 2.0  # for the other side's close_notify: a few round trips of a bad connection

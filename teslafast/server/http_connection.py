@@ -25,8 +25,8 @@ from ..logs import fields, log
 from ..refusals import FAULT, HEAD_TOO_LARGE, HEAD_TOO_SLOW, NOT_HTTP
 from .routes import Decision, Open, Peer, Serve
 
-HEAD_LIMIT = 16 * 1024  # a token of LONGEST_TOKEN twice, in a header and in the target; nginx takes 4 × 8 KiB, h11 16 KiB
-LINGER_S = 1.0  # for a client that is still sending what will not be read; a round trip to a vehicle is a third of that
+HEAD_LIMIT = 16 * 1024  # room for a token of LONGEST_TOKEN and as much again; h11 has the same default
+LINGER_S = 1.0  # for a client that is still sending what will not be read: three slow round trips
 MOST_REQUESTS = 32  # on one connection: the page has two dozen files
 KEPT_S = 3.0  # from the first answer on: a page has been read by then
 

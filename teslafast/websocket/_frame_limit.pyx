@@ -19,11 +19,11 @@ from libc.string cimport memcpy
 
 cdef enum:
     HEAD_AT_MOST = 14                   # of a client's frame: 2, 8 of length, 4 of mask
-    # Four times what picows itself can be asked to take in one frame. A frame that announces more is left to picows, which closes
-    # with 1009: nobody who means well sends it, and it would keep the connection busy for nothing.
+    # The most that MAX_FRAME_BYTES may be. A frame that announces more is left to picows, which closes with 1009: discarding it
+    # would keep the connection busy for nothing.
     SKIP_AT_MOST = 64 * 1024 * 1024
     LAST_DATA_OPCODE = 2
-    DISCARD_BYTES = 64 * 1024           # read at a time of what nobody gets: the size of a read elsewhere
+    DISCARD_BYTES = 64 * 1024           # read at once of a frame that is being discarded
 
 cdef char discarded[DISCARD_BYTES]      # shared by all connections: nobody reads it
 

@@ -151,6 +151,41 @@ def test_any_bytes_get_exactly_one_answer(data: bytes, step: int) -> None:
     assert answer(stage)[0] in (200, 400, 408)
 
 
+# ---- handing over
+
+
+class Spoken(Stage):
+    """Whose requests go to a door that speaks HTTP itself, as server-sent events would."""
+
+    name, websocket = "spoken", False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[tuple[str, bytes]] = []
+
+    def decide(self, request: Request, peer: Peer) -> Decision:
+        return Open(self, "admission")
+
+    def admit(self, request: Request, caller: object) -> str:
+        raise AssertionError("the decision has been made")
+
+    def open(self, admission: object, address: str) -> Spoken:
+        assert (admission, address) == ("admission", "192.0.2.1:5")
+        return self
+
+    def take(self, transport: Any, request: Request, rest: bytes) -> None:
+        transport.write(b"HTTP/1.1 200 OK\r\n\r\ndata: x\n\n")
+        self.taken.append((request.target, rest))
+
+
+def test_a_door_gets_the_transport_the_request_and_the_bytes_after_its_head() -> None:
+    stage = sent(GET + b"rest", kind=Spoken)
+    assert isinstance(stage, Spoken)
+    assert stage.taken == [("/health?x=1", b"rest")]
+    assert stage.transport.written.endswith(b"data: x\n\n")
+    assert (stage.done, stage.refused, stage.transport.ended) == (1, [], False)
+
+
 # ---- our own faults
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import uvloop
 from teslafast.config import Settings
 from teslafast.errors import Misconfigured
-from teslafast.server.server import Server
+from teslafast.server.server import Server, log_exception
 
 from tests.support.certificates import World
 from tests.support.peers import Place, token, upgrade_head
@@ -35,6 +37,31 @@ def one_port(world: World) -> Iterator[Inside]:
 def two_ports(world: World) -> Iterator[Inside]:
     with Inside(world, VEHICLE_PORT="0") as server:
         yield server
+
+
+# ---- start
+
+
+def test_the_constructor_only_stores_and_start_reports_what_is_misconfigured(tmp_path: Path) -> None:
+    loop = uvloop.new_event_loop()
+    missing = str(tmp_path / "nothing.pem")
+    settings = Settings.from_env(BASE | {"JWT_ALGORITHMS": "RS256", "JWT_PUBLIC_KEY_PATH": missing})
+    server = Server(settings, loop)
+    with pytest.raises(Misconfigured, match="JWT_PUBLIC_KEY_PATH"):
+        server.start()
+    server.stop()
+    loop.close()
+
+
+def test_an_exception_that_reaches_the_event_loop_is_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail() -> None:
+        asyncio.get_running_loop().set_exception_handler(log_exception)
+        asyncio.get_running_loop().call_soon(lambda: 1 // 0)
+        await asyncio.sleep(0)
+
+    uvloop.run(fail())
+    (record,) = caplog.records
+    assert (record.getMessage(), record.fields["cause"]) == ("fault", "ZeroDivisionError")  # type: ignore[attr-defined]  # our own
 
 
 # ---- layouts

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -54,10 +56,13 @@ def test_a_certificate_for_clients_or_for_any_purpose_is_accepted(world: World, 
     ("error", "cause"),
     [
         (ConnectionResetError(), "cut"),
+        (ssl.SSLSyscallError("ssl handshake failed"), "cut"),  # a reset, as aiofastnet raises it
+        (ssl.SSLError("something new"), "tls"),
+        (RuntimeError("not expected"), "fault"),
         (ConnectionAbortedError("SSL handshake is taking longer than 10 seconds"), "slow"),
     ],
 )
-def test_every_other_failure_has_a_cause_and_a_meaning(error: OSError, cause: str) -> None:
+def test_every_other_failure_has_a_cause_and_a_meaning(error: Exception, cause: str) -> None:
     found, meaning = tls_errors.failure(error)
     assert found == cause
     assert meaning
@@ -116,3 +121,11 @@ def test_a_client_that_leaves_during_the_handshake_has_the_cause_cut(server: Ins
     with server.place.bare(server.place.vehicle_port) as raw:
         raw.send(b"\x16\x03\x01")
     server.lines.wait_for("tls_failed", cause="cut")
+
+
+def test_a_reset_during_the_handshake_is_counted_as_cut_and_logged_in_one_line(server: Inside) -> None:
+    before = server.counts("tls_failures").get("cut", 0)
+    with server.place.bare(server.place.vehicle_port) as raw:
+        raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() sends a reset
+    server.lines.wait_for("tls_failed", before + 1, cause="cut")
+    assert server.counts("tls_failures")["cut"] == before + 1
