@@ -32,6 +32,7 @@ GROUND = [
     "http_messages",
     "metrics",
     "config",
+    "log_writer",
     "logs",
     "https",
     "_crc32c",

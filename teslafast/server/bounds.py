@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ..dashboards.session import ERRORS_AT_MOST
+from ..core import last_values
+from ..core.connections import CONNECTIONS_PER_VIN
+from ..dashboards import session, websocket
 from ..dashboards.tokens import LONGEST_TOKEN
-from ..dashboards.websocket import FRAMES_AT_MOST, FRAMES_UNREAD_AT_MOST, MESSAGE_LIMIT
 from ..http_messages import MOST_QUERY_FIELDS
 from ..storage.group_commit import HELD_AT_MOST
-from ..websocket.connection import CONTROL_FRAMES_AT_MOST
+from ..vehicles.session import REFUSED_AT_MOST
+from ..websocket.connection import EMPTY_FRAMES_AT_MOST
 from . import acceptor, admission, http_connection
 
 _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -24,7 +26,7 @@ _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
 class Bound:
     """`who`, `what`: the row of SECURITY.md that names it."""
 
-    who: Literal["strangers", "vehicles", "dashboards"]
+    who: Literal["strangers", "vehicles", "dashboards", "both"]
     what: str
     value: float
     unit: Literal["", "bytes", "s"] = ""
@@ -48,9 +50,16 @@ BOUNDS = (
     Bound("strangers", "TLS handshakes at once", acceptor.SLOTS),
     Bound("strangers", "descriptors", acceptor.RESERVED_DESCRIPTORS),
     Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),
-    Bound("vehicles", "pings", CONTROL_FRAMES_AT_MOST),
-    Bound("dashboards", "message", MESSAGE_LIMIT, "bytes"),
-    Bound("dashboards", "messages", FRAMES_AT_MOST),
-    Bound("dashboards", "messages", ERRORS_AT_MOST),
-    Bound("dashboards", "messages", FRAMES_UNREAD_AT_MOST),
+    Bound("vehicles", "refused messages", REFUSED_AT_MOST),
+    Bound("vehicles", "last values of one vehicle", last_values.FIELDS_AT_MOST),
+    Bound("vehicles", "last values of one vehicle", last_values.BYTES_AT_MOST, "bytes"),
+    Bound("vehicles", "connections of one VIN", CONNECTIONS_PER_VIN),
+    Bound("dashboards", "message", websocket.MESSAGE_LIMIT, "bytes"),
+    Bound("dashboards", "messages", websocket.FRAMES_AT_MOST),
+    Bound("dashboards", "messages", websocket.BYTES_AT_MOST, "bytes"),
+    Bound("dashboards", "invalid messages", session.ERRORS_AT_MOST),
+    Bound("dashboards", "invalid messages", session.ERRORS_WINDOW_S, "s"),
+    Bound("dashboards", "renewals and subscriptions", session.CHANGES_AT_MOST),
+    Bound("dashboards", "messages while the client reads nothing", websocket.FRAMES_UNREAD_AT_MOST),
+    Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),
 )

@@ -76,7 +76,7 @@ def vehicle(registry: Registry, values: LastValues) -> Page:
         if entry is None and known is None:
             return Answer.of(Refused(UNKNOWN_VIN))
         report: dict[str, Any] = entry.report() if entry is not None else {"vin": vin, "connected": False}
-        return _json(HTTPStatus.OK, report | {"data": known.report() if known is not None else {}})
+        return _json(HTTPStatus.OK, report | (known.report() if known is not None else {"data": {}, "times": {}}))
 
     return page
 
