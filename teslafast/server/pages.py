@@ -21,6 +21,7 @@ from ..core.registry import Registry
 from ..dashboards.tokens import Grant
 from ..errors import Refused
 from ..http_messages import Answer, Request
+from ..logs import lines_dropped
 from ..refusals import UNKNOWN_VIN, VIN_NOT_GRANTED
 from ..storage.checkpointer import JournalGauges
 from . import prometheus
@@ -101,6 +102,7 @@ def gauges(
         known_vehicles=len(hub.last_values),
         uptime_s=time.monotonic() - started_at,
         draining=hub.draining,
+        log_lines_dropped=lines_dropped(),
         certificate_days=certificate_days,
         unadmitted=pending,
         journal=journal,

@@ -49,6 +49,7 @@ class Gauges:
     known_vehicles: int = 0
     uptime_s: float = 0.0
     draining: bool = False
+    log_lines_dropped: int = 0
     certificate_days: float | None = None
     journal: JournalGauges | None = None
 
@@ -180,6 +181,12 @@ TABLE = (
     # the server itself
     Row("teslafast_uptime_seconds", "gauge", "time since the server started", lambda now: now.uptime_s),
     Row("teslafast_draining", "gauge", "1 while the server drains, else 0", lambda now: int(now.draining)),
+    Row(
+        "teslafast_log_lines_dropped_total",
+        "counter",
+        "log lines dropped because whatever reads the log was too slow",
+        lambda now: now.log_lines_dropped,
+    ),
     Row("teslafast_certificate_days", "gauge", "days until the server's certificate expires", lambda now: now.certificate_days),
     Row(
         "teslafast_certificate_reloads_total",

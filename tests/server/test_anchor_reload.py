@@ -94,10 +94,10 @@ class Maker:
 def test_a_changed_bundle_is_read_once_it_stays_the_same(files: Files) -> None:
     settings = Settings.from_env({"JWT_SECRET": SECRET, "VEHICLE_PORT": "0"} | files.environment)
     contexts, used, counts = tls.contexts(settings), list[tls.Contexts](), Counts()
-    renewal = CertificateReload(settings, contexts, used.append, counts)
+    reload = CertificateReload(settings, contexts, used.append, counts)
 
     def look(number: int) -> None:
-        renewal.check(NOW.timestamp(), 1000 + number * LOOK_EVERY_S)
+        reload.check(NOW.timestamp(), 1000 + number * LOOK_EVERY_S)
 
     look(1)
     files.put_anchors(files.other)

@@ -56,13 +56,13 @@ class Stage:
         self.contexts = tls.contexts(settings)
         counts = Counts()
         self.outcomes = counts.certificate_reloads
-        self.renewal = CertificateReload(settings, self.contexts, lambda _: None, counts)
+        self.reload = CertificateReload(settings, self.contexts, lambda _: None, counts)
         self.clock_s = 1000.0
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):
             self.clock_s += LOOK_EVERY_S
-            self.renewal.check(TIME, self.clock_s)
+            self.reload.check(TIME, self.clock_s)
 
     @property
     def shown(self) -> str:
@@ -117,7 +117,7 @@ def test_the_files_are_looked_at_once_in_10_seconds(stage: Stage, files: Files) 
     stage.look()
     files.put("second")
     for _ in range(100):
-        stage.renewal.check(TIME, stage.clock_s + 1)
+        stage.reload.check(TIME, stage.clock_s + 1)
     assert stage.outcomes == {}
 
 
@@ -155,11 +155,11 @@ def test_an_invalid_pair_is_refused_once_and_the_old_one_stays(
 
 
 def test_the_days_left_are_those_of_the_certificate_in_use(stage: Stage, files: Files) -> None:
-    assert stage.renewal.days(TIME) == pytest.approx(30)
-    assert stage.renewal.days(TIME + 31 * 86400) == pytest.approx(-1)
+    assert stage.reload.days(TIME) == pytest.approx(30)
+    assert stage.reload.days(TIME + 31 * 86400) == pytest.approx(-1)
     files.put("longer", (VALID[0], NOW + datetime.timedelta(days=90)))
-    stage.renewal.renew(TIME)
-    assert stage.renewal.days(TIME) == pytest.approx(90)
+    stage.reload.renew(TIME)
+    assert stage.reload.days(TIME) == pytest.approx(90)
 
 
 def warnings(records: Sequence[object]) -> int:
@@ -172,7 +172,7 @@ def test_a_certificate_that_expires_soon_is_logged_once_a_day(files: Files, capl
     stage.look()
     assert warnings(caplog.records) == 0
     for hour in range(49):
-        stage.renewal.check(TIME + 2 * 3600 + hour * 3600, stage.clock_s + 100 + hour * 3600)
+        stage.reload.check(TIME + 2 * 3600 + hour * 3600, stage.clock_s + 100 + hour * 3600)
     assert warnings(caplog.records) == 3
 
 

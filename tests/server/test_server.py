@@ -90,7 +90,8 @@ def test_on_two_ports_vehicles_and_dashboards_each_have_their_own(two_ports: Ins
     assert status_of_upgrade(place, "/", vehicles=True, certificate="device-1") == 101
     assert status_of_upgrade(place, "/stream", bearer, vehicles=True, certificate="device-1") == 404
     assert status_of_upgrade(place, "/stream", bearer) == 101
-    assert status_of_upgrade(place, "/", certificate="device-1") != 101
+    assert status_of_upgrade(place, "/", certificate="device-1") == 421
+    two_ports.lines.wait_for("request_refused", cause="not_vehicles_port", status=421)
     with pytest.raises((ssl.SSLError, ConnectionError)):
         status_of_upgrade(place, "/", vehicles=True)
 
