@@ -47,7 +47,7 @@ def page(words: str) -> Any:
 
 def gate(variables: Mapping[str, str]) -> Gate:
     settings = Settings.from_env({"JWT_SECRET": SECRET, **variables})
-    pages = {"/": page("landing"), "/web/main.js": page("script"), "/health": page("health"), "/metrics": page("metrics")}
+    pages = {"/": page("landing"), "/web/app/main.js": page("script"), "/health": page("health"), "/metrics": page("metrics")}
     locked = {"/vehicles": page("vehicles"), "/vehicles/*": page("vehicle")}
     return Gate(settings, Verifier.from_settings(settings), pages, locked)
 
@@ -157,7 +157,7 @@ def test_the_vehicles_port_knows_no_dashboards(path: str) -> None:
     assert status(upgrade(path, authorization=f"Bearer {token()}"), VEHICLE) == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/web/main.js", "/metrics"])
+@pytest.mark.parametrize("path", ["/", "/web/app/main.js", "/metrics"])
 def test_the_vehicles_port_has_no_page_but_health(path: str) -> None:
     assert status(request(path), READER) == 200
     assert status(request(path), VEHICLE) == 404

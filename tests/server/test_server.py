@@ -80,7 +80,7 @@ def test_one_connection_has_many_files_of_the_page_and_may_then_become_a_stream(
     server: Inside = request.getfixturevalue(layout)
     with server.place.raw() as raw:
         for _ in range(5):
-            raw.send(b"HEAD /web/main.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            raw.send(b"HEAD /web/app/main.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert raw.status() == 200
         assert b" 101 " in raw.upgrade("/stream", f"Authorization: Bearer {token()}")
 

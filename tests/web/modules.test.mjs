@@ -5,14 +5,14 @@ import { afterEach, beforeEach, describe, mock, test } from "node:test";
 import { FakeSocket, answers, settle } from "./stage.mjs";
 
 const web = (name) => import(new URL(`../../teslafast/web/${name}.js`, import.meta.url));
-const { wait } = await web("backoff");
-const { Fleet } = await web("fleet");
-const format = await web("format");
-const { Column, History, POWER } = await web("history");
-const { Player } = await web("player");
-const { Stream } = await web("stream");
-const { Stats, verdict } = await web("stats");
-const tokens = await web("token");
+const session = await web("app/session");
+const { Fleet } = await web("model/fleet");
+const { POWER, Series, VehicleHistory } = await web("model/series");
+const { Stats, verdict } = await web("model/stats");
+const { ReplayClock } = await web("replay/replay_clock");
+const { retryDelay } = await web("stream/backoff");
+const { Stream } = await web("stream/stream");
+const format = await web("views/format");
 
 const START = Date.parse("2026-11-23T08:00:00Z");
 const at = (seconds) => new Date(START + seconds * 1000).toISOString();
@@ -177,16 +177,16 @@ describe("a replay", () => {
 
   function play(seq) {
     const told = { seqs: [], caughtUp: 0 };
-    const player = new Player(() => "to.ke.n", { seq, oldest: 1, epoch: "e1" }, { event: (event) => told.seqs.push(event.seq), caughtUp: () => (told.caughtUp += 1), failed: () => undefined });
+    const replay = new ReplayClock(() => "to.ke.n", { seq, oldest: 1, epoch: "e1" }, { event: (event) => told.seqs.push(event.seq), caughtUp: () => (told.caughtUp += 1), failed: () => undefined });
     const present = START + 3_600_000;
-    const tick = (ms) => player.tick(ms, present);
-    return { player, told, tick };
+    const tick = (ms) => replay.tick(ms, present);
+    return { replay, told, tick };
   }
 
   const drive = Array.from({ length: 10 }, (_, index) => data(index + 1, index));
 
   test("runs up to its moment at once, and then goes by the events' own time", async () => {
-    const { player, told, tick } = play(4);
+    const { replay, told, tick } = play(4);
     await tell(drive);
     tick(16);
     assert.deepEqual(told.seqs, [1, 2, 3, 4]);
@@ -194,17 +194,17 @@ describe("a replay", () => {
     tick(1000);
     tick(0);
     assert.deepEqual(told.seqs, [1, 2, 3, 4, 5]);
-    player.speed = 2;
+    replay.speed = 2;
     tick(1000);
     tick(0);
     assert.deepEqual(told.seqs.slice(-2), [6, 7]);
   });
 
   test("stands still while it is paused", async () => {
-    const { player, told, tick } = play(4);
+    const { replay, told, tick } = play(4);
     await tell(drive);
     tick(16);
-    player.playing = false;
+    replay.playing = false;
     for (let count = 0; count < 10; count++) tick(1000);
     assert.equal(told.seqs.at(-1), 4);
   });
@@ -308,61 +308,61 @@ describe("what is known of a vehicle", () => {
 
   test("samples of speed that are read back go before those that are there", () => {
     const vehicle = new Fleet().vehicle("A");
-    for (const second of [50, 51, 20, 10, 30]) vehicle.draw(second * 1000, second);
+    for (const second of [50, 51, 20, 10, 30]) vehicle.addSpeed(second * 1000, second);
     assert.deepEqual([...vehicle.trace.speed.subarray(0, vehicle.trace.size)], [10, 20, 30, 50, 51]);
-    for (let second = 60; second < 400; second++) vehicle.draw(second * 1000, second);
+    for (let second = 60; second < 400; second++) vehicle.addSpeed(second * 1000, second);
     assert.equal(vehicle.trace.size, 128);
     assert.equal(vehicle.trace.speed[127], 399);
   });
 });
 
 describe("a vehicle's past", () => {
-  test("a column lets its older half go when it is full, and stays in order", () => {
-    const column = new Column();
-    for (let index = 0; index < 20_000; index++) column.push(index, index);
-    assert.ok(column.size <= 8192 && column.size > 4000);
-    assert.equal(column.at[column.size - 1], 19_999);
-    assert.equal(column.rows[0][column.find(19_000)], 19_000);
-    column.push(5, 5);
-    assert.equal(column.at[column.size - 1], 19_999);
+  test("a series lets its older half go when it is full, and stays in order", () => {
+    const series = new Series();
+    for (let index = 0; index < 20_000; index++) series.push(index, index);
+    assert.ok(series.size <= 8192 && series.size > 4000);
+    assert.equal(series.at[series.size - 1], 19_999);
+    assert.equal(series.rows[0][series.find(19_000)], 19_000);
+    series.push(5, 5);
+    assert.equal(series.at[series.size - 1], 19_999);
   });
 
   test("words become steps, and power comes of voltage and current", () => {
-    const history = new History();
+    const history = new VehicleHistory();
     history.take(data(1, 1, { Gear: "ShiftStateP", Locked: true, PackVoltage: 400, PackCurrent: -50 }));
     history.take(data(2, 2, { Gear: "ShiftStateD" }));
-    assert.deepEqual(history.columns.get("Gear").words, ["ShiftStateP", "ShiftStateD"]);
-    assert.equal(history.columns.get(POWER).rows[0][0], 20);
-    assert.deepEqual(history.columns.get("Locked").words, ["yes"]);
+    assert.deepEqual(history.series.get("Gear").words, ["ShiftStateP", "ShiftStateD"]);
+    assert.equal(history.series.get(POWER).rows[0][0], 20);
+    assert.deepEqual(history.series.get("Locked").words, ["yes"]);
   });
 });
 
 describe("what people read", () => {
   test("vehicles' units become the reader's", () => {
     format.units.metric = true;
-    assert.deepEqual(["VehicleSpeed", "InsideTemp", "TpmsPressureFl", "Odometer"].map((field) => format.shown(field, 50)), ["80 km/h", "50.0 °C", "50.00 bar", "80 km"]);
+    assert.deepEqual(["VehicleSpeed", "InsideTemp", "TpmsPressureFl", "Odometer"].map((field) => format.formatValue(field, 50)), ["80 km/h", "50.0 °C", "50.00 bar", "80 km"]);
     format.units.metric = false;
-    assert.deepEqual(["VehicleSpeed", "InsideTemp", "Odometer"].map((field) => format.shown(field, 50)), ["50 mph", "122 °F", "50 mi"]);
+    assert.deepEqual(["VehicleSpeed", "InsideTemp", "Odometer"].map((field) => format.formatValue(field, 50)), ["50 mph", "122 °F", "50 mi"]);
   });
 
   test("any value has a line", () => {
     const cases = [[null, "–"], [true, "yes"], ["ShiftStateD", "D"], ["Snow", "Snow"], [{ latitude: -1.5, longitude: 2 }, "1.50000° S  2.00000° E"], [{ DriverFront: true, TrunkRear: false }, "DriverFront"], [{ hour: 7, minute: 5, second: null }, "07:05:00"]];
-    for (const [value, text] of cases) assert.equal(format.shown("X", value), text);
+    for (const [value, text] of cases) assert.equal(format.formatValue("X", value), text);
   });
 
   test("an age has one unit", () => {
-    assert.deepEqual([-5, 900, 59_000, 61_000, 7_300_000, 200_000_000, NaN].map(format.age), ["now", "now", "59 s", "1 min", "2 h", "2 d", ""]);
+    assert.deepEqual([-5, 900, 59_000, 61_000, 7_300_000, 200_000_000, NaN].map(format.formatAge), ["now", "now", "59 s", "1 min", "2 h", "2 d", ""]);
   });
 
   test("a token is found in whatever was pasted around it", () => {
-    assert.equal(tokens.clean("token: \n eyJh.eyJz\n .sig-_ "), "eyJh.eyJz.sig-_".replace("eyJh", "eyJh"));
-    assert.equal(tokens.clean("hello"), null);
-    assert.deepEqual(tokens.claims(`x.${Buffer.from('{"sub":"ü"}').toString("base64url")}.y`), { sub: "ü" });
-    assert.deepEqual(tokens.claims("nonsense"), {});
+    assert.equal(session.findToken("token: \n eyJh.eyJz\n .sig-_ "), "eyJh.eyJz.sig-_");
+    assert.equal(session.findToken("hello"), null);
+    assert.deepEqual(session.claims(`x.${Buffer.from('{"sub":"ü"}').toString("base64url")}.y`), { sub: "ü" });
+    assert.deepEqual(session.claims("nonsense"), {});
   });
 
   test("waits are bounded", () => {
-    assert.deepEqual([wait(0, 0, 1), wait(3, 0, 0), wait(50, 0, 1), wait(0, 9000, 0)], [500, 2000, 15_000, 9000]);
+    assert.deepEqual([retryDelay(0, 0, 1), retryDelay(3, 0, 0), retryDelay(50, 0, 1), retryDelay(0, 9000, 0)], [500, 2000, 15_000, 9000]);
   });
 
   test("the verdict names who is slow", () => {
@@ -370,10 +370,10 @@ describe("what people read", () => {
     stats.event(100, 20);
     stats.tick();
     assert.deepEqual(verdict(stats, "live", 0), [true, "Neither: all is well."]);
-    assert.match(verdict(stats, "waiting", 0)[1], /no stream/);
+    assert.match(verdict(stats, "waiting", 0)[1], /not connected/);
     assert.match(verdict(stats, "live", 60_000)[1], /clock/);
-    stats.trip = 1500;
-    assert.match(verdict(stats, "live", 0)[1], /way to the server/);
+    stats.roundTrip = 1500;
+    assert.match(verdict(stats, "live", 0)[1], /network/);
     stats.busy = 900;
     assert.match(verdict(stats, "live", 0)[1], /browser/);
   });

@@ -143,8 +143,8 @@ for (const kind of BROWSERS) {
           await enter(page, server);
           await live(page);
           await openFirstDriving(page);
-          await until(page, "a track of many points", () => Number(/of (\d+)/.exec(document.getElementById("track").ariaLabel)?.[1]) > 20);
-          assert.ok(await painted(page, "#track"));
+          await until(page, "a track of many points", () => Number(/of (\d+)/.exec(document.getElementById("map").ariaLabel)?.[1]) > 20);
+          assert.ok(await painted(page, "#map"));
           assert.ok(await painted(page, "#charts figure canvas"));
           assert.match(await text(page, ".dial.speed b"), /^\d+$/);
           await until(page, "that it connected", () => /Connected/.test(document.getElementById("events").textContent));
@@ -176,7 +176,7 @@ for (const kind of BROWSERS) {
           await live(page);
           await openFirstDriving(page);
           await slide(page, 0.7);
-          await until(page, "a replay with a track", () => document.getElementById("time").dataset.mode === "replay" && /of [1-9]/.test(document.getElementById("track").ariaLabel));
+          await until(page, "a replay with a track", () => document.getElementById("time").dataset.mode === "replay" && /of [1-9]/.test(document.getElementById("map").ariaLabel));
           await until(page, "its time", () => /^\d\d:/.test(document.getElementById("moment-text").textContent));
           await page.click("#play");
           const before_ = await text(page, "#moment-text");
@@ -219,7 +219,7 @@ for (const kind of BROWSERS) {
         lent(t, await Cars.start(server, 3));
         await live(page);
         await until(page, "events of the new log", () => Number(document.getElementById("meter-rate").textContent) > 0);
-        assert.match(await text(page, "#notices"), /log began anew/);
+        assert.match(await text(page, "#notices"), /started a new log/);
         clean(page, EXPECTED);
       });
 
@@ -233,7 +233,7 @@ for (const kind of BROWSERS) {
         await page.evaluate(() => document.querySelector(".line:not([hidden])").click());
         await until(page, "the vehicle", () => document.getElementById("vehicle-name").textContent);
         const names = await page.$$eval("#charts canvas", (all) => all.map((canvas) => canvas.ariaLabel));
-        assert.deepEqual(names, ["VehicleSpeed", "Power", "Soc"].map((field) => `${field}: nothing told yet`));
+        assert.deepEqual(names, ["VehicleSpeed", "Power", "Soc"].map((field) => `${field}: no data yet`));
         assert.deepEqual(await violations(page), []);
       });
 
@@ -247,7 +247,7 @@ for (const kind of BROWSERS) {
           new MutationObserver(() => globalThis.said.push(document.getElementById("link-text").textContent)).observe(document.getElementById("link-text"), { childList: true });
         });
         await server.stop("SIGTERM");
-        await until(page, "the restart said", () => globalThis.said.some((words) => /restarts/.test(words)));
+        await until(page, "the restart said", () => globalThis.said.some((words) => /restarting/.test(words)));
       });
 
       test("a token that the server does not take leads to the sign-in with the reason", LIMIT, async (t) => {
@@ -255,7 +255,7 @@ for (const kind of BROWSERS) {
         const page = await newPage(t, browser);
         const [head, claims] = token().split(".");
         await enter(page, server, `${head}.${claims}.AAAA`);
-        await until(page, "the sign-in", () => document.body.dataset.view === "sign-in" && /does not accept/.test(document.getElementById("sign-in-fault").textContent));
+        await until(page, "the sign-in", () => document.body.dataset.view === "sign-in" && /rejected this token/.test(document.getElementById("sign-in-fault").textContent));
         assert.equal(await page.evaluate(() => sessionStorage.length), 0);
       });
 
@@ -283,9 +283,9 @@ for (const kind of BROWSERS) {
         await live(page);
         assert.deepEqual(tiles.asked, []);
         await openFirstDriving(page);
-        assert.equal(await text(page, "#track-credit"), env.MAP_CREDIT);
+        assert.equal(await text(page, "#map-credit"), env.MAP_CREDIT);
         const began = performance.now();
-        while ((await share(page, "#track", [255, 0, 255], plain)) < 0.7) assert.ok(performance.now() - began < 30_000, "no map drawn");
+        while ((await share(page, "#map", [255, 0, 255], plain)) < 0.7) assert.ok(performance.now() - began < 30_000, "no map drawn");
         for (const [path, referrer] of tiles.asked) {
           const [, z, x, y] = /^\/some\/(\d+)\/(\d+)\/(\d+)\.svg$/.exec(path).map(Number);
           assert.ok(x < 2 ** z && y < 2 ** z, path);

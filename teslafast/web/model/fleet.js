@@ -9,15 +9,15 @@
  * future (a car that woke with a wrong clock) holds only until a sane one comes.
  */
 
-import { timeOf } from "./reading.js";
+import { eventTime } from "./event.js";
 
-const AHEAD_AT_MOST_MS = 300_000;
-const SKEW_FROM_MS = 2000; // differences below this are taken for the way
+const AHEAD_AT_MOST_MS = 300_000; // a vehicle's clock this far ahead is wrong
+const SKEW_FROM_MS = 2000; // differences below this are taken for the network's delay
 const TRACE = 128; // samples of speed kept for the small trace in a row
 const TRACE_EVERY_MS = 1000;
-const QUIET_MS = 60_000;
-const GONE_MS = 180_000;
-const LASTING = ["VehicleName", "CarType", "Trim", "Version", "ChargeLimitSoc"]; // told once in a long while
+const QUIET_MS = 60_000; // after such a silence what is shown may not hold any more …
+const GONE_MS = 180_000; // … and after this one the vehicle counts as offline, if nobody said that it is online
+const LASTING = ["VehicleName", "CarType", "Trim", "Version", "ChargeLimitSoc"]; // reported once in a long while
 
 export class Vehicle {
   constructor(vin) {
@@ -54,7 +54,7 @@ export class Vehicle {
     return typeof volts === "number" && typeof amperes === "number" ? (-volts * amperes) / 1000 : undefined;
   }
 
-  /** mph; a parked car may have told none. */
+  /** mph; a parked vehicle may have reported none. */
   get speed() {
     return this.value("VehicleSpeed") ?? (this.gear === "P" ? 0 : undefined);
   }
@@ -106,8 +106,8 @@ export class Vehicle {
     this.newest = at;
   }
 
-  /** Takes a sample of speed; one from before (read back from the log) goes where it belongs. */
-  draw(at, speed) {
+  /** Adds a sample of speed to the trace; one from before (read back from the log) goes where it belongs. */
+  addSpeed(at, speed) {
     const { trace } = this;
     let place = trace.size;
     while (place && trace.at[place - 1] > at) place -= 1;
@@ -144,7 +144,7 @@ export class Fleet {
   }
 
   /** For a replay: of what hardly ever changes, what was known in another fleet, until the replay tells it itself. */
-  borrow(fleet) {
+  inherit(fleet) {
     for (const [vin, known] of fleet.vehicles)
       for (const name of LASTING) if (known.fields.has(name)) this.vehicle(vin).fields.set(name, { value: known.value(name), at: -Infinity });
   }
@@ -159,12 +159,12 @@ export class Fleet {
     const vehicle = this.vehicle(event.vin);
     vehicle.rev += 1;
     if (event.type === "snapshot") {
-      const at = timeOf(event);
+      const at = eventTime(event);
       vehicle.restore(event.data, at, event.seq);
       vehicle.heard = Math.max(vehicle.heard, Math.min(at, now));
       return;
     }
-    const at = event.createdAt ? timeOf(event) : now;
+    const at = event.createdAt ? eventTime(event) : now;
     if (event.type === "data") this.#data(vehicle, event, at, now);
     else if (event.type === "connectivity") vehicle.online = event.status === "CONNECTED";
     else if (event.type === "alerts") this.#alerts(vehicle, event);
@@ -174,7 +174,7 @@ export class Fleet {
   recall(event) {
     const vehicle = this.vehicle(event.vin);
     if (event.type === "alerts") this.#alerts(vehicle, event);
-    else if (typeof event.data?.VehicleSpeed === "number") vehicle.draw(timeOf(event), event.data.VehicleSpeed);
+    else if (typeof event.data?.VehicleSpeed === "number") vehicle.addSpeed(eventTime(event), event.data.VehicleSpeed);
     vehicle.rev += 1;
   }
 
@@ -189,7 +189,7 @@ export class Fleet {
 
   #data(vehicle, event, at, now) {
     const { data } = event;
-    if (typeof data.VehicleSpeed === "number" || data.VehicleSpeed === null) vehicle.draw(at, data.VehicleSpeed ?? 0);
+    if (typeof data.VehicleSpeed === "number" || data.VehicleSpeed === null) vehicle.addSpeed(at, data.VehicleSpeed ?? 0);
     if (event.seq <= vehicle.seq) return;
     vehicle.heard = now;
     vehicle.online ??= true;
@@ -198,7 +198,7 @@ export class Fleet {
   }
 
   /** What `/vehicles` says of who is connected: the stream tells only what changes. */
-  roster(entries) {
+  applyRegistry(entries) {
     for (const entry of entries) {
       const vehicle = this.vehicle(entry.vin);
       vehicle.online = entry.connected;

@@ -1,17 +1,17 @@
 /**
- * One vehicle's past: a column of times and values for every field, the track, and what happened to it.
+ * One vehicle's past: a series of times and values for every field, the track, and what happened to it.
  *
- * Columns are bounded (MOST points): a full one lets its older half go. Words (enums) become numbers in the order in which they
- * appear, and keep their words for the axis. Times are the vehicle's, and in each column they never fall.
+ * Law: a series is bounded (MOST points): a full one lets its older half go. Times are the vehicle's, and in each series they
+ * never fall. Words (enums) become numbers in the order in which they appear, and keep their words for the axis.
  */
 
-import { timeOf } from "./reading.js";
+import { eventTime } from "./event.js";
 
-const MOST = 8192;
-const EVENTS = 200;
+const MOST = 8192; // two hours of a value a second, 128 KiB
+const EVENTS = 200; // more than anybody scrolls through
 export const POWER = "Power"; // no field of the protocol: voltage times current
 
-export class Column {
+export class Series {
   constructor(width = 1) {
     this.size = 0;
     this.at = new Float64Array(256);
@@ -54,10 +54,10 @@ export class Column {
   }
 }
 
-export class History {
+export class VehicleHistory {
   constructor() {
-    this.columns = new Map();
-    this.track = new Column(3); // latitude, longitude, speed
+    this.series = new Map();
+    this.track = new Series(3); // latitude, longitude, speed
     this.events = [];
     this.rev = 0;
     this.latest = Object.create(null);
@@ -66,7 +66,7 @@ export class History {
   take(event) {
     if (event.type === "snapshot") return;
     this.rev += 1;
-    const at = timeOf(event);
+    const at = eventTime(event);
     if (event.type === "data") this.#data(event.data, at);
     else this.#note(event, at);
   }
@@ -80,26 +80,26 @@ export class History {
   }
 
   #point(name, value, at) {
-    let column = this.columns.get(name);
+    let series = this.series.get(name);
     if (typeof value === "boolean") value = value ? "yes" : "no";
     if (typeof value === "string") {
-      column ??= this.#column(name);
-      column.words ??= [];
-      if (!column.words.includes(value)) column.words.push(value);
-      column.push(at, column.words.indexOf(value));
+      series ??= this.#series(name);
+      series.words ??= [];
+      if (!series.words.includes(value)) series.words.push(value);
+      series.push(at, series.words.indexOf(value));
     } else if (value === null || Number.isFinite(value)) {
-      (column ?? this.#column(name)).push(at, value ?? NaN);
+      (series ?? this.#series(name)).push(at, value ?? NaN);
     }
   }
 
-  #column(name) {
-    const column = new Column();
-    this.columns.set(name, column);
-    return column;
+  #series(name) {
+    const series = new Series();
+    this.series.set(name, series);
+    return series;
   }
 
   #note(event, at) {
     for (const item of event.alerts ?? event.errors ?? [event]) this.events.push({ kind: event.type, at, item });
-    if (this.events.length > EVENTS) this.events.shift();
+    this.events.splice(0, this.events.length - EVENTS);
   }
 }

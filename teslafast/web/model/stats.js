@@ -1,12 +1,12 @@
 /**
  * How fast it is, and whose fault if it is not: counted here, judged in `verdict`.
  *
- * Latency is from the vehicle's own stamp to this page, by the server's clock, with each car's skew taken off; the trip is there
- * and back on the stream itself. A minute is kept.
+ * Latency is from the vehicle's own stamp to this page, by the server's clock, with each car's skew taken off; the
+ * round trip is there and back on the stream itself. Law: a minute of rates and SAMPLES latencies are kept, however many events come.
  */
 
 const SECONDS = 60;
-const SAMPLES = 512;
+const SAMPLES = 512; // enough for a 99th percentile of five
 
 export class Stats {
   constructor() {
@@ -18,14 +18,14 @@ export class Stats {
     this.reconnects = 0;
     this.latencies = new Float64Array(SAMPLES);
     this.count = 0;
-    this.trip = NaN;
+    this.roundTrip = NaN;
     this.frames = 0;
     this.fps = NaN;
     this.work = 0; // ms spent drawing in this second
     this.busy = NaN; // ms spent drawing in the last one
   }
 
-  /** An event came; `latency`: ms, NaN if it cannot be told. */
+  /** An event came; `latency`: ms, NaN if it is not known. */
   event(bytes, latency) {
     this.events += 1;
     this.bytes += bytes;
@@ -67,14 +67,14 @@ export class Stats {
 export function verdict(stats, state, ahead) {
   const [median, worst] = stats.latency;
   const rules = [
-    [state !== "live", "There is no stream just now: what you see is what was last heard."],
-    [stats.busy > 700, "It is this browser: drawing takes most of its time."],
-    [stats.trip > 1000, "It is the way to the server: an answer takes more than a second."],
-    [stats.missed > 0 && stats.rate > 500, "This browser or its network is too slow for all these events: the server had to leave some out."],
-    [Math.abs(ahead) > 30_000, "Your computer's clock is wrong. Ages and times here go by the server's."],
-    [median > 2000, "It is the vehicles, or their network: their messages come late to the server."],
-    [worst > 5000, "Mostly well; some vehicles' messages come late."],
-    [stats.rate === 0, "All is well, and nothing is being sent just now."],
+    [state !== "live" && state !== "replay", "The page is not connected: you see the last known values."],
+    [stats.busy > 700, "It is this browser: it spends most of its time drawing."],
+    [stats.roundTrip > 1000, "It is the network: the server's answer takes more than a second to arrive."],
+    [stats.missed > 0 && stats.rate > 500, "This browser or its network cannot keep up: the server had to skip events."],
+    [Math.abs(ahead) > 30_000, "Your computer's clock is wrong. This page goes by the server's clock."],
+    [median > 2000, "It is the vehicles, or their network: their messages reach the server late."],
+    [worst > 5000, "Mostly fine: some vehicles' messages arrive late."],
+    [stats.rate === 0, "All is well: no vehicle is sending anything right now."],
   ];
   const found = rules.find(([holds]) => holds);
   return found ? [found === rules.at(-1), found[1]] : [true, "Neither: all is well."];

@@ -1,25 +1,26 @@
 /**
- * The log played again: its events in order, each when its time has come on a clock of the replay's own.
+ * The events of a replay that wait for their time: read ahead from the log, given out in its order.
  *
- *   reading.read ──▶ buffer (AHEAD events) ──▶ advance(now): those whose time has come ──▶ on.event
+ *   readLog ──▶ buffer (AHEAD events) ──▶ advance(now): those whose time has come ──▶ on.event
  *
  * Law: events come in the log's order, none twice, none left out but those that the log no longer has. An event is due at the
  * earliest time found in the next LOOK of them: so a car whose clock is ahead does not hold the others up, and one that is late
  * is not waited for.
  */
 
-import { read, timeOf } from "./reading.js";
+import { eventTime } from "../model/event.js";
+import { readLog } from "../stream/log_reader.js";
 
-const AHEAD = 4000; // events read in one piece
-const LOW = 400; // the next piece is read when so few are left …
+const AHEAD = 4000; // events read in one page
+const LOW = 400; // the next page is read when so few are left …
 const LOW_MS = 4000; // … or so little time
-const LOOK = 32;
+const LOOK = 32; // enough to see past one vehicle's burst, few enough to search for each event
 const POLL_MS = 1000; // at the log's end: how often it is looked at for more
 const AGAIN_MS = 3000; // after a failure
 const BUDGET_MS = 8; // of work in one call of advance: half a frame …
 const RUN_UP_MS = 60; // … and while the time is not yet set, when there is nothing else to see
 
-export class Reel {
+export class EventQueue {
   /**
    * token    () => the token to use now
    * start    { since, epoch, vin, most }: the place after which to begin, and how much to read at first; the last two may be absent
@@ -86,7 +87,7 @@ export class Reel {
     if (this.reading || this.closed || performance.now() - this.readAt < pause) return;
     this.reading = true;
     try {
-      this.#take(await read(this.token(), { vin: this.vin, since: this.readTo, epoch: this.epoch }, this.most));
+      this.#take(await readLog(this.token(), { vin: this.vin, since: this.readTo, epoch: this.epoch }, this.most));
       this.most = AHEAD;
       this.failed = false;
     } catch (why) {
@@ -103,7 +104,7 @@ export class Reel {
     if (gap) this.on.gap?.(gap);
     this.buffer = this.buffer.slice(this.at);
     this.at = 0;
-    for (const event of events) if (event.seq > this.readTo) this.buffer.push({ event, due: timeOf(event) });
+    for (const event of events) if (event.seq > this.readTo) this.buffer.push({ event, due: eventTime(event) });
     this.dry = atEnd && this.buffer.length === 0;
     this.readTo = Math.max(this.readTo, gap?.to ?? 0, events.at(-1)?.seq ?? 0);
     if (atEnd && !this.vin) this.readTo = Math.max(this.readTo, hello.seq);

@@ -1,34 +1,40 @@
 /**
  * The slider over the whole log: its left end is the oldest event that the server still has, its right end is now.
  *
- * The slider moves in places of the log (`seq`), because that is what a replay is asked by; what it says are times. Which time a
- * place is at is known of those passed by, and read from the log at a few places when somebody reaches for the slider.
+ * Law: the slider moves in places of the log (`seq`), because that is what a replay is asked by; what it shows are times. The
+ * time of a place is known if the stream has passed it, and read from the log at a few places when somebody reaches for the slider.
  */
 
-import { $, el, mark, say } from "./dom.js";
-import { moment } from "./format.js";
-import { SPEEDS } from "./player.js";
-import { read, timeOf } from "./reading.js";
+import { eventTime } from "../model/event.js";
+import { readLog } from "../stream/log_reader.js";
+import { $, el, setAttr, setText } from "../views/dom.js";
+import { formatTime } from "../views/format.js";
+import { SPEEDS } from "./replay_clock.js";
 
-const PROBES = 5;
-const SAMPLE = 99; // events read at each
-const SEEK_AFTER_MS = 250; // after the last key: holding an arrow key down is one wish
-const NOTE_EVERY_MS = 5000;
-const MOST_KNOWN = 4096;
+const PROBES = 5; // places read for the labels: each costs a connection
+const SAMPLE = 99; // events read at each, of which the middle time counts
+const SEEK_AFTER_MS = 250; // after the last key: holding an arrow key down is one request
+const NOTE_EVERY_MS = 5000; // finer than a pixel of the slider
+const MOST_KNOWN = 4096; // then every other one is dropped
 
-export class Timebar {
-  /** `on`: { seek(seq, playing), play(), pause(), live(), speed(times), token() } */
+export class Timeline {
+  /** `on`: { seek(seq), play(), pause(), goLive(), setSpeed(times), token() } */
   constructor(on) {
     this.on = on;
     this.known = []; // [seq, time], both rising
     this.slider = $("moment");
     $("speed").append(...SPEEDS.map((times) => el("option", { value: times }, `${times}×`)));
-    $("speed").addEventListener("change", ({ target }) => on.speed(Number(target.value)));
+    $("speed").addEventListener("change", ({ target }) => on.setSpeed(Number(target.value)));
     $("play").addEventListener("click", () => (this.playing ? on.pause() : on.play()));
-    $("to-live").addEventListener("click", () => on.live());
+    $("to-live").addEventListener("click", () => on.goLive());
     this.slider.addEventListener("input", () => this.#drag());
     this.slider.addEventListener("change", () => this.#drop());
     for (const kind of ["pointerdown", "focus"]) this.slider.addEventListener(kind, () => this.#learn());
+  }
+
+  /** The speed chosen. */
+  get speed() {
+    return Number($("speed").value);
   }
 
   /** The log as it is: its life, the oldest place and the newest. */
@@ -52,9 +58,9 @@ export class Timebar {
     const { epoch, oldest, head } = this;
     for (let step = 0; step < PROBES; step++) {
       const since = Math.floor(oldest + ((head - oldest) * step) / PROBES) - 1;
-      const got = await read(this.on.token(), { since: Math.max(0, since), epoch }, SAMPLE).catch(() => null);
+      const got = await readLog(this.on.token(), { since: Math.max(0, since), epoch }, SAMPLE).catch(() => null);
       if (!got || got.hello.epoch !== this.epoch) return;
-      const times = got.events.map(timeOf).filter((time) => !Number.isNaN(time)).sort((a, b) => a - b);
+      const times = got.events.map(eventTime).filter((time) => !Number.isNaN(time)).sort((a, b) => a - b);
       if (times.length) this.known.push([got.events[0].seq, times[times.length >> 1]]); // one wrong clock does not count
     }
     this.known.sort((a, b) => a[0] - b[0]);
@@ -63,7 +69,7 @@ export class Timebar {
 
   #ticks() {
     const places = [0, 0.25, 0.5, 0.75].map((share) => Math.round(this.oldest + (this.head - this.oldest) * share));
-    $("ticks").replaceChildren(...places.map((seq) => el("span", {}, moment(this.timeAt(seq)))), el("span", {}, "now"));
+    $("ticks").replaceChildren(...places.map((seq) => el("span", {}, formatTime(this.timeAt(seq)))), el("span", {}, "now"));
   }
 
   /** The time at a place of the log, between those that are known. */
@@ -79,7 +85,7 @@ export class Timebar {
   #drag() {
     this.dragged = true;
     const seq = Number(this.slider.value);
-    this.#say(seq >= this.head ? "now" : moment(this.timeAt(seq)));
+    this.#showTime(seq >= this.head ? "now" : formatTime(this.timeAt(seq)));
   }
 
   #drop() {
@@ -87,30 +93,30 @@ export class Timebar {
     this.dropping = setTimeout(() => {
       this.dragged = false;
       const seq = Number(this.slider.value);
-      if (seq >= this.head) this.on.live();
+      if (seq >= this.head) this.on.goLive();
       else this.on.seek(seq);
     }, SEEK_AFTER_MS);
   }
 
-  #say(text) {
-    say($("moment-text"), text);
-    mark(this.slider, "aria-valuetext", text);
+  #showTime(text) {
+    setText($("moment-text"), text);
+    setAttr(this.slider, "aria-valuetext", text);
   }
 
-  /** `player`: null when live. */
-  render(player, now) {
+  /** `replay`: the ReplayClock, null when live. */
+  render(replay, now) {
     if (this.oldest === undefined) return;
-    this.playing = player ? player.playing : true;
-    mark($("time"), "data-mode", player ? "replay" : "live");
-    mark($("play"), "aria-label", this.playing ? "Pause" : "Play");
-    mark($("play-shape"), "d", this.playing ? "M8 5v14M16 5v14" : "M8 5v14l11-7z");
-    mark($("to-live"), "aria-pressed", String(!player));
+    this.playing = replay ? replay.playing : true;
+    setAttr($("time"), "data-mode", replay ? "replay" : "live");
+    setAttr($("play"), "aria-label", this.playing ? "Pause" : "Play");
+    setAttr($("play-shape"), "d", this.playing ? "M8 5v14M16 5v14" : "M8 5v14l11-7z");
+    setAttr($("to-live"), "aria-pressed", String(!replay));
     if (this.dragged) return;
-    const seq = player ? player.seq : this.head;
-    mark(this.slider, "min", this.oldest);
-    mark(this.slider, "max", this.head);
+    const seq = replay ? replay.seq : this.head;
+    setAttr(this.slider, "min", this.oldest);
+    setAttr(this.slider, "max", this.head);
     this.slider.value = seq;
     this.slider.style.setProperty("--share", `${((seq - this.oldest) / (this.head - this.oldest || 1)) * 100}%`);
-    this.#say(!player ? moment(now) : Number.isNaN(player.time) ? "…" : moment(player.time));
+    this.#showTime(!replay ? formatTime(now) : Number.isNaN(replay.time) ? "…" : formatTime(replay.time));
   }
 }

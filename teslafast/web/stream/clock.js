@@ -1,18 +1,19 @@
 /**
- * What time it is: the server's, as near as it can be known here.
+ * The server's clock, as near as it can be known here.
  *
- * A browser's clock may be wrong by hours, and so may a car's. The server's is taken as the present: `/health` tells it, half a
- * round trip ago. A car whose messages seem to come from the future, or from long ago, has a `skew` of its own (fleet.js).
+ * A browser's clock may be wrong by hours, and so may a vehicle's. Law: the server's is the present. `/health` tells it, half a
+ * round trip ago. A vehicle whose messages seem to come from the future, or from long ago, has a `skew` of its own
+ * (model/fleet.js).
  */
 
-import { told } from "./backoff.js";
+import { getJson } from "./http.js";
 
-const EVERY_MS = 60_000;
+const EVERY_MS = 60_000; // clocks drift by milliseconds in a minute
 
 export class Clock {
   constructor() {
     this.ahead = 0; // ms by which this browser's clock is ahead of the server's
-    this.trip = NaN; // ms there and back, over a connection of its own
+    this.roundTrip = NaN; // ms to the server and back, over a connection of its own
     this.health = null;
   }
 
@@ -29,10 +30,10 @@ export class Clock {
 
   async set() {
     const sent = performance.now();
-    const health = await told("/health");
+    const health = await getJson("/health");
     if (!health) return;
     this.health = health;
-    this.trip = performance.now() - sent;
-    if (this.health.time_ms) this.ahead = Date.now() - this.trip / 2 - this.health.time_ms;
+    this.roundTrip = performance.now() - sent;
+    if (this.health.time_ms) this.ahead = Date.now() - this.roundTrip / 2 - this.health.time_ms;
   }
 }

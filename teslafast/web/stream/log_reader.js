@@ -1,23 +1,23 @@
 /**
- * A part of the log, read once: what stands after `since`, up to a number of events or to the log's present end.
+ * A page of the log, read once: what stands after `since`, up to a number of events or to the log's present end.
  *
- * A browser cannot tell a WebSocket to wait, so a replay does not sit on one stream: it reads a piece, lets go, and reads the
- * next when it needs it (reel.js). What it holds is bounded, however long the log.
+ * A browser cannot tell a WebSocket to wait, so a replay does not sit on one stream: it reads a page, lets go, and reads the
+ * next when it needs it (replay/event_queue.js). Law: what is held is bounded, however long the log.
  */
 
-import { diagnose } from "./backoff.js";
-import { open } from "./stream.js";
+import { failureReason } from "./http.js";
+import { openSocket } from "./stream.js";
 
 const IDLE_MS = 500; // a stream of one vehicle does not say where the log ends: silence does
 
 /**
- * Resolves to { events, hello, gap, atEnd }; rejects with { refused } or { text } as backoff.diagnose gives them.
+ * Resolves to { events, hello, gap, atEnd }; rejects with { refused } or { text } as http.failureReason gives them.
  *
  * query    { vin, since, epoch }
  * most     events to read at most
  */
-export const read = (token, query, most) => new Promise((resolve, reject) => {
-  const socket = open({ ...query, snapshot: 0 }, token);
+export const readLog = (token, query, most) => new Promise((resolve, reject) => {
+  const socket = openSocket({ ...query, snapshot: 0 }, token);
   const got = { events: [], hello: null, gap: null };
   let idle = 0;
   const finish = (atEnd) => {
@@ -40,9 +40,6 @@ export const read = (token, query, most) => new Promise((resolve, reject) => {
   socket.onclose = async () => {
     clearTimeout(idle);
     if (got.hello) finish(false);
-    else reject(await diagnose(token));
+    else reject(await failureReason(token));
   };
 });
-
-/** The time (ms since 1970) that an event gives itself, the vehicle's clock; NaN if it gives none. */
-export const timeOf = (event) => Date.parse(event.createdAt);

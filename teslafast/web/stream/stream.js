@@ -1,22 +1,24 @@
 /**
  * One subscription to /stream that outlives its sockets.
  *
- *   socket lost ──▶ wait (backoff.js) ──▶ socket with since=seq&epoch=epoch ──▶ what was missed, then live
+ *   socket lost ──▶ retryDelay (backoff.js) ──▶ socket with since=seq&epoch=epoch ──▶ what was missed, then live
  *
  * Law: each event of the log reaches `on.event` once and in order for as long as the server still holds it; what it holds no
- * more is told by `on.gap`. `seq` is the last place in the log that this subscription has been given.
+ * more is reported to `on.gap`. `seq` is the last place in the log that this subscription has been given.
  */
 
-import { diagnose, wait } from "./backoff.js";
+import { retryDelay } from "./backoff.js";
+import { failureReason } from "./http.js";
 
 const PROBE_MS = 8000; // how often the way to the server and back is timed
 const SILENT_MS = 12_000; // a probe unanswered for so long: the socket is dead, whatever TCP thinks
 const BUSY_MS = 5000; // 1013: give an overloaded server time
-const POLICY = 1008;
+const POLICY = 1008; // close codes of WebSocket
+const RESTART = 1012;
 const OVERLOAD = 1013;
 
 /** The address of the stream with these query fields; null ones are left out. */
-export function address(query) {
+export function streamUrl(query) {
   const url = new URL("/stream", location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   for (const [name, value] of Object.entries(query)) if (value !== null && value !== undefined) url.searchParams.set(name, value);
@@ -24,14 +26,14 @@ export function address(query) {
 }
 
 /** A token cannot go into a browser's WebSocket as a header, and must not go into an address: it goes as a subprotocol. */
-export const open = (query, token) => new WebSocket(address(query), ["teslafast.v1", `bearer.${token}`]);
+export const openSocket = (query, token) => new WebSocket(streamUrl(query), ["teslafast.v1", `bearer.${token}`]);
 
 export class Stream {
   /**
    * token    () => the token to use now
-   * query    { vin, since, epoch } as in contract "/stream"; all may be absent
+   * query    { vin, since, epoch } as /stream takes them; all may be absent
    * on       { event(message, bytes), hello(message), gap(message), expiring(exp), renewed(exp), refused(reason),
-   *            state("connecting" | "live" | "waiting" | "ended", { text, until }) , trip(ms) }; all but event may be absent
+   *            state("connecting" | "live" | "waiting" | "ended", { text, until }) , roundTrip(ms) }; all but event may be absent
    */
   constructor(token, query, on) {
     this.token = token;
@@ -64,7 +66,7 @@ export class Stream {
     this.#clear();
     this.#become("connecting", {});
     const query = { vin: this.vin, since: this.seq, epoch: this.seq === null ? null : this.epoch, snapshot: 1 };
-    const socket = (this.socket = open(query, this.token()));
+    const socket = (this.socket = openSocket(query, this.token()));
     let opened = false;
     this.asked = [];
     socket.onopen = () => (opened = true);
@@ -74,17 +76,17 @@ export class Stream {
 
   async #lost(opened, code, reason) {
     this.#clear();
-    if (code === POLICY) return this.#end(reason || "the server ended the connection");
+    if (code === POLICY) return this.#end(reason || "the server closed the connection");
     let least = code === OVERLOAD ? BUSY_MS : 0;
-    let text = code === 1012 ? "Server restarts" : "Connection lost";
+    let text = code === RESTART ? "Server restarting" : "Connection lost";
     if (!opened) {
       this.#become("waiting", { text });
-      const why = await diagnose(this.token());
+      const why = await failureReason(this.token());
       if (this.state === "ended") return undefined;
       if (why.refused) return this.#end(why.refused);
       ({ least, text } = why);
     }
-    const ms = wait(this.attempt++, least);
+    const ms = retryDelay(this.attempt++, least);
     this.#become("waiting", { text, until: Date.now() + ms });
     this.timers.again = setTimeout(() => this.#connect(), ms);
     return undefined;
@@ -151,7 +153,7 @@ export class Stream {
   #answered(asked, exp) {
     if (asked === "renewal") return this.on.renewed?.(exp);
     clearTimeout(this.timers.silent);
-    this.on.trip?.(performance.now() - this.probedAt);
+    this.on.roundTrip?.(performance.now() - this.probedAt);
     this.timers.probe = setTimeout(() => this.#probe(), PROBE_MS);
     return undefined;
   }

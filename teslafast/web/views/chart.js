@@ -1,13 +1,13 @@
 /**
- * Any field over time: one line, drawn from a column of history between two moments.
+ * Any field over time: one line, drawn from a series between two moments.
  *
- * A point stands for its value until the next one: cars tell what has changed, so between two points nothing has. Where there are
+ * Law: a point stands for its value until the next one: vehicles report what has changed, so between two points nothing has. Where there are
  * more points than pixels, each pixel shows the least and the greatest of its own.
  */
 
-import { colour, el, icon, mark, say, sheet } from "./dom.js";
-import { fixed, measure, moment, quantityOf, shown } from "./format.js";
-import { POWER } from "./history.js";
+import { POWER } from "../model/series.js";
+import { colour, el, icon, prepareCanvas, setAttr, setText } from "./dom.js";
+import { convert, fixed, formatTime, formatValue, quantityOf } from "./format.js";
 
 const LEFT = 44;
 const BELOW = 18;
@@ -31,7 +31,7 @@ export class Chart {
     on.field(this);
   }
 
-  /** The fields that can be chosen: whatever has been told so far. */
+  /** The fields that can be chosen: whatever the vehicle has reported so far. */
   offer(names) {
     const wanted = names.includes(this.field) ? names : [this.field, ...names];
     if (this.offered !== wanted.join()) {
@@ -41,52 +41,52 @@ export class Chart {
     if (this.choice.value !== this.field) this.choice.value = this.field;
   }
 
-  /** `column` may be undefined; `from`, `to`: ms; `share`: where a pointer is, 0 to 1, or null. */
-  render(column, from, to, share) {
-    const { ink, width, height } = sheet(this.canvas);
+  /** `series` may be undefined; `from`, `to`: ms; `share`: where a pointer is, 0 to 1, or null. */
+  render(series, from, to, share) {
+    const { ctx, width, height } = prepareCanvas(this.canvas);
     if (!width) return;
     const area = { left: LEFT, right: width - 8, top: 8, bottom: height - BELOW };
     const x = (at) => area.left + ((at - from) / (to - from)) * (area.right - area.left);
-    this.#times(ink, area, from, to, x);
-    if (!column?.size) {
-      say(this.now, "–");
-      mark(this.canvas, "aria-label", `${this.field}: nothing told yet`);
-      ink.fillStyle = colour("soft");
-      ink.fillText("Nothing told yet", area.left + 8, (area.top + area.bottom) / 2);
+    this.#times(ctx, area, from, to, x);
+    if (!series?.size) {
+      setText(this.now, "–");
+      setAttr(this.canvas, "aria-label", `${this.field}: no data yet`);
+      ctx.fillStyle = colour("soft");
+      ctx.fillText("No data yet", area.left + 8, (area.top + area.bottom) / 2);
       return;
     }
-    const first = Math.max(0, column.find(from) - 1);
-    const last = column.find(to + 1);
-    const scale = this.#scale(column, first, last);
+    const first = Math.max(0, series.find(from) - 1);
+    const last = series.find(to + 1);
+    const scale = this.#scale(series, first, last);
     const y = (value) => area.bottom - ((value - scale.low) / (scale.high - scale.low)) * (area.bottom - area.top);
-    this.#levels(ink, area, column, scale, y);
-    this.#line(ink, area, column, first, last, x, y, scale);
+    this.#levels(ctx, area, series, scale, y);
+    this.#line(ctx, area, series, first, last, x, y, scale);
     const at = share === null ? to : from + Math.min(1, Math.max(0, share)) * (to - from);
-    const place = column.find(at + 1) - 1;
-    const value = place >= 0 ? column.rows[0][place] : NaN;
-    if (share !== null && place >= 0) this.#cross(ink, area, x(at), y(value * scale.factor + scale.offset));
-    const text = this.#text(column, value);
-    say(this.now, share === null ? text : `${text} at ${moment(at, to)}`);
+    const place = series.find(at + 1) - 1;
+    const value = place >= 0 ? series.rows[0][place] : NaN;
+    if (share !== null && place >= 0) this.#cross(ctx, area, x(at), y(value * scale.factor + scale.offset));
+    const text = this.#text(series, value);
+    setText(this.now, share === null ? text : `${text} at ${formatTime(at, to)}`);
     if (share === null) this.#describe(text, to - from);
   }
 
   #describe(text, span) {
-    mark(this.canvas, "aria-label", `${this.field} over ${Math.round(span / 60_000)} minutes, now ${text}`);
+    setAttr(this.canvas, "aria-label", `${this.field} over ${Math.round(span / 60_000)} minutes, now ${text}`);
   }
 
-  #text(column, value) {
-    if (column.words) return column.words[value] === undefined ? "–" : shown(this.field, column.words[value]);
-    return shown(this.field, Number.isNaN(value) ? null : value);
+  #text(series, value) {
+    if (series.words) return series.words[value] === undefined ? "–" : formatValue(this.field, series.words[value]);
+    return formatValue(this.field, Number.isNaN(value) ? null : value);
   }
 
-  #scale(column, first, last) {
+  #scale(series, first, last) {
     const quantity = this.field === POWER ? "power" : quantityOf(this.field);
-    const offset = quantity ? measure(quantity, 0).value : 0;
-    const factor = quantity ? measure(quantity, 1).value - offset : 1;
-    if (column.words) return { low: -0.5, high: column.words.length - 0.5, factor: 1, offset: 0 };
+    const offset = quantity ? convert(quantity, 0).value : 0;
+    const factor = quantity ? convert(quantity, 1).value - offset : 1;
+    if (series.words) return { low: -0.5, high: series.words.length - 0.5, factor: 1, offset: 0 };
     let [low, high] = [Infinity, -Infinity];
     for (let index = first; index < last; index++) {
-      const value = column.rows[0][index];
+      const value = series.rows[0][index];
       if (value < low) low = value;
       if (value > high) high = value;
     }
@@ -96,79 +96,79 @@ export class Chart {
     return { low: low >= 0 && low - room < 0 ? 0 : low - room, high: high + room, factor, offset };
   }
 
-  #levels(ink, area, column, scale, y) {
-    ink.fillStyle = colour("soft");
-    ink.textAlign = "right";
-    ink.textBaseline = "middle";
-    const levels = column.words ? column.words.map((_, index) => index) : ticks(scale.low, scale.high, 3);
+  #levels(ctx, area, series, scale, y) {
+    ctx.fillStyle = colour("soft");
+    ctx.textAlign = "right";
+    ctx.textBaseline = "middle";
+    const levels = series.words ? series.words.map((_, index) => index) : ticks(scale.low, scale.high, 3);
     for (const level of levels) {
-      const text = column.words ? shown(this.field, column.words[level]) : fixed(level, Math.max(0, -Math.floor(Math.log10(levels[1] - levels[0] || 1))));
-      ink.fillText(text.length > 7 ? `${text.slice(0, 6)}…` : text, area.left - 6, y(level));
-      ink.globalAlpha = 0.5;
-      ink.fillRect(area.left, Math.round(y(level)), 3, 1);
-      ink.globalAlpha = 1;
+      const text = series.words ? formatValue(this.field, series.words[level]) : fixed(level, Math.max(0, -Math.floor(Math.log10(levels[1] - levels[0] || 1))));
+      ctx.fillText(text.length > 7 ? `${text.slice(0, 6)}…` : text, area.left - 6, y(level));
+      ctx.globalAlpha = 0.5;
+      ctx.fillRect(area.left, Math.round(y(level)), 3, 1);
+      ctx.globalAlpha = 1;
     }
   }
 
-  #times(ink, area, from, to, x) {
+  #times(ctx, area, from, to, x) {
     const step = STEPS.find((ms) => (to - from) / ms <= (area.right - area.left) / 90) ?? STEPS.at(-1);
-    ink.textAlign = "center";
-    ink.textBaseline = "alphabetic";
+    ctx.textAlign = "center";
+    ctx.textBaseline = "alphabetic";
     for (let at = Math.ceil(from / step) * step; at <= to; at += step) {
-      ink.fillStyle = colour("grid");
-      ink.fillRect(Math.round(x(at)), area.top, 1, area.bottom - area.top);
-      ink.fillStyle = colour("soft");
-      const label = moment(at, at);
-      if (x(at) > area.left + 20 && x(at) < area.right - 20) ink.fillText(step % 60_000 ? label : label.slice(0, 5), x(at), area.bottom + 13);
+      ctx.fillStyle = colour("grid");
+      ctx.fillRect(Math.round(x(at)), area.top, 1, area.bottom - area.top);
+      ctx.fillStyle = colour("soft");
+      const label = formatTime(at, at);
+      if (x(at) > area.left + 20 && x(at) < area.right - 20) ctx.fillText(step % 60_000 ? label : label.slice(0, 5), x(at), area.bottom + 13);
     }
-    ink.fillStyle = colour("grid");
-    ink.fillRect(area.left, area.bottom, area.right - area.left, 1);
+    ctx.fillStyle = colour("grid");
+    ctx.fillRect(area.left, area.bottom, area.right - area.left, 1);
   }
 
-  #line(ink, area, column, first, last, x, y, scale) {
-    ink.save();
-    ink.beginPath();
-    ink.rect(area.left, area.top - 2, area.right - area.left, area.bottom - area.top + 4);
-    ink.clip();
-    ink.beginPath();
+  #line(ctx, area, series, first, last, x, y, scale) {
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(area.left, area.top - 2, area.right - area.left, area.bottom - area.top + 4);
+    ctx.clip();
+    ctx.beginPath();
     let [before, drawn] = [NaN, -Infinity];
     let [low, high] = [Infinity, -Infinity];
     for (let index = first; index < last; index++) {
-      const at = x(column.at[index]);
-      const value = y(column.rows[0][index] * scale.factor + scale.offset);
+      const at = x(series.at[index]);
+      const value = y(series.rows[0][index] * scale.factor + scale.offset);
       if (at - drawn < 0.5) {
         [low, high] = [Math.min(low, value), Math.max(high, value)];
       } else {
         if (low < high) {
-          ink.moveTo(drawn, low);
-          ink.lineTo(drawn, high);
-          ink.moveTo(drawn, before);
+          ctx.moveTo(drawn, low);
+          ctx.lineTo(drawn, high);
+          ctx.moveTo(drawn, before);
         }
         [low, high] = [value, value];
-        if (Number.isNaN(before) || Number.isNaN(value)) ink.moveTo(at, value);
+        if (Number.isNaN(before) || Number.isNaN(value)) ctx.moveTo(at, value);
         else {
-          if (column.words || at - drawn > 24) ink.lineTo(at, before); // a step; close points make a line
-          ink.lineTo(at, value);
+          if (series.words || at - drawn > 24) ctx.lineTo(at, before); // a step; close points make a line
+          ctx.lineTo(at, value);
         }
         drawn = at;
       }
       before = value;
     }
-    ink.lineTo(area.right, before);
-    ink.strokeStyle = colour("accent");
-    ink.lineWidth = 1.75;
-    ink.stroke();
-    ink.restore();
+    ctx.lineTo(area.right, before);
+    ctx.strokeStyle = colour("accent");
+    ctx.lineWidth = 1.75;
+    ctx.stroke();
+    ctx.restore();
   }
 
-  #cross(ink, area, x, y) {
-    ink.fillStyle = colour("soft");
-    ink.fillRect(Math.round(x), area.top, 1, area.bottom - area.top);
+  #cross(ctx, area, x, y) {
+    ctx.fillStyle = colour("soft");
+    ctx.fillRect(Math.round(x), area.top, 1, area.bottom - area.top);
     if (Number.isNaN(y)) return;
-    ink.beginPath();
-    ink.arc(x, y, 4, 0, 7);
-    ink.fillStyle = colour("accent");
-    ink.fill();
+    ctx.beginPath();
+    ctx.arc(x, y, 4, 0, 7);
+    ctx.fillStyle = colour("accent");
+    ctx.fill();
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Elements, made and changed as seldom as can be.
  *
- * Nothing here, or anywhere on the page, parses text as HTML: what a vehicle or a server says is only ever text.
+ * Law: nothing here, or anywhere on the page, parses text as HTML: what a vehicle or a server says is only ever text.
  */
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -23,17 +23,17 @@ function fill(node, attributes, children) {
 }
 
 /** Writes a node's text if it is another than the last one written: most cells do not change from one frame to the next. */
-export function say(node, text) {
-  if (node.said === text) return;
-  node.said = text;
+export function setText(node, text) {
+  if (node.writtenText === text) return;
+  node.writtenText = text;
   node.textContent = text;
 }
 
 /** The same for an attribute: true sets it, false takes it away. */
-export function mark(node, name, value) {
-  const marks = (node.marks ??= {});
-  if (marks[name] === value) return;
-  marks[name] = value;
+export function setAttr(node, name, value) {
+  const written = (node.writtenAttributes ??= {});
+  if (written[name] === value) return;
+  written[name] = value;
   if (typeof value === "boolean") node.toggleAttribute(name, value);
   else node.setAttribute(name, value);
 }
@@ -46,14 +46,14 @@ export function figures(list) {
       lines.set(name, el("dd"));
       list.append(el("div", {}, el("dt", {}, name), lines.get(name)));
     }
-    say(lines.get(name), text);
+    setText(lines.get(name), text);
   };
 }
 
 export const icon = (path, more = {}) => svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true", ...more }, svg("path", { d: path }));
 
 /** A canvas made as fine as the screen; returns its context, in CSS pixels, cleared, and its size. To ask for that costs a layout. */
-export function sheet(canvas, width = canvas.clientWidth, height = canvas.clientHeight) {
+export function prepareCanvas(canvas, width = canvas.clientWidth, height = canvas.clientHeight) {
   const ratio = Math.min(window.devicePixelRatio || 1, 2);
   const across = Math.round(width * ratio);
   const down = Math.round(height * ratio);
@@ -61,13 +61,13 @@ export function sheet(canvas, width = canvas.clientWidth, height = canvas.client
     canvas.width = across;
     canvas.height = down;
   }
-  const ink = canvas.getContext("2d");
-  ink.setTransform(ratio, 0, 0, ratio, 0, 0);
-  ink.clearRect(0, 0, width, height);
-  ink.font = "11px Inter, system-ui, sans-serif";
-  ink.lineCap = ink.lineJoin = "round";
-  ink.globalAlpha = 1;
-  return { ink, width, height };
+  const ctx = canvas.getContext("2d");
+  ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+  ctx.clearRect(0, 0, width, height);
+  ctx.font = "11px Inter, system-ui, sans-serif";
+  ctx.lineCap = ctx.lineJoin = "round";
+  ctx.globalAlpha = 1;
+  return { ctx, width, height };
 }
 
 const colours = new Map();

@@ -1,13 +1,13 @@
 /**
  * The fleet as rows, of which only those in sight exist.
  *
- * Row `i` of the order is always drawn by the element `i % pool.length`, so scrolling moves few elements, and the focus stays on
+ * Law: row `i` of the order is always drawn by the element `i % pool.length`, so scrolling moves few elements, and the focus stays on
  * its element while the keyboard walks. A row is rewritten when its vehicle's `rev` has risen or a second has passed, and a cell
  * only if its text is another. The order is made anew now and then, but not under a pointer or the keyboard.
  */
 
-import { $, colour, el, icon, mark, say, sheet } from "./dom.js";
-import { age, place, quantity } from "./format.js";
+import { $, colour, el, icon, prepareCanvas, setAttr, setText } from "./dom.js";
+import { formatAge, formatPlace, formatQuantity } from "./format.js";
 
 const SPARE = 4; // rows beyond the edge of what is seen
 const REORDER_MS = 2000;
@@ -41,13 +41,13 @@ const FILTERS = [
 function where(vehicle) {
   for (const name of ["Home", "Work", "Favorite"]) if (vehicle.value(`LocatedAt${name}`)) return name;
   const here = vehicle.value("Location");
-  return here ? place(here) : "–";
+  return here ? formatPlace(here) : "–";
 }
 
-export class Grid {
-  /** `app`: { fleet, now() }; `open(vin)` is called when a row is chosen. */
-  constructor(app, open) {
-    this.app = app;
+export class FleetTable {
+  /** `feed`: { fleet, now(), requestFrame() }; `open(vin)` is called when a row is chosen. */
+  constructor(feed, open) {
+    this.feed = feed;
     this.open = open;
     this.sort = { column: COLUMNS[0], down: false };
     this.filter = FILTERS[0];
@@ -58,7 +58,7 @@ export class Grid {
     this.body = $("grid-body");
     this.space = $("grid-space");
     this.#head();
-    this.body.addEventListener("scroll", () => this.app.dirty(), { passive: true });
+    this.body.addEventListener("scroll", () => this.feed.requestFrame(), { passive: true });
     this.body.addEventListener("keydown", (event) => this.#key(event));
     this.body.addEventListener("pointerenter", () => (this.held = true));
     this.body.addEventListener("pointerleave", () => (this.held = false));
@@ -89,7 +89,7 @@ export class Grid {
     this.active = 0;
     this.body.scrollTop = 0;
     this.orderedAt = -Infinity;
-    this.app.dirty();
+    this.feed.requestFrame();
   }
 
   #key(event) {
@@ -102,7 +102,7 @@ export class Grid {
     const top = this.active * this.height;
     if (top < this.body.scrollTop) this.body.scrollTop = top;
     else if (top + this.height > this.body.scrollTop + this.body.clientHeight) this.body.scrollTop = top + this.height - this.body.clientHeight;
-    this.render(this.app.now());
+    this.render(this.feed.now());
     this.pool[this.active % this.pool.length].row.focus({ preventScroll: true });
   }
 
@@ -110,11 +110,11 @@ export class Grid {
 
   #arrange(now) {
     const at = performance.now();
-    const { fleet } = this.app;
+    const { fleet } = this.feed;
     const busy = this.held || this.body.contains(document.activeElement);
     const same = this.orderedRev === fleet.rev && this.ordered === fleet && this.orderedAt !== -Infinity;
     if (same && at - this.orderedAt < REORDER_MS) return undefined;
-    if (this.ordered === fleet && at - this.orderedAt < 100) return this.app.dirty(); // vehicles that come in crowds
+    if (this.ordered === fleet && at - this.orderedAt < 100) return this.feed.requestFrame(); // vehicles that come in crowds
     this.orderedAt = at;
     this.orderedRev = fleet.rev;
     this.ordered = fleet;
@@ -123,12 +123,12 @@ export class Grid {
     const { column, down } = this.sort;
     const fits = (vehicle) => !this.words || `${vehicle.name} ${vehicle.vin}`.toLowerCase().includes(this.words);
     this.order = fitting.filter(fits).sort((a, b) => (down ? -1 : 1) * column.by(a, b, now) || text(a.vin, b.vin));
-    this.heads.forEach((head, index) => mark(head, "aria-sort", COLUMNS[index] === column && (down ? "descending" : "ascending")));
-    mark($("grid"), "aria-rowcount", String(this.order.length + 1));
+    this.heads.forEach((head, index) => setAttr(head, "aria-sort", COLUMNS[index] === column && (down ? "descending" : "ascending")));
+    setAttr($("grid"), "aria-rowcount", String(this.order.length + 1));
     const known = fleet.vehicles.size;
-    say($("fleet-title"), known === 1 ? "1 vehicle" : `${known} vehicles`);
+    setText($("fleet-title"), known === 1 ? "1 vehicle" : `${known} vehicles`);
     $("fleet-empty").hidden = this.order.length > 0;
-    say($("fleet-empty"), known ? "No vehicle fits." : "No vehicle has been heard of yet. They appear here by themselves.");
+    setText($("fleet-empty"), known ? "No vehicle matches." : "No vehicle has connected yet. Vehicles appear here as soon as they do.");
     return undefined;
   }
 
@@ -140,8 +140,8 @@ export class Grid {
       FILTERS.forEach(([, passes], index) => passes(vehicle, condition) && passing[index].push(vehicle));
     }
     this.chips.forEach(({ chip, count }, index) => {
-      say(count, String(passing[index].length));
-      mark(chip, "aria-pressed", String(FILTERS[index] === this.filter));
+      setText(count, String(passing[index].length));
+      setAttr(chip, "aria-pressed", String(FILTERS[index] === this.filter));
     });
     return passing[FILTERS.indexOf(this.filter)];
   }
@@ -163,11 +163,11 @@ export class Grid {
       const vehicle = this.order[index];
       line.row.hidden = !vehicle;
       if (!vehicle) continue;
-      mark(line.row, "tabindex", index === reachable ? "0" : "-1");
+      setAttr(line.row, "tabindex", index === reachable ? "0" : "-1");
       if (line.index !== index) {
         line.index = index;
         line.row.style.transform = `translateY(${index * this.height}px)`;
-        mark(line.row, "aria-rowindex", String(index + 2));
+        setAttr(line.row, "aria-rowindex", String(index + 2));
       }
       if (line.vehicle === vehicle && line.rev === vehicle.rev && line.second === second) continue;
       Object.assign(line, { vehicle, rev: vehicle.rev, second });
@@ -205,21 +205,21 @@ export class Grid {
 
   #fill(line, vehicle, now) {
     const condition = vehicle.condition(now);
-    mark(line.row, "data-state", condition);
-    mark(line.row, "data-stale", vehicle.stale(now));
-    say(line.name, vehicle.name);
-    say(line.vin, vehicle.name === vehicle.vin ? "" : vehicle.vin);
-    say(line.alerts, vehicle.alerts.size ? `${vehicle.alerts.size} alert${vehicle.alerts.size > 1 ? "s" : ""}` : "");
+    setAttr(line.row, "data-state", condition);
+    setAttr(line.row, "data-stale", vehicle.stale(now));
+    setText(line.name, vehicle.name);
+    setText(line.vin, vehicle.name === vehicle.vin ? "" : vehicle.vin);
+    setText(line.alerts, vehicle.alerts.size ? `${vehicle.alerts.size} alert${vehicle.alerts.size > 1 ? "s" : ""}` : "");
     const kw = vehicle.chargingPower;
-    say(line.state, condition === "charging" && kw ? `Charging ${kw.toFixed(0)} kW` : TITLES[condition]);
+    setText(line.state, condition === "charging" && kw ? `Charging ${kw.toFixed(0)} kW` : TITLES[condition]);
     const { charge } = vehicle;
     line.fill.style.transform = `scaleX(${(charge ?? 0) / 100})`;
-    mark(line.fill, "data-low", charge < 20);
-    say(line.charge, quantity("percent", charge));
-    say(line.speed, quantity("speed", vehicle.speed));
-    say(line.gear, vehicle.gear.length === 1 ? vehicle.gear : "–");
-    say(line.place, where(vehicle));
-    say(line.heard, vehicle.heard ? age(now - vehicle.heard) : "–");
+    setAttr(line.fill, "data-low", charge < 20);
+    setText(line.charge, formatQuantity("percent", charge));
+    setText(line.speed, formatQuantity("speed", vehicle.speed));
+    setText(line.gear, vehicle.gear.length === 1 ? vehicle.gear : "–");
+    setText(line.place, where(vehicle));
+    setText(line.heard, vehicle.heard ? formatAge(now - vehicle.heard) : "–");
     drawTrace(line.trace, this.traceSize, vehicle, now);
   }
 
@@ -231,20 +231,20 @@ export class Grid {
 }
 
 function drawTrace(canvas, size, { trace, skew }, now) {
-  const { ink, width, height } = sheet(canvas, ...size);
+  const { ctx, width, height } = prepareCanvas(canvas, ...size);
   if (!trace.size || !width) return;
   const x = (at) => ((at + skew - now + TRACE_MS) / TRACE_MS) * width;
   const top = Math.max(30, ...trace.speed.subarray(0, trace.size));
   const y = (speed) => height - 2 - (speed / top) * (height - 4);
-  ink.beginPath();
-  for (let index = 0; index < trace.size; index++) ink.lineTo(x(trace.at[index]), y(trace.speed[index]));
-  ink.lineTo(width - 1, y(trace.speed[trace.size - 1]));
-  ink.strokeStyle = colour("accent");
-  ink.lineWidth = 1.5;
-  ink.stroke();
-  ink.lineTo(width - 1, height);
-  ink.lineTo(x(trace.at[0]), height);
-  ink.globalAlpha = 0.14;
-  ink.fillStyle = colour("accent");
-  ink.fill();
+  ctx.beginPath();
+  for (let index = 0; index < trace.size; index++) ctx.lineTo(x(trace.at[index]), y(trace.speed[index]));
+  ctx.lineTo(width - 1, y(trace.speed[trace.size - 1]));
+  ctx.strokeStyle = colour("accent");
+  ctx.lineWidth = 1.5;
+  ctx.stroke();
+  ctx.lineTo(width - 1, height);
+  ctx.lineTo(x(trace.at[0]), height);
+  ctx.globalAlpha = 0.14;
+  ctx.fillStyle = colour("accent");
+  ctx.fill();
 }

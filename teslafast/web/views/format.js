@@ -1,5 +1,7 @@
 /**
- * Values as people read them. Vehicles speak in miles, mph, °C and bar; what is shown depends on `units.metric`.
+ * Values as people read them.
+ *
+ * Law: every value of every field has one line of text, and units change nowhere else. Vehicles speak in miles, mph, °C and bar; what is shown depends on `units.metric`.
  */
 
 const MILE_KM = 1.609344;
@@ -53,20 +55,20 @@ const FIELDS = [
 const PREFIX = /^(?:ShiftState|DetailedChargeState|ChargeState|SentryModeState|TurnSignalState|BuckleStatus|CarType|ClimateKeeperModeState|DefrostModeState|HvacPowerState|HvacAutoModeState|CableType|FastCharger|WindowState|SpeedAssistLevel|MediaStatus|DisplayState|DistanceUnit|TemperatureUnit|PressureUnit|ChargeUnit|BMSState|HvilStatus|DriveInverterState|ScheduledChargingMode|ChargePortLatch|ChargePort|PowershareState|PowershareType|CabinOverheatProtectionModeState)(?=[A-Z0-9])/;
 
 /** { value, unit, decimals } of a number of this quantity, in the units chosen. */
-export function measure(quantity, number) {
+export function convert(quantity, number) {
   const shown = QUANTITIES[quantity];
   const [unit, factor, offset, decimals] = (!units.metric && shown[1]) || shown[0];
   return { value: number * factor + offset, unit, decimals };
 }
 
 /** `"43 km/h"` of 26.7 mph; "–" where there is no number. */
-export function quantity(name, number) {
+export function formatQuantity(name, number) {
   if (typeof number !== "number") return "–";
-  const { value, unit, decimals } = measure(name, number);
+  const { value, unit, decimals } = convert(name, number);
   return `${fixed(value, decimals)}${/[%°]/.test(unit) && unit.length === 1 ? "" : " "}${unit}`;
 }
 
-/** A number with so many decimals and no sign before a nought. */
+/** A number with so many decimals and no sign before a zero. */
 export const fixed = (number, decimals) => (Math.abs(number) < 0.5 * 10 ** -decimals ? 0 : number).toFixed(decimals);
 
 const known = new Map();
@@ -77,25 +79,25 @@ export function quantityOf(field) {
   return known.get(field);
 }
 
-export const word = (text) => text.replace(PREFIX, "");
+export const enumLabel = (text) => text.replace(PREFIX, "");
 
 /** Any value of any field, in one line. */
-export function shown(field, value) {
+export function formatValue(field, value) {
   if (value === null || value === undefined) return "–";
   switch (typeof value) {
     case "number":
-      return quantityOf(field) ? quantity(quantityOf(field), value) : String(Math.round(value * 1000) / 1000);
+      return quantityOf(field) ? formatQuantity(quantityOf(field), value) : String(Math.round(value * 1000) / 1000);
     case "boolean":
       return value ? "yes" : "no";
     case "string":
-      return word(value);
+      return enumLabel(value);
     default:
       return structure(value);
   }
 }
 
 function structure(value) {
-  if ("latitude" in value) return place(value, 5);
+  if ("latitude" in value) return formatPlace(value, 5);
   const members = Object.entries(value);
   if (members.every(([, member]) => typeof member === "boolean")) return members.filter(([, on]) => on).map(([name]) => name).join(", ") || "none";
   if ("hour" in value) return [value.hour, value.minute, value.second].map((part) => String(part ?? 0).padStart(2, "0")).join(":");
@@ -103,13 +105,13 @@ function structure(value) {
 }
 
 /** `37.442° N 122.143° W` */
-export function place({ latitude, longitude }, decimals = 3) {
+export function formatPlace({ latitude, longitude }, decimals = 3) {
   const side = (number, plus, minus) => `${Math.abs(number).toFixed(decimals)}° ${number < 0 ? minus : plus}`;
   return `${side(latitude, "N", "S")}  ${side(longitude, "E", "W")}`;
 }
 
 /** How long ago, in one unit; "" if that is not known. */
-export function age(ms) {
+export function formatAge(ms) {
   if (!Number.isFinite(ms)) return "";
   const s = Math.floor(ms / 1000);
   if (s < 2) return "now";
@@ -118,15 +120,18 @@ export function age(ms) {
   return s < 86_400 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86_400)} d`;
 }
 
+/** How long ago, as the end of a sentence. */
+export const formatAgo = (ms) => (formatAge(ms) === "now" ? "just now" : `${formatAge(ms)} ago`);
+
 const hours = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
 /** The time of day, with its day if that is not today's; "–" for NaN. */
-export function moment(ms, now = Date.now()) {
+export function formatTime(ms, now = Date.now()) {
   if (Number.isNaN(ms)) return "–";
   const far = days.format(ms) !== days.format(now);
   return far ? `${days.format(ms)} ${hours.format(ms)}` : hours.format(ms);
 }
 
 /** Milliseconds as a delay: `12 ms`, `1.4 s`, `3 min`. */
-export const delay = (ms) => (Number.isNaN(ms) ? "–" : ms < 1000 ? `${Math.round(ms)} ms` : ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : age(ms));
+export const formatDelay = (ms) => (Number.isNaN(ms) ? "–" : ms < 1000 ? `${Math.round(ms)} ms` : ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : formatAge(ms));

@@ -1,12 +1,12 @@
 /**
  * What a driver would look at: speed, power and charge as dials, the rest as plain figures.
  *
- * A dial is an arc of 240°, drawn once; a new value only turns its stroke. Power has its nought inside, so that what flows back
+ * Law: a dial is an arc of 240°, drawn once; a new value only turns its stroke. Power has its zero inside, so that what flows back
  * into the battery goes the other way, in another colour.
  */
 
-import { el, figures, icon, mark, say, svg } from "./dom.js";
-import { age, fixed, measure, quantity, shown, units, word } from "./format.js";
+import { el, figures, icon, setAttr, setText, svg } from "./dom.js";
+import { convert, enumLabel, fixed, formatAgo, formatQuantity, formatValue, units } from "./format.js";
 
 const SWEEP = 240;
 const RADIUS = 52;
@@ -19,17 +19,17 @@ const point = (degrees, radius = RADIUS) => {
 const ARC = `M${point(0)}A${RADIUS} ${RADIUS} 0 1 1 ${point(SWEEP)}`;
 
 class Dial {
-  /** `low`, `high`: the ends of its scale; the arc grows from nought. */
+  /** `low`, `high`: the ends of its scale; the arc grows from zero. */
   constructor(name, title, low, high) {
     Object.assign(this, { low, high });
     this.arc = svg("path", { d: ARC, class: "arc" });
     this.number = el("b");
     this.unit = el("span");
     this.note = el("span", { class: "note" });
-    const nought = (-low / (high - low)) * SWEEP;
-    const mark_ = low < 0 ? [svg("path", { d: `M${point(nought, 45)}L${point(nought, 59)}`, class: "nought" })] : [];
+    const zero = (-low / (high - low)) * SWEEP;
+    const zeroMark = low < 0 ? [svg("path", { d: `M${point(zero, 45)}L${point(zero, 59)}`, class: "zero" })] : [];
     this.node = el("figure", { class: `card dial ${name}` },
-      el("figcaption", {}, title), svg("svg", { viewBox: "0 0 120 100", "aria-hidden": "true" }, svg("path", { d: ARC, class: "rail" }), this.arc, ...mark_),
+      el("figcaption", {}, title), svg("svg", { viewBox: "0 0 120 100", "aria-hidden": "true" }, svg("path", { d: ARC, class: "rail" }), this.arc, ...zeroMark),
       el("p", {}, this.number, this.unit), this.note);
   }
 
@@ -39,12 +39,12 @@ class Dial {
     const share = (number) => Math.min(1, Math.max(0, (number - low) / (high - low)));
     const [from, to] = [share(Math.min(0, value)), share(Math.max(0, value))];
     const length = known ? Math.max((to - from) * LENGTH, 0.001) : 0;
-    mark(this.arc, "stroke-dasharray", `${length.toFixed(1)} ${LENGTH * 2}`);
-    mark(this.arc, "stroke-dashoffset", known ? (-from * LENGTH).toFixed(1) : "0");
-    mark(this.node, "data-back", known && value < 0);
-    say(this.number, known ? fixed(value, decimals) : "–");
-    say(this.unit, unit);
-    say(this.note, note);
+    setAttr(this.arc, "stroke-dasharray", `${length.toFixed(1)} ${LENGTH * 2}`);
+    setAttr(this.arc, "stroke-dashoffset", known ? (-from * LENGTH).toFixed(1) : "0");
+    setAttr(this.node, "data-back", known && value < 0);
+    setText(this.number, known ? fixed(value, decimals) : "–");
+    setText(this.unit, unit);
+    setText(this.note, note);
   }
 }
 
@@ -62,7 +62,7 @@ export class Gauges {
     this.figure = figures(list);
     this.car = this.#car();
     node.append(this.place, this.power.node, this.charge.node,
-      el("section", { class: "card car", "aria-label": "Car" }, this.gear, this.car.node), el("section", { class: "card figures", "aria-label": "Figures" }, list));
+      el("section", { class: "card car", "aria-label": "Vehicle" }, this.gear, this.car.node), el("section", { class: "card figures", "aria-label": "Details" }, list));
   }
 
   #car() {
@@ -79,25 +79,25 @@ export class Gauges {
     const get = (field) => vehicle.value(field);
     const dial = this.speed[units.metric ? "km" : "mi"];
     if (this.place.firstChild !== dial.node) this.place.replaceChildren(dial.node);
-    const { value, unit } = measure("speed", vehicle.speed);
+    const { value, unit } = convert("speed", vehicle.speed);
     dial.show(value, unit, 0, this.#heading(get("GpsHeading")));
     const { power } = vehicle;
-    this.power.show(power, "kW", 0, power === undefined ? "" : power < -0.5 ? (vehicle.chargingPower ? "charging" : "recovering") : power > 0.5 ? "drawing" : "idle");
+    this.power.show(power, "kW", 0, power === undefined ? "" : power < -0.5 ? (vehicle.chargingPower ? "charging" : "regenerating") : power > 0.5 ? "discharging" : "idle");
     this.charge.show(vehicle.charge, "%", 0, this.#range(get("EstBatteryRange") ?? get("RatedRange")));
-    mark(this.charge.node, "data-low", vehicle.charge < 20);
-    [...this.gear.children].forEach((letter) => mark(letter, "data-on", letter.textContent === vehicle.gear));
-    mark(this.gear, "aria-label", `Gear ${vehicle.gear || "unknown"}`);
+    setAttr(this.charge.node, "data-low", vehicle.charge < 20);
+    [...this.gear.children].forEach((letter) => setAttr(letter, "data-on", letter.textContent === vehicle.gear));
+    setAttr(this.gear, "aria-label", `Gear ${vehicle.gear || "unknown"}`);
     this.#plan(get);
-    this.figure("Charger", word(get("DetailedChargeState") ?? get("ChargeState") ?? "–") + (vehicle.chargingPower ? ` ${quantity("power", vehicle.chargingPower)}` : ""));
-    this.figure("Limit", quantity("percent", get("ChargeLimitSoc")));
-    this.figure("To limit", get("TimeToFullCharge") ? quantity("hours", get("TimeToFullCharge")) : "–");
-    this.figure("Inside", quantity("temperature", get("InsideTemp")));
-    this.figure("Outside", quantity("temperature", get("OutsideTemp")));
-    this.figure("Odometer", quantity("distance", get("Odometer")));
-    this.figure("Energy", quantity("energy", get("EnergyRemaining")));
-    this.figure("Sentry", get("SentryMode") ? shown("SentryMode", get("SentryMode")) : "–");
+    this.figure("Charging", enumLabel(get("DetailedChargeState") ?? get("ChargeState") ?? "–") + (vehicle.chargingPower ? ` ${formatQuantity("power", vehicle.chargingPower)}` : ""));
+    this.figure("Charge limit", formatQuantity("percent", get("ChargeLimitSoc")));
+    this.figure("Time to limit", get("TimeToFullCharge") ? formatQuantity("hours", get("TimeToFullCharge")) : "–");
+    this.figure("Inside", formatQuantity("temperature", get("InsideTemp")));
+    this.figure("Outside", formatQuantity("temperature", get("OutsideTemp")));
+    this.figure("Odometer", formatQuantity("distance", get("Odometer")));
+    this.figure("Energy", formatQuantity("energy", get("EnergyRemaining")));
+    this.figure("Sentry", get("SentryMode") ? formatValue("SentryMode", get("SentryMode")) : "–");
     const charged = vehicle.fields.get("Soc");
-    mark(this.charge.node, "title", charged ? `told ${age(now - charged.at - vehicle.skew)} ago` : "");
+    setAttr(this.charge.node, "title", charged ? `reported ${formatAgo(now - charged.at - vehicle.skew)}` : "");
   }
 
   #heading(degrees) {
@@ -105,15 +105,15 @@ export class Gauges {
   }
 
   #range(miles) {
-    return typeof miles === "number" ? `${quantity("distance", miles)} left` : "";
+    return typeof miles === "number" ? `${formatQuantity("distance", miles)} left` : "";
   }
 
   #plan(get) {
     const state = get("DoorState") ?? {};
-    for (const [name, node] of Object.entries(this.car.doors)) mark(node, "data-open", state[name] === true);
-    for (const [name, node] of Object.entries(this.car.tyres)) say(node, quantity("pressure", get(`TpmsPressure${name}`)));
+    for (const [name, node] of Object.entries(this.car.doors)) setAttr(node, "data-open", state[name] === true);
+    for (const [name, node] of Object.entries(this.car.tyres)) setText(node, formatQuantity("pressure", get(`TpmsPressure${name}`)));
     const open = Object.keys(DOORS).filter((name) => state[name]);
     const locked = get("Locked");
-    say(this.car.note, open.length ? `${open.length} open` : locked === undefined || locked === null ? "" : locked ? "locked" : "unlocked");
+    setText(this.car.note, open.length ? `${open.length} open` : locked === undefined || locked === null ? "" : locked ? "locked" : "unlocked");
   }
 }

@@ -1,29 +1,29 @@
 /**
- * One vehicle: where it went, what it does now, any field over time, and all that it ever told.
+ * One vehicle: where it went, what it does now, any field over time, and everything that it has reported.
  *
- * Its past comes from the log: a stream of this vehicle alone, from as far back as is worth reading, which then stays open. The
+ * Law: its past comes from the log: a stream of this vehicle alone, from as far back as is worth reading, which then stays open. The
  * present comes from the fleet, like everywhere on the page.
  */
 
-import { told } from "./backoff.js";
+import { POWER, VehicleHistory } from "../model/series.js";
+import { getJson } from "../stream/http.js";
 import { Chart } from "./chart.js";
-import { $, el, mark, say } from "./dom.js";
-import { age, moment, shown } from "./format.js";
+import { $, el, setAttr, setText } from "./dom.js";
+import { formatAge, formatAgo, formatTime, formatValue } from "./format.js";
 import { Gauges } from "./gauges.js";
-import { History, POWER } from "./history.js";
-import { Track } from "./track.js";
+import { VehicleMap } from "./map.js";
 
 const WINDOWS = [[1, "1 min"], [5, "5 min"], [15, "15 min"], [60, "1 h"], [360, "6 h"], [0, "All"]];
 const FIRST_CHARTS = ["VehicleSpeed", POWER, "Soc"];
-const MOST_CHARTS = 8;
+const MOST_CHARTS = 8; // each is drawn whenever something new has come
 const SLIDE_MS = 250; // how often charts move on when nothing new has come
-const OLD_MS = 600_000; // a value told so long ago is shown as old
+const OLD_MS = 600_000; // a value reported so long ago is shown as old
 
-export class VehicleView {
-  /** `app`: { fleet, now(), dirty(), follow(vin, history), token() } */
-  constructor(app) {
-    this.app = app;
-    this.track = new Track(() => this.touched());
+export class VehiclePage {
+  /** `feed`: { fleet, now(), requestFrame(), follow(vin, history, again), token() } */
+  constructor(feed) {
+    this.feed = feed;
+    this.map = new VehicleMap(() => this.redraw());
     this.gauges = new Gauges($("gauges"));
     this.minutes = 5;
     this.pointer = null;
@@ -41,51 +41,51 @@ export class VehicleView {
   /** Turns to a vehicle (null: to none). */
   show(vin) {
     this.vin = vin;
-    this.history = new History();
-    this.track.moved = null;
+    this.history = new VehicleHistory();
+    this.map.moved = null;
     this.drawnAt = -Infinity;
     this.drawn = undefined;
     this.rows.clear();
     $("fields").replaceChildren();
     $("events").replaceChildren();
-    this.told = null;
+    this.lastEvent = null;
     this.source?.close();
-    this.source = vin && this.app.follow(vin, this.history);
+    this.source = vin && this.feed.follow(vin, this.history, () => this.show(vin));
     if (vin) this.#learnTimes(vin);
   }
 
-  /** A snapshot does not say when each value was told; the server knows. */
+  /** A snapshot does not say when each value was reported; the server knows. */
   async #learnTimes(vin) {
-    const report = await told(`/vehicles/${vin}`, this.app.token());
+    const report = await getJson(`/vehicles/${vin}`, this.feed.token());
     if (!report || this.vin !== vin) return;
     const { data } = report;
-    const vehicle = this.app.fleet.vehicle(vin);
+    const vehicle = this.feed.fleet.vehicle(vin);
     for (const [name, { time_ns: ns }] of Object.entries(data)) {
       const cell = vehicle.fields.get(name);
       if (cell && cell.at <= vehicle.newest) cell.at = Math.min(cell.at, ns / 1e6);
     }
-    this.app.dirty();
+    this.feed.requestFrame();
   }
 
   #set(change) {
     change();
-    this.touched();
+    this.redraw();
   }
 
   /** Somebody did something: the next frame draws all, whether there is news or not. */
-  touched() {
+  redraw() {
     this.drawnAt = -Infinity;
-    this.app.dirty();
+    this.feed.requestFrame();
   }
 
   #unshown() {
-    return [...this.history.columns.keys()].find((name) => !this.charts.some((chart) => chart.field === name)) ?? FIRST_CHARTS[0];
+    return [...this.history.series.keys()].find((name) => !this.charts.some((chart) => chart.field === name)) ?? FIRST_CHARTS[0];
   }
 
   #addChart(field) {
     if (this.charts.length >= MOST_CHARTS) return;
     const chart = new Chart(field, {
-      field: () => this.touched(),
+      field: () => this.redraw(),
       remove: (one) => this.#set(() => this.#remove(one)),
       point: (share) => this.#set(() => (this.pointer = share !== null && share >= 0 ? share : null)),
     });
@@ -102,20 +102,20 @@ export class VehicleView {
 
   render(now) {
     const { history } = this;
-    const vehicle = this.app.fleet.vehicle(this.vin);
+    const vehicle = this.feed.fleet.vehicle(this.vin);
     const news = vehicle.rev + history.rev;
     if (this.news === news && performance.now() - this.drawnAt < SLIDE_MS) return;
     Object.assign(this, { news, drawnAt: performance.now() });
     const stale = vehicle.stale(now);
-    say($("vehicle-name"), vehicle.name);
-    say($("vehicle-vin"), vehicle.name === vehicle.vin ? "" : vehicle.vin);
-    say($("vehicle-kind"), [shown("CarType", vehicle.value("CarType")), vehicle.value("Trim"), vehicle.value("Version")].filter((part) => part && part !== "–").join(" · "));
-    mark($("vehicle-state"), "data-state", vehicle.condition(now));
-    say($("vehicle-state"), vehicle.condition(now));
-    say($("vehicle-heard"), vehicle.heard ? `heard ${heard(now - vehicle.heard)}${stale ? ": what is shown may not hold any more" : ""}${skew(vehicle)}` : "");
-    mark($("vehicle"), "data-stale", stale);
+    setText($("vehicle-name"), vehicle.name);
+    setText($("vehicle-vin"), vehicle.name === vehicle.vin ? "" : vehicle.vin);
+    setText($("vehicle-kind"), [formatValue("CarType", vehicle.value("CarType")), vehicle.value("Trim"), vehicle.value("Version")].filter((part) => part && part !== "–").join(" · "));
+    setAttr($("vehicle-state"), "data-state", vehicle.condition(now));
+    setText($("vehicle-state"), vehicle.condition(now));
+    setText($("vehicle-heard"), vehicle.heard ? `last heard ${formatAgo(now - vehicle.heard)}${stale ? "; these values may be out of date" : ""}${skew(vehicle)}` : "");
+    setAttr($("vehicle"), "data-stale", stale);
     this.gauges.render(vehicle, now);
-    this.track.render(history.track, vehicle.value("Location"), vehicle.value("GpsHeading"), stale);
+    this.map.render(history.track, vehicle.value("Location"), vehicle.value("GpsHeading"), stale);
     this.#renderCharts(now - vehicle.skew);
     this.#renderEvents(now);
     const second = Math.floor(now / 1000);
@@ -125,13 +125,13 @@ export class VehicleView {
   }
 
   #renderCharts(now) {
-    const { columns } = this.history;
-    const firsts = this.minutes ? [] : [...columns.values()].map((column) => column.at[0]);
+    const { series } = this.history;
+    const firsts = this.minutes ? [] : [...series.values()].map((series) => series.at[0]);
     const from = firsts.length ? Math.min(...firsts) : now - (this.minutes || 5) * 60_000;
-    const names = [...columns.keys()].sort();
+    const names = [...series.keys()].sort();
     for (const chart of this.charts) {
       chart.offer(names);
-      chart.render(columns.get(chart.field), from, now, this.pointer);
+      chart.render(series.get(chart.field), from, now, this.pointer);
     }
   }
 
@@ -142,18 +142,18 @@ export class VehicleView {
       const row = this.rows.get(name);
       const { value, at } = vehicle.fields.get(name);
       row.node.hidden = !name.toLowerCase().includes(this.words);
-      say(row.value, shown(name, value));
-      say(row.age, age(now - at - vehicle.skew));
-      mark(row.node, "data-old", now - at - vehicle.skew > OLD_MS);
+      setText(row.value, formatValue(name, value));
+      setText(row.age, formatAge(now - at - vehicle.skew));
+      setAttr(row.node, "data-old", now - at - vehicle.skew > OLD_MS);
     }
   }
 
   #layFields(names) {
     for (const name of names) {
       if (this.rows.has(name)) continue;
-      const [value, told] = [el("td"), el("td")];
-      const draw = el("button", { class: "ghost", "aria-label": `Chart of ${name}`, click: () => this.#chartOf(name) }, "∿");
-      this.rows.set(name, { value, age: told, node: el("tr", {}, el("th", { scope: "row" }, name), value, told, el("td", {}, draw)) });
+      const [value, age] = [el("td"), el("td")];
+      const draw = el("button", { class: "ghost", "aria-label": `Show a chart of ${name}`, click: () => this.#chartOf(name) }, "∿");
+      this.rows.set(name, { value, age, node: el("tr", {}, el("th", { scope: "row" }, name), value, age, el("td", {}, draw)) });
     }
     $("fields").replaceChildren(...names.map((name) => this.rows.get(name).node));
   }
@@ -165,27 +165,25 @@ export class VehicleView {
 
   #renderEvents(now) {
     const { events } = this.history;
-    if (this.told === events.at(-1) && events.length) return;
-    this.told = events.at(-1);
+    if (this.lastEvent === events.at(-1) && events.length) return;
+    this.lastEvent = events.at(-1);
     const items = events.toReversed().map((event) => line(event, now));
-    $("events").replaceChildren(...(items.length ? items : [el("li", { class: "soft" }, "Nothing in the log.")]));
+    $("events").replaceChildren(...(items.length ? items : [el("li", { class: "soft" }, "No events in the log.")]));
   }
 }
 
-const heard = (ms) => (age(ms) === "now" ? "now" : `${age(ms)} ago`);
-
 function skew(vehicle) {
   if (!vehicle.skew) return "";
-  return ` · its clock is ${age(Math.abs(vehicle.skew))} ${vehicle.skew > 0 ? "behind, or its messages take as long" : "ahead"}`;
+  return ` · its clock is ${formatAge(Math.abs(vehicle.skew))} ${vehicle.skew > 0 ? "behind, or its messages arrive that late" : "ahead"}`;
 }
 
 function line({ kind, at, item }, now) {
   const [title, note] = {
-    alerts: () => [item.name, `${item.endedAt ? "ended" : "began"}${item.audiences?.length ? ` · for ${item.audiences.join(", ")}` : ""}`],
+    alerts: () => [item.name, `${item.endedAt ? "ended" : "started"}${item.audiences?.length ? ` · for ${item.audiences.join(", ")}` : ""}`],
     errors: () => [item.name, [item.body, ...Object.entries(item.tags ?? {}).map(([key, value]) => `${key} ${value}`)].filter(Boolean).join(" · ")],
     connectivity: () => [item.status === "CONNECTED" ? "Connected" : "Disconnected", item.networkInterface],
   }[kind]();
-  const node = el("li", { "data-kind": kind }, el("time", { datetime: new Date(at || 0).toISOString() }, moment(at, now)), el("b", {}, title), el("span", {}, note || ""));
-  mark(node, "data-over", kind === "alerts" && Boolean(item.endedAt));
+  const node = el("li", { "data-kind": kind }, el("time", { datetime: new Date(at || 0).toISOString() }, formatTime(at, now)), el("b", {}, title), el("span", {}, note || ""));
+  setAttr(node, "data-over", kind === "alerts" && Boolean(item.endedAt));
   return node;
 }
