@@ -8,6 +8,7 @@
 import { eventTime } from "./event.js";
 
 const MOST = 8192; // two hours of a value a second, 128 KiB
+const WORDS = 256; // different texts of one field; an enum has a dozen, and what has more (a title, a route) is no chart
 const EVENTS = 200; // more than anybody scrolls through
 export const POWER = "Power"; // no field of the protocol: voltage times current
 
@@ -85,8 +86,9 @@ export class VehicleHistory {
     if (typeof value === "string") {
       series ??= this.#series(name);
       series.words ??= [];
-      if (!series.words.includes(value)) series.words.push(value);
-      series.push(at, series.words.indexOf(value));
+      let word = series.words.indexOf(value);
+      if (word < 0 && series.words.length < WORDS) word = series.words.push(value) - 1;
+      series.push(at, word < 0 ? NaN : word);
     } else if (value === null || Number.isFinite(value)) {
       (series ?? this.#series(name)).push(at, value ?? NaN);
     }

@@ -24,7 +24,7 @@ const COLUMNS = [
   { id: "charge", title: "Charge", by: (a, b) => (a.charge ?? -1) - (b.charge ?? -1) },
   { id: "speed", title: "Speed", by: (a, b) => (b.value("VehicleSpeed") ?? -1) - (a.value("VehicleSpeed") ?? -1) },
   { id: "gear", title: "Gear", by: (a, b) => text(a.gear, b.gear) },
-  { id: "place", title: "Place", by: (a, b) => text(where(a), where(b)) },
+  { id: "place", title: "Location", by: (a, b) => text(where(a), where(b)) },
   { id: "trace", title: "Speed, 2 min" },
   { id: "heard", title: "Heard", by: (a, b) => b.heard - a.heard },
 ];
