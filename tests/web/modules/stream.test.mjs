@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import { FakeSocket, answers, data, hello, pass, settle, stopTheClock, web } from "../stage.mjs";
 
 const { retryDelay } = await web("stream/backoff");
+const { failureReason, getJson } = await web("stream/http");
 const { Stream } = await web("stream/stream");
 
 stopTheClock();
@@ -137,4 +138,29 @@ describe("a stream", () => {
 
 test("waits are bounded", () => {
   assert.deepEqual([retryDelay(0, 0, 1), retryDelay(3, 0, 0), retryDelay(50, 0, 1), retryDelay(0, 9000, 0)], [500, 2000, 15_000, 9000]);
+});
+
+for (const [status, headers, reason] of [
+  [401, {}, { refused: "The server rejected this token: it has expired, or it belongs to another server." }],
+  [403, {}, { refused: "The server does not allow this token, or this page's origin." }],
+  [503, { "Retry-After": "7" }, { least: 7000, text: "Server full or restarting" }],
+  [503, {}, { least: 5000, text: "Server full or restarting" }],
+  [404, {}, { least: 0, text: "Stream unavailable" }],
+  [0, {}, { least: 0, text: "Server unreachable" }],
+]) {
+  test(`a stream refused with ${status || "no answer"} and ${JSON.stringify(headers)} has its reason`, async () => {
+    Object.assign(answers, { status, headers: new Map(Object.entries(headers)) });
+    assert.deepEqual(await failureReason("to.ke.n"), reason);
+  });
+}
+
+test("a network that fails is an answer without JSON", async (t) => {
+  t.mock.method(globalThis, "fetch", () => Promise.reject(new TypeError("no network")));
+  assert.deepEqual(await failureReason("to.ke.n"), { least: 0, text: "Server unreachable" });
+  assert.equal(await getJson("/health"), null);
+});
+
+test("JSON that is cut off on the way is null", async (t) => {
+  t.mock.method(globalThis, "fetch", async () => ({ ok: true, json: () => Promise.reject(new SyntaxError("unexpected end")) }));
+  assert.equal(await getJson("/health"), null);
 });
