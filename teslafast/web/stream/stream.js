@@ -59,7 +59,7 @@ export class Stream {
 
   /** Another token in place of the present one, in-band: the stream goes on. */
   renew(token) {
-    this.#authorise(token, "renewal");
+    this.#send({ type: "auth", token });
   }
 
   #connect() {
@@ -68,7 +68,6 @@ export class Stream {
     const query = { vin: this.vin, since: this.seq, epoch: this.seq === null ? null : this.epoch, snapshot: 1 };
     const socket = (this.socket = openSocket(query, this.token()));
     let opened = false;
-    this.asked = [];
     socket.onopen = () => (opened = true);
     socket.onmessage = ({ data }) => this.socket === socket && this.#take(JSON.parse(data), data.length);
     socket.onclose = ({ code, reason }) => this.socket === socket && this.state !== "ended" && this.#lost(opened, code, reason);
@@ -117,14 +116,17 @@ export class Stream {
         this.seq = Math.max(this.seq ?? 0, message.to);
         this.on.gap?.(message);
         break;
+      case "pong":
+        this.#answered();
+        break;
       case "auth":
-        this.#answered(this.asked.shift(), message.exp);
+        this.on.renewed?.(message.exp);
         break;
       case "token_expiring":
         this.on.expiring?.(message.exp);
         break;
       case "error":
-        if (this.asked.shift() === "renewal") this.on.refused?.(message.reason);
+        this.on.refused?.(message.reason); // a renewal is all that the server can find fault with
         break;
       default:
         if (message.type !== "snapshot" && message.seq !== undefined) this.seq = message.seq;
@@ -143,19 +145,17 @@ export class Stream {
     this.#probe();
   }
 
-  /** The same token again is answered and changes nothing: a ping that a browser's WebSocket does not have. */
+  /** A message that is answered: a browser lets no page send WebSocket's own ping. */
   #probe() {
     this.probedAt = performance.now();
-    this.#authorise(this.token(), "probe");
+    this.#send({ type: "ping" });
     this.timers.silent = setTimeout(() => this.#abandon(), SILENT_MS);
   }
 
-  #answered(asked, exp) {
-    if (asked === "renewal") return this.on.renewed?.(exp);
+  #answered() {
     clearTimeout(this.timers.silent);
     this.on.roundTrip?.(performance.now() - this.probedAt);
     this.timers.probe = setTimeout(() => this.#probe(), PROBE_MS);
-    return undefined;
   }
 
   /** A dead socket is not waited for: its close event can take minutes. */
@@ -166,9 +166,7 @@ export class Stream {
     this.#lost(true, 1006, "");
   }
 
-  #authorise(token, why) {
-    if (this.socket?.readyState !== WebSocket.OPEN) return;
-    this.asked.push(why);
-    this.socket.send(JSON.stringify({ type: "auth", token }));
+  #send(message) {
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 }

@@ -123,16 +123,18 @@ describe("a stream", () => {
     assert.equal(FakeSocket.made.length, 2);
   });
 
-  test("tells the answer to a new token from the answers to its probes", () => {
+  test("asks whether the server is there again and again, and hears a new token's answer apart from that", async () => {
     const { stream, told } = subscribe();
     FakeSocket.last.open();
     FakeSocket.last.say(hello(1));
     stream.renew("new");
-    FakeSocket.last.say({ type: "auth", exp: 5 });
+    FakeSocket.last.say({ type: "pong" });
     assert.deepEqual(told.other, []);
     FakeSocket.last.say({ type: "error", reason: "the token is another sub's" });
-    assert.deepEqual(told.other, [["refused", "the token is another sub's"]]);
-    assert.deepEqual(FakeSocket.last.sent.map(({ token }) => token), ["to.ke.n", "new"]);
+    FakeSocket.last.say({ type: "auth", exp: 5 });
+    assert.deepEqual(told.other, [["refused", "the token is another sub's"], ["renewed", 5]]);
+    await pass(8000);
+    assert.deepEqual(FakeSocket.last.sent, [{ type: "ping" }, { type: "auth", token: "new" }, { type: "ping" }]);
   });
 });
 
