@@ -104,8 +104,8 @@ for (const kind of BROWSERS) {
           await live(page);
           await slide(page, 0.5);
           await until(page, "a replay", () => document.getElementById("time").dataset.mode === "replay");
-          const seconds = () => page.$eval("#moment-text", (node) => node.textContent.split(":").reduce((sum, part) => sum * 60 + Number(part), 0));
-          await until(page, "its time", () => /^\d\d:/.test(document.getElementById("moment-text").textContent));
+          const seconds = () => page.$eval("#moment-text", (node) => node.textContent.slice(-"00:00:00".length).split(":").reduce((sum, part) => sum * 60 + Number(part), 0));
+          await until(page, "its time", () => /\d\d:\d\d:\d\d$/.test(document.getElementById("moment-text").textContent));
           const presentS = await page.evaluate(() => { const now = new Date(); return (now.getHours() * 60 + now.getMinutes()) * 60 + now.getSeconds(); });
           const agoS = (presentS - (await seconds()) + 86_400) % 86_400;
           assert.ok(agoS > 60 && agoS < PAST_S + 60, `${agoS} s ago`);
@@ -122,7 +122,7 @@ for (const kind of BROWSERS) {
           await openFirstDriving(page);
           await slide(page, 0.7);
           await until(page, "a replay with a track", () => document.getElementById("time").dataset.mode === "replay" && /of [1-9]/.test(document.getElementById("map").ariaLabel));
-          await until(page, "its time", () => /^\d\d:/.test(document.getElementById("moment-text").textContent));
+          await until(page, "its time", () => /\d\d:\d\d:\d\d$/.test(document.getElementById("moment-text").textContent));
           await page.click("#play");
           const before_ = await text(page, "#moment-text");
           await until(page, "two seconds of another clock", (from) => performance.now() - from > 2000, await page.evaluate(() => performance.now()));
