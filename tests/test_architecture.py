@@ -21,7 +21,9 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "teslafast"
 
-GROUND = "errors text vin rfc3339 backoff http_messages metrics config logs https _crc32c _fanout __main__".split()  # noqa: SIM905
+GROUND = (  # noqa: SIM905
+    "errors text vin rfc3339 backoff http_messages metrics config logs urls https whole_file _crc32c _fanout __main__"
+).split()
 ROOMS = {
     "protocol": "",
     "core": "",
@@ -38,7 +40,7 @@ ROOMS = {
     "web": "",
     "cli": "protocol certificates core storage websocket vehicles dashboards server onboarding doctor simulator watch",
 }
-PURE = ["errors", "text", "vin", "rfc3339", "backoff", "http_messages", "metrics", "config", "protocol", "core"]
+PURE = ["errors", "text", "vin", "rfc3339", "backoff", "http_messages", "metrics", "config", "urls", "protocol", "core"]
 FORBIDDEN = {"asyncio", "ssl", "socket", "picows", "uvloop"}
 CYTHON_IMPORT = re.compile(r"^\s*(?:from (\S+) c?import (.+)|c?import (\S+))", re.MULTILINE)
 

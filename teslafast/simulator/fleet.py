@@ -21,10 +21,11 @@ from urllib.parse import SplitResult, parse_qs
 
 from picows import WSError
 
+from ..certificates.trust_store import add_trusted
 from ..errors import Misconfigured
 from ..vin import sample_vin
-from ..websocket.address import mended
-from ..websocket.connect import explained, trust
+from ..websocket.address import websocket_url
+from ..websocket.connect_error import connect_error
 from .chaos import chosen
 from .simulated_vehicle import REMEDIES, Fleet, Phantom
 from .summary import Summary
@@ -54,7 +55,7 @@ async def simulate(
 ) -> Summary:
     """Drives `vehicles` for `duration_s` after the last has called, or until `stop`. Raises Misconfigured; see the module."""
     kinds = chosen(chaos if isinstance(chaos, str) else ",".join(chaos))
-    parts = mended(url)
+    parts = websocket_url(url)
     _check(parts, vehicles, interval_s, certs_dir)
     fleet = Fleet(parts._replace(path="/", query="").geturl(), interval_s, kinds, seed)
     phantoms = [
@@ -64,7 +65,7 @@ async def simulate(
     try:
         await phantoms[0].call()
     except (OSError, WSError) as error:
-        raise explained(error, fleet.url, REMEDIES) from None
+        raise connect_error(error, fleet.url, REMEDIES) from None
     gap_s = min(max(1 / STARTS_PER_S, interval_s / vehicles), _LARGEST_GAP_S)
     driving = asyncio.gather(*(phantom.drive(number * gap_s) for number, phantom in enumerate(phantoms)))
 
@@ -176,7 +177,7 @@ def _context(ca: Path, vehicle: "VehicleFiles") -> ssl.SSLContext:
     """A vehicle's TLS: it trusts the `ca` of its config, or the system's if there is none, and shows its certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca.exists():
-        trust(context, ca)
+        add_trusted(context, ca)
     else:
         context.load_default_certs()
     try:

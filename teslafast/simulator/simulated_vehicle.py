@@ -19,7 +19,8 @@ from picows import WSError
 
 from ..backoff import delay_s
 from ..protocol._wire import write_envelope, write_record
-from ..websocket.connect import dial, explained, is_final
+from ..websocket.connect import connect, is_final
+from ..websocket.connect_error import connect_error
 from .ack_tracker import Message, Tally
 from .chaos import Chaos, Copy, Drop, Overlap, Resend, Send, SendMalformed, Step
 from .connection import Uplink
@@ -80,7 +81,7 @@ class Phantom:
             "X-TXID": str(uuid.UUID(int=self._lot.getrandbits(128), version=4)),
         }
         try:
-            _, uplink = await dial(lambda: Uplink(self._fleet.tally, self._lost.extend), self._url, self._context, headers)
+            _, uplink = await connect(lambda: Uplink(self._fleet.tally, self._lost.extend), self._url, self._context, headers)
         finally:
             self.has_called = True
         self._uplinks = [other for other in self._uplinks if not other.ended.is_set()]
@@ -137,7 +138,7 @@ class Phantom:
             try:
                 return await self.call()
             except (OSError, WSError) as error:
-                self._fleet.failures[explained(error, self._fleet.url, REMEDIES).fault] += 1
+                self._fleet.failures[connect_error(error, self._fleet.url, REMEDIES).fault] += 1
                 if is_final(error):
                     return None
             await asyncio.sleep(delay_s(attempt, self._lot.random()))
@@ -165,7 +166,7 @@ class Phantom:
         try:
             uplink = await self.call()
         except (OSError, WSError) as error:
-            self._fleet.failures[explained(error, self._fleet.url, REMEDIES).fault] += 1
+            self._fleet.failures[connect_error(error, self._fleet.url, REMEDIES).fault] += 1
             return present
         asyncio.get_running_loop().call_later(OVERLAP_S, present.close)
         return uplink

@@ -438,7 +438,7 @@ def test_a_server_that_speaks_something_else_is_named() -> None:
 
 
 def test_one_that_never_answers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connect, "HANDSHAKE_S", 0.05)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
