@@ -68,7 +68,7 @@ def vehicle_configure(
     patience: float,
     dry_run: bool,
 ) -> None:
-    """Send vehicles their telemetry config, and wait until they have taken it."""
+    """Send vehicles a config, and wait until they have it."""
     import time
 
     from ..onboarding import resolve, vehicle_commands, vehicle_config

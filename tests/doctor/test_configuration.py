@@ -25,7 +25,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, State, str, str]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_setting_that_keeps_vehicles_out_is_reported_with_its_remedy(site: Site, name: str) -> None:
-    changed, *expected = BROKEN[name]
+    changed, check, state, says, remedy = BROKEN[name]
     site.environment |= changed
     site.options["url"] = f"https://{HOST}:{free_port()}"
-    assert_said(site.look(0), *expected)
+    assert_said(site.look(0), check, state, says, remedy)

@@ -104,9 +104,7 @@ def test_from_nothing_to_a_vehicle_that_streams(
         after = teslafast(operator, "doctor", url, "--address", "127.0.0.1", "--certs", str(certs), "--json")
         rows = {row["check"]: row for row in map(json.loads, after.splitlines())}
         assert rows[f"config of {vin}"]["state"] == "well"
-        assert rows["ca"]["says"].startswith(
-            "the `ca` in the vehicle's config leads from the server's certificate to the root"
-        )
+        assert rows["ca"]["says"].startswith("the `ca` in the vehicle's config leads from the server's certificate to the root")
 
     assert time.monotonic() - began < 30
 
