@@ -14,9 +14,13 @@ import click
 
 from .. import __version__
 from ..errors import Misconfigured
+from .certs import certs
 from .doctor import doctor
 from .options import Duration
 from .vehicle import vehicle
+
+# A copy of the simulator's kinds, which a test compares: to import them would make every command load the protocol's codec.
+CHAOS_HELP = "Faults to add, separated by commas: reordering, duplicates, resend, malformed, overlap, drops, skew; or `all`."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -91,50 +95,11 @@ def health(url: str | None) -> None:
     click.echo(check_health(url or local_url(Settings.from_env(os.environ))))
 
 
-@teslafast.group()
-def certs() -> None:
-    """Make certificates, or fetch Tesla's CAs."""
-
-
-@certs.command("tesla-ca")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--from",
-    "source",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Read the bundle from this file instead of fetching it.",
-)
-@click.option(
-    "--accept",
-    multiple=True,
-    metavar="SHA256",
-    help="Accept this certificate, although this version does not know it; repeat for more.",
-)
-@click.option("--replace", is_flag=True, help="Replace FILE if it exists.")
-def certs_tesla_ca(file: Path, source: Path | None, accept: tuple[str, ...], replace: bool) -> None:
-    """
-    Fetch Tesla's CAs for vehicles into FILE, for CA_PATH.
-
-    Every certificate is checked against the fingerprints that this version knows.
-    """
-    import datetime
-
-    from ..certificates import tesla_ca
-
-    bundle = tesla_ca.check(source.read_bytes() if source else tesla_ca.fetch(), accept)
-    tesla_ca.write(bundle, file, replace)
-    click.echo(f"{file}: {len(bundle.certificates)} of Tesla's CAs for vehicles. Now set CA_PATH={file}")
-    for name in bundle.expired(datetime.datetime.now(datetime.UTC)):
-        click.echo(f"note: {name} has expired: vehicles whose certificate it issued are refused", err=True)
-    for name in bundle.missing:
-        click.echo(f"note: {name} is missing from the bundle: vehicles whose certificate it issued are refused", err=True)
-
-
 @teslafast.command()
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port of the page and /stream. Default: 3000, or a free one if that is taken."
 )
-@click.option("--vehicles", type=click.IntRange(1, 1000), default=1, show_default=True)
+@click.option("--vehicles", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many vehicles.")
 @click.option("--seconds", type=Duration(), help="End after this time, for example 30s. Default: run until Ctrl-C.")
 def demo(port: int | None, vehicles: int, seconds: float | None) -> None:
     """
@@ -163,13 +128,13 @@ def watch(url: str, token: str | None, vins: tuple[str, ...], since: int | None,
 
 @teslafast.command()
 @click.argument("url")
-@click.option("--vehicles", type=click.IntRange(1, 100_000), default=1, show_default=True)
+@click.option("--vehicles", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many vehicles.")
 @click.option("--interval", type=Duration(), default="1s", show_default=True, help="Time between two messages of a vehicle.")
 @click.option("--duration", type=Duration(), help="How long to run, for example 15m. Default: until Ctrl-C.")
 @click.option(
     "--certs", "folder", type=click.Path(path_type=Path), help="A folder made by `certs init`: connect over mutual TLS."
 )
-@click.option("--chaos", default="", help="Faults to add: a comma-separated list, or `all`.")
+@click.option("--chaos", default="", help=CHAOS_HELP)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same drives.")
 def simulate(
     url: str, vehicles: int, interval: float, duration: float | None, folder: Path | None, chaos: str, seed: int
@@ -203,23 +168,6 @@ def simulate(
         sys.exit(1)
 
 
-@certs.command("init")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
-@click.option("--hostname", required=True, help="The DNS name or address to which vehicles connect.")
-@click.option("--vehicle", "vins", multiple=True, metavar="VIN", help="A test vehicle; repeat for more. Default: three.")
-def certs_init(folder: Path, hostname: str, vins: tuple[str, ...]) -> None:
-    """
-    Make a CA, the server's certificate and test vehicles in DIR.
-
-    Files that exist are never overwritten. Prints the settings with which `serve` uses the certificates.
-    """
-    from ..certificates.folder import init
-
-    made = init(folder, hostname, vins or 3)
-    for path in made.written:
-        click.echo(f"made {path}", err=True)
-    click.echo("\n".join(made.environment))
-
-
+teslafast.add_command(certs)
 teslafast.add_command(doctor)
 teslafast.add_command(vehicle)

@@ -43,7 +43,7 @@ def doctor(
     import datetime
     import json
 
-    from ..doctor.finding import State
+    from ..doctor.finding import State, summary
     from ..doctor.options import DoctorOptions
     from ..doctor.report import examine
 
@@ -63,5 +63,7 @@ def doctor(
     for finding in examine(options):
         found.append(finding)
         click.echo(json.dumps(finding.row) if as_json else finding.line)
+    if not as_json:
+        click.echo(summary(found))
     if any(finding.state is State.WRONG for finding in found):
         sys.exit(1)

@@ -6,6 +6,7 @@ One line of the doctor's report: what was checked, its state, what was found, an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -62,3 +63,9 @@ def skipped(check: str, why: str) -> Finding:
 def from_error(check: str, error: Misconfigured) -> Finding:
     """A setting or file that the operator can mend, in the words of the error."""
     return wrong(check, f"{error.subject} {error.fault}", error.remedy)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """The last line for a terminal: how much there is to do."""
+    wrong_ones, notes = (sum(one.state is state for one in findings) for state in (State.WRONG, State.NOTE))
+    return f"{wrong_ones} to mend, {notes} worth knowing"

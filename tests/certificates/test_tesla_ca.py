@@ -1,10 +1,7 @@
 """Tesla's CA bundle: what is not pinned is refused, what is written OpenSSL takes, and no file is lost."""
 
 import datetime
-import os
 import ssl
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,7 @@ from teslafast.certificates import anchors, chain, tesla_ca
 from teslafast.errors import Misconfigured, Unhealthy
 from teslafast.https import Reply
 
-from tests.support import ROOT, SHARED, handshakes
+from tests.support import SHARED, handshakes
 from tests.support.certificates import ANY_USAGE, World
 
 PUBLISHED = SHARED / "tesla" / "ca" / "prod_ca.crt"
@@ -109,30 +106,6 @@ def test_a_path_that_cannot_be_written_is_named(pinned: bytes, tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(Misconfigured, match=r"file/tesla_ca\.pem"):
         tesla_ca.write(tesla_ca.check(pinned), tmp_path / "file" / "tesla_ca.pem")
-
-
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """`teslafast certs tesla-ca …` in that folder."""
-    command = [sys.executable, "-W", "error", "-m", "teslafast", "certs", "tesla-ca", *words]
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=30, check=False)
-
-
-@pytest.mark.skipif(not PUBLISHED.exists(), reason="Tesla's bundle is fetched by users, it is no part of the project")
-def test_the_command_prints_the_setting_and_whose_vehicles_are_refused(tmp_path: Path) -> None:
-    done = run(tmp_path, "tesla_ca.pem", "--from", str(PUBLISHED))
-    assert (done.returncode, len(anchors.anchors(tmp_path / "tesla_ca.pem"))) == (0, 14)
-    assert done.stdout == "tesla_ca.pem: 14 of Tesla's CAs for vehicles. Now set CA_PATH=tesla_ca.pem\n"
-    assert done.stderr == "note: Tesla Issuing CA has expired: vehicles whose certificate it issued are refused\n"
-
-
-def test_the_command_refuses_an_unknown_ca_in_one_line_and_writes_nothing(world: World, tmp_path: Path) -> None:
-    (tmp_path / "bundle.pem").write_bytes(world.stranger.pem)
-    done = run(tmp_path, "tesla_ca.pem", "--from", "bundle.pem")
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert "Somebody else's CA" in done.stderr
-    assert not (tmp_path / "tesla_ca.pem").exists()
 
 
 def test_the_bundle_is_fetched_from_teslas_repository() -> None:

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 import jwt
 import pytest
 from teslafast import __version__, cli
+from teslafast.cli.commands import CHAOS_HELP
 from teslafast.dashboards.tokens import Verifier
 from teslafast.logs import log
+from teslafast.simulator import chaos
 
 from tests.support import ROOT
 from tests.support.certificates import World
@@ -229,6 +231,11 @@ def test_help_lists_every_command(run: Run) -> None:
 def test_no_command_is_cut_off_in_help(run: Run) -> None:
     for group in ((), ("certs",), ("vehicle",)):
         assert "..." not in run(*group, "--help")[1].partition("Commands:")[2]
+
+
+def test_help_names_every_kind_of_chaos() -> None:
+    named = CHAOS_HELP.partition(": ")[2].partition(";")[0].split(", ")
+    assert named == list(chaos.KINDS)
 
 
 def test_the_package_runs_as_a_module() -> None:

@@ -29,6 +29,7 @@ def test_a_finding_that_is_wrong_is_a_line_and_exit_1(site: Site) -> None:
     assert [line[0] for line in lines].count("✗") == 1
     assert f"✓ test vehicle: {VIN} can connect" in lines
     assert "✓ dashboard: the token opens /stream" in lines
+    assert lines[-1] == "1 to mend, 1 worth knowing"
     assert done.stderr == ""
     assert SECRET not in done.stdout
     assert site.tesla.token not in done.stdout
