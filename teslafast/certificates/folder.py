@@ -62,8 +62,18 @@ class VehicleFiles:
     key: Path
 
 
-def init(directory: Path, hostname: str, vehicles: int | Sequence[str] = 3, now: datetime.datetime | None = None) -> Installation:
-    """Makes what is missing in `directory`, for this number of test vehicles or for these VINs. Raises Misconfigured."""
+def init(
+    directory: Path,
+    hostname: str,
+    vehicles: int | Sequence[str] = 3,
+    now: datetime.datetime | None = None,
+    durable: bool = True,
+) -> Installation:
+    """
+    Makes what is missing in `directory`, for this number of test vehicles or for these VINs. Raises Misconfigured.
+
+    durable: the files must survive a crash of the machine; a demo's need not.
+    """
     now = now or datetime.datetime.now(datetime.UTC)
     directory = directory.absolute()
     vins = [sample_vin(number) for number in range(1, vehicles + 1)] if isinstance(vehicles, int) else list(vehicles)
@@ -81,7 +91,7 @@ def init(directory: Path, hostname: str, vehicles: int | Sequence[str] = 3, now:
         paths = _vehicle_paths(directory, vin)
         if not _both_exist(*paths):
             files.update(zip(paths, _pem(issue_vehicle(vehicle_ca, vin, now)), strict=True))
-    _write_all(files)
+    _write_all(files, durable)
     return Installation(directory, hostname, tuple(vins), tuple(files))
 
 
@@ -106,7 +116,7 @@ def vehicles(directory: Path, count: int, scratch: Path, now: datetime.datetime 
         paths = _vehicle_paths(scratch, vin)
         files.update(zip(paths, _pem(issue_vehicle(vehicle_ca, vin, now)), strict=True))
         found.append(VehicleFiles(vin, *paths))
-    _write_all(files)
+    _write_all(files, durable=False)
     return found
 
 
@@ -164,7 +174,7 @@ def _load(path: Path, now: datetime.datetime) -> Authority:
     return Authority(first, key, b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in above))
 
 
-def _write_all(files: dict[Path, bytes]) -> None:
+def _write_all(files: dict[Path, bytes], durable: bool) -> None:
     """Writes every file or none: after a failure, removes what it had made, folders too. Raises Misconfigured."""
     made: list[Path] = []
     path = Path()
@@ -174,7 +184,7 @@ def _write_all(files: dict[Path, bytes]) -> None:
                 folder.mkdir(DIRECTORY_MODE)
                 made.append(folder)
             mode = KEY_MODE if path.suffix == ".key" else CERTIFICATE_MODE
-            write_whole(path, content, mode=mode)
+            write_whole(path, content, mode=mode, durable=durable)
             made.append(path)
     except BaseException as error:
         for leftover in reversed(made):

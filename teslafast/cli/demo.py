@@ -45,7 +45,8 @@ def run(port: int | None, vehicles: int, seconds: float | None) -> None:
 
 
 async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | None) -> None:
-    made = certs.init(folder / "certs", "127.0.0.1", [vin.sample_vin(number) for number in range(vehicles)])
+    vins = [vin.sample_vin(number) for number in range(vehicles)]
+    made = certs.init(folder / "certs", "127.0.0.1", vins, durable=False)
     server = _start(_settings(made.directory, made.vins, DEFAULT_PORT if port is None else port), may_move=port is None)
     at, vehicles_at = (f"127.0.0.1:{bound}" for bound in server.ports)
     token = tokens.mint(server.settings, "demo", (), TOKEN_TTL_S, time.time())

@@ -27,6 +27,17 @@ def failing(code: int) -> object:
     return fail
 
 
+@pytest.mark.parametrize(("durable", "synced"), [(True, 2), (False, 0)])
+def test_only_a_durable_file_and_its_folder_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool, synced: int
+) -> None:
+    descriptors: list[int] = []
+    monkeypatch.setattr(os, "fsync", descriptors.append)
+    write_whole(tmp_path / "file", b"content", durable=durable)
+    assert len(descriptors) == synced
+    assert files(tmp_path) == {"file": b"content"}
+
+
 def test_a_new_file_has_its_content_and_mode(tmp_path: Path) -> None:
     write_whole(tmp_path / "key", b"secret", mode=0o600)
     assert files(tmp_path) == {"key": b"secret"}
