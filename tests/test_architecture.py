@@ -22,7 +22,8 @@ from tests.support import ROOT
 PACKAGE = ROOT / "teslafast"
 
 GROUND = (  # noqa: SIM905
-    "errors text vin rfc3339 backoff http_messages metrics config logs urls https whole_file _crc32c _fanout __main__"
+    "errors close_reasons text vin rfc3339 backoff http_messages metrics config log_writer logs urls https whole_file "
+    "_crc32c _fanout __main__"
 ).split()
 ROOMS = {
     "protocol": "",
