@@ -81,13 +81,15 @@ def _exchange(
         response = connection.getresponse()
         content = response.read(LONGEST_ANSWER + 1)
     except ssl.SSLCertVerificationError as error:
-        raise Unhealthy(f"{parts.netloc}: its certificate does not verify ({error.verify_message})") from None
+        fault = f"{parts.netloc}: its certificate does not verify ({error.verify_message})"
+        raise Unhealthy(fault, "check the address; a proxy that ends TLS has a CA of its own: SSL_CERT_FILE") from None
     except (OSError, UnicodeError, http.client.HTTPException) as error:  # UnicodeError: a name that no host can have
-        raise Unhealthy(f"{parts.netloc}: no answer ({error or type(error).__name__})") from None
+        fault = f"{parts.netloc}: no answer ({error or type(error).__name__})"
+        raise Unhealthy(fault, "check the address, the network, and that the server runs") from None
     finally:
         connection.close()
     if len(content) > LONGEST_ANSWER:
-        raise Unhealthy(f"{parts.netloc}: its answer is longer than {LONGEST_ANSWER} bytes")
+        raise Unhealthy(f"{parts.netloc}: its answer is longer than {LONGEST_ANSWER} bytes", "check the address")
     return Reply(response.status, content, _lowered(response))
 
 

@@ -67,9 +67,9 @@ def fetch(request: Callable[[str, str], https.Reply] = https.request) -> bytes:
     try:
         reply = request("GET", SOURCE)
     except Unhealthy as error:
-        raise Unhealthy(f"{error} — {remedy}") from None
+        raise Unhealthy(error.fault, remedy) from None
     if reply.status != 200:
-        raise Unhealthy(f"{SOURCE}: HTTP {reply.status} — {remedy}")
+        raise Unhealthy(f"{SOURCE}: HTTP {reply.status}", remedy)
     return reply.body
 
 

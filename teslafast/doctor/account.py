@@ -74,7 +74,7 @@ def _vehicle(api: FleetApi, vin: str, options: DoctorOptions, leaf: x509.Certifi
         yield wrong(check, error.fault, error.remedy)
         return
     except Unhealthy as error:
-        yield wrong(check, str(error), "check this machine's network and TESLA_API_BASE_URL")
+        yield wrong(check, error.fault, "check this machine's network and TESLA_API_BASE_URL")
         return
     status = vehicle_config.interpret(answer, options.now.timestamp())
     if status.state == "taken":

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from ..config import Settings
 from ..dashboards import tokens
-from ..errors import TeslafastError
+from ..errors import Misconfigured, Unhealthy
 from ..text import one_line
 from ..urls import is_this_machine, origin
 from .finding import Finding, skipped, well, wrong
@@ -39,9 +39,9 @@ def check_dashboards(options: DoctorOptions, settings: Settings | None, ca: str)
     address = options.address_of(host)
     try:
         yield well("health", check_health(origin(scheme, address, port)))
-    except TeslafastError as error:
+    except (Misconfigured, Unhealthy) as error:
         remedy = "start the server; if vehicles have a port of their own, give the other one with --dashboards"
-        yield wrong("health", str(error), remedy)
+        yield wrong("health", error.fault, remedy)
         return
     token = options.token or _minted(options, settings)
     if token:

@@ -32,7 +32,9 @@ def check_health(url: str) -> str:
         report = json.loads(reply.body)
         status = report["status"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise Unhealthy(f"{url}: HTTP {reply.status}, but no health report: is this a teslafast server?") from None
+        raise Unhealthy(
+            f"{url}: HTTP {reply.status}, but not a health report", "give the address of a teslafast server"
+        ) from None
     if reply.status != 200 or status != "ok":
-        raise Unhealthy(f"{url}: HTTP {reply.status}, {status}")
+        raise Unhealthy(f"{url}: HTTP {reply.status}, {status}", "see the server's log")
     return f"ok: {report.get('vehicles')} vehicles, {report.get('dashboards')} dashboards, seq {report.get('seq')}"

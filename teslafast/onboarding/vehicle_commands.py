@@ -105,7 +105,7 @@ def _ask(api: FleetApi, vin: str, clock: Clock) -> ConfigStatus:
     try:
         return vehicle_config.interpret(api.show(vin), clock.time())
     except Unhealthy as error:
-        return ConfigStatus("waiting", str(error), "check this machine's network")
+        return ConfigStatus("waiting", error.fault, error.remedy)
     except Declined as error:
         state = "waiting" if error.status == 429 or error.status >= 500 else "rejected"
         return ConfigStatus(state, error.fault, error.remedy)

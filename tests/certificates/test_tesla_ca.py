@@ -127,7 +127,7 @@ def test_an_answer_other_than_200_is_refused_with_the_way_round_it() -> None:
 
 def test_a_source_that_cannot_be_reached_is_reported_with_the_way_round_it() -> None:
     def request(method: str, url: str) -> Reply:
-        raise Unhealthy("raw.githubusercontent.com: no answer (timed out)")
+        raise Unhealthy("raw.githubusercontent.com: no answer (timed out)", "check the network")
 
     with pytest.raises(Unhealthy, match=r"no answer .* — download the file in another way and give it with --from"):
         tesla_ca.fetch(request)

@@ -208,6 +208,7 @@ def test_health_of_a_port_where_nothing_listens_is_one_line_and_exit_1(run: Run)
     code, out, err = run("health", f"http://127.0.0.1:{port}")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith(f"teslafast: 127.0.0.1:{port}: no answer")
+    assert " — check the address, the network, and that the server runs" in err
 
 
 def test_health_of_an_unusable_url_is_exit_2(run: Run) -> None:

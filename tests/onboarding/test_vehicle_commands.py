@@ -116,7 +116,7 @@ def test_when_time_is_up_each_vehicle_that_has_not_taken_its_config_is_named(tes
 
 def test_wait_goes_on_after_a_fault_that_may_pass() -> None:
     taken = reply({"response": {"synced": True, "config": CONFIG}})
-    flaky = replying(reply({}, 503), Unhealthy("no answer"), reply({}, 429), taken)
+    flaky = replying(reply({}, 503), Unhealthy("no answer", "wait"), reply({}, 429), taken)
     assert vehicle_commands.wait(flaky, [VIN], 600, Time().clock, Printed().terminal)
 
 
