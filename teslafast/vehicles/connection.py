@@ -24,7 +24,7 @@ from ..core.hub import Hub
 from ..core.registry import VehicleEntry
 from ..errors import Malformed
 from ..logs import fields, log
-from ..protocol._wire import FLAT, FLEET, TOPICS, Envelope, Record, ack, error_reply, read_envelope, read_record
+from ..protocol._wire import FLAT, FLEET, TOPICS, DecodedRecord, Envelope, ack, error_reply, read_envelope, read_record
 from ..vehicles import json_text
 from ..vin import is_vin
 from ..websocket import closing, text_frames
@@ -255,7 +255,7 @@ class VehicleConnection(WSListener):
         self._hub.counts.records["unknown_topic"] += 1
         return ack(envelope.txid, envelope.topic)
 
-    def _publish(self, record: Record | records.Report, txid: bytes, fleet: Callable[[], dict[str, Any]]) -> None:
+    def _publish(self, record: DecodedRecord | records.Report, txid: bytes, fleet: Callable[[], dict[str, Any]]) -> None:
         """Into the log, and into what is known of this vehicle. Raises Malformed."""
         self._hub.publish(self._vin, record, fleet)
         entry, counts = self._entry, self._hub.counts
