@@ -21,7 +21,7 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "teslafast"
 
-GROUND = "errors text vin rfc3339 backoff http_messages metrics config logs https _crc32c _fanout __main__".split()  # noqa: SIM905
+GROUND = "errors text vin rfc3339 backoff http_messages metrics environment config logs https _crc32c _fanout __main__".split()  # noqa: SIM905
 ROOMS = {
     "protocol": "",
     "core": "",
@@ -38,7 +38,7 @@ ROOMS = {
     "web": "",
     "cli": "protocol certificates core storage websocket vehicles dashboards server onboarding doctor simulator watch",
 }
-PURE = ["errors", "text", "vin", "rfc3339", "backoff", "http_messages", "metrics", "config", "protocol", "core"]
+PURE = ["errors", "text", "vin", "rfc3339", "backoff", "http_messages", "metrics", "environment", "config", "protocol", "core"]
 FORBIDDEN = {"asyncio", "ssl", "socket", "picows", "uvloop"}
 CYTHON_IMPORT = re.compile(r"^\s*(?:from (\S+) c?import (.+)|c?import (\S+))", re.MULTILINE)
 
