@@ -144,7 +144,7 @@ MESSAGES: dict[str, tuple[FieldDescriptor, ...]] = {
     ),
 }
 
-# The order of keys in a flat event (docs/protocol.md); a message that is not named here keeps protojson's.
+# The order of keys in a flat event (docs/protocol.md, "Shapes"); a message that is not named here keeps protojson's.
 FLAT_ORDER: dict[str, tuple[str, ...]] = {
     "Payload": ("vin", "createdAt", "data", "isResend"),
     "VehicleAlerts": ("vin", "createdAt", "alerts"),

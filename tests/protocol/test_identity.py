@@ -1,4 +1,4 @@
-"""Which device a verified certificate names: every row of the protocol's tables (tesla-protocol.md 1.3), and their order."""
+"""Which device a verified certificate names: every row of the protocol's tables (docs/protocol.md), and their order."""
 
 from __future__ import annotations
 
