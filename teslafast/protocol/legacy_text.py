@@ -2,8 +2,8 @@
 What old firmware sends as text, read as the reference server reads it: with Go's standard library, oddities included.
 
 docs/protocol.md ("Corrections") says which texts. `position` is Go's Sscanf of "(%f %1s, %f %1s)": a float may have underscores
-between digits, be hexadecimal, or be decimal with a power of two; spaces are Unicode's, but no line break. `away_from_tie` is for a
-caller that rounds a decimal to float32 through a double.
+between digits, be hexadecimal, or be decimal with a power of two; spaces are Unicode's, but no line break. `away_from_tie` is for
+a caller that rounds a decimal to float32 through a double.
 """
 
 import math
