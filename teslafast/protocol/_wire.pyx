@@ -45,7 +45,8 @@ cdef object Malformed = errors.Malformed
 
 
 cdef class Envelope:
-    """One message of a vehicle, out of its envelope. What was absent is empty or 0.
+    """
+    One message of a vehicle, out of its envelope. What was absent is empty or 0.
 
     Only message type 4 (a stream) carries a record; any other, or 0 where there is no message at all, has nothing but the txid.
     """
@@ -124,7 +125,8 @@ cdef Envelope opened(object data):
 
 
 def read_envelope(data not None):
-    """The envelope in a binary message (any buffer).
+    """
+    The envelope in a binary message (any buffer).
 
     Malformed, with the txid if that much could be read, if an offset leads out of it.
     """
@@ -144,7 +146,8 @@ def read_reply(data not None):
 
 
 def read_record(bytes topic not None, payload not None, str vin not None, int shape=FLAT):
-    """The record in a payload (any buffer) of a topic of TOPICS, as sent by the vehicle `vin`.
+    """
+    The record in a payload (any buffer) of a topic of TOPICS, as sent by the vehicle `vin`.
 
     Malformed if the payload is not the message that goes under this topic; KeyError for any other topic.
     """

@@ -106,7 +106,8 @@ cdef object shown_value(Reading *reading, Cell *cells):
 
 
 cdef object unknown_value(Reading *reading, const uint8_t *member):
-    """What a member that this schema does not have holds: a varint as a signed number, anything else as its bytes in base64.
+    """
+    What a member that this schema does not have holds: a varint as a signed number, anything else as its bytes in base64.
 
     `member` is its tag. It was read once, to step over it; now that nothing else came, it is read again.
     """

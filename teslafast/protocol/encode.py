@@ -24,7 +24,8 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 def write_record(topic: bytes, record: Mapping[str, Any]) -> bytes:
-    """The payload of a message of this topic, from the record's fleet shape; what is absent or None is left unset.
+    """
+    The payload of a message of this topic, from the record's fleet shape; what is absent or None is left unset.
 
     ValueError for a topic, field, enum name or timestamp that the protocol does not have, and for numbers out of range.
     """

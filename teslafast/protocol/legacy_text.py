@@ -58,7 +58,8 @@ def _times_power_of_two(value: float, power: str) -> float:
 
 
 def away_from_tie(text: str, nearest: float) -> float:
-    """The double next to a decimal text's `nearest` one, on the text's side of it; the same one if the text is exactly that.
+    """
+    The double next to a decimal text's `nearest` one, on the text's side of it; the same one if the text is exactly that.
 
     A double half-way between two float32s hides on which side of it the text was: rounded once more, it may go the wrong way.
     """
