@@ -132,7 +132,7 @@ def test_an_unknown_fields_bytes_need_not_be_utf8() -> None:
         ("SemiVehicleMassKg", {"floatValue": 11000.5}, 11000.5),
     ],
 )
-def test_what_came_in_october_2026_is_written_and_read_by_name(key: str, value: dict[str, Any], expected: Any) -> None:
+def test_an_addition_of_october_2026_is_written_and_read_by_its_name(key: str, value: dict[str, Any], expected: Any) -> None:
     assert data_of({"key": key, "value": value}) == {key: expected}
     [sent] = data_of({"key": key, "value": value}, shape=FLEET)
     assert sent == {"key": key, "value": {next(iter(value)): expected}}
