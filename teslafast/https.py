@@ -20,7 +20,7 @@ LONGEST_ANSWER = 1 << 20
 
 
 @dataclass(frozen=True)
-class HttpReply:
+class Reply:
     """`headers`: names in lower case."""
 
     status: int
@@ -28,7 +28,7 @@ class HttpReply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def ask(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> HttpReply:
+def ask(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Reply:
     """Raises Unhealthy if no whole answer comes, Misconfigured if the URL may not be asked."""
     parts = urlsplit(url)
     connection = _connection(url)
@@ -44,7 +44,7 @@ def ask(method: str, url: str, headers: Mapping[str, str] | None = None, body: b
         connection.close()
     if len(content) > LONGEST_ANSWER:
         raise Unhealthy(f"{parts.netloc}: its answer is longer than {LONGEST_ANSWER} bytes")
-    return HttpReply(response.status, content, {name.lower(): value for name, value in response.getheaders()})
+    return Reply(response.status, content, {name.lower(): value for name, value in response.getheaders()})
 
 
 def _connection(url: str) -> http.client.HTTPConnection:

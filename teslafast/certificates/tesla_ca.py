@@ -62,7 +62,7 @@ class Bundle:
         return f"# Tesla's CAs for vehicles, from {SOURCE}\n" + "".join(blocks)
 
 
-def fetched(ask: Callable[[str, str], https.HttpReply] = https.ask) -> bytes:
+def fetched(ask: Callable[[str, str], https.Reply] = https.ask) -> bytes:
     """The bundle as Tesla publishes it. Raises Unhealthy."""
     reply = ask("GET", SOURCE)
     if reply.status != 200:

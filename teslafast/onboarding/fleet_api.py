@@ -58,7 +58,7 @@ class TokenFacts:
 class FleetApi:
     """One account at one region's address."""
 
-    def __init__(self, base_url: str, token: str, ask: Callable[..., https.HttpReply] = https.ask) -> None:
+    def __init__(self, base_url: str, token: str, ask: Callable[..., https.Reply] = https.ask) -> None:
         self.base_url = base_url.rstrip("/")
         self.token = token
         self._ask = ask
@@ -136,7 +136,7 @@ class FleetApi:
             raise Declined(200, f"{where}: HTTP 200, but no Fleet API answer", "is TESLA_API_BASE_URL right?")
         return response
 
-    def _declined(self, reply: https.HttpReply, answer: object) -> Declined:
+    def _declined(self, reply: https.Reply, answer: object) -> Declined:
         said = answer if isinstance(answer, dict) else {}
         words = [str(said[key]) for key in ("error", "error_description", "txid") if said.get(key)]
         text = one_line(": ".join(words).replace(self.token, "…"))

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from teslafast.certificates import anchors, chain, tesla_ca
 from teslafast.errors import Misconfigured, Unhealthy
-from teslafast.https import HttpReply
+from teslafast.https import Reply
 
 from tests.support import ROOT, SHARED, handshakes
 from tests.support.certificates import ANY_USAGE, World
@@ -138,9 +138,9 @@ def test_the_command_refuses_a_stranger_in_one_line_and_writes_nothing(world: Wo
 def test_it_is_fetched_from_teslas_repository() -> None:
     asked: list[tuple[str, str]] = []
 
-    def ask(method: str, url: str) -> HttpReply:
+    def ask(method: str, url: str) -> Reply:
         asked.append((method, url))
-        return HttpReply(200, b"the bundle")
+        return Reply(200, b"the bundle")
 
     assert tesla_ca.fetched(ask) == b"the bundle"
     assert asked == [("GET", tesla_ca.SOURCE)]
@@ -149,4 +149,4 @@ def test_it_is_fetched_from_teslas_repository() -> None:
 
 def test_an_answer_other_than_ok_is_no_bundle() -> None:
     with pytest.raises(Unhealthy, match=r"HTTP 404.*--from"):
-        tesla_ca.fetched(lambda method, url: HttpReply(404, b"404: Not Found"))
+        tesla_ca.fetched(lambda method, url: Reply(404, b"404: Not Found"))

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from teslafast import https
 from teslafast.cli import vehicle
 from teslafast.errors import Declined, Misconfigured, Unhealthy
-from teslafast.https import HttpReply
+from teslafast.https import Reply
 from teslafast.onboarding import jws, resolve, vehicle_commands
 from teslafast.onboarding.fleet_api import NORTH_AMERICA, FleetApi, Sent, read_token
 from teslafast.onboarding.vehicle_commands import Clock, Voice
@@ -72,11 +72,11 @@ class Heard:
         return Voice(self.said.append, self.shown.append)
 
 
-def replying(*replies: HttpReply | Exception) -> FleetApi:
+def replying(*replies: Reply | Exception) -> FleetApi:
     """An API whose server answers with these, one after the other."""
     left = iter(replies)
 
-    def ask(*_: object) -> HttpReply:
+    def ask(*_: object) -> Reply:
         reply = next(left)
         if isinstance(reply, Exception):
             raise reply
@@ -85,8 +85,8 @@ def replying(*replies: HttpReply | Exception) -> FleetApi:
     return FleetApi("https://fleet.example", "tok-123456", ask)
 
 
-def reply(answer: object, status: int = 200, **headers: str) -> HttpReply:
-    return HttpReply(status, json.dumps(answer).encode(), headers)
+def reply(answer: object, status: int = 200, **headers: str) -> Reply:
+    return Reply(status, json.dumps(answer).encode(), headers)
 
 
 # ---- the client
@@ -193,7 +193,7 @@ def test_what_tesla_says_cannot_play_with_the_terminal() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"response": null}', b'{"response": 3}', b'"x"'])
 def test_an_answer_that_is_none_of_the_fleet_apis_is_said(body: bytes) -> None:
     with pytest.raises(Declined, match="no Fleet API answer — is TESLA_API_BASE_URL right"):
-        replying(HttpReply(200, body)).show(VIN)
+        replying(Reply(200, body)).show(VIN)
 
 
 @pytest.mark.parametrize(
