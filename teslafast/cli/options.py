@@ -13,7 +13,7 @@ class Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from ..config import parse_duration
+        from ..environment import parse_duration
 
         try:
             return value if isinstance(value, float) else parse_duration(str(value))

@@ -46,7 +46,7 @@ CHANGE_RATES: dict[str, ChangeRate] = {
             VehicleSpeed Location GpsHeading PedalPosition BrakePedalPos LateralAcceleration LongitudinalAcceleration
             DiTorquemotor DiSlaveTorqueCmd DiTorqueActualF DiTorqueActualR DiTorqueActualREL DiTorqueActualRER DiAxleSpeedF
             DiAxleSpeedR DiAxleSpeedREL DiAxleSpeedRER DiMotorCurrentF DiMotorCurrentR DiMotorCurrentREL DiMotorCurrentRER
-            DiVBatF DiVBatR DiVBatREL DiVBatRER
+            DiVBatF DiVBatR DiVBatREL DiVBatRER GpsAccuracyMeters GradeEstimatePercent
             """
         ),
         # with every movement of current, either way
@@ -57,7 +57,7 @@ CHANGE_RATES: dict[str, ChangeRate] = {
             Odometer MilesSinceReset SelfDrivingMilesSinceReset LifetimeEnergyUsed LifetimeEnergyGainedRegen MilesToArrival
             MinutesToArrival RouteTrafficMinutesDelay DiHeatsinkTF DiHeatsinkTR DiHeatsinkTREL DiHeatsinkTRER DiInverterTF
             DiInverterTR DiInverterTREL DiInverterTRER DiStatorTempF DiStatorTempR DiStatorTempREL DiStatorTempRER
-            IsolationResistance MediaNowPlayingElapsed
+            IsolationResistance MediaNowPlayingElapsed MaxSpeedToReachDestinationMph RollingResistanceCoefficient
             """
         ),
         ChangeRate(CHARGING_H, 5, 60): _fields("ACChargingPower DCChargingPower ChargeAmps ChargerVoltage ChargeRateMilePerHour"),
@@ -66,7 +66,8 @@ CHANGE_RATES: dict[str, ChangeRate] = {
             """
             Soc BatteryLevel EnergyRemaining RatedRange EstBatteryRange IdealBatteryRange ACChargingEnergyIn DCChargingEnergyIn
             TimeToFullCharge EstimatedHoursToChargeTermination ExpectedEnergyPercentAtTripArrival ModuleTempMax ModuleTempMin
-            NumBrickVoltageMax NumBrickVoltageMin NumModuleTempMax NumModuleTempMin
+            NumBrickVoltageMax NumBrickVoltageMin NumModuleTempMax NumModuleTempMin BrickSocMinPercent LifetimeEnergyChargedKwh
+            LifetimeDcChargeEnergyKwh
             """
         ),
         # as the day goes by
@@ -91,7 +92,7 @@ CHANGE_RATES: dict[str, ChangeRate] = {
 }
 
 _HOLLOW = ("Unknown", "Deprecated_", "Experimental_")  # numbers that no vehicle uses
-_TRUCKS = ("Semitruck", "LifetimeEnergyUsedDrive")
+_TRUCKS = ("Semi", "LifetimeEnergyUsedDrive")
 OF_CARS = tuple(field for field in FIELDS if not field.startswith(_HOLLOW + _TRUCKS))
 
 _MINIMAL = {

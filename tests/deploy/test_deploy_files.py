@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from teslafast.config import Settings, parse_size
+from teslafast.config import Settings
 from teslafast.doctor import health
+from teslafast.environment import parse_size
 
 from tests.deploy.support.dockerfile import ignored, instructions, words_of
 from tests.support import ROOT
