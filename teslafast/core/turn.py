@@ -19,14 +19,8 @@ from functools import partial
 from typing import Protocol
 
 from .._fanout import Fanout
+from ..event_loop import Loop
 from ..metrics import Durations
-
-
-class Loop(Protocol):
-    """What is used of an event loop."""
-
-    def call_soon(self, callback: Callable[[], object], /) -> object: ...
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
 
 
 class ReplyHold(Protocol):

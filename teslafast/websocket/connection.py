@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from ..close_reasons import FLOOD, FRAGMENTS, NOT_UTF8, PEER, RESERVED_BITS, SILENT, CloseReason
+from ..event_loop import Timer
 from ..metrics import Counts
 from ._transport import slim
 from .closing import close_reply, log_end
@@ -35,10 +36,6 @@ EMPTY_FRAMES_AT_MOST = 1000  # pings, pongs, fragments between two checks, about
 CLOSE_GRACE_S = 1.0  # a peer that is there answers a CLOSE within a round trip; a mobile network's worst is about a second
 
 _OPEN, _CLOSING, _ENDED = range(3)
-
-
-class Timer(Protocol):
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
