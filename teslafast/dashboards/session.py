@@ -90,13 +90,13 @@ class DashboardSession:
             self._log.subscribe(reader, self._vins, asked.kinds)
             if after is not None:
                 gap = () if complete else self.missed(after + 1, hub.log.oldest - 1)
-                merged = merged_since(hub.log, after, asked.interval_ms, self._vins, asked.kinds)
+                merged = merged_since(hub.log, after, asked.interval_ms, self._sees)
                 reader.say(chain(gap, merged))
         else:
             self._log.subscribe(reader, self._vins, asked.kinds, after)
         at_start = asked.since is None if asked.snapshot is None else asked.snapshot
         if at_start and complete:  # else they follow the gap
-            self._tell_snapshots(self._vins)
+            self._tell_snapshots(self._vins, at_once=True)
 
     def _place(self) -> int | None:
         """The seq after which it wants to go on, None if it only wants what comes."""
@@ -135,18 +135,22 @@ class DashboardSession:
         fresh: Iterable[bytes] = () if self._subscription.snapshot is False else self._snapshots(self._vins)
         return chain([messages.gap(first, last)], fresh)
 
-    def _tell_snapshots(self, vins: Iterable[str] | None) -> None:
+    def _tell_snapshots(self, vins: Iterable[str] | None, at_once: bool) -> None:
         if self._subscription.control:
             frames = self._snapshots(vins)
-            self._reader.say(chain(list(islice(frames, EAGER)), frames))
+            self._reader.say(chain(list(islice(frames, EAGER)), frames) if at_once else frames)
+
+    def _sees(self, kind: int, vin: str) -> bool:
+        """Whether it is shown events of this kind and vehicle now: what is still on its way to it may be older than that."""
+        return bool(self._subscription.kinds >> kind & 1) and (self._vins is None or vin in self._vins)
 
     def _snapshots(self, vins: Iterable[str] | None) -> Iterator[bytes]:
         """What is known of each vehicle that it sees, made as the transport takes them; each holds for the seq in it."""
-        if self._subscription.fleet or not self._subscription.kinds & 1 << DATA:
+        if self._subscription.fleet:
             return
         for vin in self._hub.last_values.vins() if vins is None else sorted(vins):
             vehicle = self._hub.last_values.get(vin)
-            if vehicle is not None:
+            if vehicle is not None and self._sees(DATA, vin):
                 yield messages.snapshot(self._hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
 
     def _say(self, frame: bytes) -> None:
@@ -210,27 +214,35 @@ class DashboardSession:
 
     def _subscribe(self, said: dict[str, Any]) -> None:
         """Other vehicles or kinds from now on; those newly seen are told by snapshots. Absent = as before, null = all."""
+        if "vin" in said and "vins" in said:
+            raise messages.invalid("vin and vins are the same: give one of them")
         said = {"vins" if name == "vin" else name: value for name, value in said.items()}
         for name in said:
             if name not in _SUBSCRIBE_MEMBERS:
                 raise messages.invalid(f"unknown member {name[:40]!r}{hint(name, _SUBSCRIBE_MEMBERS)}")
         before = self._vins
         seen = self._vins_of(said)
-        types = _strings(said, "types") if "types" in said else None
-        kinds = self._subscription.kinds if "types" not in said else ALL_KINDS if types is None else parse_kinds(types)
+        kinds = self._kinds_of(said)
+        at_once = self._reader.served  # else older events come after them in any case, and a flood of them would pile up
         self._vins = seen
         self._subscription = replace(self._subscription, kinds=kinds)
         self._log.resubscribe(self._reader, seen, kinds)
         self._say(messages.subscribed(seen, kinds))
-        if before is not None:
-            self._tell_snapshots(self._hub.last_values.vins() if seen is None else seen - before)
+        if before is not None and self._subscription.snapshot is not False:
+            self._tell_snapshots(self._hub.last_values.vins() if seen is None else seen - before, at_once)
 
     def _vins_of(self, said: dict[str, Any]) -> frozenset[str] | None:
         if "vins" not in said:
             return self._vins
         wanted = _strings(said, "vins")
         exact = self._hub.settings.production
-        return self._grant.narrowed(None if wanted is None else parse_vins(wanted, exact)).vins
+        return self._grant.narrowed(parse_vins(wanted, exact) if wanted else wanted).vins  # [] = none of them
+
+    def _kinds_of(self, said: dict[str, Any]) -> int:
+        if "types" not in said:
+            return self._subscription.kinds
+        types = _strings(said, "types")
+        return ALL_KINDS if types is None else parse_kinds(types) if types else 0
 
 
 def _strings(said: dict[str, Any], name: str) -> list[str] | None:
