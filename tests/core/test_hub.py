@@ -93,7 +93,7 @@ class FakeBackplane:
 
 def test_with_a_backplane_a_record_changes_nothing_until_it_comes_back_and_then_has_the_seq_it_was_given() -> None:
     backplane = FakeBackplane()
-    hub, loop = make_hub(backplane)
+    hub, loop = make_hub(backplane=backplane)
     dashboard = reader(hub)
     hub.submit(submission(data()))
     loop.settle()

@@ -66,7 +66,7 @@ class Stage:
     """One connection's replies, over a hub whose replies are `hold`'s to keep if `held`."""
 
     def __init__(self, held: bool = False, **variables: str) -> None:
-        self.hub, self.loop = make_hub(**variables)
+        self.hub, self.loop = make_hub(variables)
         self.hold = FakeHold()
         if held:
             self.hub.turn.hold_replies_by(self.hold)
@@ -144,13 +144,12 @@ def test_after_the_end_nothing_is_written_and_nobody_is_called() -> None:
 
 def test_all_is_acknowledged_once_nobody_owes_a_reply_and_none_is_held() -> None:
     stage = Stage(held=True)
-    assert stage.hub.turn.all_acknowledged
-    stage.replies.add(b"ack")
-    assert not stage.hub.turn.all_acknowledged
-    stage.loop.settle()
-    assert not stage.hub.turn.all_acknowledged
-    stage.hold.succeed()
-    assert stage.hub.turn.all_acknowledged
+    steps = (lambda: None, lambda: stage.replies.add(b"ack"), stage.loop.settle, stage.hold.succeed)
+    answers = []
+    for step in steps:
+        step()
+        answers.append(stage.hub.turn.all_acknowledged)
+    assert answers == [True, False, False, True]
 
 
 # ---- replies that wait until their records are safe

@@ -8,7 +8,7 @@ An event loop without time, and a hub over it.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -60,11 +60,11 @@ class FakeLoop:
         return [delay for delay, _ in timers]
 
 
-def make_hub(backplane: Backplane | None = None, **variables: str) -> tuple[Hub, FakeLoop]:
+def make_hub(variables: Mapping[str, str] | None = None, backplane: Backplane | None = None) -> tuple[Hub, FakeLoop]:
     """In development, with a ring of 4 MiB, unless `variables` (settings) say something else."""
     loop = FakeLoop()
     environment = {"NODE_ENV": "development", "RING_BYTES": "4MiB", "MAX_FRAME_BYTES": "1MiB"}
-    settings = Settings.from_env(environment | variables)
+    settings = Settings.from_env(environment | dict(variables or {}))
     counts = Counts()
     turn = Turn(loop, loop.clock, settings.coalesce_ms, counts.turns)
     make_log = partial(memory_log, settings.ring_bytes, schedule=turn.ask_flush)
