@@ -144,7 +144,12 @@ def test_after_the_end_nothing_is_written_and_nobody_is_called() -> None:
 
 def test_all_is_acknowledged_once_nobody_owes_a_reply_and_none_is_held() -> None:
     stage = Stage(held=True)
-    steps = (lambda: None, lambda: stage.replies.add(b"ack"), stage.loop.settle, stage.hold.succeed)
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: None,
+        lambda: stage.replies.add(b"ack"),
+        stage.loop.settle,
+        stage.hold.succeed,
+    )
     answers = []
     for step in steps:
         step()
