@@ -1,4 +1,4 @@
-"""What every connection does with frames, silence and the end, whoever is at the other end. Frames are objects here: no socket."""
+"""What every connection does with frames, silence and the end, whoever is at the other end. Frames here are objects."""
 
 from __future__ import annotations
 
