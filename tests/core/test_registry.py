@@ -82,14 +82,14 @@ def test_txids_are_remembered_for_a_while_and_no_longer() -> None:
 def test_what_was_made_before_one_that_came_earlier_is_a_reorder() -> None:
     entry = VehicleEntry(VIN)
     for created in (10, 20, 15, None, 20, 21):
-        entry.note_order(created, False)
+        entry.note_order(created, False, 100)
     assert (entry.reorders, entry.resends) == (1, 0)
 
 
 def test_what_is_sent_again_may_well_be_old() -> None:
     entry = VehicleEntry(VIN)
     for created, again in ((10, False), (5, True), (30, True), (20, False)):
-        entry.note_order(created, again)
+        entry.note_order(created, again, 100)
     assert (entry.reorders, entry.resends) == (1, 2)
 
 
@@ -129,10 +129,17 @@ def test_a_vehicle_that_another_node_heard_is_known_and_not_connected() -> None:
     assert (entry.report()["connected"], registry.connected, registry.is_connected(VIN)) == (False, 0, False)
 
 
+def test_a_time_ahead_of_receipt_says_nothing_of_the_order() -> None:
+    entry = VehicleEntry(VIN)
+    for created in (10, 1000, 20):
+        entry.note_order(created, False, 100)
+    assert entry.reorders == 0
+
+
 def test_only_data_has_an_order() -> None:
     entry = VehicleEntry(VIN)
-    entry.heard(record(created_ns=20), b"", 1)
-    entry.heard(record("errors", created_ns=10, resend=True), b"", 2)
+    entry.heard(record(created_ns=20), b"", 100)
+    entry.heard(record("errors", created_ns=10, resend=True), b"", 100)
     assert (entry.reorders, entry.resends) == (0, 0)
 
 

@@ -8,7 +8,7 @@ import pytest
 from teslafast.core import records
 from teslafast.core.hub import Hub
 from teslafast.core.records import Report
-from teslafast.core.views import ViewKey
+from teslafast.core.views import MERGED_AT_MOST, ViewKey
 
 from tests.support.fake_log import Dashboard
 from tests.support.fake_loop import CREATED_NS, VIN, FakeLoop, make_hub, publish
@@ -164,11 +164,23 @@ def test_a_view_whose_last_reader_has_gone_is_forgotten_and_begins_anew(stage: t
     assert told(again) == [(VIN, 2, {"Soc": 2})]
 
 
-def test_a_merged_message_that_is_too_large_costs_no_other_vehicle_its_own(stage: tuple[Hub, FakeLoop]) -> None:
-    own, loop = stage
+def test_what_is_merged_leaves_before_its_time_when_it_grows_too_large() -> None:
+    own, loop = make_hub()
     dashboard = read(own, HALF_A_SECOND)
-    for number in range(6):
-        send(own, "A", None, **{f"Field_{number}": "x" * (900 << 10)})
+    half = "x" * (MERGED_AT_MOST // 2)
+    send(own, "A", None, One=half)
     send(own, "B", Soc=1)
+    send(own, "A", None, Two=half)
+    loop.settle()
+    assert [(vin, seq, set(data)) for vin, seq, data in told(dashboard)] == [("A", 3, {"One"})]
     loop.elapse()
-    assert told(dashboard)[-1] == ("B", 7, {"Soc": 1})
+    assert [(vin, set(data)) for vin, _, data in told(dashboard)[1:]] == [("B", {"Soc"}), ("A", {"Two"})]
+
+
+def test_an_event_that_is_larger_than_a_views_ring_costs_no_other_vehicle_its_own() -> None:
+    own, loop = make_hub()
+    fleet = read(own, ViewKey("fleet"))
+    publish(own, Report("data", {"vin": "A", "data": {}}), lambda: {"vin": "A", "data": "x" * (5 << 20)})
+    send(own, "B", Soc=1)
+    loop.settle()
+    assert [(message["vin"], message["seq"]) for message in fleet.messages()] == [("B", 2)]

@@ -67,9 +67,10 @@ def make_hub(variables: Mapping[str, str] | None = None, backplane: Backplane | 
     settings = Settings.from_env(environment | dict(variables or {}))
     counts = Counts()
     turn = Turn(loop, loop.clock, settings.coalesce_ms, counts.turns)
-    make_log = partial(memory_log, settings.ring_bytes, schedule=turn.ask_flush)
+    make_log = partial(memory_log, schedule=turn.ask_flush)
     epoch = secrets.token_hex(8)
-    return Hub(settings, turn, make_log(FLAT_PREFIXES), epoch, make_log, loop, counts, backplane), loop
+    log = make_log(settings.ring_bytes, FLAT_PREFIXES)
+    return Hub(settings, turn, log, epoch, make_log, loop, counts, backplane), loop
 
 
 def data(number: int = 1, vin: str = VIN, **values: object) -> Report:

@@ -9,7 +9,7 @@ import pytest
 from picows import WSMsgType
 from teslafast.close_reasons import FAULT, FLOOD, FRAGMENTS, NOT_UTF8, RESERVED_BITS, SILENT, TOO_LARGE
 from teslafast.metrics import Counts
-from teslafast.websocket.connection import CLOSE_GRACE_S, CONTROL_FRAMES_AT_MOST, Rules, ServerConnection
+from teslafast.websocket.connection import CLOSE_GRACE_S, EMPTY_FRAMES_AT_MOST, Rules, ServerConnection
 
 from tests.support.fake_loop import FakeLoop
 from tests.support.fake_websocket import FakeFrame, FakeTransport
@@ -179,14 +179,21 @@ def test_a_ping_is_answered_with_what_it_held(stage: Stage) -> None:
     assert stage.done == [("pong", b"x" * 125)]
 
 
+def test_fragments_without_end_are_a_flood(stage: Stage) -> None:
+    stage.frame(BINARY, b"", False)
+    for _ in range(EMPTY_FRAMES_AT_MOST):
+        stage.frame(CONT, b"", False)
+    assert stage.done == [("close", FLOOD.code)]
+
+
 @pytest.mark.parametrize("kind", [PING, PONG])
 def test_one_control_frame_too_many_between_two_checks_is_a_flood(stage: Stage, kind: WSMsgType) -> None:
     for _ in range(2):
-        for _ in range(CONTROL_FRAMES_AT_MOST):
+        for _ in range(EMPTY_FRAMES_AT_MOST):
             stage.frame(kind)
         assert not stage.connection.closing
         stage.connection.check(stage.heard_at())
-    for _ in range(CONTROL_FRAMES_AT_MOST + 1):
+    for _ in range(EMPTY_FRAMES_AT_MOST + 1):
         stage.frame(kind)
     assert stage.done[-1] == ("close", FLOOD.code)
 
