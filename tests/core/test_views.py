@@ -174,7 +174,7 @@ def test_what_is_merged_leaves_before_its_time_when_it_grows_too_large() -> None
     loop.settle()
     assert [(vin, seq, set(data)) for vin, seq, data in told(dashboard)] == [("A", 3, {"One"})]
     loop.elapse()
-    assert [(vin, set(data)) for vin, _, data in told(dashboard)[1:]] == [("B", {"Soc"}), ("A", {"Two"})]
+    assert [(vin, set(data)) for vin, _, data in told(dashboard)[1:]] == [("A", {"Two"}), ("B", {"Soc"})]
 
 
 def test_an_event_that_is_larger_than_a_views_ring_costs_no_other_vehicle_its_own() -> None:

@@ -7,13 +7,13 @@ import re
 from http import HTTPStatus
 
 import pytest
-from picows import WSCloseCode
+from teslafast.close_reasons import CLOSE_REASONS
 from teslafast.dashboards.subscription import INTERVALS_MS
 
 from tests.support import ROOT
 
 README = (ROOT / "README.md").read_text()
-ASKING = {"dial.py"}  # which reads the answers of others
+ANSWERING = ("errors.py", "server", "dashboards", "vehicles", "websocket/handshake.py", "protocol", "http_messages.py")
 
 
 def first_column(header: str) -> list[str]:
@@ -25,8 +25,9 @@ def first_column(header: str) -> list[str]:
 
 
 def named_in_the_code(pattern: str) -> set[str]:
-    """What stands behind this pattern in the modules that answer requests or end connections."""
-    modules = [path for path in (ROOT / "teslafast").glob("*.py") if path.name not in ASKING]
+    """What stands behind this pattern in the modules that answer requests."""
+    roots = [ROOT / "teslafast" / name for name in ANSWERING]
+    modules = [path for root in roots for path in ([root] if root.is_file() else root.glob("*.py"))]
     return {name for path in modules for name in re.findall(pattern, path.read_text())}
 
 
@@ -36,9 +37,7 @@ def test_every_http_answer_stands_in_the_table_and_no_other() -> None:
 
 
 def test_every_close_code_stands_in_the_table_and_no_other() -> None:
-    used = {WSCloseCode[name].value for name in named_in_the_code(r"WSCloseCode\.([A-Z_]+)") - {"OK", "NO_INFO"}}
-    by_picows = {WSCloseCode.PROTOCOL_ERROR.value, WSCloseCode.MESSAGE_TOO_BIG.value}
-    assert {int(cell) for cell in first_column("| close code | why |")} == used | by_picows
+    assert {int(cell) for cell in first_column("| close code | why |")} == {reason.code for reason in CLOSE_REASONS}
 
 
 @pytest.mark.parametrize("interval", INTERVALS_MS)

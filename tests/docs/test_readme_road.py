@@ -14,7 +14,7 @@ from teslafast.server import tls_errors
 from tests.support import ROOT
 
 README = (ROOT / "README.md").read_text()
-PACKAGE = [path.read_text() for path in (ROOT / "teslafast").glob("*.py")]
+PACKAGE = [path.read_text() for path in (ROOT / "teslafast").rglob("*.py")]
 
 
 def invocations() -> list[str]:
@@ -63,5 +63,5 @@ def test_every_cause_of_a_failed_handshake_stands_in_the_table() -> None:
 
 def test_every_cause_for_which_a_vehicle_is_refused_stands_in_the_table() -> None:
     assert all(any(f'"{cause}"' in text for text in PACKAGE) for cause in told("request_refused") | told("message_refused"))
-    identity = (ROOT / "teslafast" / "identity.py").read_text()
+    identity = (ROOT / "teslafast" / "protocol" / "identity.py").read_text()
     assert set(re.findall(r'_refusal\("(\w+)"', identity)) <= told("request_refused")
