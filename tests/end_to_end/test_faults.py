@@ -54,6 +54,7 @@ def test_a_full_disk_stops_checkpoints_and_nothing_else(journal: str, healthy: C
         process.lines.wait_for("listening")
         resource.prlimit(process.process.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
         with healthy(process.place) as beside, process.place.vehicle("A") as vehicle:
+            vehicle.tell({"VehicleName": {"stringValue": "x" * 30_000}})  # so that a checkpoint is larger than any file may be
             for number in range(8):
                 vehicle.tell({"VehicleName": {"stringValue": f"{number}" * 300_000}})
             process.lines.wait_for("checkpoint_failed")
