@@ -20,7 +20,8 @@ import pytest
 from websockets.frames import Opcode
 
 from tests.support import ROOT
-from tests.support.faults import Healthy, resident_bytes
+from tests.support.faults import resident_bytes
+from tests.support.healthy import Healthy
 from tests.support.peers import Place, Raw, envelope, payload
 from tests.support.servers import Inside, Process
 

@@ -23,7 +23,8 @@ from teslafast.close_reasons import DASHBOARD_DRAIN
 from websockets.frames import Frame, Opcode
 
 from tests.programs import fuzz_server
-from tests.support.faults import Healthy, Load, resident_bytes
+from tests.support.faults import Load, resident_bytes
+from tests.support.healthy import Healthy
 from tests.support.peers import PATIENCE_S, Place
 from tests.support.servers import Process
 
