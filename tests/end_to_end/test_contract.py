@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -17,7 +16,7 @@ from websockets.frames import Opcode
 from tests.support import oracle
 from tests.support.certificates import World
 from tests.support.peers import PATIENCE_S, SECRET, Place, ack, payload, token
-from tests.support.servers import BASE, Process, spawn
+from tests.support.servers import Process, spawn
 from tests.support.vins import vin_of
 
 LAYOUTS: dict[str, dict[str, str]] = {
@@ -251,10 +250,3 @@ def test_in_development_a_secret_is_made_and_said_but_not_shown() -> None:
     with Process(JWT_SECRET="") as server:
         (line,) = server.lines.wait_for("secret_made")
         assert set(line) == {"time", "level", "event", "meaning"}
-
-
-def test_it_answers_soon_after_it_is_started() -> None:
-    began = time.monotonic()
-    with Process() as server:
-        assert server.place.get("/health").status == 200
-        assert time.monotonic() - began < PATIENCE_S, BASE
