@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from teslafast.core import records
-from teslafast.core.hub import Hub, Submission
-from teslafast.core.records import Report
+from teslafast.core.hub import Hub, MakeFleet
+from teslafast.core.records import Record, Report
 from teslafast.core.views import ViewKey
 from teslafast.errors import Malformed
 
 from tests.support.fake_log import Dashboard
-from tests.support.fake_loop import CREATED_NS, RECEIVED_NS, VIN, data, make_hub, publish, submission
+from tests.support.fake_loop import CREATED_NS, RECEIVED_NS, VIN, Submission, data, make_hub, publish, submission
 
 
 def reader(of: Hub, after: int | None = None) -> Dashboard:
@@ -38,7 +38,7 @@ def test_the_seqs_of_successive_records_rise_by_one() -> None:
 def test_a_record_with_a_txid_is_counted_for_its_vehicle() -> None:
     hub, _ = make_hub()
     for _ in range(2):
-        hub.submit(submission(data(), txid=b"tx-1"))
+        hub.submit(*submission(data(), txid=b"tx-1"))
     entry = hub.registry.get(VIN)
     assert entry is not None
     assert (entry.counts, entry.duplicates, entry.heard_ns, entry.signals) == ({"data": 2}, 1, RECEIVED_NS, 2)
@@ -46,7 +46,7 @@ def test_a_record_with_a_txid_is_counted_for_its_vehicle() -> None:
 
 def test_a_record_that_the_server_made_itself_is_told_but_counted_for_no_vehicle() -> None:
     hub, _ = make_hub()
-    hub.submit(submission(records.connectivity(VIN, True, "c1", "wifi", CREATED_NS), txid=None))
+    hub.submit(*submission(records.connectivity(VIN, True, "c1", "wifi", CREATED_NS), txid=None))
     assert hub.log.seq == 1
     assert hub.registry.get(VIN) is None
 
@@ -74,7 +74,7 @@ def test_data_is_remembered_field_by_field_and_other_kinds_are_not() -> None:
 
 def test_a_value_without_a_time_of_the_vehicles_has_the_time_of_receipt_in_whole_milliseconds() -> None:
     hub, _ = make_hub()
-    hub.submit(submission(Report("data", data().body), now_ns=RECEIVED_NS + 999_999))
+    hub.submit(*submission(Report("data", data().body), now_ns=RECEIVED_NS + 999_999))
     vehicle = hub.last_values.get(VIN)
     assert vehicle is not None
     assert vehicle.newest_ns == RECEIVED_NS
@@ -87,19 +87,19 @@ class FakeBackplane:
     def __init__(self) -> None:
         self.taken: list[Submission] = []
 
-    def submit(self, submission: Submission) -> None:
-        self.taken.append(submission)
+    def submit(self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int) -> None:
+        self.taken.append(Submission(vin, record, fleet, txid, now_ns))
 
 
 def test_with_a_backplane_a_record_changes_nothing_until_it_comes_back_and_then_has_the_seq_it_was_given() -> None:
     backplane = FakeBackplane()
     hub, loop = make_hub(backplane=backplane)
     dashboard = reader(hub)
-    hub.submit(submission(data()))
+    hub.submit(*submission(data()))
     loop.settle()
     assert (hub.log.seq, hub.last_values.get(VIN), hub.registry.get(VIN)) == (0, None, None)
     (taken,) = backplane.taken
-    assert hub.apply(taken, 7) == 7
+    assert hub.apply(*taken, seq=7) == 7
     loop.settle()
     assert dashboard.seqs() == [7]
     assert hub.last_values.get(VIN) is not None

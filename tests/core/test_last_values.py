@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.core.last_values import BYTES_AT_MOST, FIELDS_AT_MOST, LastValues
+from teslafast.core.last_values import BYTES_AT_MOST, FARTHEST_NS, FIELDS_AT_MOST, LastValues
 
 SECOND = 1_000_000_000
 NOW = 1_800_000_000 * SECOND
@@ -32,9 +32,14 @@ def known(messages: Iterable[Message]) -> dict[str, Any]:
     return dict(vehicle.values) if vehicle else {}
 
 
+def in_whole_ms(time_ns: int) -> int:
+    """Times are as precise as the events are."""
+    return max(time_ns, -FARTHEST_NS) // 1_000_000 * 1_000_000
+
+
 DATA = st.dictionaries(st.sampled_from("ABCDE"), st.integers(0, 9), max_size=4)
 SOME_DATA = DATA.filter(bool)
-SANE = st.integers(NOW - 3600 * SECOND, NOW)
+SANE = st.integers(NOW - 3600 * SECOND, NOW).map(in_whole_ms)
 ANY_TIME = st.integers(-(1 << 65), 1 << 65)
 
 
@@ -57,8 +62,9 @@ def test_every_field_follows_the_rule(messages: list[Message]) -> None:
     for created, data, now, again in messages:
         for name, value in data.items():
             time, ahead, _ = values.get(name, (created, False, None))
-            if name not in values or min(created, now) >= time or (ahead and not again):
-                values[name] = min(created, now), created > now, value
+            time_ns = in_whole_ms(min(created, now))
+            if name not in values or time_ns >= time or (ahead and not again):
+                values[name] = time_ns, created > now, value
     assert known(messages) == {name: value for name, (_, _, value) in values.items()}
 
 

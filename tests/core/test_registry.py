@@ -58,39 +58,52 @@ def test_the_count_is_of_vehicles_and_not_of_connections(joins: list[str], chanc
 # ---- duplicates and order
 
 
-def test_a_message_that_comes_again_is_a_duplicate() -> None:
+def heard(txids: list[bytes]) -> VehicleEntry:
     entry = VehicleEntry(VIN)
-    assert not entry.seen_before(b"tx-1")
-    assert entry.seen_before(b"tx-1")
-    assert entry.duplicates == 1
+    for txid in txids:
+        entry.heard(record(), txid, 100)
+    return entry
+
+
+def in_order(*times: tuple[int | None, bool]) -> tuple[int, int]:
+    """Data messages made at these times, re-sent or not, all received at 100: how many count as reorders, and as re-sends."""
+    entry = VehicleEntry(VIN)
+    for created_ns, resend in times:
+        entry.heard(record(created_ns=created_ns, resend=resend), b"", 100)
+    return entry.reorders, entry.resends
+
+
+def test_a_message_whose_txid_came_before_is_a_duplicate() -> None:
+    assert heard([b"tx-1", b"tx-2", b"tx-1", b"tx-1"]).duplicates == 2
 
 
 def test_messages_without_a_txid_are_all_new() -> None:
+    assert heard([b""] * 3).duplicates == 0
+
+
+def test_the_last_txids_are_remembered_and_those_before_them_are_not() -> None:
+    txids = [b"%d" % number for number in range(TXIDS_KEPT + 1)]
+    assert heard([*txids, b"1"]).duplicates == 1
+    assert heard([*txids, b"0"]).duplicates == 0
+
+
+def test_a_message_made_before_one_that_came_earlier_is_a_reorder() -> None:
+    assert in_order((10, False), (20, False), (15, False), (None, False), (20, False), (21, False)) == (1, 0)
+
+
+def test_a_resent_message_may_well_be_old() -> None:
+    assert in_order((10, False), (5, True), (30, True), (20, False)) == (1, 2)
+
+
+def test_a_time_ahead_of_receipt_says_nothing_of_the_order() -> None:
+    assert in_order((10, False), (1000, False), (20, False)) == (0, 0)
+
+
+def test_only_data_has_an_order() -> None:
     entry = VehicleEntry(VIN)
-    assert not any(entry.seen_before(b"") for _ in range(3))
-
-
-def test_txids_are_remembered_for_a_while_and_no_longer() -> None:
-    entry = VehicleEntry(VIN)
-    for number in range(TXIDS_KEPT + 1):
-        entry.seen_before(b"%d" % number)
-    assert entry.seen_before(b"%d" % TXIDS_KEPT)
-    assert entry.seen_before(b"1")
-    assert not entry.seen_before(b"0")
-
-
-def test_what_was_made_before_one_that_came_earlier_is_a_reorder() -> None:
-    entry = VehicleEntry(VIN)
-    for created in (10, 20, 15, None, 20, 21):
-        entry.note_order(created, False, 100)
-    assert (entry.reorders, entry.resends) == (1, 0)
-
-
-def test_what_is_sent_again_may_well_be_old() -> None:
-    entry = VehicleEntry(VIN)
-    for created, again in ((10, False), (5, True), (30, True), (20, False)):
-        entry.note_order(created, again, 100)
-    assert (entry.reorders, entry.resends) == (1, 2)
+    entry.heard(record(created_ns=20), b"", 100)
+    entry.heard(record("errors", created_ns=10, resend=True), b"", 100)
+    assert (entry.reorders, entry.resends) == (0, 0)
 
 
 # ---- the report
@@ -127,20 +140,6 @@ def test_a_vehicle_that_another_node_heard_is_known_and_not_connected() -> None:
     entry = registry.get(VIN)
     assert entry is not None
     assert (entry.report()["connected"], registry.connected, registry.is_connected(VIN)) == (False, 0, False)
-
-
-def test_a_time_ahead_of_receipt_says_nothing_of_the_order() -> None:
-    entry = VehicleEntry(VIN)
-    for created in (10, 1000, 20):
-        entry.note_order(created, False, 100)
-    assert entry.reorders == 0
-
-
-def test_only_data_has_an_order() -> None:
-    entry = VehicleEntry(VIN)
-    entry.heard(record(created_ns=20), b"", 100)
-    entry.heard(record("errors", created_ns=10, resend=True), b"", 100)
-    assert (entry.reorders, entry.resends) == (0, 0)
 
 
 def test_a_vehicle_that_was_never_heard_has_no_last_time() -> None:

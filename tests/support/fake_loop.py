@@ -10,11 +10,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 from teslafast._fanout import FLAT_PREFIXES
 from teslafast.config import Settings
-from teslafast.core.hub import Backplane, Hub, Submission, memory_log
+from teslafast.core.hub import Backplane, Hub, MakeFleet, memory_log
 from teslafast.core.records import Record, Report
 from teslafast.core.turn import Turn
 from teslafast.metrics import Counts
@@ -22,6 +22,16 @@ from teslafast.metrics import Counts
 VIN = "5YJ3E1EA7KF000001"
 CREATED_NS = 1_795_420_800_123_000_000
 RECEIVED_NS = CREATED_NS + 1_000_000_000
+
+
+class Submission(NamedTuple):
+    """What `Hub.submit` takes."""
+
+    vin: str
+    record: Record
+    fleet: MakeFleet
+    txid: bytes | None
+    now_ns: int
 
 
 class FakeLoop:
@@ -80,13 +90,11 @@ def data(number: int = 1, vin: str = VIN, **values: object) -> Report:
     return Report("data", body, CREATED_NS + number, False, len(fields))
 
 
-def submission(
-    record: Record, fleet: Callable[[], dict[str, Any]] | None = None, txid: bytes | None = b"", now_ns: int = RECEIVED_NS
-) -> Submission:
+def submission(record: Record, fleet: MakeFleet | None = None, txid: bytes | None = b"", now_ns: int = RECEIVED_NS) -> Submission:
     return Submission(record.body["vin"], record, fleet or (lambda: {"fleet": record.body}), txid, now_ns)
 
 
-def publish(hub: Hub, record: Record, fleet: Callable[[], dict[str, Any]] | None = None) -> int:
+def publish(hub: Hub, record: Record, fleet: MakeFleet | None = None) -> int:
     """The seq that the record got."""
-    hub.submit(submission(record, fleet))
+    hub.submit(*submission(record, fleet))
     return int(hub.log.seq)

@@ -220,7 +220,7 @@ def test_a_message_beyond_the_limit_is_answered_without_a_txid_and_counted(stage
 
 
 def test_a_record_that_the_log_cannot_keep_is_refused_with_its_txid(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(submission: object) -> None:
+    def full(*submission: object) -> None:
         raise Malformed("cannot be kept")
 
     vehicle = Vehicle(stage)
