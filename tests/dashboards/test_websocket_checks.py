@@ -49,12 +49,12 @@ class Stage:
     def __init__(self, token_s: float = 3600.0) -> None:
         self.hub, self.loop = make_hub({"PING_INTERVAL": f"{INTERVAL_S}"})
         self.wire = Underlying()
-        self.transport: Any = FakeTransport()
+        self.transport = FakeTransport()
         self.transport.underlying_transport = self.wire
         admitted = AdmitDashboard(Grant("tests", None, time.time() + token_s), Subscription(), None)
         verifier = Verifier([SECRET], ["HS256"], None, None)
         self.connection = DashboardConnection(self.hub, dashboard_rules(self.hub, self.loop), verifier, admitted, "192.0.2.1")
-        self.connection.transport = self.transport
+        self.connection.transport = self.transport  # type: ignore[assignment]
         self.connection.on_opened()
         self.wire.hold, self.wire.go_on = self.connection.pause_writing, self.connection.resume_writing
         self.loop.settle()
@@ -174,7 +174,7 @@ def test_its_end_is_counted_with_what_it_was_sent_and_gives_its_place_back(stage
     assert (stage.connection.up_to_date, stage.connection.behind, stage.connection.blocked) == (True, 0, False)
     event_bytes = stage.connection.sent_bytes
     assert event_bytes > 0
-    stage.connection.on_ws_disconnected(stage.transport)
+    stage.connection.on_ws_disconnected(stage.transport)  # type: ignore[arg-type]
     assert stage.hub.counts.sent_bytes == event_bytes
     assert (stage.hub.log.readers, len(stage.hub.connections)) == (0, 0)
     assert stage.hub.counts.closes == {"peer": 1}

@@ -41,7 +41,7 @@ class FakeTransport:
     def __init__(self) -> None:
         self.done: list[Any] = []
         self.is_close_frame_sent = False
-        self.underlying_transport = self
+        self.underlying_transport: Any = self
 
     def send_ping(self) -> None:
         self.done.append("ping")
