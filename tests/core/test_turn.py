@@ -5,85 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from teslafast.core.hub import Hub
 from teslafast.core.turn import Replies
 
-from tests.support.fake_log import Dashboard
-from tests.support.fake_loop import FakeLoop, data, make_hub, publish
-
-
-class FakeOutlet:
-    """What a connection is asked to do with its replies; `seqs`: where the log stood at each write."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self.done: list[bytes | str] = []
-        self.seqs: list[int] = []
-        self.on_write: Callable[[], object] = lambda: None
-
-    def write(self, data: bytes) -> None:
-        self.done.append(data)
-        self.seqs.append(self._hub.log.seq)
-        self.on_write()
-
-    def abort(self) -> None:
-        self.done.append("abort")
-
-    def pause_reading(self) -> None:
-        self.done.append("pause")
-
-    def resume_reading(self) -> None:
-        self.done.append("resume")
-
-
-class FakeHold:
-    """Keeps replies until it is told what came of the disk; `room`: whether it has any left."""
-
-    def __init__(self) -> None:
-        self.held: list[tuple[bytes, Callable[[bytes], object], Callable[[], object]]] = []
-        self.room = True
-
-    @property
-    def idle(self) -> bool:
-        return not self.held
-
-    def hold(self, replies: bytes, write: Callable[[bytes], object], give_up: Callable[[], object]) -> bool:
-        self.held.append((replies, write, give_up))
-        return self.room
-
-    def succeed(self) -> None:
-        held, self.held = self.held, []
-        for replies, write, _ in held:
-            write(replies)
-
-    def fail(self) -> None:
-        held, self.held = self.held, []
-        for _, _, give_up in held:
-            give_up()
-
-
-class Stage:
-    """One connection's replies, over a hub whose replies are `hold`'s to keep if `held`."""
-
-    def __init__(self, held: bool = False, **variables: str) -> None:
-        self.hub, self.loop = make_hub(variables)
-        self.hold = FakeHold()
-        if held:
-            self.hub.turn.hold_replies_by(self.hold)
-        self.outlet = FakeOutlet(self.hub)
-        self.replies = Replies(self.hub.turn, self.outlet)
-
-    def reader(self) -> Dashboard:
-        dashboard = Dashboard()
-        self.hub.log.subscribe(dashboard.reader)
-        return dashboard
-
+from tests.support.fake_loop import FakeLoop, data, publish
+from tests.support.fake_replies import FakeHold, FakeOutlet, TurnStage
 
 # ---- replies
 
 
 def test_the_replies_of_one_turn_leave_in_one_write_and_in_their_order() -> None:
-    stage = Stage()
+    stage = TurnStage()
     for frame in (b"a", b"b", b"c"):
         stage.replies.add(frame)
     assert stage.outlet.done == []
@@ -92,7 +23,7 @@ def test_the_replies_of_one_turn_leave_in_one_write_and_in_their_order() -> None
 
 
 def test_replies_leave_when_their_records_are_in_the_log_and_before_readers_get_them() -> None:
-    stage = Stage()
+    stage = TurnStage()
     dashboard = stage.reader()
     written_before: list[int] = []
     dashboard.wire.on_write = lambda: written_before.append(len(stage.outlet.done))
@@ -104,7 +35,7 @@ def test_replies_leave_when_their_records_are_in_the_log_and_before_readers_get_
 
 
 def test_a_turn_is_asked_for_once_however_much_it_owes() -> None:
-    stage = Stage()
+    stage = TurnStage()
     stage.reader()
     for number in range(3):
         publish(stage.hub, data(number))
@@ -113,7 +44,7 @@ def test_a_turn_is_asked_for_once_however_much_it_owes() -> None:
 
 
 def test_a_reply_added_during_a_turn_leaves_in_the_next() -> None:
-    stage = Stage()
+    stage = TurnStage()
     late = FakeOutlet(stage.hub)
     replies = Replies(stage.hub.turn, late)
     stage.outlet.on_write = lambda: replies.add(b"late")
@@ -125,7 +56,7 @@ def test_a_reply_added_during_a_turn_leaves_in_the_next() -> None:
 
 
 def test_then_sends_what_was_added_first() -> None:
-    stage = Stage()
+    stage = TurnStage()
     stage.replies.add(b"ack")
     stage.replies.then(lambda: stage.outlet.done.append("close"))
     assert stage.outlet.done == [b"ack", "close"]
@@ -134,7 +65,7 @@ def test_then_sends_what_was_added_first() -> None:
 
 
 def test_after_the_end_nothing_is_written_and_nobody_is_called() -> None:
-    stage = Stage()
+    stage = TurnStage()
     stage.replies.add(b"ack")
     stage.replies.end()
     stage.replies.then(lambda: stage.outlet.done.append("close"))
@@ -143,7 +74,7 @@ def test_after_the_end_nothing_is_written_and_nobody_is_called() -> None:
 
 
 def test_all_is_acknowledged_once_nobody_owes_a_reply_and_none_is_held() -> None:
-    stage = Stage(held=True)
+    stage = TurnStage(held=True)
     steps: tuple[Callable[[], object], ...] = (
         lambda: None,
         lambda: stage.replies.add(b"ack"),
@@ -161,7 +92,7 @@ def test_all_is_acknowledged_once_nobody_owes_a_reply_and_none_is_held() -> None
 
 
 def test_held_replies_leave_when_their_records_are_safe_and_not_before() -> None:
-    stage = Stage(held=True)
+    stage = TurnStage(held=True)
     stage.replies.add(b"ack")
     stage.loop.settle()
     assert stage.outlet.done == []
@@ -170,7 +101,7 @@ def test_held_replies_leave_when_their_records_are_safe_and_not_before() -> None
 
 
 def test_then_waits_for_held_replies() -> None:
-    stage = Stage(held=True)
+    stage = TurnStage(held=True)
     stage.replies.add(b"ack")
     stage.replies.then(lambda: stage.outlet.done.append("close"))
     assert stage.outlet.done == []
@@ -179,7 +110,7 @@ def test_then_waits_for_held_replies() -> None:
 
 
 def test_a_record_that_never_will_be_safe_ends_the_connection_that_waits_for_its_reply() -> None:
-    stage = Stage(held=True)
+    stage = TurnStage(held=True)
     stage.replies.add(b"ack")
     stage.loop.settle()
     stage.hold.fail()
@@ -188,7 +119,7 @@ def test_a_record_that_never_will_be_safe_ends_the_connection_that_waits_for_its
 
 @pytest.mark.parametrize("outcome", [FakeHold.succeed, FakeHold.fail])
 def test_a_connection_that_ended_while_its_replies_were_held_is_left_alone(outcome: Callable[[FakeHold], None]) -> None:
-    stage = Stage(held=True)
+    stage = TurnStage(held=True)
     stage.replies.add(b"ack")
     stage.replies.then(lambda: stage.outlet.done.append("close"))
     stage.replies.end()
@@ -199,7 +130,7 @@ def test_a_connection_that_ended_while_its_replies_were_held_is_left_alone(outco
 
 
 def test_while_too_much_is_held_the_connection_is_not_read_from() -> None:
-    stage = Stage(held=True)
+    stage = TurnStage(held=True)
     stage.hold.room = False
     stage.replies.add(b"a")
     stage.loop.settle()
@@ -209,7 +140,7 @@ def test_while_too_much_is_held_the_connection_is_not_read_from() -> None:
 
 
 def test_a_connection_paused_by_one_reply_is_read_again_even_if_there_was_room_for_the_next() -> None:
-    stage = Stage(held=True)
+    stage = TurnStage(held=True)
     for frame, room in ((b"a", False), (b"b", True)):
         stage.hold.room = room
         stage.replies.add(frame)
@@ -222,7 +153,7 @@ def test_a_connection_paused_by_one_reply_is_read_again_even_if_there_was_room_f
 
 
 def test_all_that_comes_in_one_turn_is_one_write_to_a_reader() -> None:
-    stage = Stage()
+    stage = TurnStage()
     dashboard = stage.reader()
     for number in range(10):
         publish(stage.hub, data(number))
@@ -231,14 +162,14 @@ def test_all_that_comes_in_one_turn_is_one_write_to_a_reader() -> None:
     assert dashboard.seqs() == list(range(1, 11))
 
 
-def flushed_at_the_loops_time(stage: Stage) -> float:
+def flushed_at_the_loops_time(stage: TurnStage) -> float:
     """The loop's clock set to when the log was flushed last."""
     stage.loop.now_s = stage.hub.log.flushed_at
     return stage.loop.now_s
 
 
 def test_with_coalescing_the_first_event_after_a_pause_goes_at_once_and_the_next_ones_wait() -> None:
-    stage = Stage(COALESCE_MS="10000")
+    stage = TurnStage(COALESCE_MS="10000")
     stage.loop.now_s = 1e12  # long after whatever was flushed last
     dashboard = stage.reader()
     publish(stage.hub, data(1))
@@ -254,7 +185,7 @@ def test_with_coalescing_the_first_event_after_a_pause_goes_at_once_and_the_next
 
 
 def test_with_coalescing_replies_still_leave_at_the_end_of_each_turn() -> None:
-    stage = Stage(COALESCE_MS="10000")
+    stage = TurnStage(COALESCE_MS="10000")
     for _ in range(2):
         publish(stage.hub, data())
         stage.replies.add(b"ack")
@@ -263,7 +194,7 @@ def test_with_coalescing_replies_still_leave_at_the_end_of_each_turn() -> None:
 
 
 def test_coalesce_takes_the_place_of_the_setting() -> None:
-    stage = Stage(COALESCE_MS="10000")
+    stage = TurnStage(COALESCE_MS="10000")
     stage.hub.turn.coalesce(0)
     dashboard = stage.reader()
     for number in range(2):
@@ -276,7 +207,7 @@ def test_coalesce_takes_the_place_of_the_setting() -> None:
 
 
 def test_a_watcher_is_called_once_a_turn_after_the_readers() -> None:
-    stage = Stage()
+    stage = TurnStage()
     dashboard = stage.reader()
     seen: list[list[int]] = []
     stage.hub.turn.watch(lambda: seen.append(dashboard.seqs()))
@@ -288,7 +219,7 @@ def test_a_watcher_is_called_once_a_turn_after_the_readers() -> None:
 
 
 def test_a_watcher_is_called_for_events_that_no_reader_wants() -> None:
-    stage = Stage()
+    stage = TurnStage()
     calls: list[int] = []
     stage.hub.turn.watch(lambda: calls.append(1))
     publish(stage.hub, data())
@@ -297,7 +228,7 @@ def test_a_watcher_is_called_for_events_that_no_reader_wants() -> None:
 
 
 def test_a_watcher_that_leaves_when_it_is_called_keeps_no_other_from_being_called() -> None:
-    stage = Stage()
+    stage = TurnStage()
     calls: list[str] = []
 
     def once() -> None:
@@ -313,7 +244,7 @@ def test_a_watcher_that_leaves_when_it_is_called_keeps_no_other_from_being_calle
 
 
 def test_a_turns_duration_is_counted_from_its_first_message() -> None:
-    stage = Stage()
+    stage = TurnStage()
     stage.replies.add(b"ack")
     stage.loop.now_s += 0.5
     stage.loop.settle()
@@ -322,6 +253,6 @@ def test_a_turns_duration_is_counted_from_its_first_message() -> None:
 
 
 def test_the_loop_is_asked_for_nothing_when_nothing_happens() -> None:
-    stage = Stage()
+    stage = TurnStage()
     loop: FakeLoop = stage.loop
     assert (loop.ready, loop.timers) == ([], [])
