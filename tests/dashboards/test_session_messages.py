@@ -59,7 +59,7 @@ def test_a_new_token_is_answered_with_its_end_and_holds_from_then_on() -> None:
         (token(sub="somebody else", exp=NOW + 60), "another sub"),
         (token(exp=1), "expired"),
         (token(secret="another secret, of 32 bytes or more", exp=NOW + 60), "signature"),
-        ("nonsense", "not acceptable"),
+        ("nonsense", "not valid"),
         (7, "must be a string"),
         (None, "must be a string"),
     ],
