@@ -21,24 +21,10 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "teslafast"
 
-GROUND = [
-    "refusals",
-    "errors",
-    "close_reasons",
-    "text",
-    "vin",
-    "rfc3339",
-    "backoff",
-    "http_messages",
-    "metrics",
-    "config",
-    "log_writer",
-    "logs",
-    "https",
-    "_crc32c",
-    "_fanout",
-    "__main__",
-]
+GROUND = (  # noqa: SIM905
+    "refusals errors close_reasons text vin rfc3339 backoff http_messages metrics config log_writer logs urls https whole_file "
+    "_crc32c _fanout __main__"
+).split()
 ROOMS = {
     "protocol": "",
     "core": "",
@@ -55,7 +41,7 @@ ROOMS = {
     "web": "",
     "cli": "protocol certificates core storage websocket vehicles dashboards server onboarding doctor simulator watch",
 }
-PURE = ["refusals", "errors", "text", "vin", "rfc3339", "backoff", "http_messages", "metrics", "config", "protocol", "core"]
+PURE = "refusals errors close_reasons text vin rfc3339 backoff http_messages metrics config urls protocol core".split()  # noqa: SIM905
 FORBIDDEN = {"asyncio", "ssl", "socket", "picows", "uvloop"}
 CYTHON_IMPORT = re.compile(r"^\s*(?:from (\S+) c?import (.+)|c?import (\S+))", re.MULTILINE)
 

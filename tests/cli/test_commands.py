@@ -1,4 +1,4 @@
-"""The command line: what an operator can mend is one line and exit 2, and no secret is ever part of it."""
+"""The commands: whatever the operator can mend is one line and exit 2, and no secret is ever part of it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 import jwt
 import pytest
 from teslafast import __version__, cli
+from teslafast.cli.commands import CHAOS_HELP
 from teslafast.dashboards.tokens import Verifier
 from teslafast.logs import log
+from teslafast.simulator import chaos
 
 from tests.support import ROOT
 from tests.support.certificates import World
@@ -46,7 +48,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     log.handlers, log.level, log.propagate = before
 
 
-def told(result: tuple[int, str, str]) -> str:
+def one_line(result: tuple[int, str, str]) -> str:
     """The one line of an exit 2; log lines before it are not counted."""
     code, out, err = result
     lines = [line for line in err.splitlines() if not line.startswith("{")]
@@ -84,9 +86,9 @@ WRONG: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_whatever_is_wrong_with_a_setting_is_one_line_that_names_it(run: Run, case: str) -> None:
+def test_a_wrong_setting_is_one_line_that_names_it(run: Run, case: str) -> None:
     variables = {"JWT_SECRET": SECRET, "PORT": "0"} | WRONG[case]
-    line = told(run("serve", **variables))
+    line = one_line(run("serve", **variables))
     named = case.partition(" ")[0]
     assert line.startswith(f"teslafast: {named}: ")
     assert " — " in line, "the remedy"
@@ -94,33 +96,33 @@ def test_whatever_is_wrong_with_a_setting_is_one_line_that_names_it(run: Run, ca
     assert "unusual" not in line
 
 
-def test_files_that_do_not_belong_together_are_named(run: Run, world: World) -> None:
+def test_a_key_or_ca_file_that_does_not_fit_is_named(run: Run, world: World) -> None:
     variables = world.environment | {"JWT_SECRET": SECRET, "VEHICLE_PORT": "0", "PORT": "0"}
-    assert "KEY_PATH" in told(run("serve", **(variables | {"KEY_PATH": str(world.vehicle("device-1").key)})))
-    assert "CA_PATH" in told(run("serve", **(variables | {"CA_PATH": __file__})))
+    assert "KEY_PATH" in one_line(run("serve", **(variables | {"KEY_PATH": str(world.vehicle("device-1").key)})))
+    assert "CA_PATH" in one_line(run("serve", **(variables | {"CA_PATH": __file__})))
 
 
 def test_a_port_that_is_taken_is_named(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        line = told(run("serve", "--host", "127.0.0.1", "--port", str(port), JWT_SECRET=SECRET))
+        line = one_line(run("serve", "--host", "127.0.0.1", "--port", str(port), JWT_SECRET=SECRET))
     assert line.startswith(f"teslafast: PORT: port {port} is already in use")
 
 
 @pytest.mark.parametrize(
     "arguments", [("serve", "--port", "many"), ("serve", "--port", "70000"), ("serve", "--nothing"), ("nothing",)]
 )
-def test_words_that_click_does_not_know_are_exit_2_too(run: Run, arguments: tuple[str, ...]) -> None:
+def test_an_unknown_command_or_option_is_exit_2(run: Run, arguments: tuple[str, ...]) -> None:
     code, out, err = run(*arguments, JWT_SECRET=SECRET)
     assert (code, out) == (2, "")
     assert "Error: " in err
     assert "Traceback" not in err
 
 
-def test_a_real_process_ends_the_same_way() -> None:
+def test_a_process_with_a_wrong_setting_prints_one_line_and_no_secret() -> None:
     process = spawn(["serve"], {"JWT_SECRET": "unusual"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = process.communicate(timeout=PATIENCE_S)
-    told((process.returncode, out, err))
+    one_line((process.returncode, out, err))
     assert "unusual" not in err
 
 
@@ -132,7 +134,7 @@ def claims(text: str) -> dict[str, object]:
     return found
 
 
-def test_a_token_is_minted_with_the_servers_secret(run: Run) -> None:
+def test_a_token_has_the_subject_vins_and_lifetime_that_were_given(run: Run) -> None:
     code, out, err = run("token", "--sub", "wall", "--vin", "A", "--vin", "B", "--ttl", "15m", JWT_SECRET=SECRET)
     assert (code, err) == (0, "")
     found = claims(out)
@@ -142,7 +144,7 @@ def test_a_token_is_minted_with_the_servers_secret(run: Run) -> None:
     assert found["exp"] - found["iat"] == 900
 
 
-def test_a_token_without_vins_is_for_all_and_lasts_an_hour(run: Run) -> None:
+def test_a_token_without_options_is_for_all_vehicles_and_one_hour(run: Run) -> None:
     found = claims(run("token", "--sub", "wall", JWT_SECRET=SECRET)[1])
     assert "vins" not in found
     assert isinstance(found["exp"], int)
@@ -150,7 +152,7 @@ def test_a_token_without_vins_is_for_all_and_lasts_an_hour(run: Run) -> None:
     assert found["exp"] - found["iat"] == 3600
 
 
-def test_audience_and_issuer_are_those_of_the_settings(run: Run) -> None:
+def test_a_token_has_the_audience_and_issuer_of_the_settings(run: Run) -> None:
     found = claims(run("token", "--sub", "x", JWT_SECRET=SECRET, JWT_AUDIENCE="dashboards", JWT_ISSUER="us")[1])
     assert (found["aud"], found["iss"]) == ("dashboards", "us")
 
@@ -164,31 +166,31 @@ def test_audience_and_issuer_are_those_of_the_settings(run: Run) -> None:
         ((), {"JWT_ALGORITHMS": "RS256", "JWT_PUBLIC_KEY_PATH": "key.pem", "JWT_SECRET": SECRET}, "JWT_ALGORITHMS"),
     ],
 )
-def test_a_token_that_cannot_be_minted_is_one_line(
+def test_a_token_that_cannot_be_minted_is_one_line_that_names_the_setting(
     run: Run, arguments: tuple[str, ...], variables: dict[str, str], named: str
 ) -> None:
-    line = told(run("token", "--sub", "x", *arguments, **variables))
+    line = one_line(run("token", "--sub", "x", *arguments, **variables))
     assert line.startswith(f"teslafast: {named}: ")
     assert SECRET not in line
 
 
 @pytest.mark.parametrize("ttl", ["soon", "-1h", "1 week", "9" * 400])
-def test_a_duration_that_is_none_is_exit_2(run: Run, ttl: str) -> None:
+def test_an_unusable_duration_is_exit_2(run: Run, ttl: str) -> None:
     code, out, err = run("token", "--sub", "x", "--ttl", ttl, JWT_SECRET=SECRET)
     assert (code, out) == (2, "")
-    assert "is no duration" in err
+    assert "is not a duration" in err
     assert "Traceback" not in err
 
 
 @pytest.mark.parametrize("ttl", ["0s", "999ms", "1138000d", "9" * 20 + "d"])
-def test_a_token_that_our_own_server_would_refuse_is_not_minted(run: Run, ttl: str) -> None:
-    line = told(run("token", "--sub", "x", "--ttl", ttl, JWT_SECRET=SECRET))
+def test_a_lifetime_that_a_server_would_refuse_is_exit_2(run: Run, ttl: str) -> None:
+    line = one_line(run("token", "--sub", "x", "--ttl", ttl, JWT_SECRET=SECRET))
     assert re.fullmatch(r"teslafast: --ttl: .* 1s to 11\d{5}d.*", line)
 
 
-def test_the_longest_and_the_shortest_token_are_good(run: Run) -> None:
+def test_the_shortest_and_the_longest_lifetime_give_valid_tokens(run: Run) -> None:
     verifier = Verifier([SECRET], ["HS256"], None, None)
-    refused = told(run("token", "--sub", "x", "--ttl", "1138000d", JWT_SECRET=SECRET))
+    refused = one_line(run("token", "--sub", "x", "--ttl", "1138000d", JWT_SECRET=SECRET))
     longest = refused.partition("1s to ")[2].partition(",")[0]
     for ttl in ("1s", longest):
         now = time.time()
@@ -200,16 +202,17 @@ def test_the_longest_and_the_shortest_token_are_good(run: Run) -> None:
 # ---- health
 
 
-def test_health_of_nobody_is_exit_1_and_one_line(run: Run) -> None:
+def test_health_of_a_port_where_nothing_listens_is_one_line_and_exit_1(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     code, out, err = run("health", f"http://127.0.0.1:{port}")
     assert (code, out, err.count("\n")) == (1, "", 1)
-    assert err.startswith("teslafast: http://127.0.0.1")
+    assert err.startswith(f"teslafast: 127.0.0.1:{port}: no answer")
+    assert " — check the address, the network, and that the server runs" in err
 
 
-def test_health_of_what_is_no_address_is_exit_2(run: Run) -> None:
-    assert told(run("health", "ftp://example.com")).startswith("teslafast: URL: ")
+def test_health_of_an_unusable_url_is_exit_2(run: Run) -> None:
+    assert one_line(run("health", "ftp://example.com")).startswith("teslafast: URL: ")
 
 
 # ---- the rest
@@ -219,19 +222,29 @@ def test_the_version_is_the_packages(run: Run) -> None:
     assert run("--version")[1].strip().endswith(__version__)
 
 
-def test_help_names_every_command_of_the_contract(run: Run) -> None:
+def test_help_lists_every_command(run: Run) -> None:
     code, out, _ = run("--help")
     assert code == 0
     named = set(re.findall(r"^  (\w+)", out, re.MULTILINE))
     assert named >= {"serve", "demo", "token", "watch", "simulate", "certs", "doctor", "vehicle", "health"}
 
 
-def test_it_is_a_module_too() -> None:
+def test_no_command_is_cut_off_in_help(run: Run) -> None:
+    for group in ((), ("certs",), ("vehicle",)):
+        assert "..." not in run(*group, "--help")[1].partition("Commands:")[2]
+
+
+def test_help_names_every_kind_of_chaos() -> None:
+    named = CHAOS_HELP.partition(": ")[2].partition(";")[0].split(", ")
+    assert named == list(chaos.KINDS)
+
+
+def test_the_package_runs_as_a_module() -> None:
     said = subprocess.run([sys.executable, "-m", "teslafast", "--version"], cwd=ROOT, capture_output=True, check=True)
     assert __version__.encode() in said.stdout
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_closed_stdout_is_not_a_traceback() -> None:
     process = spawn(["--help"], {}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
