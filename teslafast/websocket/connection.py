@@ -8,7 +8,7 @@ What every WebSocket connection to this server does, whoever is at the other end
                 have said it, or after CLOSE_GRACE_S
 
     open ──close()──▶ closing ──their CLOSE, or CLOSE_GRACE_S──▶ ended
-      └──────────────────────their CLOSE───────────────────────────▲
+      └──────────────────────their CLOSE───────────────────────────▲   once all has left, or after CLOSE_GRACE_S
 
 A subclass says what a message means (`on_message`) and what is still owed before a CLOSE (`finish`). Nothing here awaits.
 """
@@ -135,11 +135,14 @@ class ServerConnection(WSListener):
         self._state = _CLOSING
         self._end_cause = reason.cause
         self.finish(partial(self._send_close, WSCloseCode(reason.code), reason.text))
-        self._rules.timer.call_later(CLOSE_GRACE_S, self.abort)
+        self._abort_later()
 
     def _send_close(self, code: WSCloseCode, text: str) -> None:
         if not self.transport.is_close_frame_sent:
             self.transport.send_close(code, text)
+
+    def _abort_later(self) -> None:
+        self._rules.timer.call_later(CLOSE_GRACE_S, self.abort)
 
     def abort(self) -> None:
         self.transport.underlying_transport.abort()
@@ -234,6 +237,8 @@ class ServerConnection(WSListener):
 
     def _answer_close(self, frame: WSFrame) -> None:
         """The peer has said CLOSE: we say it too, unless we have, and the connection is over."""
+        if self._state == _OPEN:
+            self._abort_later()  # a peer that reads nothing would keep the connection for ever: what waits for it never leaves
         self._state = _ENDED
         self.finish(partial(self._end, close_reply(frame)))
 
