@@ -6,7 +6,7 @@ from typing import cast
 from weakref import WeakSet
 
 from teslafast.close_reasons import REPLACED, CloseReason
-from teslafast.core.connections import CONNECTIONS_PER_VIN, RELEASE_PAUSE_S, RELEASED_AT_ONCE, Connections, DashboardConnection
+from teslafast.core.connections import CONNECTIONS_PER_VIN, RELEASE_PAUSE_S, RELEASED_AT_ONCE, Connections, OpenDashboard
 
 from tests.support.fake_loop import FakeLoop
 
@@ -24,8 +24,8 @@ class FakeConnection:
     def abort(self) -> None: ...
 
 
-def dashboard() -> DashboardConnection:
-    return cast(DashboardConnection, FakeConnection())  # nothing of what a drain asks is asked here
+def dashboard() -> OpenDashboard:
+    return cast(OpenDashboard, FakeConnection())  # nothing of what a drain asks is asked here
 
 
 def test_each_connection_stands_under_its_role_and_all_are_counted_together() -> None:
