@@ -142,6 +142,12 @@ TABLE = (
     ),
     # refusals and ends
     Row(
+        "teslafast_unknown_values_total",
+        "counter",
+        "values of a type that this version does not know, kept as they came",
+        lambda now: now.counts.unknown_values,
+    ),
+    Row(
         "teslafast_vin_mismatch_total",
         "counter",
         "records whose payload named another VIN than the certificate",
