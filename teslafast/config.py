@@ -250,10 +250,7 @@ class Settings:
         In development a missing JWT_SECRET is made at random (`secret_was_made`). Raises Misconfigured.
         """
         values = {key: value for key, value in overrides.items() if value is not None}
-        for row in fields(cls):
-            text = environment.get(row.metadata["variable"], "")
-            if row.name not in values and text.strip():
-                values[row.name] = _parse(row.metadata, text)
+        values = read_rows(cls, environment, values)
         settings = cls(**values)
         if settings.needs_secret and not settings.jwt_secret and not settings.production:
             settings = cls(**values | {"jwt_secret": secrets.token_urlsafe(48).encode()})
@@ -264,6 +261,16 @@ class Settings:
     def needs_secret(self) -> bool:
         """Whether dashboards' tokens are signed with a shared secret (rather than verified with a public key)."""
         return bool(set(self.jwt_algorithms) & HMAC_ALGORITHMS)
+
+
+def read_rows(kind: Any, environment: Mapping[str, str], given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Field → value of a dataclass of settings, for each variable that is set; `given` goes before. Raises Misconfigured."""
+    values = dict(given or {})
+    for row in fields(kind):
+        text = environment.get(row.metadata["variable"], "")
+        if row.name not in values and text.strip():
+            values[row.name] = _parse(row.metadata, text)
+    return values
 
 
 def _parse(metadata: Mapping[str, Any], text: str) -> Any:

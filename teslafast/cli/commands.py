@@ -34,15 +34,17 @@ def serve(host: str | None, port: int | None) -> None:
 
     from ..config import Settings
     from ..logs import fields, log, set_up
+    from ..outputs.settings import planned
     from ..server import server
 
     settings = Settings.from_env(os.environ, host=host, port=port)
+    outputs = planned(os.environ, settings)
     set_up(settings.log_level, settings.log_format)
     if settings.jwt_secret and not os.environ.get("JWT_SECRET"):
         log.warning(
             "secret_made", extra=fields(meaning="JWT_SECRET is not set: a random one holds until the end; no token can be minted")
         )
-    uvloop.run(server.serve(settings))
+    uvloop.run(server.serve(settings, outputs))
 
 
 @teslafast.command()

@@ -104,6 +104,8 @@ class Hub:
             self.epoch = journal.epoch
         self.views = Views(self.make_log, loop)
         self._gone: deque[Connection] = deque()
+        self._watchers: list[Callable[[], object]] = []
+        self._published = False  # since the watchers were last called
 
     def make_log(self, prefixes: tuple[bytes, ...]) -> Fanout:
         """A ring of RING_BYTES in anonymous memory, which costs what is written to it."""
@@ -129,7 +131,17 @@ class Hub:
             self.state.merge(vin, record.body["data"], whole_ms(record.created_ns), now_ms * 1_000_000)
         if self.views.active:
             self.views.publish(kind, vin, record.body, fleet, seq, now_ms)
+        if self._watchers and not self._published:
+            self._published = True
+            self._ask_turn()
         return seq
+
+    def watch(self, callback: Callable[[], object]) -> None:
+        """`callback` is called once at the end of each turn in which something was published."""
+        self._watchers.append(callback)
+
+    def unwatch(self, callback: Callable[[], object]) -> None:
+        self._watchers.remove(callback)
 
     def later(self, delay_s: float, callback: Callable[[], object]) -> None:
         self._loop.call_later(delay_s, callback)
@@ -195,6 +207,10 @@ class Hub:
         due, self._due = self._due, []
         for log in due:
             self._flush(log)
+        if self._published:
+            self._published = False
+            for tell in tuple(self._watchers):  # a copy: a watcher may end itself
+                tell()
         self.counts.turns.add(time.monotonic() - began_s)
 
     def _ask_flush(self, log: Fanout) -> None:

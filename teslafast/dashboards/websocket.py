@@ -124,7 +124,7 @@ class DashboardConnection(WSListener):
         merged: dict[str, dict[str, Any]] = {}
         seq = flat.seq_before(max(after, 0), self._subscription.interval_ms + MERGE_SLACK_MS)
         while batch := flat.events_after(seq, MERGE_STEP):
-            for seq, kind, text in batch:
+            for seq, kind, _, text, _ in batch:
                 event = orjson.loads(text)
                 if not self._subscription.kinds >> kind & 1 or not (self._vins is None or event["vin"] in self._vins):
                     continue

@@ -5,6 +5,7 @@ The end of a server, so that nobody notices more of it than a reconnect.
     vehicles    closed with 1001 one after the other, VEHICLES_PER_S, so that they do not all come back at once; what has
                 arrived from one is in the log and acknowledged before; its DISCONNECTED event is in the log after
     dashboards  each closed with 1012 when it has had its last frame; one that takes nothing for STALLED_S is not waited for
+    outputs     send all the while; for what is left of the log then they have SHARE_OF_OUTPUTS (outputs/runner.py)
 
 Every step has a share of DRAIN_SECONDS, and what is not done by then is broken off.
 """
@@ -27,6 +28,7 @@ VEHICLES_PER_S = 250  # what one core takes in of handshakes, where they come ba
 SHARE_OF_VEHICLES = 0.5  # of DRAIN_SECONDS
 DASHBOARDS_AT_ONCE = 100
 STALLED_S = 1.0
+SHARE_OF_OUTPUTS = 0.2  # of DRAIN_SECONDS: they have had all the time before it, too
 COALESCE_S = 0.05  # each vehicle's end is an event for every dashboard: some together in one write
 TICK_S = 0.02
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from ..metrics import Counts, Durations
+from ..outputs import OutputGauges
 from ..protocol._wire import TOPICS
 from ..storage.checkpointer import JournalGauges
 
@@ -31,6 +32,7 @@ class Gauges:
     readers            dashboards by the view that they read
     certificate_days   until the end of the certificate in use, None without TLS
     journal            None without JOURNAL_PATH
+    outputs            by name; empty if none is set
     """
 
     counts: Counts
@@ -50,20 +52,22 @@ class Gauges:
     draining: bool = False
     certificate_days: float | None = None
     journal: JournalGauges | None = None
+    outputs: Mapping[str, OutputGauges] = field(default_factory=dict)
 
 
-Value = float | Mapping[str, float] | Durations | None
+Value = float | Mapping[str, float] | Mapping[tuple[str, str], float] | Durations | None
 
 
 @dataclass(frozen=True)
 class Row:
-    """`read` gives a number, one a label value, or None where there is nothing to tell."""
+    """`read` gives a number, one a label value (a pair of them if there are two labels), or None: there is nothing to tell."""
 
     name: str
     kind: str  # counter, gauge, histogram; unknown where the reference's counter does not end in _total
     help: str
     read: Callable[[Gauges], Value]
     label: str = ""
+    second_label: str = ""
 
 
 def _by_topic(counted: Mapping[str, int]) -> dict[str, float]:
@@ -76,6 +80,14 @@ def _refused(*causes: str) -> Callable[[Gauges], Value]:
 
 def _of_journal(read: Callable[[JournalGauges], float]) -> Callable[[Gauges], Value]:
     return lambda now: None if now.journal is None else read(now.journal)
+
+
+def _of_outputs(read: Callable[[OutputGauges], float]) -> Callable[[Gauges], Value]:
+    return lambda now: {name: read(one) for name, one in now.outputs.items()} if now.outputs else None
+
+
+def _dropped(now: Gauges) -> Value:
+    return {(name, cause): count for name, one in now.outputs.items() for cause, count in one.dropped.items()} or None
 
 
 TABLE = (
@@ -130,6 +142,13 @@ TABLE = (
     Row("teslafast_tls_failures_total", "counter", "TLS handshakes that failed", lambda now: now.counts.tls_failures, "cause"),
     Row("teslafast_closes_total", "counter", "ends of WebSocket connections", lambda now: now.counts.closes, "cause"),
     Row("teslafast_accept_pauses_total", "counter", "pauses for want of descriptors", lambda now: now.counts.accept_pauses),
+    # outputs
+    Row("teslafast_output_up", "gauge", "1 while the output delivers", _of_outputs(lambda it: it.state == "up"), "output"),
+    Row("teslafast_output_lag_events", "gauge", "events that have not arrived", _of_outputs(lambda it: it.lag_events), "output"),
+    Row("teslafast_output_lag_seconds", "gauge", "age of the oldest of them", _of_outputs(lambda it: it.lag_seconds), "output"),
+    Row("teslafast_output_sent_total", "counter", "events that have arrived", _of_outputs(lambda it: it.sent), "output"),
+    Row("teslafast_output_retried_total", "counter", "events sent again", _of_outputs(lambda it: it.retried), "output"),
+    Row("teslafast_output_dropped_total", "counter", "events that never will arrive", _dropped, "output", "cause"),
     # the server itself
     Row("teslafast_uptime_seconds", "gauge", "since the start", lambda now: now.uptime_s),
     Row("teslafast_draining", "gauge", "1 while it drains", lambda now: int(now.draining)),
@@ -186,7 +205,7 @@ class _Collector:
                 yield _family(row, value)
 
 
-def _family(row: Row, value: float | Mapping[str, float] | Durations) -> Any:
+def _family(row: Row, value: Value) -> Any:
     from prometheus_client import core
 
     if isinstance(value, Durations):
@@ -195,9 +214,9 @@ def _family(row: Row, value: float | Mapping[str, float] | Durations) -> Any:
     make = families[row.kind]
     if not isinstance(value, Mapping):
         return make(row.name, row.help, value=value)
-    family = make(row.name, row.help, labels=[row.label])
-    for word, number in sorted(value.items()):
-        family.add_metric([word], number)
+    family = make(row.name, row.help, labels=[label for label in (row.label, row.second_label) if label])
+    for words, number in sorted(value.items()):
+        family.add_metric([words] if isinstance(words, str) else words, number)
     return family
 
 

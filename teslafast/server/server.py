@@ -13,10 +13,10 @@ import signal
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -37,9 +37,14 @@ from . import gc_policy, prometheus, static_files, tls
 from .acceptor import Acceptor, bind
 from .admission import PendingConnections
 from .certificate_reload import CertificateReload
-from .drain import drain
+from .drain import SHARE_OF_OUTPUTS, drain
 from .http_connection import Admit, Door, Welcome
 from .routes import Gate, Listener, Now, Peer
+
+if TYPE_CHECKING:
+    from ..outputs.group import Outputs
+    from ..outputs.settings import OutputPlan
+    from ..storage.cursors import Cursors
 
 ROUND_S = 1.0  # every connection is looked at once in so long …
 ROUND_PARTS = 20  # … in so many parts
@@ -49,8 +54,19 @@ TURNS_TO_END = 10
 class Server:
     """One server on one event loop. `start` binds, `drain` ends it cleanly, `stop` at once."""
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, contexts: tls.Contexts | None = None) -> None:
-        """`contexts`: TLS for PORT and for VEHICLE_PORT, if it is to be other than what the settings say. Misconfigured."""
+    def __init__(
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        contexts: tls.Contexts | None = None,
+        outputs: Sequence[OutputPlan] = (),
+    ) -> None:
+        """
+        contexts   TLS for PORT and for VEHICLE_PORT, if it is to be other than what the settings say
+        outputs    those that are to run, as `outputs.settings.planned` reads them from the environment
+
+        Raises Misconfigured.
+        """
         self.settings = settings
         self._loop = loop
         key_path = settings.jwt_public_key_path
@@ -62,6 +78,7 @@ class Server:
         self._gate = Gate(settings, self._verifier, pages, locked)
         self._contexts = contexts or tls.contexts(settings)
         self.hub, self._checkpointer = _recovered(settings, loop)
+        self._outputs, self._cursors = _outputs(outputs, self.hub, self._checkpointer)
         self._intakes: list[Acceptor] = []
         renewed = any(self._contexts) and settings.tls
         self._renewal = CertificateReload(settings, self._contexts, self._use, self.hub.counts) if renewed else None
@@ -81,6 +98,8 @@ class Server:
             self._listen("VEHICLE_PORT", second, "vehicles", vehicles)
         self._say_kernel_tls()
         self._warn_of_openness()
+        if self._outputs is not None:
+            self._outputs.start()
         self._loop.call_later(ROUND_S / ROUND_PARTS, self._go_round)
 
     def _say_kernel_tls(self) -> None:
@@ -173,6 +192,7 @@ class Server:
                 "seq": hub.log.seq,
                 "oldest": hub.log.oldest,
                 "epoch": hub.epoch,
+                **({"outputs": self._outputs.states()} if self._outputs is not None else {}),
             },
         )
 
@@ -200,6 +220,7 @@ class Server:
             certificate_days=self._renewal.days(time.time()) if self._renewal is not None else None,
             unadmitted=len(self._waiting),
             journal=self._checkpointer.reading() if self._checkpointer is not None else None,
+            outputs=self._outputs.gauges() if self._outputs is not None else {},
         )
 
     def _vehicles(self, request: Request, grant: Grant | None) -> Answer:
@@ -220,7 +241,11 @@ class Server:
 
     async def drain(self) -> None:
         """Takes nothing new, says everything that is owed, and says good-bye to all; in DRAIN_SECONDS at most."""
-        await drain(self.hub, self.settings.drain_seconds)
+        deadline = time.monotonic() + self.settings.drain_seconds
+        share = SHARE_OF_OUTPUTS if self._outputs is not None else 0.0
+        await drain(self.hub, self.settings.drain_seconds * (1 - share))
+        if self._outputs is not None:
+            await self._outputs.finish(deadline - time.monotonic())
 
     def stop(self) -> None:
         """Closes the ports and whatever is still open."""
@@ -228,6 +253,8 @@ class Server:
             intake.close()
         for connection in list(self.hub.connections):
             connection.abort()
+        if self._outputs is not None:
+            self._outputs.stop()
 
     def renew_certificates(self) -> None:
         """Reads CERT_PATH, KEY_PATH and CA_PATH again, now."""
@@ -238,6 +265,8 @@ class Server:
         """After `stop` and the last connection's end: what is kept goes to the disk, and the files are given up."""
         if self._checkpointer is not None:
             self._checkpointer.finish()
+        if self._cursors is not None:
+            self._cursors.close()
 
 
 def _recovered(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub, Checkpointer | None]:
@@ -248,6 +277,16 @@ def _recovered(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub
     journal = Journal.open(settings.journal_path, settings.ring_bytes)
     hub = Hub(settings, loop, journal)
     return hub, Checkpointer(hub, journal, loop, began_s)
+
+
+def _outputs(plans: Sequence[OutputPlan], hub: Hub, checkpointer: Checkpointer | None) -> tuple[Outputs | None, Cursors | None]:
+    """The outputs, and where their cursors are kept, if there are any. Raises Misconfigured."""
+    if not plans:
+        return None, None
+    from ..outputs.group import Outputs  # nobody pays for what no variable asks for
+
+    cursors = checkpointer.cursors([plan.row.name for plan in plans]) if checkpointer is not None else None
+    return Outputs(plans, hub, cursors), cursors
 
 
 def _not_to_be_had(variable: str, host: str, port: int, error: OSError | UnicodeError) -> Misconfigured:
@@ -267,10 +306,10 @@ def _json(status: HTTPStatus, value: object) -> Answer:
     return Answer(status, orjson.dumps(value), "application/json")
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, outputs: Sequence[OutputPlan] = ()) -> None:
     """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Raises Misconfigured."""
     loop = asyncio.get_running_loop()
-    server = Server(settings, loop)
+    server = Server(settings, loop, outputs=outputs)
     signalled = asyncio.Event()
 
     async def live() -> None:

@@ -36,8 +36,7 @@ class Log(Protocol):
     def seq(self) -> int: ...
     @property
     def oldest(self) -> int: ...
-    def events_after(self, seq: int, limit: int) -> list[tuple[int, int, bytes]]: ...
-    def time_of(self, seq: int) -> int: ...
+    def events_after(self, seq: int, limit: int) -> list[tuple[int, int, str, bytes, int]]: ...
 
 
 def path_of(journal: Path) -> Path:
@@ -75,10 +74,10 @@ def restore(state: LastValues, log: Log, content: bytes, journal: str, former: L
     seq, seen = _read(state, content, journal, former, log.seq)
     count = 0
     while batch := log.events_after(seq, BATCH):
-        for seq, kind, text in batch:
+        for seq, kind, _, text, time_ms in batch:
             if kind == records.DATA:
                 count += 1
-                _apply(state, orjson.loads(text), seq, seen, log.time_of(seq))
+                _apply(state, orjson.loads(text), seq, seen, time_ms)
     return count
 
 

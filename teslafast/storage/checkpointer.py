@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..core.hub import Hub
 from ..errors import Misconfigured
 from ..logs import fields, log
 from . import checkpoint
+from .cursors import Cursors
 from .group_commit import GroupCommit
 from .journal import Journal
 
@@ -80,6 +81,11 @@ class Checkpointer:
                 seconds=round(self.recovery_s, 3),
             ),
         )
+
+    def cursors(self, outputs: Sequence[str]) -> Cursors:
+        """The outputs' cursors, kept beside the journal. Once, before anything is published. Raises Misconfigured."""
+        journal, log = self._journal, self._hub.log
+        return Cursors.open(journal.path, journal.name, journal.former, journal.epoch, log.seq, log.oldest, outputs)
 
     def reading(self) -> JournalGauges:
         """For /metrics."""

@@ -262,3 +262,43 @@ def test_the_memory_of_a_fleet_that_has_gone_is_given_back_in_parts() -> None:
     of.part(Ended())
     loop.elapse()
     assert not of._gone
+
+
+# ---- watchers
+
+
+def test_a_watcher_is_called_once_at_the_end_of_a_turn_in_which_something_was_published() -> None:
+    made, loop = hub()
+    seen: list[int] = []
+    made.watch(lambda: seen.append(made.log.seq))
+    publish(made, data(1))
+    publish(made, data(2))
+    assert seen == []
+    loop.settle()
+    assert seen == [2]
+    loop.settle()
+    made.owe(Replies([]))
+    loop.settle()
+    assert seen == [2], "a turn in which nothing was published is none of its business"
+
+
+def test_without_a_watcher_an_event_asks_for_no_turn() -> None:
+    made, loop = hub()
+    publish(made, data(1))
+    assert loop.ready == []
+
+
+def test_a_watcher_may_end_itself_while_it_is_called() -> None:
+    made, loop = hub()
+    seen: list[str] = []
+
+    def once() -> None:
+        seen.append("once")
+        made.unwatch(once)
+
+    made.watch(once)
+    made.watch(lambda: seen.append("always"))
+    for number in range(2):
+        publish(made, data(number))
+        loop.settle()
+    assert seen == ["once", "always", "always"]
