@@ -277,7 +277,7 @@ def test_a_watcher_is_called_once_at_the_end_of_a_turn_in_which_something_was_pu
     loop.settle()
     assert seen == [2]
     loop.settle()
-    made.owe(Replies([]))
+    made.owe(Vehicle(made))
     loop.settle()
     assert seen == [2], "a turn in which nothing was published is none of its business"
 

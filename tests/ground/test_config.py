@@ -16,6 +16,7 @@ from teslafast.errors import Misconfigured
 from teslafast.vin import is_vin
 
 from tests.support import ROOT
+from tests.support.documents import shown
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ENOUGH = {"JWT_SECRET": SECRET}
@@ -311,20 +312,6 @@ def test_what_cannot_name_a_vehicle(text: str) -> None:
 
 
 # ---- the README
-
-
-def shown(default: object) -> str:
-    """A default as the README writes it."""
-    match default:
-        case None | "" | b"" | () | frozenset():
-            return "–"
-        case bool():
-            return f"`{default}`".lower()
-        case tuple():
-            return f"`{','.join(default)}`"
-        case float():
-            return f"`{default:g}`"
-    return f"`{default}`"
 
 
 def test_the_readme_shows_every_setting_with_its_default_and_its_meaning() -> None:

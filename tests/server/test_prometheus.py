@@ -76,7 +76,7 @@ def test_each_output_has_its_numbers_and_what_it_dropped_by_cause() -> None:
         "teslafast_output_sent_total": 10,
         "teslafast_output_retried_total": 3,
     }
-    assert found["teslafast_output_dropped_total", "jsonl,overtaken"] == 4
+    assert found["teslafast_output_dropped_total", "overtaken,jsonl"] == 4
 
 
 def test_what_does_not_apply_is_not_there() -> None:
