@@ -30,7 +30,7 @@ from . import GapTeller, Output, OutputGauges
 
 BATCH_EVENTS = 512  # at most at once: what a broker confirms within a moment
 BATCH_BYTES = MIB  # or so many bytes of their texts; a larger event goes alone
-LINGER_S = 0.05  # from one batch to the next: some events share the cost of a batch; the first after a pause goes at once
+LINGER_S = 0.1  # from one batch to the next: some events share the cost of a batch; the first after a pause goes at once
 ATTEMPT_S = 60.0  # a connect or a send that takes longer counts as failed: no broker keeps a confirmation back for that long
 CLOSE_S = 1.0  # an output that does not let go of its connection is not waited for
 
