@@ -7,7 +7,7 @@ A cursor over the log for readers that are no socket: outputs, and whatever else
     Invariant: next <= log.seq + 1. What `take` has returned is the caller's: the ring may overtake it.
 
 It holds no event: the log is the queue, and a tail that nobody takes from costs nothing. It reads a log whose seqs have no holes
-between them, as the flat one's have none. Pure: nobody is woken here; `Hub.watch` tells when there is something to take.
+between them, as the flat one's have none. Pure: nobody is woken here; `Turn.watch` tells when there may be something to take.
 """
 
 from __future__ import annotations

@@ -22,10 +22,18 @@ class Cursors(Protocol):
     @property
     def first(self) -> Mapping[str, int]: ...
     def put(self, output: str, seq: int) -> None: ...
+    def close(self) -> None: ...
 
 
 class ReadLog(Log, Protocol):
     def time_of(self, seq: int, /) -> int: ...
+
+
+class Turn(Protocol):
+    """What is used of `core.turn.Turn`: its watchers are called at the end of every turn."""
+
+    def watch(self, callback: Callable[[], None]) -> None: ...
+    def unwatch(self, callback: Callable[[], None]) -> None: ...
 
 
 class Hub(Protocol):
@@ -35,8 +43,8 @@ class Hub(Protocol):
     def log(self) -> ReadLog: ...
     @property
     def epoch(self) -> str: ...
-    def watch(self, callback: Callable[[], object]) -> None: ...
-    def unwatch(self, callback: Callable[[], object]) -> None: ...
+    @property
+    def turn(self) -> Turn: ...
 
 
 class Outputs:
@@ -45,6 +53,8 @@ class Outputs:
     def __init__(self, plans: Sequence[OutputPlan], hub: Hub, cursors: Cursors | None = None) -> None:
         """Raises Misconfigured if a package that one of them needs is not installed."""
         self._hub = hub
+        self._cursors = cursors
+        self._seen = hub.log.seq
         self._runners = [self._runner(plan, cursors) for plan in plans]
 
     def _runner(self, plan: OutputPlan, cursors: Cursors | None) -> Runner:
@@ -56,11 +66,14 @@ class Outputs:
 
     def start(self) -> None:
         """On the running event loop."""
-        self._hub.watch(self._wake)
+        self._hub.turn.watch(self._wake)
         for runner in self._runners:
             runner.start()
 
     def _wake(self) -> None:
+        if self._seen == self._hub.log.seq:
+            return
+        self._seen = self._hub.log.seq
         for runner in self._runners:
             runner.wake()
 
@@ -72,10 +85,15 @@ class Outputs:
 
     async def finish(self, seconds: float) -> None:
         """Each sends what is left in the log, all at the same time; nothing may be published any more."""
-        self._hub.unwatch(self._wake)
+        self._hub.turn.unwatch(self._wake)
         await asyncio.gather(*(runner.finish(seconds) for runner in self._runners))
 
     def stop(self) -> None:
         """Ends them at once."""
         for runner in self._runners:
             runner.cancel()
+
+    def close(self) -> None:
+        """After the end: the cursors go to the disk. OSError."""
+        if self._cursors is not None:
+            self._cursors.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,6 +32,14 @@ def drive(place: Place, vin: str = "one", count: int = 5, first: int = 0) -> Non
     with place.vehicle(vin) as vehicle:
         for number in range(first, first + count):
             vehicle.tell({"Odometer": {"doubleValue": float(number)}})
+
+
+def caught_up(place: Place) -> str:
+    """The metrics, once the file has everything."""
+    until_s = time.monotonic() + PATIENCE_S
+    while 'teslafast_output_lag_events{output="jsonl"} 0.0' not in (text := place.get("/metrics").body.decode()):
+        assert time.monotonic() < until_s, text
+    return text
 
 
 # ---- kills
@@ -120,6 +129,7 @@ def test_a_folder_that_is_missing_gates_nothing_and_is_said_once_until_it_is_the
         server.lines.wait_for("output_up", output="jsonl")
         assert server.place.get("/health").json["outputs"] == {"jsonl": "up"}
         assert len(server.lines.wait_for("output_failing")) == 1
+        caught_up(server.place)
     assert [line["seq"] for line in read(folder / "events.jsonl")][:6] == list(range(1, 7))
 
 
@@ -130,8 +140,7 @@ def test_what_the_ring_overtook_meanwhile_is_a_gap_in_the_file(tmp_path: Path) -
             while server.ask(lambda it: it.hub.log.oldest) < 10:
                 vehicle.tell({"VehicleName": {"stringValue": "x" * 30_000}})
         folder.mkdir()
-        server.lines.wait_for("output_up", output="jsonl")
-        gauges = server.place.get("/metrics").body.decode()
+        gauges = caught_up(server.place)
     gap, *rest = read(folder / "events.jsonl")
     assert (gap["type"], gap["from"]) == ("gap", 1)
     assert [line["seq"] for line in rest] == list(range(gap["to"] + 1, gap["to"] + 1 + len(rest)))
