@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from ..core.tail import Log, Tail
+from ..logs import fields, log
 from . import Context, OutputGauges
 from .runner import Runner
 from .settings import OutputPlan
@@ -94,6 +95,10 @@ class Outputs:
             runner.cancel()
 
     def close(self) -> None:
-        """After the end: the cursors go to the disk. OSError."""
+        """After the end: the cursors go to the disk."""
         if self._cursors is not None:
-            self._cursors.close()
+            try:
+                self._cursors.close()
+            except OSError as error:
+                remedy = "look at the disk: after a power cut outputs may send again what they have sent"
+                log.error("output_cursors_not_synced", extra=fields(reason=str(error), remedy=remedy))

@@ -93,6 +93,21 @@ def test_a_connection_that_breaks_after_a_success_is_tried_again_soon_and_said_o
     assert lines() == ["output_connecting", "output_up", "output_connecting", "output_up"]
 
 
+def test_a_connection_that_stood_for_long_without_an_event_is_tried_again_soon() -> None:
+    async def scene() -> None:
+        stage = OutputStage(Broker(*[Unreachable("away")] * 6))
+        stage.runner.start()
+        await asyncio.sleep(10 * LIMIT_S)
+        stage.broker.troubles = [ConnectionResetError("reset")]
+        broken_at = now()
+        stage.publish()
+        await stage.until(lambda: stage.runner.sent == 1)
+        assert now() - broken_at < 2 * FIRST_S
+        await stage.end()
+
+    play(scene())
+
+
 def test_an_output_that_connects_and_refuses_every_batch_stays_failing_and_is_said_once(lines: Callable[[], list[str]]) -> None:
     async def scene() -> None:
         refusals = [trouble for _ in range(5) for trouble in (None, Undelivered("not allowed"))]
