@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import Misconfigured
 from .doctor import diagnose
 from .options import Duration
+from .outputs import outputs
 from .vehicle import vehicle
 
 
@@ -38,13 +39,13 @@ def serve(host: str | None, port: int | None) -> None:
     from ..server import server
 
     settings = Settings.from_env(os.environ, host=host, port=port)
-    outputs = planned(os.environ, settings)
+    plans = planned(os.environ, settings)
     set_up(settings.log_level, settings.log_format)
     if settings.jwt_secret and not os.environ.get("JWT_SECRET"):
         log.warning(
             "secret_made", extra=fields(meaning="JWT_SECRET is not set: a random one holds until the end; no token can be minted")
         )
-    uvloop.run(server.serve(settings, outputs))
+    uvloop.run(server.serve(settings, plans))
 
 
 @teslafast.command()
@@ -185,4 +186,5 @@ def certs_init(folder: Path, hostname: str, vins: tuple[str, ...]) -> None:
 
 
 teslafast.add_command(diagnose)
+teslafast.add_command(outputs)
 teslafast.add_command(vehicle)

@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 
 from ..core.tail import Event
 
-__all__ = ["OUTPUTS", "Context", "Event", "GapTeller", "Output", "OutputGauges", "OutputRow"]
+__all__ = ["OUTPUTS", "Checkable", "Context", "Event", "GapTeller", "Output", "OutputGauges", "OutputRow"]
 
 
 class Output(Protocol):
@@ -43,6 +43,14 @@ class GapTeller(Protocol):
 
     async def gap(self, first: int, last: int) -> None:
         """The events with these seqs left the ring before they could be sent. Like `send`, it may be called again."""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """An output with a check of its own for `teslafast outputs check`; the others are connected and closed."""
+
+    async def check(self) -> str:
+        """What was found, in one line. Raises what `connect` would. Does no harm to a server that runs with the same settings."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import asyncio
 import fcntl
 import os
 import select
+import shutil
 import stat
 import sys
 import time
@@ -74,6 +75,7 @@ class Destination(Protocol):
         """Writes those lines that it has not written yet, in order."""
 
     def close(self) -> None: ...
+    def check(self) -> str: ...
     def give_up(self) -> None:
         """Called from the event loop: a write that waits is to end soon."""
 
@@ -97,6 +99,9 @@ class JsonlOutput:
     async def gap(self, first: int, last: int) -> None:
         line = b'{"id":"%s-%d","type":"gap","from":%d,"to":%d}\n' % (self._epoch, last, first, last)
         await self._in_thread(lambda: self._to.write([(last, line)]))
+
+    async def check(self) -> str:
+        return await self._in_thread(self._to.check)
 
     async def close(self) -> None:
         self._to.give_up()
@@ -229,6 +234,21 @@ class RotatingFile:
             finally:
                 os.close(descriptor)
 
+    def check(self) -> str:
+        """Writes nothing, because a server may be writing there."""
+        folder = self._path.absolute().parent
+        if self._path.exists() and not self._path.is_file():
+            raise Undelivered(f"{self._path} is not a file")
+        if not folder.is_dir():
+            raise Undelivered(f"the folder {folder} does not exist")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise Undelivered(f"new files cannot be made in {folder}")
+        if self._path.exists() and not os.access(self._path, os.R_OK | os.W_OK):
+            raise Undelivered(f"{self._path} cannot be read and written")
+        wanted, free = self._max_bytes * (self._keep + 1), shutil.disk_usage(folder).free
+        room = "" if free >= wanted else f", but the disk has room for {free} bytes and all files together may take {wanted}"
+        return f"{self._path} can be written{room}"
+
     def give_up(self) -> None:
         """Nothing can be done about a disk that does not answer."""
 
@@ -304,6 +324,9 @@ class Pipe:
         while not poll.poll(LOOK_S * 1000):
             if self._given_up or time.monotonic() > until_s:
                 raise Undelivered(f"standard output is not read: it has taken nothing for {STALLED_S:g} s")
+
+    def check(self) -> str:
+        return "events go to the standard output of `teslafast serve`"
 
     def close(self) -> None:
         """It stays open: it is not ours."""
