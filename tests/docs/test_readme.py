@@ -1,46 +1,15 @@
-"""What the README says of answers and close codes is what the code can give: no more, no less."""
+"""The documents name every interval that a dashboard may ask for."""
 
 from __future__ import annotations
 
-import itertools
 import re
-from http import HTTPStatus
 
 import pytest
-from picows import WSCloseCode
 from teslafast.dashboards.subscription import INTERVALS_MS
 
-from tests.support import ROOT
-
-README = (ROOT / "README.md").read_text()
-ASKING = {"dial.py"}  # which reads the answers of others
-
-
-def first_column(header: str) -> list[str]:
-    """The first cell of each row of the table that has this header."""
-    lines = README.splitlines()
-    start = lines.index(header) + 2
-    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
-    return [row.split("|")[1].strip() for row in rows]
-
-
-def named_in_the_code(pattern: str) -> set[str]:
-    """What stands behind this pattern in the modules that answer requests or end connections."""
-    modules = [path for path in (ROOT / "teslafast").glob("*.py") if path.name not in ASKING]
-    return {name for path in modules for name in re.findall(pattern, path.read_text())}
-
-
-def test_every_http_answer_stands_in_the_table_and_no_other() -> None:
-    used = {HTTPStatus[name].value for name in named_in_the_code(r"HTTPStatus\.([A-Z_]+)")}
-    assert {int(cell) for cell in first_column("| HTTP | when |")} == used
-
-
-def test_every_close_code_stands_in_the_table_and_no_other() -> None:
-    used = {WSCloseCode[name].value for name in named_in_the_code(r"WSCloseCode\.([A-Z_]+)") - {"OK", "NO_INFO"}}
-    by_picows = {WSCloseCode.PROTOCOL_ERROR.value, WSCloseCode.MESSAGE_TOO_BIG.value}
-    assert {int(cell) for cell in first_column("| close code | why |")} == used | by_picows
+from tests.support.documents import pages
 
 
 @pytest.mark.parametrize("interval", INTERVALS_MS)
 def test_every_interval_is_named(interval: int) -> None:
-    assert re.search(rf"interval=MS.*\b{interval}\b", README)
+    assert any(re.search(rf"interval=MS.*\b{interval}\b", page.read_text()) for page in pages())

@@ -9,12 +9,11 @@ import click
 import pytest
 from teslafast.cli.commands import teslafast
 from teslafast.onboarding import presets
-from teslafast.server import tls_errors
 
 from tests.support import ROOT
+from tests.support.documents import rows
 
 README = (ROOT / "README.md").read_text()
-PACKAGE = [path.read_text() for path in (ROOT / "teslafast").glob("*.py")]
 
 
 def invocations() -> list[str]:
@@ -38,30 +37,6 @@ def test_a_command_in_the_readme_is_one_with_these_options(call: str) -> None:
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
 
 
-def rows(header: str) -> list[list[str]]:
-    """The cells of the table that has this header."""
-    lines = README.splitlines()
-    table = lines[lines.index(header) + 2 :]
-    end = next((number for number, line in enumerate(table) if not line.startswith("|")), len(table))
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[:end]]
-
-
 def test_the_presets_cost_what_it_says() -> None:
     told = {cells[0].strip("`"): cells[2] for cells in rows("| preset | fields | about, a month and vehicle |")}
     assert told == {name: f"${presets.dollars_a_month(fields):.2f}" for name, fields in presets.PRESETS.items()}
-
-
-def told(event: str) -> set[str]:
-    """The causes of an event that stand in the table of refusals."""
-    table = rows("| event | cause | what it means | what to do |")
-    return {cause for cells in table if cells[0] == f"`{event}`" for cause in re.findall(r"`(\w+)`", cells[1])}
-
-
-def test_every_cause_of_a_failed_handshake_stands_in_the_table() -> None:
-    assert told("tls_failed") == {cause for _, cause, _ in tls_errors._FAILURES} | {"tls", "slow", "cut"}
-
-
-def test_every_cause_for_which_a_vehicle_is_refused_stands_in_the_table() -> None:
-    assert all(any(f'"{cause}"' in text for text in PACKAGE) for cause in told("request_refused") | told("message_refused"))
-    identity = (ROOT / "teslafast" / "identity.py").read_text()
-    assert set(re.findall(r'_refusal\("(\w+)"', identity)) <= told("request_refused")

@@ -19,7 +19,7 @@ PAGES = ROOT / "docs" / "outputs"
 @pytest.mark.parametrize("row", OUTPUTS, ids=lambda row: row.name)
 def test_the_page_of_an_output_shows_every_setting_with_its_default_and_its_meaning(row: OutputRow) -> None:
     lines = (PAGES / f"{row.name}.md").read_text().splitlines()
-    start = lines.index("| variable | default | meaning |") + 2
+    start = lines.index("| setting | default | meaning |") + 2
     table = list(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
     rows = [(one.metadata["variable"], shown(one.default), one.metadata["meaning"]) for one in fields(settings_class(row))]
     assert table == [f"| `{variable}` | {default} | {meaning} |" for variable, default, meaning in rows]

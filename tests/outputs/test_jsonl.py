@@ -1,49 +1,22 @@
-"""JSON lines in a file: every line whole and once, whatever happens to the file, the disk or the process."""
+"""JSON lines of a real server: killed and started again, with a file that cannot be had, with nobody who reads."""
 
 from __future__ import annotations
 
 import json
-import logging
-import stat
+import random
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import time
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from teslafast.errors import Undelivered
-from teslafast.outputs.jsonl import BLOCK, Line, RotatingFile
 
-from tests.support import ROOT
+from tests.support.faults import Load, Victim, events_since
+from tests.support.peers import PATIENCE_S, Place
+from tests.support.servers import BASE, Inside, Lines, Process, spawn
 
-EPOCH = b"0123456789abcdef"
-PLENTY = 1 << 30
-
-
-def line(seq: int, pad: int = 10) -> Line:
-    return seq, b'{"id":"%s-%d","seq":%d,"pad":"%s"}\n' % (EPOCH, seq, seq, b"x" * pad)
-
-
-def lines(first: int, last: int, pad: int = 10) -> list[Line]:
-    return [line(seq, pad) for seq in range(first, last + 1)]
-
-
-def written(path: Path) -> list[int]:
-    """The seqs in it; every line must be whole."""
-    content = path.read_bytes()
-    assert content == b"" or content.endswith(b"\n")
-    return [json.loads(text)["seq"] for text in content.splitlines()]
-
-
-def in_all(path: Path) -> list[int]:
-    """The seqs of all files, the oldest first."""
-    rotated = sorted(path.parent.glob(f"{path.name}.*"), key=lambda one: -int(one.suffix[1:]))
-    return [seq for one in [*rotated, path] if one.exists() for seq in written(one)]
-
-
-Opener = Callable[..., RotatingFile]
+VINS = ["one", "two", "three"]
 
 
 @pytest.fixture
@@ -51,179 +24,189 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "events.jsonl"
 
 
-@pytest.fixture
-def opened(path: Path) -> Iterator[Opener]:
-    """Opens it, as a start of the server does; the one before is closed first."""
-    files: list[RotatingFile] = []
-
-    def make(max_bytes: int = PLENTY, keep: int = 5, epoch: bytes = EPOCH) -> RotatingFile:
-        for one in files:
-            one.close()
-        files.append(RotatingFile(path, max_bytes, keep, epoch))
-        files[-1].open()
-        return files[-1]
-
-    yield make
-    for one in files:
-        one.close()
+def read(*files: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
 
 
-def test_lines_are_appended_to_a_file_that_only_its_owner_reads(path: Path, opened: Opener) -> None:
-    file = opened()
-    file.write(lines(1, 3))
-    file.write(lines(4, 4))
-    assert written(path) == [1, 2, 3, 4]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+def drive(place: Place, vin: str = "one", count: int = 5, first: int = 0) -> None:
+    with place.vehicle(vin) as vehicle:
+        for number in range(first, first + count):
+            vehicle.tell({"Odometer": {"doubleValue": float(number)}})
 
 
-def test_a_batch_that_comes_again_is_not_written_again(path: Path, opened: Opener) -> None:
-    opened().write(lines(1, 10))
-    file = opened()
-    file.write(lines(6, 10))
-    file.write(lines(8, 12))
-    assert written(path) == list(range(1, 13))
-
-
-def test_seqs_of_another_epoch_hide_nothing(path: Path, opened: Opener) -> None:
-    opened(epoch=b"another").write([(9, b'{"id":"another-9","seq":9}\n')])
-    opened().write(lines(1, 2))
-    assert written(path) == [9, 1, 2]
-
-
-def test_a_second_server_is_refused_while_the_first_has_the_file(path: Path, opened: Opener) -> None:
-    opened()
-    second = RotatingFile(path, PLENTY, 5, EPOCH)
-    with pytest.raises(Undelivered, match="in use by another process"):
-        second.open()
-
-
-# ---- rotation
-
-
-@pytest.mark.parametrize("keep", [0, 1, 2, 5])
-def test_a_full_file_is_moved_aside_and_the_newest_are_kept(path: Path, opened: Opener, keep: int) -> None:
-    size = len(line(100)[1])
-    file = opened(max_bytes=10 * size, keep=keep)
-    for first in range(100, 195, 7):
-        file.write(lines(first, first + 6))
-    files = sorted(one.name for one in path.parent.iterdir())
-    assert files == [path.name, *(f"{path.name}.{number}" for number in range(1, keep + 1))]
-    seqs = in_all(path)
-    assert seqs == list(range(seqs[0], 198))
-    assert len(seqs) > 10 * keep
-    assert all(one.stat().st_size <= 10 * size for one in path.parent.iterdir())
-
-
-def test_one_batch_may_fill_several_files(path: Path, opened: Opener) -> None:
-    opened(max_bytes=4 * len(line(10)[1])).write(lines(10, 29))
-    assert in_all(path) == list(range(10, 30))
-    assert [len(written(one)) for one in path.parent.iterdir()] == [4] * 5
-
-
-def test_a_line_longer_than_a_file_may_be_has_one_for_itself(path: Path, opened: Opener) -> None:
-    opened(max_bytes=200).write([line(1), line(2, 5000), line(3)])
-    assert [written(path.with_name(f"{path.name}.{number}")) for number in (2, 1)] == [[1], [2]]
-    assert written(path) == [3]
-
-
-def test_after_a_kill_right_behind_a_rotation_the_moved_file_tells_where_to_go_on(path: Path, opened: Opener) -> None:
-    opened().write(lines(1, 5))
-    path.rename(path.with_name(f"{path.name}.1"))
-    opened().write(lines(3, 7))
-    assert in_all(path) == list(range(1, 8))
-
-
-def test_a_hole_among_the_rotated_files_is_filled_before_any_is_given_up(path: Path, opened: Opener) -> None:
-    file = opened(max_bytes=100, keep=3)
-    file.write(lines(1, 8, 40))
-    path.with_name(f"{path.name}.1").unlink()
-    kept = written(path.with_name(f"{path.name}.3"))
-    file.write(lines(9, 9, 40))
-    assert written(path.with_name(f"{path.name}.3")) == kept
-    assert written(path.with_name(f"{path.name}.1")) == [8]
+def caught_up(place: Place) -> str:
+    """The metrics, once the file has everything."""
+    until_s = time.monotonic() + PATIENCE_S
+    while 'teslafast_output_lag_events{output="jsonl"} 0.0' not in (text := place.get("/metrics").body.decode()):
+        assert time.monotonic() < until_s, text
+    return text
 
 
 # ---- kills
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.integers(0, 400), min_size=1, max_size=8), st.data())
-def test_a_kill_at_any_byte_leaves_whole_lines_and_each_once(tmp_path: Path, pads: list[int], data: st.DataObject) -> None:
-    path = tmp_path / "killed.jsonl"
-    batch = [line(number, pad) for number, pad in enumerate(pads, 1)]
-    whole = b"".join(text for _, text in batch)
-    path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    file = RotatingFile(path, PLENTY, 5, EPOCH)
-    file.open()
-    file.write(batch)
-    file.close()
-    assert path.read_bytes() == whole
+def test_a_kill_under_load_loses_nothing_repeats_nothing_and_keeps_the_order(tmp_path: Path, path: Path) -> None:
+    chance = random.Random(7)
+    environment = {
+        "JOURNAL_PATH": str(tmp_path / "journal"),
+        "JSONL_PATH": str(path),
+        "JSONL_MAX_BYTES": "200000",
+        "JSONL_KEEP": "1000",
+    }
+    load = None
+    for _ in range(4):
+        with Victim(None, **environment) as victim:
+            load = Load(victim.place, VINS, 1) if load is None else load.resumed(victim.place)
+            with load:
+                load.wait_for(load.total + chance.randint(100, 1500))
+                victim.kill()
+    assert load is not None
+    with Process(None, **environment) as process:
+        published = events_since(process.place, 0)
+        epoch = process.place.get("/health").json["epoch"]
+    rotated = sorted(tmp_path.glob(f"{path.name}.*"), key=lambda one: -int(one.suffix[1:]))
+    lines = read(*rotated, path)
+    assert len(rotated) > 1
+    assert [line["id"] for line in lines] == [f"{epoch}-{seq}" for seq in range(1, len(lines) + 1)]
+    assert [line for line in lines if line["type"] == "data"][: len(published)] == [
+        {"id": f"{epoch}-{event['seq']}"} | event for event in published if event["type"] == "data"
+    ]
+    for vin, acked in load.acked.items():
+        assert set(acked) <= {line["data"]["Odometer"] for line in lines if line["type"] == "data" and line["vin"] == vin}
 
 
-@pytest.mark.parametrize("torn", [BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
-def test_a_torn_line_of_any_length_is_cut_off_and_said(
-    path: Path, opened: Opener, torn: int, said: pytest.LogCaptureFixture
-) -> None:
-    path.write_bytes(line(1)[1] + b"{" + b"x" * (torn - 1))
-    opened().write([line(2)])
-    assert written(path) == [1, 2]
-    removed = [record for record in said.records if record.getMessage() == "jsonl_torn_line_removed"]
-    assert [getattr(record, "fields")["bytes"] for record in removed] == [torn]  # noqa: B009 — logging's own type lacks it
-
-
-def test_a_last_line_that_is_none_of_ours_is_finished_and_not_removed(path: Path, opened: Opener) -> None:
-    path.write_bytes(b"a note without an end")
-    opened().write([line(1)])
-    assert path.read_bytes() == b"a note without an end\n" + line(1)[1]
-
-
-# ---- the world around it
-
-
-def test_a_file_that_is_moved_away_is_followed_by_a_new_one(path: Path, opened: Opener) -> None:
-    file = opened()
-    file.write(lines(1, 3))
-    aside = path.rename(path.with_name("yesterday"))
-    file.write(lines(2, 5))
-    assert (written(aside), written(path)) == ([1, 2, 3], [4, 5])
-
-
-def test_a_folder_that_is_renamed_is_an_error_until_it_is_back(tmp_path: Path) -> None:
+def test_what_was_published_while_the_file_could_not_be_written_is_there_after_a_kill(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
+    environment = {"JOURNAL_PATH": str(tmp_path / "journal"), "JSONL_PATH": str(folder / "events.jsonl")}
+    with Victim(None, **environment) as victim:
+        victim.lines.wait_for("output_failing", output="jsonl")
+        drive(victim.place)
+        victim.kill()
     folder.mkdir()
-    file = RotatingFile(folder / "events.jsonl", PLENTY, 5, EPOCH)
-    file.open()
-    file.write(lines(1, 2))
-    away = folder.rename(tmp_path / "away")
-    with pytest.raises(FileNotFoundError):
-        file.write(lines(3, 4))
-    with pytest.raises(FileNotFoundError):
-        file.open()
-    away.rename(folder)
-    file.open()
-    file.write(lines(3, 4))
-    file.close()
-    assert written(folder / "events.jsonl") == [1, 2, 3, 4]
+    with Process(None, **environment):
+        pass
+    assert [line["seq"] for line in read(folder / "events.jsonl")][:6] == list(range(1, 7))
 
 
-def test_a_full_disk_is_an_error_that_leaves_whole_lines_and_ends_when_there_is_room(path: Path) -> None:
-    program = (
-        "import resource, signal, sys; from pathlib import Path; from teslafast.outputs.jsonl import RotatingFile\n"
-        "from tests.outputs.test_jsonl import EPOCH, PLENTY, lines\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); file = RotatingFile(Path(sys.argv[1]), PLENTY, 5, EPOCH); file.open()\n"
-        "file.write(lines(1, 10)); resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))\n"
-        "for attempt in range(3):\n"
-        "    try: file.write(lines(11, 500)); print('written')\n"
-        "    except OSError as error: print(error.strerror, len(Path(sys.argv[1]).read_bytes().splitlines())); file.open()\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))\n"
-        "file.write(lines(11, 500)); file.close()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.splitlines() == ["File too large 10"] * 3
-    assert written(path) == list(range(1, 501))
+def test_without_a_journal_a_restart_begins_with_the_next_event_under_another_epoch(path: Path) -> None:
+    for _ in range(2):
+        with Process(JSONL_PATH=str(path)) as process:
+            drive(process.place)
+    ids = [line["id"].split("-") for line in read(path)]
+    assert [seq for _, seq in ids] == [str(seq) for seq in range(1, 8)] * 2
+    assert len({epoch for epoch, _ in ids}) == 2
 
 
-@pytest.fixture
-def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    monkeypatch.setattr(logging.getLogger("teslafast"), "propagate", True)
-    return caplog
+def test_an_output_that_is_new_to_a_journal_begins_with_the_next_event(tmp_path: Path, path: Path) -> None:
+    journal = {"JOURNAL_PATH": str(tmp_path / "journal")}
+    with Process(None, **journal) as process:
+        drive(process.place)
+    with Process(None, **journal, JSONL_PATH=str(path)) as process:
+        drive(process.place, "two")
+    assert {line["vin"] for line in read(path)} == {"two"}
+
+
+# ---- the server beside it
+
+
+def test_a_clean_end_writes_everything_that_was_acknowledged(path: Path) -> None:
+    with Process(JSONL_PATH=str(path)) as process:
+        drive(process.place, count=300)
+    lines = read(path)
+    assert [line["data"]["Odometer"] for line in lines if line["type"] == "data"] == list(range(300))
+    assert lines[-1]["status"] == "DISCONNECTED"
+
+
+def test_a_folder_that_is_missing_gates_nothing_and_is_said_once_until_it_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with Inside(JSONL_PATH=str(folder / "events.jsonl")) as server:
+        server.lines.wait_for("output_failing", output="jsonl")
+        drive(server.place)
+        health = server.place.get("/health")
+        assert (health.status, health.json["status"], health.json["outputs"]) == (200, "ok", {"jsonl": "failing"})
+        assert 'teslafast_output_up{output="jsonl"} 0.0' in server.place.get("/metrics").body.decode()
+        folder.mkdir()
+        server.lines.wait_for("output_up", output="jsonl")
+        assert server.place.get("/health").json["outputs"] == {"jsonl": "up"}
+        assert len(server.lines.wait_for("output_failing")) == 1
+        caught_up(server.place)
+    assert [line["seq"] for line in read(folder / "events.jsonl")][:6] == list(range(1, 7))
+
+
+def test_what_the_ring_overtook_meanwhile_is_a_gap_in_the_file(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with Inside(JSONL_PATH=str(folder / "events.jsonl"), RING_BYTES="1MiB", MAX_FRAME_BYTES="65536") as server:
+        with server.place.vehicle("one") as vehicle:
+            while server.ask(lambda it: it.hub.log.oldest) < 10:
+                vehicle.tell({"VehicleName": {"stringValue": "x" * 30_000}})
+        folder.mkdir()
+        gauges = caught_up(server.place)
+    gap, *rest = read(folder / "events.jsonl")
+    assert (gap["type"], gap["from"]) == ("gap", 1)
+    assert [line["seq"] for line in rest] == list(range(gap["to"] + 1, gap["to"] + 1 + len(rest)))
+    assert f'teslafast_output_dropped_total{{cause="overtaken",output="jsonl"}} {gap["to"]}.0' in gauges
+
+
+# ---- standard output
+
+
+class Standard:
+    """A server whose standard output is a pipe of ours."""
+
+    def __init__(self) -> None:
+        environment = BASE | {"NODE_ENV": "development", "JSONL_PATH": "-", "DRAIN_SECONDS": "1"}
+        self.process = spawn(["serve"], environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.lines = Lines()
+        assert self.process.stderr is not None
+        while not self.lines.read or self.lines.read[-1]["event"] != "listening":
+            self.lines.add(self.process.stderr.readline())
+        port = self.lines.read[-1]["port"]
+        self.place = Place(port, port, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+
+def test_standard_output_has_the_lines_and_the_log_goes_elsewhere() -> None:
+    with Standard() as server:
+        drive(server.place)
+        server.process.terminate()
+        output, _ = server.process.communicate(timeout=PATIENCE_S)
+    assert server.process.returncode == 0
+    assert [json.loads(line)["seq"] for line in output.splitlines()] == list(range(1, 8))
+
+
+def test_a_standard_output_that_nobody_reads_holds_up_neither_vehicles_nor_the_end() -> None:
+    with Standard() as server:
+        with server.place.vehicle("one") as vehicle:
+            for _ in range(30):
+                vehicle.tell({"VehicleName": {"stringValue": "x" * 30_000}})  # in all, far more than a pipe holds
+        assert server.place.get("/health").status == 200
+        server.process.terminate()
+        assert server.process.wait(PATIENCE_S) == 0
+        _, said = server.process.communicate()
+    assert "output_left_behind" in said
+    assert "Traceback" not in said
+
+
+def test_a_standard_output_that_is_closed_is_said_and_holds_nobody_up() -> None:
+    with Standard() as server:
+        assert server.process.stdout is not None
+        assert server.process.stderr is not None
+        server.process.stdout.close()
+        drive(server.place)
+        while "output_failing" not in server.lines.text:
+            server.lines.add(server.process.stderr.readline())
+        assert server.place.get("/health").json["outputs"] == {"jsonl": "failing"}
+        server.process.terminate()
+        said = server.lines.text + server.process.stderr.read()
+        assert server.process.wait(PATIENCE_S) == 0
+    assert "nobody reads it any more" in said
+    assert "Traceback" not in said
