@@ -17,7 +17,7 @@ from .runner import Runner
 from .settings import OutputPlan
 
 
-class Cursors(Protocol):
+class KeptCursors(Protocol):
     """Where cursors are kept for a restart: `storage.cursors.Cursors`."""
 
     @property
@@ -26,39 +26,39 @@ class Cursors(Protocol):
     def close(self) -> None: ...
 
 
-class ReadLog(Log, Protocol):
+class TimedLog(Log, Protocol):
     def time_of(self, seq: int, /) -> int: ...
 
 
-class Turn(Protocol):
+class WatchedTurn(Protocol):
     """What is used of `core.turn.Turn`: its watchers are called at the end of every turn."""
 
     def watch(self, callback: Callable[[], None]) -> None: ...
     def unwatch(self, callback: Callable[[], None]) -> None: ...
 
 
-class Hub(Protocol):
+class WatchedHub(Protocol):
     """What is used of the hub: `core.hub.Hub`."""
 
     @property
-    def log(self) -> ReadLog: ...
+    def log(self) -> TimedLog: ...
     @property
     def epoch(self) -> str: ...
     @property
-    def turn(self) -> Turn: ...
+    def turn(self) -> WatchedTurn: ...
 
 
 class Outputs:
     """The outputs of `plans` over the hub's log. `cursors` None: each begins with the next event."""
 
-    def __init__(self, plans: Sequence[OutputPlan], hub: Hub, cursors: Cursors | None = None) -> None:
+    def __init__(self, plans: Sequence[OutputPlan], hub: WatchedHub, cursors: KeptCursors | None = None) -> None:
         """Raises Misconfigured if a package that one of them needs is not installed."""
         self._hub = hub
         self._cursors = cursors
         self._seen = hub.log.seq
         self._runners = [self._runner(plan, cursors) for plan in plans]
 
-    def _runner(self, plan: OutputPlan, cursors: Cursors | None) -> Runner:
+    def _runner(self, plan: OutputPlan, cursors: KeptCursors | None) -> Runner:
         name = plan.row.name
         context = Context(self._hub.epoch, Counter())
         first = self._hub.log.seq + 1 if cursors is None else cursors.first[name]

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ..config import MIB, Settings, _setting, _size, _whole
+from ..config import MIB, Settings
+from ..environment import Rule, setting, size, whole
 from . import Context, Event
 from .pipe import Pipe
 from .rotating_file import Line, RotatingFile
@@ -34,25 +35,33 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonlSettings:
-    path: Path = _setting(
+    path: Path = setting(
         "JSONL_PATH", None, Path, "the path of a file, or -", "writes one JSON event a line; `-` = standard output"
     )
-    max_bytes: int = _setting(
-        "JSONL_MAX_BYTES", 64 * MIB, _size(1024, 1 << 40), "bytes (64MiB), at least 1024", "a larger file is rotated to PATH.1"
+    max_bytes: int = setting(
+        "JSONL_MAX_BYTES", 64 * MIB, size(1024, 1 << 40), "bytes (64MiB), at least 1024", "a larger file is rotated to PATH.1"
     )
-    keep: int = _setting("JSONL_KEEP", 5, _whole(0, 1000), "a number, 0 to 1000", "how many rotated files are kept")
+    keep: int = setting("JSONL_KEEP", 5, whole(0, 1000), "a number, 0 to 1000", "how many rotated files are kept")
 
-    def contradictions(self, server: Settings) -> list[tuple[str, bool, str, str]]:
-        """(variable, does it hold, what is wrong, what would be right)."""
-        standard = self.path == STANDARD_OUTPUT
-        special = not standard and self.path.exists() and not self.path.is_file()
-        journal = server.journal_path is not None and self.path.absolute() == server.journal_path.absolute()
-        closed = standard and sys.stdout is None  # then descriptor 1 is something else by now
-        return [
-            ("JSONL_PATH", journal, "is the same as JOURNAL_PATH", "give it a file of its own"),
-            ("JSONL_PATH", closed, "is -, but standard output is closed", "give the path of a file"),
-            ("JSONL_PATH", special, f"{self.path} is not a file", "give the path of a file, or - for standard output"),
-        ]
+    @staticmethod
+    def rules(server: Settings) -> tuple[Rule[JsonlSettings], ...]:
+        """What no variable shows alone."""
+        journal = server.journal_path.absolute() if server.journal_path is not None else None
+        return (
+            Rule("JSONL_PATH", lambda it: it.path.absolute() == journal, "is the same as JOURNAL_PATH", "give another file"),
+            Rule("JSONL_PATH", _is_closed, "is -, but standard output is closed", "give the path of a file"),
+            Rule(
+                "JSONL_PATH",
+                lambda it: it.path != STANDARD_OUTPUT and it.path.exists() and not it.path.is_file(),
+                lambda it: f"{it.path} is not a file",
+                "give the path of a file, or - for standard output",
+            ),
+        )
+
+
+def _is_closed(settings: JsonlSettings) -> bool:
+    """Then descriptor 1 is something else by now."""
+    return settings.path == STANDARD_OUTPUT and sys.stdout is None
 
 
 class Destination(Protocol):

@@ -2,7 +2,7 @@
 Which outputs the environment asks for, with their settings read and checked.
 
 As `config.Settings` is for the server: each variable once, at the edge, one frozen value or Misconfigured. The rows stand in the
-outputs' own modules, and a module is imported only if its first variable is set.
+outputs' own modules (environment.py says how), and a module is imported only if its first variable is set.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from ..config import Settings, read_rows
+from ..config import Settings
+from ..environment import check, read
 from ..errors import Misconfigured
 from . import OUTPUTS, Context, Output, OutputRow
 
@@ -41,10 +42,8 @@ def planned(environment: Mapping[str, str], server: Settings, rows: Sequence[Out
     plans = []
     for row in rows:
         if environment.get(row.switch, "").strip():
-            settings = settings_class(row)(**read_rows(settings_class(row), environment))
-            for variable, wrong, fault, remedy in settings.contradictions(server):
-                if wrong:
-                    raise Misconfigured(variable, fault, remedy)
+            settings = read(settings_class(row), environment)
+            check(settings, settings.rules(server))
             plans.append(OutputPlan(row, settings))
     return tuple(plans)
 

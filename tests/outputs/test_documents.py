@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from dataclasses import fields
 
 import pytest
+from teslafast.environment import rows
 from teslafast.outputs import OUTPUTS, OutputRow
 from teslafast.outputs.settings import settings_class
 
@@ -21,13 +21,12 @@ def test_the_page_of_an_output_shows_every_setting_with_its_default_and_its_mean
     lines = (PAGES / f"{row.name}.md").read_text().splitlines()
     start = lines.index("| setting | default | meaning |") + 2
     table = list(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
-    rows = [(one.metadata["variable"], shown(one.default), one.metadata["meaning"]) for one in fields(settings_class(row))]
-    assert table == [f"| `{variable}` | {default} | {meaning} |" for variable, default, meaning in rows]
+    assert table == [f"| `{one.variable}` | {shown(one.default)} | {one.meaning} |" for one in rows(settings_class(row))]
 
 
 @pytest.mark.parametrize("row", OUTPUTS, ids=lambda row: row.name)
 def test_the_first_setting_of_an_output_turns_it_on(row: OutputRow) -> None:
-    assert fields(settings_class(row))[0].metadata["variable"] == row.switch
+    assert rows(settings_class(row))[0].variable == row.switch
 
 
 @pytest.mark.parametrize("row", [row for row in OUTPUTS if row.extra], ids=lambda row: row.name)

@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from teslafast.config import Settings, _setting
+from teslafast.config import Settings
+from teslafast.environment import Rule, setting
 from teslafast.errors import Misconfigured
 from teslafast.outputs import OUTPUTS, Context, OutputRow
 from teslafast.outputs.jsonl import JsonlSettings
@@ -59,10 +60,11 @@ def test_a_path_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
 @dataclass(frozen=True)
 class FakeSettings:
-    url: str = _setting("FAKE_URL", None, str, "a URL", "where the fake is")
+    url: str = setting("FAKE_URL", None, str, "a URL", "where the fake is")
 
-    def contradictions(self, server: Settings) -> list[tuple[str, bool, str, str]]:
-        return []
+    @staticmethod
+    def rules(server: Settings) -> tuple[Rule[FakeSettings], ...]:
+        return (Rule("FAKE_URL", lambda it: it.url == "fake://journal", "is the journal's", "give another"),)
 
 
 def test_a_package_that_is_not_installed_stops_the_start_and_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
