@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from .._crc32c import checksum
 from ..errors import Misconfigured
+from ..whole_file import write_whole
 from .journal import Life
 
 MAGIC = b"teslcurs"
@@ -141,16 +142,8 @@ def _made(path: Path, journal: str, epoch: str, first: Mapping[str, int]) -> int
         record = _sealed(_CURSOR.pack(name.encode(), epoch.encode(), seq - 1, 0))
         at = RECORD * (1 + 2 * number)
         page[at : at + len(record)] = record
-    making = path.with_name(path.name + ".new")
-    descriptor = os.open(making, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, page)
-        os.fsync(descriptor)
-        making.replace(path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+    write_whole(path, bytes(page), mode=0o600, replace=True)
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
 
 def _sealed(body: bytes) -> bytes:
