@@ -27,18 +27,19 @@ class Event(NamedTuple):
     time_ms: int
 
 
-class Log(Protocol):
-    """What is read of a log."""
+class TailedLog(Protocol):
+    """What is read of a log, by a tail and by whoever tells how far behind one is: `_fanout.Fanout`."""
 
     @property
     def seq(self) -> int: ...
     @property
     def oldest(self) -> int: ...
     def events_after(self, seq: int, limit: int, most_bytes: int = ..., /) -> list[tuple[int, int, str, bytes, int]]: ...
+    def time_of(self, seq: int, /) -> int: ...
 
 
 class Tail:
-    def __init__(self, log: Log, first: int) -> None:
+    def __init__(self, log: TailedLog, first: int) -> None:
         """`first`: seq of the first event that is wanted; one beyond the next event counts as the next."""
         self._log = log
         self.next = min(max(first, 1), log.seq + 1)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from ..core.tail import Log, Tail
+from ..core.tail import Tail, TailedLog
 from ..logs import fields, log
 from . import Context, OutputGauges
 from .runner import Runner
@@ -26,10 +26,6 @@ class KeptCursors(Protocol):
     def close(self) -> None: ...
 
 
-class TimedLog(Log, Protocol):
-    def time_of(self, seq: int, /) -> int: ...
-
-
 class WatchedTurn(Protocol):
     """What is used of `core.turn.Turn`: its watchers are called at the end of every turn."""
 
@@ -41,7 +37,7 @@ class WatchedHub(Protocol):
     """What is used of the hub: `core.hub.Hub`."""
 
     @property
-    def log(self) -> TimedLog: ...
+    def log(self) -> TailedLog: ...
     @property
     def epoch(self) -> str: ...
     @property

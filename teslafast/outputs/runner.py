@@ -20,10 +20,9 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from ..backoff import LIMIT_S, delay_s
-from ..core.tail import MIB, Event, Tail
+from ..core.tail import MIB, Event, Tail, TailedLog
 from ..errors import Undelivered, Unreachable
 from ..logs import fields, log
 from . import GapTeller, Output, OutputGauges
@@ -38,14 +37,6 @@ CONNECTING, UP, FAILING = "connecting", "up", "failing"
 OVERTAKEN = "overtaken"  # why events were dropped: they left the ring before they could be sent
 
 
-class Log(Protocol):
-    """What is read of the log besides its tail."""
-
-    @property
-    def seq(self) -> int: ...
-    def time_of(self, seq: int, /) -> int: ...
-
-
 class Runner:
     """
     Runs one output. `note(seq)` is called when everything up to `seq` has arrived: it keeps the cursor for a restart.
@@ -58,7 +49,7 @@ class Runner:
         name: str,
         output: Output,
         tail: Tail,
-        log: Log,
+        log: TailedLog,
         dropped: Counter[str],
         note: Callable[[int], object] = lambda seq: None,
         luck: Callable[[], float] = random.random,
