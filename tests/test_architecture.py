@@ -36,13 +36,14 @@ ROOMS = {
     "storage": "core",
     "vehicles": "protocol core websocket",
     "dashboards": "core websocket",
-    "server": "protocol certificates core storage websocket vehicles dashboards web",
+    "outputs": "core",
+    "server": "protocol certificates core storage websocket vehicles dashboards outputs web",
     "onboarding": "protocol certificates websocket",
     "doctor": "protocol certificates onboarding dashboards websocket",
     "simulator": "protocol certificates websocket",
     "watch": "certificates websocket dashboards",
     "web": "",
-    "cli": "protocol certificates core storage websocket vehicles dashboards server onboarding doctor simulator watch",
+    "cli": "protocol certificates core storage websocket vehicles dashboards outputs server onboarding doctor simulator watch",
 }
 PURE = (  # noqa: SIM905
     "refusals errors close_reasons text vin rfc3339 backoff http_messages event_loop metrics environment config urls "

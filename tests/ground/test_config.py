@@ -15,6 +15,7 @@ from teslafast.environment import rows
 from teslafast.errors import Misconfigured
 
 from tests.support import ROOT
+from tests.support.documents import shown
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ENOUGH = {"JWT_SECRET": SECRET}
@@ -259,20 +260,6 @@ def test_any_value_of_any_variable_is_taken_or_refused_in_one_line(variable: str
 
 
 # The README
-
-
-def shown(default: object) -> str:
-    """A default as the README writes it."""
-    match default:
-        case None | "" | b"" | () | frozenset():
-            return "–"
-        case bool():
-            return f"`{default}`".lower()
-        case tuple():
-            return f"`{','.join(default)}`"
-        case float():
-            return f"`{default:g}`"
-    return f"`{default}`"
 
 
 def test_the_readme_shows_every_setting_with_its_default_and_its_meaning() -> None:
