@@ -1,6 +1,7 @@
 """
-Counters. Plain integers, because the frame path adds to them; `scrape.py` gives them their names outside. Every label's values
-are a fixed, small set: causes and kinds that stand in our code, never text from outside.
+Counters. Plain integers, because the frame path adds to them; `server/prometheus.py` gives them their names outside.
+
+Every label's values are a fixed, small set: causes and kinds that stand in our code, never text from outside.
 """
 
 from __future__ import annotations
@@ -63,3 +64,31 @@ class Counts:
         self.anchor_reloads: Counter[str] = Counter()  # "taken" or "refused"
         self.turns = Durations()  # from a turn's first message to its last write
         self.syncs = Durations()  # of the journal to the disk
+
+    def take_record(self, kind: str, signals: int, size: int, vin_differs: bool) -> None:
+        """A record of `size` bytes from a vehicle is on its way into the log."""
+        self.records[kind] += 1
+        self.record_bytes[kind] += size
+        self.signals += signals
+        self.vin_differs += vin_differs
+
+    def take_unknown_topic(self) -> None:
+        """A message of a topic that we do not know was acknowledged and left out."""
+        self.records["unknown_topic"] += 1
+
+    def refuse_message(self, cause: str) -> None:
+        self.refused_messages[cause] += 1
+
+    def refuse_request(self, cause: str) -> None:
+        self.refused_requests[cause] += 1
+
+    def close(self, cause: str) -> None:
+        """A WebSocket connection has ended."""
+        self.closes[cause] += 1
+
+    def tell_gap(self) -> None:
+        self.gaps += 1
+
+    def add_sent(self, size: int) -> None:
+        """A dashboard that has gone had been given so many bytes."""
+        self.sent_bytes += size

@@ -18,7 +18,7 @@ KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 
 
 class Record(Protocol):
-    """A decoded record: `protocol._wire.Record`, or a Report."""
+    """A decoded record: `protocol._wire.Record`, or a Report, which says what its attributes are."""
 
     @property
     def kind(self) -> str: ...
@@ -26,6 +26,12 @@ class Record(Protocol):
     def body(self) -> dict[str, Any]: ...
     @property
     def created_ns(self) -> int | None: ...
+    @property
+    def is_resend(self) -> bool: ...
+    @property
+    def signals(self) -> int: ...
+    @property
+    def vin_differs(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """
-Who is connected, and what each vehicle has sent: the story that `/vehicles` tells and that rate limits are kept by.
+Which vehicles are connected, and what each has sent: what `/vehicles` shows.
 
 One entry a VIN for as long as the server lives, whatever connections come and go. A vehicle often opens a new connection before
 its old one is gone: it is CONNECTED from the first of them to the last, once.
@@ -11,17 +11,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..rfc3339 import rfc3339
+from .records import Record
 
-TXIDS_KEPT = 64  # per vehicle, to know a message that comes again
-BURST_S = 2.0  # a vehicle may send so many seconds' worth of its limit at once
+TXIDS_KEPT = 64  # per vehicle, to recognize a message that comes again
 
 
 class VehicleEntry:
     """What is known of one vehicle. Times: ns since 1970; counts: since the server started."""
 
     __slots__ = (
-        "_allowance",
-        "_allowance_at",
         "_newest_ns",
         "_txids",
         "client_version",
@@ -53,13 +51,21 @@ class VehicleEntry:
         self.vin_differs = 0
         self._txids: dict[bytes, None] = {}
         self._newest_ns = 0
-        self._allowance = 0.0
-        self._allowance_at = 0.0
 
-    def heard(self, kind: str, signals: int, now_ns: int) -> None:
+    def heard(self, record: Record, txid: bytes, now_ns: int) -> None:
+        """One of its records is in the log, since `now_ns`."""
+        kind = record.kind
         self.heard_ns = now_ns
         self.counts[kind] = self.counts.get(kind, 0) + 1
-        self.signals += signals
+        self.signals += record.signals
+        self.vin_differs += record.vin_differs
+        self.seen_before(txid)
+        if kind == "data":
+            self.note_order(record.created_ns, record.is_resend)
+
+    def refuse(self) -> None:
+        """One of its messages was refused."""
+        self.refused += 1
 
     def seen_before(self, txid: bytes) -> bool:
         """Whether one of the last TXIDS_KEPT messages had this txid; remembers it. Messages without one are all new."""
@@ -83,17 +89,6 @@ class VehicleEntry:
             self.reorders += not is_resend
         else:
             self._newest_ns = created_ns
-
-    def allowed(self, rate: float, now_s: float) -> bool:
-        """Whether one more message is within `rate` a second, with a burst of BURST_S worth; `now_s`: monotonic."""
-        burst = max(1.0, rate * BURST_S)
-        earned = (now_s - self._allowance_at) * rate
-        self._allowance = burst if not self._allowance_at else min(burst, self._allowance + earned)
-        self._allowance_at = now_s
-        if self._allowance < 1.0:
-            return False
-        self._allowance -= 1.0
-        return True
 
     def report(self) -> dict[str, Any]:
         """The vehicle as `/vehicles` shows it. One dollar buys 150,000 signals."""
@@ -122,12 +117,12 @@ class Registry:
         self._entries: dict[str, VehicleEntry] = {}
         self.connected = 0
 
-    def join(self, vin: str) -> tuple[VehicleEntry, bool]:
+    def join(self, vin: str, network_interface: str = "", client_version: str = "") -> tuple[VehicleEntry, bool]:
         """The vehicle's entry with one connection more, and whether that is its first (it was not connected before)."""
-        entry = self._entries.get(vin)
-        if entry is None:
-            entry = self._entries[vin] = VehicleEntry(vin)
+        entry = self._entry(vin)
         entry.connections += 1
+        entry.network_interface = network_interface
+        entry.client_version = client_version
         first = entry.connections == 1
         self.connected += first
         return entry, first
@@ -138,6 +133,16 @@ class Registry:
         last = entry.connections == 0
         self.connected -= last
         return last
+
+    def heard(self, vin: str, record: Record, txid: bytes, now_ns: int) -> None:
+        """A record of this vehicle is in the log."""
+        self._entry(vin).heard(record, txid, now_ns)
+
+    def _entry(self, vin: str) -> VehicleEntry:
+        entry = self._entries.get(vin)
+        if entry is None:
+            entry = self._entries[vin] = VehicleEntry(vin)
+        return entry
 
     def is_connected(self, vin: str) -> bool:
         entry = self._entries.get(vin)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from .. import __version__
-from .._fanout import frame
+from .._fanout import KINDS, frame
+from ..errors import Refused
 from ..rfc3339 import rfc3339
 from ..websocket.text_frames import TEXT, message
 
@@ -23,9 +25,20 @@ def snapshot(seq: int, vin: str, created_ns: int, data: Mapping[str, Any]) -> by
     return message(type="snapshot", seq=seq, vin=vin, createdAt=rfc3339(created_ns), isCache=True, data=data)
 
 
-def subscribed(vins: Iterable[str] | None, types: Iterable[str] | None) -> bytes:
-    return message(type="subscribed", vins=None if vins is None else sorted(vins), types=None if types is None else list(types))
+def subscribed(vins: Iterable[str] | None, kinds: int) -> bytes:
+    """`kinds`: bit k = KINDS[k]."""
+    types = [kind for number, kind in enumerate(KINDS) if kinds >> number & 1]
+    every = len(types) == len(KINDS)
+    return message(type="subscribed", vins=None if vins is None else sorted(vins), types=None if every else types)
 
 
 def token_expiring(exp: float) -> bytes:
     return message(type="token_expiring", exp=int(exp))
+
+
+PONG = message(type="pong")
+
+
+def invalid(reason: str) -> Refused:
+    """A dashboard's message that cannot be taken; `reason` goes back to the dashboard."""
+    return Refused(HTTPStatus.BAD_REQUEST, "message", reason)

@@ -1,174 +1,74 @@
-"""
-A dashboard's connection: its place in a log, what it may say, and how long it may stay.
-
-The bytes that it gets are the log's business (`_fanout`); this class tells the log when the transport is full and when it has
-drained, and puts the few words of its own in front: snapshots, gaps, answers. They go through the reader, so that they are in
-order and wait when the dashboard is slow; but for hello, which is written first of all, and refusals, which a dashboard that is
-shown out for them must still get.
-"""
+"""A dashboard's WebSocket connection: the shell that gives its session messages and the time, and its reader the transport."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from itertools import chain, islice
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import orjson
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSFrame, WSMsgType, WSTransport
 
-from .._fanout import ALL_KINDS, Reader
-from ..core import records
+from .._fanout import Reader
+from ..close_reasons import FAULT, FLOOD, NOT_READING, STALLED, TOO_LARGE
 from ..core.hub import Hub
-from ..dashboards import messages
-from ..errors import Refused
 from ..logs import fields, log
-from ..vin import is_vin
-from ..websocket import closing, text_frames
-from ..websocket._transport import slim
+from ..websocket.connection import CLOSE, TEXT, Rules, ServerConnection
 from .admission import AdmitDashboard
-from .subscription import parse_kinds
+from .session import DashboardSession
 from .tokens import Verifier
 
-LARGEST_MESSAGE = 4096  # bytes; what a dashboard may say
-ERRORS_AT_MOST = 10  # then it is shown out
-WARN_S = 60.0  # before its token ends
-SAID_AT_MOST = 1000  # frames that it may send between two checks, which is about a second; all at once they cost some 20 ms
-UNHEARD_AT_MOST = 100  # frames that it may send while it takes nothing
-CLOSE_GRACE_S = 1.0
-MERGE_STEP = 256  # events merged between two looks at whether others wait
-MERGE_SLACK_MS = 50
-EAGER = 256  # snapshots made at once, so that they are of the very moment at which the stream begins
+MESSAGE_LIMIT = 4096  # bytes: the longest that makes sense, a `subscribe` of 200 VINs, has that many
+FRAMES_AT_MOST = 1000  # between two checks, about a second: answering them all takes some 20 ms
+FRAMES_UNREAD_AT_MOST = 100  # that it may send while it reads nothing: they get no answer, which would pile up
 
 
-class DashboardConnection(WSListener):
-    """One connection to `/stream`."""
+class DashboardConnection(ServerConnection):
+    """One connection to `/stream`. The sink of its reader."""
 
-    __slots__ = (
-        "_address",
-        "_end_cause",
-        "_errors",
-        "_grant",
-        "_heard_at",
-        "_hub",
-        "_log",
-        "_pinged_at",
-        "_reader",
-        "_said",
-        "_started_at",
-        "_subscription",
-        "_transport",
-        "_unheard",
-        "_verifier",
-        "_vins",
-        "_warned",
-    )
+    __slots__ = ("_frames", "_frames_unread", "_hub", "_reader", "_session")
 
-    def __init__(self, hub: Hub, verifier: Verifier, admitted: AdmitDashboard, address: str) -> None:
+    def __init__(self, hub: Hub, rules: Rules, verifier: Verifier, admitted: AdmitDashboard, address: str) -> None:
+        super().__init__(rules, address)
         self._hub = hub
-        self._verifier = verifier
-        self._grant = admitted.grant
-        self._vins = admitted.subscription.vins
-        self._subscription = admitted.subscription
-        self._address = address
-        self._errors = 0
-        self._said = 0
-        self._unheard = 0
-        self._warned = False
-        self._pinged_at = 0.0
-        self._started_at = self._heard_at = time.monotonic()
-        self._end_cause = "peer"
+        self._session = DashboardSession(hub, verifier, admitted, time.time())
+        self._frames = 0
+        self._frames_unread = 0
 
-    # ---- the connection's life
+    # ---- its life
 
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
-        slim(transport)
-        self._hub.connections.add(self)
-        self._hub.dashboards += 1
-        transport.underlying_transport.set_write_buffer_limits(high=0)  # pause_writing as soon as it holds anything
-        self._log = self._hub.views.log_for(self._subscription.view, self._hub.log)
-        underlying: Any = transport.underlying_transport  # aiofastnet's, whatever picows' stub says
+    def on_opened(self) -> None:
+        self._hub.connections.add_dashboard(self)
+        underlying: Any = self.transport.underlying_transport  # aiofastnet's, whatever picows' stub says
+        underlying.set_write_buffer_limits(high=0)  # pause_writing as soon as it holds anything
         self._reader = Reader(underlying, self)
-        if not self._subscription.fleet:
-            underlying.write(messages.hello(self._hub.epoch, self._hub.log.seq, self._hub.log.oldest))
-        if self._subscription.interval_ms:
-            self._log.subscribe(self._reader, self._vins, self._subscription.kinds)
-            self._reader.say(self._merged_since())
-        else:
-            self._log.subscribe(self._reader, self._vins, self._subscription.kinds, self._after())
-        self._tell_snapshots(self._vins)
-        log.info("dashboard_connected", extra=fields(sub=self._grant.sub, address=self._address))
+        self._session.begin(self._reader, underlying.write)
+        log.info("dashboard_connected", extra=fields(sub=self._session.sub, address=self.address))
 
-    def _after(self) -> int | None:
-        """The seq after which it wants to go on; -1 if that is no place in this log."""
-        subscription = self._subscription
-        if subscription.since is None:
-            return None
-        known = subscription.epoch in (None, self._hub.epoch) and subscription.since <= self._hub.log.seq
-        return subscription.since if known else -1
-
-    def _merged_since(self) -> Iterator[bytes]:
-        """
-        `since` in an interval's view: what came after it, data merged to one message a vehicle, the other kinds one by one.
-
-        It starts an interval and a bit earlier: a merged message on its way may have been lost with the connection.
-        """
-        after = self._after()
-        if after is None:
-            return
-        flat = self._hub.log
-        if after < 0 or flat.oldest > after + 1:
-            yield messages.gap(after + 1, flat.oldest - 1)
-        merged: dict[str, dict[str, Any]] = {}
-        seq = flat.seq_before(max(after, 0), self._subscription.interval_ms + MERGE_SLACK_MS)
-        while batch := flat.events_after(seq, MERGE_STEP):
-            for seq, kind, text in batch:
-                event = orjson.loads(text)
-                if not self._subscription.kinds >> kind & 1 or not (self._vins is None or event["vin"] in self._vins):
-                    continue
-                if kind == records.DATA:
-                    known = merged.get(event["vin"])
-                    merged[event["vin"]] = event if known is None else event | {"data": known["data"] | event["data"]}
-                elif seq > after:
-                    yield text_frames.message(**event)
-            yield b""
-        yield from (text_frames.message(**event | {"seq": seq}) for event in merged.values())
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._hub.part(self)
-        self._hub.dashboards -= 1
-        self._hub.counts.sent_bytes += self._reader.sent_bytes
-        self._leave_log()
-        cause = closing.log_end(
-            "dashboard_disconnected",
-            transport,
-            self._end_cause,
-            self._started_at,
-            sub=self._grant.sub,
-            address=self._address,
-            bytes=self._reader.sent_bytes,
-            gaps=self._reader.gaps,
-        )
-        self._hub.counts.closes[cause] += 1
+    def on_ended(self) -> None:
+        self._hub.connections.remove_dashboard(self)
+        self._hub.counts.add_sent(self._reader.sent_bytes)
+        self._session.leave()
         self._reader.end()
 
-    def _leave_log(self) -> None:
-        self._log.unsubscribe(self._reader)
-        self._hub.views.release(self._log)
+    def finish(self, send_close: Callable[[], object]) -> None:
+        self._session.leave()
+        send_close()
 
-    def close(self, code: WSCloseCode, cause: str, reason: str = "") -> None:
-        """Says why, then ends the connection: at once if the other side agrees, else after CLOSE_GRACE_S."""
-        if self._end_cause != "peer":
-            return
-        self._end_cause = cause
-        self._leave_log()
-        self._transport.send_close(code, reason)
-        self._hub.later(CLOSE_GRACE_S, self.abort)
+    def log_fields(self) -> dict[str, object]:
+        return {"sub": self._session.sub, "bytes": self._reader.sent_bytes, "gaps": self._session.gaps}
 
-    def abort(self) -> None:
-        self._transport.underlying_transport.abort()
+    def check(self, now_s: float) -> None:
+        self._frames = 0
+        if self._reader.blocked:
+            if self.stalled_s(now_s) >= 2 * self._rules.ping_interval_s:
+                self.close(STALLED)
+        else:
+            super().check(now_s)
+        reason = self._session.check(time.time())
+        if reason is not None:
+            self.close(reason)
+
+    # ---- for a drain and the metrics
 
     @property
     def sent_bytes(self) -> int:
@@ -184,42 +84,10 @@ class DashboardConnection(WSListener):
 
     @property
     def up_to_date(self) -> bool:
-        """Whether it has been given all that there is for it."""
         return self._reader.served
 
-    @property
-    def closing(self) -> bool:
-        return self._end_cause != "peer"
-
-    def stalled_s(self, now: float) -> float:
-        """For how long it has taken nothing (`now`: monotonic)."""
-        return now - self._reader.blocked_at if self._reader.blocked else 0.0
-
-    def check(self, now: float) -> None:
-        """Pings, ends what is silent, stalled or out of time (`now`: monotonic seconds)."""
-        interval = self._hub.settings.ping_interval
-        self._said = 0
-        if self._end_cause != "peer":
-            return
-        if self._reader.blocked:
-            if now - self._reader.blocked_at >= 2 * interval:
-                self.close(WSCloseCode.TRY_AGAIN_LATER, "stalled", "nothing was taken for too long")
-        elif now - self._heard_at < interval:
-            self._pinged_at = 0.0
-        elif not self._pinged_at:
-            self._pinged_at = now
-            self._transport.send_ping()
-        elif now - self._pinged_at >= interval:
-            self.close(WSCloseCode.GOING_AWAY, "silent", "no answer to a ping")
-        self._check_token(time.time())
-
-    def _check_token(self, now: float) -> None:
-        if now >= self._grant.exp:
-            self.close(WSCloseCode.POLICY_VIOLATION, "token_expired", "the token has expired")
-        elif not self._warned and now >= self._grant.exp - WARN_S:
-            self._warned = True
-            if not self._subscription.fleet:
-                self._reader.say([messages.token_expiring(self._grant.exp)])
+    def stalled_s(self, now_s: float) -> float:
+        return now_s - self._reader.blocked_at if self._reader.blocked else 0.0
 
     # ---- what the log and the transport tell
 
@@ -230,120 +98,43 @@ class DashboardConnection(WSListener):
         self._reader.wake()
 
     def on_gap(self, first: int, last: int) -> Iterable[bytes]:
-        """The log: it was lapped. It is told what it missed, and what holds now, if it had been told that before."""
-        self._hub.counts.gaps += 1
-        if self._subscription.fleet:
-            return ()
-        return chain([messages.gap(first, last)], self._snapshots(self._vins) if self._subscription.snapshot else ())
+        return self._session.missed(first, last)
 
     def on_fault(self, error: Exception) -> None:
-        log.error("dashboard_failed", extra=fields(address=self._address), exc_info=error)
-        self.close(WSCloseCode.INTERNAL_ERROR, "fault")
-
-    def _tell_snapshots(self, vins: Iterable[str] | None) -> None:
-        if self._subscription.snapshot and not self._subscription.fleet:
-            frames = self._snapshots(vins)
-            self._reader.say(chain(list(islice(frames, EAGER)), frames))
-
-    def _snapshots(self, vins: Iterable[str] | None) -> Iterator[bytes]:
-        """What is known of each vehicle that it sees, made as the transport takes them; each holds for the seq in it."""
-        if not self._subscription.kinds & 1 << records.DATA:
-            return
-        for vin in self._hub.state.vins() if vins is None else sorted(vins):
-            vehicle = self._hub.state.get(vin)
-            if vehicle is not None:
-                yield messages.snapshot(self._hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
+        log.error("dashboard_failed", extra=fields(address=self.address), exc_info=error)
+        self.close(FAULT)
 
     # ---- what it says
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        self._heard_at = time.monotonic()
-        kind = frame.msg_type
-        if self._end_cause != "peer" and kind != WSMsgType.CLOSE:
-            return
-        self._said += 1
-        if self._said > SAID_AT_MOST and kind != WSMsgType.CLOSE:
-            self.close(WSCloseCode.POLICY_VIOLATION, "flood", "too many messages")
-        elif frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self.close(WSCloseCode.PROTOCOL_ERROR, "reserved_bits", "no extension was agreed on")
-        elif self._reader.blocked and kind != WSMsgType.CLOSE:
-            self._note_unheard()
-        elif kind == WSMsgType.PING:
-            transport.send_pong(frame.get_payload_as_bytes())
-        elif kind == WSMsgType.TEXT and frame.fin:
-            self._take(frame.get_payload_as_bytes())
-        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
-            self._refuse("one text frame a message, please")
-        elif kind == WSMsgType.CLOSE:
-            self._leave_log()
-            if not transport.is_close_frame_sent:
-                transport.send_close(closing.close_reply(frame))
-            transport.disconnect()
+        if self.closing or frame.msg_type == CLOSE or self._may_speak():
+            super().on_ws_frame(transport, frame)
 
-    def _note_unheard(self) -> None:
-        """It talks but does not listen: answers would pile up, so it gets none until it takes what it has been sent."""
-        self._unheard += 1
-        if self._unheard >= UNHEARD_AT_MOST:
-            self.close(WSCloseCode.POLICY_VIOLATION, "flood", "it sends without taking anything")
+    def _may_speak(self) -> bool:
+        """Counts one more frame; one that is not to be answered ends here."""
+        self._frames += 1
+        if self._frames > FRAMES_AT_MOST:
+            self.close(FLOOD)
+            return False
+        if not self._reader.blocked:
+            return True
+        self._frames_unread += 1
+        if self._frames_unread >= FRAMES_UNREAD_AT_MOST:
+            self.close(NOT_READING)
+        return False
 
-    def _take(self, text: bytes) -> None:
-        try:
-            message = orjson.loads(text)
-            kind = message.get("type") if isinstance(message, dict) else None
-            if kind == "auth":
-                self._renew(message)
-            elif kind == "subscribe":
-                self._subscribe(message)
-            else:
-                self._refuse("type is neither auth nor subscribe")
-        except orjson.JSONDecodeError:
-            self._refuse("not JSON")
-        except Refused as error:
-            self._refuse(str(error))
+    def on_message(self, opcode: WSMsgType, payload: Any, now_s: float) -> None:
+        now = time.time()
+        if opcode == TEXT:
+            reason = self._session.receive(payload, now)
+        else:
+            reason = self._session.refuse("send each message as text, not as binary", now)
+        if reason is not None:
+            self.close(reason)
 
-    def _renew(self, message: dict[str, Any]) -> None:
-        """A new token in place of the old one, of the same `sub`; what is seen stays within what it grants."""
-        token = message.get("token")
-        if not isinstance(token, str):
-            self._refuse("token is not a string")
-            return
-        grant = self._verifier.verify(token, time.time())
-        if grant.sub != self._grant.sub:
-            self._refuse("the token is another sub's")
-            return
-        seen = self._vins if grant.vins is None or self._vins is None else self._vins & grant.vins
-        seen = grant.vins if seen is None else seen
-        self._grant = grant
-        self._warned = False
-        if seen != self._vins:
-            self._vins = seen
-            self._log.resubscribe(self._reader, seen, self._subscription.kinds)
-        self._reader.say([text_frames.message(type="auth", exp=int(grant.exp))])
-
-    def _subscribe(self, message: dict[str, Any]) -> None:
-        """Other vehicles or kinds from now on; those newly seen are told by snapshots."""
-        vins, types = message.get("vins"), message.get("types")
-        if not _is_list_of_strings(vins) or not _is_list_of_strings(types) or not all(map(is_vin, vins or ())):
-            self._refuse("vins and types are lists of strings, or null")
-            return
-        seen = self._grant.narrowed(vins).vins
-        kinds = ALL_KINDS if types is None else parse_kinds(types)
-        before = self._vins
-        self._vins = seen
-        self._subscription = replace(self._subscription, kinds=kinds)
-
-        self._log.resubscribe(self._reader, seen, kinds)
-        self._reader.say([messages.subscribed(seen, types)])
-        if before is not None:
-            self._tell_snapshots(self._hub.state.vins() if seen is None else seen - before)
-
-    def _refuse(self, reason: str) -> None:
-        self._errors += 1
-        self._hub.counts.refused_messages["dashboard"] += 1
-        self._transport.underlying_transport.write(text_frames.refusal(reason))
-        if self._errors >= ERRORS_AT_MOST:
-            self.close(WSCloseCode.POLICY_VIOLATION, "errors", "too many messages that were no use")
+    def on_message_too_large(self, opcode: int, now_s: float) -> None:
+        self._refuse(TOO_LARGE)
 
 
-def _is_list_of_strings(value: object) -> bool:
-    return value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value))
+def dashboard_rules(hub: Hub, timer: Any) -> Rules:
+    return Rules("dashboard", MESSAGE_LIMIT, hub.settings.ping_interval, timer, hub.counts)

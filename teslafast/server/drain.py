@@ -16,40 +16,37 @@ import random
 import time
 from collections.abc import Callable
 
-from picows import WSCloseCode
-
+from ..close_reasons import DASHBOARD_DRAIN, VEHICLE_DRAIN
+from ..core.connections import Connection
 from ..core.hub import Hub
-from ..dashboards.websocket import CLOSE_GRACE_S, DashboardConnection
 from ..logs import fields, log
-from ..vehicles.connection import VehicleConnection
+from ..websocket.connection import CLOSE_GRACE_S
 
 VEHICLES_PER_S = 250  # what one core takes in of handshakes, where they come back to
 SHARE_OF_VEHICLES = 0.5  # of DRAIN_SECONDS
-DASHBOARDS_AT_ONCE = 100
+DASHBOARDS_AT_ONCE = 100  # closing so many takes about 10 ms of the loop
 STALLED_S = 1.0
 COALESCE_S = 0.05  # each vehicle's end is an event for every dashboard: some together in one write
 TICK_S = 0.02
 
-REASON = "the server restarts"
-
 
 async def drain(hub: Hub, drain_s: float) -> None:
     """Returns when all are gone, or after `drain_s`."""
-    hub.draining = True
-    hub.coalesce(COALESCE_S)
+    hub.begin_drain()
+    hub.turn.coalesce(COALESCE_S)
     began_s = time.monotonic()
     deadline = began_s + drain_s
-    vehicles = _vehicles(hub)
-    log.info("draining", extra=fields(vehicles=len(vehicles), dashboards=hub.dashboards))
+    vehicles = list(hub.connections.vehicles)
+    log.info("draining", extra=fields(vehicles=len(vehicles), dashboards=len(hub.connections.dashboards)))
     await _close_vehicles(vehicles, min(len(vehicles) / VEHICLES_PER_S, drain_s * SHARE_OF_VEHICLES))
-    await _until(deadline, lambda: hub.all_acknowledged and not _vehicles(hub))
+    await _until(deadline, lambda: hub.turn.all_acknowledged and not hub.connections.vehicles)
     hub.views.flush_pending()
     await _close_dashboards(hub, deadline - CLOSE_GRACE_S)
-    await _until(deadline, lambda: not hub.connections)
+    await _until(deadline, lambda: not len(hub.connections))
     log.info("drained", extra=fields(left=len(hub.connections), seconds=round(time.monotonic() - began_s, 3)))
 
 
-async def _close_vehicles(vehicles: list[VehicleConnection], spread_s: float) -> None:
+async def _close_vehicles(vehicles: list[Connection], spread_s: float) -> None:
     """Evenly over `spread_s`, in no order that a fleet could have in common."""
     random.shuffle(vehicles)
     began_s = time.monotonic()
@@ -57,23 +54,19 @@ async def _close_vehicles(vehicles: list[VehicleConnection], spread_s: float) ->
         due_s = began_s + spread_s * number / len(vehicles)
         if due_s > time.monotonic():
             await asyncio.sleep(TICK_S)
-        vehicle.close(WSCloseCode.GOING_AWAY, "drain", REASON)
+        vehicle.close(VEHICLE_DRAIN)
 
 
 async def _close_dashboards(hub: Hub, deadline: float) -> None:
     """Those that have had everything, again and again, until none is left or the time is over; then the rest."""
-    while left := [one for one in hub.connections if isinstance(one, DashboardConnection) and not one.closing]:
-        now = time.monotonic()
-        ready = [one for one in left if now >= deadline or one.up_to_date or one.stalled_s(now) > STALLED_S]
+    while left := [one for one in hub.connections.dashboards if not one.closing]:
+        now_s = time.monotonic()
+        ready = [one for one in left if now_s >= deadline or one.up_to_date or one.stalled_s(now_s) > STALLED_S]
         for one in ready[:DASHBOARDS_AT_ONCE]:
-            one.close(WSCloseCode.SERVICE_RESTART, "drain", REASON)
+            one.close(DASHBOARD_DRAIN)
         await asyncio.sleep(0 if ready else TICK_S)
 
 
 async def _until(deadline: float, reached: Callable[[], bool]) -> None:
     while not reached() and time.monotonic() < deadline:  # noqa: ASYNC110 — what a drain waits for has no event of its own
         await asyncio.sleep(TICK_S)
-
-
-def _vehicles(hub: Hub) -> list[VehicleConnection]:
-    return [one for one in hub.connections if isinstance(one, VehicleConnection)]

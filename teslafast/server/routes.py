@@ -14,7 +14,7 @@ from typing import Literal
 
 from ..config import Settings
 from ..dashboards.admission import AdmitDashboard
-from ..dashboards.subscription import parse_subscription, parse_vins
+from ..dashboards.subscription import parse_subscription
 from ..dashboards.tokens import Grant, Verifier, find_token
 from ..errors import BadQuery, Refused, Unavailable
 from ..http_messages import Answer, Request
@@ -131,8 +131,8 @@ class Gate:
         check_handshake(request)
         self._check_origin(request)
         grant = self._grant(request, now)
-        query = dict(request.query)
-        subscription = replace(parse_subscription(query), vins=grant.narrowed(parse_vins(query.get("vin"))).vins)
+        subscription = parse_subscription(request.query, exact_vins=self._settings.production)
+        subscription = replace(subscription, vins=grant.narrowed(subscription.vins).vins)
         limit = self._settings.max_dashboards
         if now.draining or (limit and now.dashboards >= limit):
             raise _busy(now, "too_many_dashboards", "MAX_DASHBOARDS dashboards are connected")

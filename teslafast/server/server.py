@@ -23,19 +23,19 @@ import orjson
 from .. import __version__
 from ..certificates import anchors, peer
 from ..config import Settings
-from ..core.hub import Connection, Hub
+from ..core.connections import Connection
 from ..dashboards.tokens import Grant, Verifier
-from ..dashboards.websocket import LARGEST_MESSAGE, DashboardConnection
+from ..dashboards.websocket import MESSAGE_LIMIT, DashboardConnection, dashboard_rules
 from ..errors import Misconfigured
 from ..http_messages import Answer, Request
 from ..logs import fields, log
-from ..storage.checkpointer import Checkpointer
-from ..storage.journal import Journal
 from ..vehicles.admission import AdmitVehicle
-from ..vehicles.connection import VehicleConnection
+from ..vehicles.connection import VehicleConnection, vehicle_rules
+from ..vehicles.rate_limit import RateLimits
 from . import gc_policy, prometheus, static_files, tls
 from .acceptor import Acceptor, bind
 from .admission import PendingConnections
+from .assemble import assembled
 from .certificate_reload import CertificateReload
 from .drain import drain
 from .http_connection import Admit, Door, Welcome
@@ -61,10 +61,12 @@ class Server:
         locked = {"/vehicles": self._vehicles, "/vehicles/*": self._vehicle}
         self._gate = Gate(settings, self._verifier, pages, locked)
         self._contexts = contexts or tls.contexts(settings)
-        self.hub, self._checkpointer = _recovered(settings, loop)
+        self.hub, self._checkpointer = assembled(settings, loop)
         self._intakes: list[Acceptor] = []
         renewed = any(self._contexts) and settings.tls
         self._renewal = CertificateReload(settings, self._contexts, self._use, self.hub.counts) if renewed else None
+        self._vehicle_rules, self._dashboard_rules = vehicle_rules(self.hub, loop), dashboard_rules(self.hub, loop)
+        self._limits = RateLimits(settings.vehicle_rate_limit)
         self._waiting = PendingConnections(self.hub.counts.refused_connections)
         self._round: deque[Connection] = deque()
         self._started_at = time.monotonic()
@@ -126,20 +128,24 @@ class Server:
         return Door(partial(_peer, address, listener), self._decide, self._welcome, self._count_refusal, done)
 
     def _count_refusal(self, cause: str) -> None:
-        self.hub.counts.refused_requests[cause] += 1
+        self.hub.counts.refuse_request(cause)
 
     def _decide(self, request: Request, peer: Peer) -> Admit | Answer:
         hub = self.hub
-        now = Now(time.time(), hub.registry.connected, hub.dashboards, hub.registry.is_connected, hub.draining)
+        now = Now(time.time(), hub.registry.connected, len(hub.connections.dashboards), hub.registry.is_connected, hub.draining)
         return self._gate.decide(request, peer, now)
 
     def _welcome(self, admitted: Admit, peer: Peer) -> Welcome:
         if isinstance(admitted, AdmitVehicle):
             return Welcome(
-                VehicleConnection(self.hub, admitted, peer.address), self.settings.max_frame_bytes, answers_too_large=True
+                VehicleConnection(self.hub, self._vehicle_rules, self._limits, admitted, peer.address),
+                self.settings.max_frame_bytes,
+                answers_too_large=True,
             )
         return Welcome(
-            DashboardConnection(self.hub, self._verifier, admitted, peer.address), LARGEST_MESSAGE, answers_too_large=False
+            DashboardConnection(self.hub, self._dashboard_rules, self._verifier, admitted, peer.address),
+            MESSAGE_LIMIT,
+            answers_too_large=False,
         )
 
     def _go_round(self) -> None:
@@ -169,7 +175,7 @@ class Server:
                 "uptime_s": round(time.monotonic() - self._started_at, 3),
                 "time_ms": time.time_ns() // 1_000_000,
                 "vehicles": hub.registry.connected,
-                "dashboards": hub.dashboards,
+                "dashboards": len(hub.connections.dashboards),
                 "seq": hub.log.seq,
                 "oldest": hub.log.oldest,
                 "epoch": hub.epoch,
@@ -181,11 +187,11 @@ class Server:
 
     def _reading(self) -> prometheus.Gauges:
         hub = self.hub
-        dashboards = [one for one in hub.connections if isinstance(one, DashboardConnection)]
+        dashboards = hub.connections.dashboards
         return prometheus.Gauges(
             counts=hub.counts,
             vehicles=hub.registry.connected,
-            connections={"vehicle": len(hub.connections) - len(dashboards), "dashboard": len(dashboards)},
+            connections={"vehicle": len(hub.connections.vehicles), "dashboard": len(dashboards)},
             readers={"flat": hub.log.readers} | hub.views.readers,
             blocked=sum(one.blocked for one in dashboards),
             most_behind=max((one.behind for one in dashboards), default=0),
@@ -194,7 +200,7 @@ class Server:
             events_kept=hub.log.kept,
             bytes_kept=hub.log.kept_bytes,
             ring_bytes=hub.log.capacity,
-            known_vehicles=len(hub.state),
+            known_vehicles=len(hub.last_values),
             uptime_s=time.monotonic() - self._started_at,
             draining=hub.draining,
             certificate_days=self._renewal.days(time.time()) if self._renewal is not None else None,
@@ -210,7 +216,7 @@ class Server:
         vin = request.path.rpartition("/")[2]
         if grant is None or not grant.allows(vin):
             return Answer(HTTPStatus.FORBIDDEN, b"403 Forbidden: the token does not grant this VIN\n", cause="vin_not_granted")
-        entry, known = self.hub.registry.get(vin), self.hub.state.get(vin)
+        entry, known = self.hub.registry.get(vin), self.hub.last_values.get(vin)
         if entry is None and known is None:
             return Answer(HTTPStatus.NOT_FOUND, b"404 Not Found: nothing has been heard of this vehicle\n", cause="unknown_vin")
         report: dict[str, Any] = entry.report() if entry is not None else {"vin": vin, "connected": False}
@@ -238,16 +244,6 @@ class Server:
         """After `stop` and the last connection's end: what is kept goes to the disk, and the files are given up."""
         if self._checkpointer is not None:
             self._checkpointer.finish()
-
-
-def _recovered(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub, Checkpointer | None]:
-    """The hub with what the journal has kept, if there is one. Raises Misconfigured."""
-    if settings.journal_path is None:
-        return Hub(settings, loop), None
-    began_s = time.monotonic()
-    journal = Journal.open(settings.journal_path, settings.ring_bytes)
-    hub = Hub(settings, loop, journal)
-    return hub, Checkpointer(hub, journal, loop, began_s)
 
 
 def _not_to_be_had(variable: str, host: str, port: int, error: OSError | UnicodeError) -> Misconfigured:

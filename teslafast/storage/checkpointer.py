@@ -48,21 +48,22 @@ class Checkpointer:
     recovery_s   what it took to have log and values again
     """
 
-    def __init__(self, hub: Hub, journal: Journal, loop: asyncio.AbstractEventLoop, began_s: float) -> None:
+    def __init__(
+        self, hub: Hub, journal: Journal, commit: GroupCommit | None, loop: asyncio.AbstractEventLoop, began_s: float
+    ) -> None:
         """Restores the values; `began_s`: when the recovery began (monotonic). Raises Misconfigured if a file cannot be read."""
         self._hub = hub
         self._journal = journal
+        self._commit = commit
         self._loop = loop
         self._path = checkpoint.path_of(journal.path)
-        read = checkpoint.restore(hub.state, hub.log, _content(self._path), journal.name, journal.former)
+        read = checkpoint.restore(hub.last_values, hub.log, _content(self._path), journal.name, journal.former)
         self.recovery_s = time.monotonic() - began_s
         self._file: BinaryIO | None = None
         self._saved_seq = hub.log.seq - read
         self._saved_at = 0  # in bytes of the log
         self._size = 0
         self._saving = False
-        if hub.settings.journal_sync_ms:
-            hub.commit = GroupCommit(journal, hub.log, hub.settings.journal_sync_ms / 1000, loop, hub.counts.syncs)
         self._tell(read)
 
     def _tell(self, read: int) -> None:
@@ -74,7 +75,7 @@ class Checkpointer:
                 events=self._journal.recovered,
                 lost=self._journal.lost,
                 read_again=read,
-                vehicles=len(self._hub.state),
+                vehicles=len(self._hub.last_values),
                 epoch=self._hub.epoch,
                 new_epoch=self._hub.epoch != self._journal.former.epoch,
                 seconds=round(self.recovery_s, 3),
@@ -106,7 +107,7 @@ class Checkpointer:
             return None
 
     def _lines(self) -> Iterator[bytes]:
-        return checkpoint.lines(self._hub.state, self._hub.log, self._journal.name, self._hub.epoch)
+        return checkpoint.lines(self._hub.last_values, self._hub.log, self._journal.name, self._hub.epoch)
 
     def _slice(self, file: BinaryIO, lines: Iterator[bytes], seq: int) -> None:
         if file.closed:  # the end has come in between
@@ -143,8 +144,8 @@ class Checkpointer:
     def finish(self) -> None:
         """Puts everything on the disk. After it nothing may be published."""
         _give_up(self._file)
-        if self._hub.commit is not None:
-            self._hub.commit.close()
+        if self._commit is not None:
+            self._commit.close()
         try:
             self._file = _make(self._path)
             self._file.writelines(self._lines())

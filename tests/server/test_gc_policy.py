@@ -151,7 +151,7 @@ def garbage_of(server: Inside, visit: Visit) -> Counter[str]:
     try:
         for _ in range(TIMES):
             visit(server.place)
-        while server.ask(lambda inside: inside.hub.connections or inside.hub._gone or inside._waiting):
+        while server.ask(lambda inside: len(inside.hub.connections) or inside.hub.connections._ended or inside._waiting):
             pass
         gc.set_debug(gc.DEBUG_SAVEALL)
         server.ask(lambda _: gc.collect())

@@ -1,0 +1,95 @@
+"""
+Every open WebSocket connection, by its role. What one of them does is its own business.
+
+A connection that has ended is removed at once, and its memory is given back a little later: freeing takes longer than all the
+rest of its end (TLS keeps much), and when the network goes away there are thousands of ends at one moment.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Protocol
+
+from ..close_reasons import CloseReason
+
+RELEASED_AT_ONCE = 64  # ended connections: some 3 ms, if they were TLS
+RELEASE_PAUSE_S = 0.01
+
+
+class Connection(Protocol):
+    """A vehicle's or dashboard's connection, as those see it who keep all of them in order."""
+
+    def check(self, now_s: float) -> None:
+        """Called about once a second (`now_s`: monotonic): pings, and ends what is gone or out of time."""
+
+    def close(self, reason: CloseReason) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class DashboardConnection(Connection, Protocol):
+    """What a drain and the metrics ask of a dashboard, whatever protocol it speaks."""
+
+    @property
+    def closing(self) -> bool: ...
+    @property
+    def up_to_date(self) -> bool:
+        """Whether it has been given all that there is for it."""
+
+    @property
+    def blocked(self) -> bool: ...
+    @property
+    def behind(self) -> int:
+        """Events that it has yet to be given."""
+
+    @property
+    def sent_bytes(self) -> int: ...
+    def stalled_s(self, now_s: float) -> float:
+        """For how long its socket has taken nothing (`now_s`: monotonic)."""
+
+
+class Timer(Protocol):
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
+
+
+class Connections:
+    """`vehicles` and `dashboards` are the open ones; to be read, not changed."""
+
+    def __init__(self, timer: Timer) -> None:
+        self.vehicles: set[Connection] = set()
+        self.dashboards: set[DashboardConnection] = set()
+        self._timer = timer
+        self._ended: deque[Connection] = deque()
+
+    def add_vehicle(self, connection: Connection) -> None:
+        self.vehicles.add(connection)
+
+    def add_dashboard(self, connection: DashboardConnection) -> None:
+        self.dashboards.add(connection)
+
+    def remove_vehicle(self, connection: Connection) -> None:
+        self.vehicles.discard(connection)
+        self._release_later(connection)
+
+    def remove_dashboard(self, connection: DashboardConnection) -> None:
+        self.dashboards.discard(connection)
+        self._release_later(connection)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return chain(list(self.vehicles), list(self.dashboards))
+
+    def __len__(self) -> int:
+        return len(self.vehicles) + len(self.dashboards)
+
+    def _release_later(self, connection: Connection) -> None:
+        if not self._ended:
+            self._timer.call_later(0, self._release_some)
+        self._ended.append(connection)
+
+    def _release_some(self) -> None:
+        for _ in range(min(len(self._ended), RELEASED_AT_ONCE)):
+            self._ended.popleft()
+        if self._ended:
+            self._timer.call_later(RELEASE_PAUSE_S, self._release_some)

@@ -1,0 +1,241 @@
+"""
+One dashboard's conversation, whatever protocol carries it: what it sees, what it is told besides events, how long it may stay.
+
+    begin      hello, the place in the log that it asked for, snapshots
+    receive    auth, subscribe, ping; anything else is refused
+    missed     every gap, whoever found it, is told and counted here, and fresh snapshots follow
+    check      the token: a warning ahead of its end, then the end
+
+The log's bytes go out through the `Reader`. What stands here goes through it too, so that all is in order and waits when the
+dashboard is slow; but hello comes before everything, and a refusal is written at once, so that the client gets the last one
+before it is disconnected. Pure: no picows, no clock, no transport.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any
+
+import orjson
+
+from .._fanout import ALL_KINDS, Reader
+from ..close_reasons import INVALID_MESSAGES, TOKEN_EXPIRED, CloseReason
+from ..core.hub import Hub
+from ..core.records import DATA
+from ..errors import Refused
+from ..websocket.text_frames import message, refusal
+from . import messages
+from .admission import AdmitDashboard
+from .merged_resume import merged_since
+from .subscription import hint, parse_kinds, parse_vins
+from .tokens import Verifier
+
+ERRORS_AT_MOST = 10  # within ERRORS_WINDOW_S: a program that does not listen to answers; a person who tries things out is slower
+ERRORS_WINDOW_S = 60.0
+WARN_S = 60.0  # before its token ends, or …
+WARN_SHARE = 0.2  # … this share of what the token had left when it was presented, whichever is less
+EAGER = 256  # snapshots made at once, so that they are of the very moment at which the stream begins
+_SUBSCRIBE_MEMBERS = ("type", "vins", "types")
+_UNKNOWN_PLACE = -1  # what `Fanout.subscribe` takes for a seq that this log never had
+
+
+class DashboardSession:
+    """`sub`: whom its token names."""
+
+    __slots__ = (
+        "_errors",
+        "_grant",
+        "_hub",
+        "_log",
+        "_reader",
+        "_subscription",
+        "_verifier",
+        "_vins",
+        "_warn_at",
+        "_write",
+        "gaps",
+    )
+
+    def __init__(self, hub: Hub, verifier: Verifier, admitted: AdmitDashboard, now: float) -> None:
+        """`now`: seconds since 1970."""
+        self._hub = hub
+        self._verifier = verifier
+        self._grant = admitted.grant
+        self._subscription = admitted.subscription
+        self._vins = admitted.subscription.vins
+        self._errors: deque[float] = deque(maxlen=ERRORS_AT_MOST)
+        self._warn_at: float | None = self._warning_time(now)
+        self._log = hub.log
+        self.gaps = 0
+
+    @property
+    def sub(self) -> str:
+        return self._grant.sub
+
+    # ---- its life
+
+    def begin(self, reader: Reader, write: Callable[[bytes], object]) -> None:
+        """From here on the reader gets events. `write(frame)`: at once, before anything that the reader has yet to give."""
+        asked, hub = self._subscription, self._hub
+        self._reader, self._write = reader, write
+        self._log = hub.views.log_for(asked.view, hub.log)
+        if asked.control:
+            write(messages.hello(hub.epoch, hub.log.seq, hub.log.oldest))
+        after = self._place()
+        complete = after is None or (after >= 0 and hub.log.oldest <= after + 1)
+        if asked.interval_ms:
+            self._log.subscribe(reader, self._vins, asked.kinds)
+            if after is not None:
+                gap = () if complete else self.missed(after + 1, hub.log.oldest - 1)
+                merged = merged_since(hub.log, after, asked.interval_ms, self._vins, asked.kinds)
+                reader.say(chain(gap, merged))
+        else:
+            self._log.subscribe(reader, self._vins, asked.kinds, after)
+        at_start = asked.since is None if asked.snapshot is None else asked.snapshot
+        if at_start and complete:  # else they follow the gap
+            self._tell_snapshots(self._vins)
+
+    def _place(self) -> int | None:
+        """The seq after which it wants to go on, None if it only wants what comes."""
+        asked, hub = self._subscription, self._hub
+        if asked.since is None:
+            return None
+        known = asked.epoch in (None, hub.epoch) and asked.since <= hub.log.seq
+        return asked.since if known else _UNKNOWN_PLACE
+
+    def leave(self) -> None:
+        """Gives its place in the log back; does nothing the second time."""
+        self._log.unsubscribe(self._reader)
+        self._hub.views.release(self._log)
+
+    def check(self, now: float) -> CloseReason | None:
+        """`now`: seconds since 1970."""
+        if now >= self._grant.exp:
+            return TOKEN_EXPIRED
+        if self._warn_at is not None and now >= self._warn_at:
+            self._warn_at = None
+            self._say(messages.token_expiring(self._grant.exp))
+        return None
+
+    def _warning_time(self, now: float) -> float:
+        left_s = self._grant.exp - now
+        return self._grant.exp - min(WARN_S, WARN_SHARE * left_s)
+
+    # ---- what it is told
+
+    def missed(self, first: int, last: int) -> Iterable[bytes]:
+        """The events with these seqs are lost for it: the frames that say so, and what holds now."""
+        self.gaps += 1
+        self._hub.counts.tell_gap()
+        if not self._subscription.control:
+            return ()
+        fresh: Iterable[bytes] = () if self._subscription.snapshot is False else self._snapshots(self._vins)
+        return chain([messages.gap(first, last)], fresh)
+
+    def _tell_snapshots(self, vins: Iterable[str] | None) -> None:
+        if self._subscription.control:
+            frames = self._snapshots(vins)
+            self._reader.say(chain(list(islice(frames, EAGER)), frames))
+
+    def _snapshots(self, vins: Iterable[str] | None) -> Iterator[bytes]:
+        """What is known of each vehicle that it sees, made as the transport takes them; each holds for the seq in it."""
+        if self._subscription.fleet or not self._subscription.kinds & 1 << DATA:
+            return
+        for vin in self._hub.last_values.vins() if vins is None else sorted(vins):
+            vehicle = self._hub.last_values.get(vin)
+            if vehicle is not None:
+                yield messages.snapshot(self._hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
+
+    def _say(self, frame: bytes) -> None:
+        if self._subscription.control:
+            self._reader.say([frame])
+
+    # ---- what it says
+
+    def receive(self, text: bytes, now: float) -> CloseReason | None:
+        """One whole text message. `now`: seconds since 1970."""
+        try:
+            self._take(text, now)
+        except Refused as error:
+            return self.refuse(str(error), now)
+        return None
+
+    def refuse(self, reason: str, now: float) -> CloseReason | None:
+        """Answers a message that cannot be taken; too many of them are a reason to close."""
+        self._hub.counts.refuse_message("dashboard")
+        if self._subscription.control:
+            self._write(refusal(reason))
+        self._errors.append(now)
+        full = len(self._errors) == ERRORS_AT_MOST
+        return INVALID_MESSAGES if full and now - self._errors[0] < ERRORS_WINDOW_S else None
+
+    def _take(self, text: bytes, now: float) -> None:
+        """Raises Refused."""
+        if text == b"ping":
+            self._say(messages.PONG)
+            return
+        try:
+            said = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise messages.invalid("not JSON") from None
+        match said.get("type") if isinstance(said, dict) else None:
+            case "ping":
+                self._say(messages.PONG)
+            case "auth":
+                self._renew(said, now)
+            case "subscribe":
+                self._subscribe(said)
+            case _:
+                raise messages.invalid("type must be auth, subscribe or ping")
+
+    def _renew(self, said: dict[str, Any], now: float) -> None:
+        """A new token in place of the old one, of the same `sub`; what is seen stays within what it grants."""
+        token = said.get("token")
+        if not isinstance(token, str):
+            raise messages.invalid("token must be a string")
+        grant = self._verifier.verify(token, now)
+        if grant.sub != self._grant.sub:
+            raise messages.invalid("the token names another sub")
+        seen = self._vins if grant.vins is None or self._vins is None else self._vins & grant.vins
+        seen = grant.vins if seen is None else seen
+        self._grant = grant
+        self._warn_at = self._warning_time(now)
+        if seen != self._vins:
+            self._vins = seen
+            self._log.resubscribe(self._reader, seen, self._subscription.kinds)
+        self._say(message(type="auth", exp=int(grant.exp)))
+
+    def _subscribe(self, said: dict[str, Any]) -> None:
+        """Other vehicles or kinds from now on; those newly seen are told by snapshots. Absent = as before, null = all."""
+        said = {"vins" if name == "vin" else name: value for name, value in said.items()}
+        for name in said:
+            if name not in _SUBSCRIBE_MEMBERS:
+                raise messages.invalid(f"unknown member {name[:40]!r}{hint(name, _SUBSCRIBE_MEMBERS)}")
+        before = self._vins
+        seen = self._vins_of(said)
+        types = _strings(said, "types") if "types" in said else None
+        kinds = self._subscription.kinds if "types" not in said else ALL_KINDS if types is None else parse_kinds(types)
+        self._vins = seen
+        self._subscription = replace(self._subscription, kinds=kinds)
+        self._log.resubscribe(self._reader, seen, kinds)
+        self._say(messages.subscribed(seen, kinds))
+        if before is not None:
+            self._tell_snapshots(self._hub.last_values.vins() if seen is None else seen - before)
+
+    def _vins_of(self, said: dict[str, Any]) -> frozenset[str] | None:
+        if "vins" not in said:
+            return self._vins
+        wanted = _strings(said, "vins")
+        exact = self._hub.settings.production
+        return self._grant.narrowed(None if wanted is None else parse_vins(wanted, exact)).vins
+
+
+def _strings(said: dict[str, Any], name: str) -> list[str] | None:
+    """Raises Refused."""
+    value = said[name]
+    if value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        return value
+    raise messages.invalid(f"{name} must be a list of strings, or null for all")

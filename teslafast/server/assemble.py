@@ -1,0 +1,35 @@
+"""Puts the hub together: in memory, or over what the journal has kept."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from functools import partial
+
+from .._fanout import FLAT_PREFIXES
+from ..config import Settings
+from ..core.hub import Hub, memory_log
+from ..core.turn import Turn
+from ..metrics import Counts
+from ..storage.checkpointer import Checkpointer
+from ..storage.group_commit import GroupCommit
+from ..storage.journal import Journal
+
+
+def assembled(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub, Checkpointer | None]:
+    """The hub, and what keeps its values with JOURNAL_PATH. Raises Misconfigured."""
+    began_s = time.monotonic()
+    counts = Counts()
+    turn = Turn(loop, time.monotonic, settings.coalesce_ms, counts.turns)
+    make_log = partial(memory_log, settings.ring_bytes, schedule=turn.ask_flush)
+    if settings.journal_path is None:
+        return Hub(settings, turn, make_log(FLAT_PREFIXES), secrets.token_hex(8), make_log, loop, counts), None
+    journal = Journal.open(settings.journal_path, settings.ring_bytes)
+    log = journal.log(FLAT_PREFIXES, turn.ask_flush, sync=settings.journal_sync_ms > 0)
+    hub = Hub(settings, turn, log, journal.epoch, make_log, loop, counts)
+    commit = None
+    if settings.journal_sync_ms:
+        commit = GroupCommit(journal, log, settings.journal_sync_ms / 1000, loop, counts.syncs)
+        turn.hold_replies_by(commit)
+    return hub, Checkpointer(hub, journal, commit, loop, began_s)

@@ -1,0 +1,240 @@
+"""
+What every WebSocket connection to this server does, whoever is at the other end.
+
+    frames      data messages, put together if they came in fragments, go to `on_message`; pings are answered here
+    violations  of RFC 6455 end the connection with 1002 or 1007; so does a flood of frames, with 1008
+    silence     a ping after PING_INTERVAL; as long again without a sign of life ends the connection
+    the end     is said once: nothing is taken in after a CLOSE, ours or theirs, and the TCP connection ends as soon as both
+                have said it, or after CLOSE_GRACE_S
+
+    open ──close()──▶ closing ──their CLOSE, or CLOSE_GRACE_S──▶ ended
+      └──────────────────────their CLOSE───────────────────────────▲
+
+A subclass says what a message means (`on_message`) and what is still owed before a CLOSE (`finish`). Nothing here awaits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from ..close_reasons import FLOOD, FRAGMENTS, NOT_UTF8, PEER, RESERVED_BITS, SILENT, CloseReason
+from ..metrics import Counts
+from ._transport import slim
+from .closing import close_reply, log_end
+from .reassembly import OutOfOrder, Reassembly
+
+TEXT, BINARY = WSMsgType.TEXT, WSMsgType.BINARY
+PING, PONG, CLOSE = WSMsgType.PING, WSMsgType.PONG, WSMsgType.CLOSE
+CONTROL_FRAMES_AT_MOST = 1000  # between two checks, about a second: answering that many pings costs some 20 ms of the loop
+CLOSE_GRACE_S = 1.0  # a peer that is there answers a CLOSE within a round trip; a mobile network's worst is about a second
+
+_OPEN, _CLOSING, _ENDED = range(3)
+
+
+class Timer(Protocol):
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """
+    What all connections of one role have in common.
+
+    event            names them in the log: `vehicle`, `dashboard`
+    message_limit    bytes of a whole message
+    ping_interval_s  silence before a ping
+    """
+
+    event: str
+    message_limit: int
+    ping_interval_s: float
+    timer: Timer
+    counts: Counts
+
+
+class ServerConnection(WSListener):
+    """One connection. Times: monotonic seconds."""
+
+    __slots__ = (
+        "_control_frames",
+        "_end_cause",
+        "_heard_at",
+        "_pinged_at",
+        "_reassembly",
+        "_rules",
+        "_started_at",
+        "_state",
+        "address",
+        "transport",
+    )
+
+    def __init__(self, rules: Rules, address: str) -> None:
+        self._rules = rules
+        self.address = address
+        self._started_at = self._heard_at = time.monotonic()
+        self._pinged_at = 0.0  # 0.0: no ping is under way
+        self._control_frames = 0  # since the last check
+        self._reassembly: Reassembly | None = None  # while a fragmented message is under way
+        self._state = _OPEN
+        self._end_cause = PEER
+
+    # ---- for subclasses to say
+
+    def on_opened(self) -> None:
+        """The handshake is over; `transport` is there."""
+
+    def on_message(self, opcode: WSMsgType, payload: Any, now_s: float) -> None:
+        """A whole message: a memoryview of borrowed memory, or bytes; text is UTF-8."""
+        raise NotImplementedError
+
+    def on_message_too_large(self, opcode: int, now_s: float) -> None:
+        """A message beyond `message_limit` was thrown away."""
+        raise NotImplementedError
+
+    def on_refused(self, cause: str) -> None:
+        """A frame was refused; the connection ends for it."""
+        self._rules.counts.refuse_message(cause)
+
+    def finish(self, send_close: Callable[[], object]) -> None:
+        """Says whatever is owed, then calls `send_close`."""
+        send_close()
+
+    def on_ended(self) -> None:
+        """The connection is over."""
+
+    def log_fields(self) -> dict[str, object]:
+        """What the connection's last log line says besides its cause."""
+        return {}
+
+    # ---- its life
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+        slim(transport)
+        self.on_opened()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._state = _ENDED
+        event = f"{self._rules.event}_disconnected"
+        cause = log_end(event, transport, self._end_cause, self._started_at, address=self.address, **self.log_fields())
+        self._rules.counts.close(cause)
+        self.on_ended()
+
+    @property
+    def closing(self) -> bool:
+        """A CLOSE has been said, by us or by the peer."""
+        return self._state != _OPEN
+
+    def close(self, reason: CloseReason) -> None:
+        """Says why, then ends the connection: at once if the other side agrees, else after CLOSE_GRACE_S."""
+        if self._state != _OPEN:
+            return
+        self._state = _CLOSING
+        self._end_cause = reason.cause
+        self.finish(partial(self._send_close, WSCloseCode(reason.code), reason.text))
+        self._rules.timer.call_later(CLOSE_GRACE_S, self.abort)
+
+    def _send_close(self, code: WSCloseCode, text: str) -> None:
+        if not self.transport.is_close_frame_sent:
+            self.transport.send_close(code, text)
+
+    def abort(self) -> None:
+        self.transport.underlying_transport.abort()
+
+    def check(self, now_s: float) -> None:
+        """About once a second: pings after silence, and ends what does not answer."""
+        self._control_frames = 0
+        if self._state != _OPEN:
+            return
+        interval_s = self._rules.ping_interval_s
+        if now_s - self._heard_at < interval_s:
+            self._pinged_at = 0.0
+        elif not self._pinged_at:
+            self._pinged_at = now_s
+            self.transport.send_ping()
+        elif now_s - self._pinged_at >= interval_s:
+            self.close(SILENT)
+
+    # ---- frames
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if self._state != _OPEN:
+            if kind == CLOSE and self._state == _CLOSING:
+                self._answer_close(frame)
+            return
+        self._heard_at = now_s = time.monotonic()
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._refuse(RESERVED_BITS)
+        elif kind == BINARY and frame.fin and self._reassembly is None:
+            self.on_message(BINARY, frame.get_payload_as_memoryview(), now_s)
+        elif kind == CLOSE:
+            self._answer_close(frame)
+        elif kind in (PING, PONG):
+            self._take_control(kind, frame)
+        elif kind == TEXT and frame.fin and self._reassembly is None:
+            self._take_text(frame.get_payload_as_bytes(), now_s)
+        else:
+            self._take_fragment(kind.value, frame.fin, frame.get_payload_as_memoryview(), now_s)
+
+    def on_too_large(self, opcode: int, fin: int) -> None:
+        """A frame beyond the message limit was thrown away as it came (`_transport.FrameLimit`)."""
+        if self._state != _OPEN:
+            return
+        self._heard_at = now_s = time.monotonic()
+        if fin and opcode and self._reassembly is None:
+            self.on_message_too_large(opcode, now_s)
+        else:
+            self._take_fragment(opcode, bool(fin), None, now_s)
+
+    def _take_control(self, kind: WSMsgType, frame: WSFrame) -> None:
+        self._control_frames += 1
+        if self._control_frames > CONTROL_FRAMES_AT_MOST:
+            self.close(FLOOD)
+        elif kind == PING:
+            self.transport.send_pong(frame.get_payload_as_bytes())
+
+    def _take_text(self, payload: bytes, now_s: float) -> None:
+        try:
+            payload.decode()
+        except UnicodeDecodeError:
+            self._refuse(NOT_UTF8)
+            return
+        self.on_message(TEXT, payload, now_s)
+
+    def _take_fragment(self, opcode: int, final: bool, payload: memoryview | None, now_s: float) -> None:
+        reassembly = self._reassembly or Reassembly(self._rules.message_limit)
+        try:
+            message = reassembly.add(opcode, final, payload)
+        except OutOfOrder:
+            self._refuse(FRAGMENTS)
+            return
+        self._reassembly = None if reassembly.idle else reassembly
+        if message is None:
+            return
+        if message.payload is None:
+            self.on_message_too_large(message.opcode, now_s)
+        elif message.opcode == TEXT.value:
+            self._take_text(bytes(message.payload), now_s)
+        else:
+            self.on_message(WSMsgType(message.opcode), memoryview(message.payload), now_s)
+
+    def _refuse(self, reason: CloseReason) -> None:
+        self.on_refused(reason.cause)
+        self.close(reason)
+
+    def _answer_close(self, frame: WSFrame) -> None:
+        """The peer has said CLOSE: we say it too, unless we have, and the connection is over."""
+        self._state = _ENDED
+        self.finish(partial(self._end, close_reply(frame)))
+
+    def _end(self, code: WSCloseCode) -> None:
+        if not self.transport.is_close_frame_sent:
+            self.transport.send_close(code)
+        self.transport.disconnect()
