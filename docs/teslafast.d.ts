@@ -304,7 +304,7 @@ export interface Fields {
   [unknown: `Field_${number}`]: Value;
 }
 
-/** RFC 3339, UTC, milliseconds: "2026-11-23T08:00:00.123Z" */
+/** RFC 3339, UTC, milliseconds: "2026-11-23T08:00:00.123Z"; null where the vehicle gave no time. */
 export type Time = string;
 export type Kind = "data" | "alerts" | "errors" | "connectivity";
 
@@ -312,16 +312,16 @@ export type Kind = "data" | "alerts" | "errors" | "connectivity";
 
 export interface Hello { type: "hello"; epoch: string; seq: number; oldest: number; server: string }
 export interface Snapshot { type: "snapshot"; seq: number; vin: string; createdAt: Time; isCache: true; data: Fields }
-export interface Data { type: "data"; seq: number; vin: string; createdAt: Time; data: Fields; isResend: boolean }
+export interface Data { type: "data"; seq: number; vin: string; createdAt: Time | null; data: Fields; isResend: boolean }
 export interface Alert { name: string; startedAt: Time | null; endedAt: Time | null; audiences: (Audience | number)[] }
-export interface Alerts { type: "alerts"; seq: number; vin: string; createdAt: Time; alerts: Alert[] }
+export interface Alerts { type: "alerts"; seq: number; vin: string; createdAt: Time | null; alerts: Alert[] }
 export interface VehicleError { name: string; createdAt: Time | null; tags: Record<string, string>; body: string }
-export interface Errors { type: "errors"; seq: number; vin: string; createdAt: Time; errors: VehicleError[] }
+export interface Errors { type: "errors"; seq: number; vin: string; createdAt: Time | null; errors: VehicleError[] }
 export interface Connectivity {
   type: "connectivity";
   seq: number;
   vin: string;
-  createdAt: Time;
+  createdAt: Time | null;
   status: "CONNECTED" | "DISCONNECTED" | "UNKNOWN" | number;
   connectionId: string;
   networkInterface: string;

@@ -128,9 +128,10 @@ class Stream:
         """What a vehicle sends late does not take the place of what it has measured since."""
         values = self.values.setdefault(event["vin"], {})
         measured = self._measured.setdefault(event["vin"], {})
+        at = event["createdAt"] or ""  # null: the vehicle gave no time
         for field, value in event["data"].items():
-            if not event["isResend"] or event["createdAt"] >= measured.get(field, ""):
-                values[field], measured[field] = value, event["createdAt"]
+            if not event["isResend"] or at >= measured.get(field, ""):
+                values[field], measured[field] = value, at
 
 
 async def main(url: str) -> None:

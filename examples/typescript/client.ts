@@ -5,13 +5,13 @@
  *
  *     const stream = new Stream("wss://telemetry.example.com/stream", () => token, (event) => console.log(event));
  *     stream.start();
- *     stream.values.get(vin)?.Soc
  */
 import type { Data, Event, Gap, Hello, Message, Snapshot } from "../../docs/teslafast.d.ts";
 
 const QUIET_MS = 20_000; // then we ask whether anybody is there; after as long again the line counts as dead
 
 export type News = Event | Gap; // what came that is new, and what was lost
+export type Token = () => string | Promise<string>; // one that is good now: asked for at each connection, and when one is about to end
 
 export class Stream {
   readonly values = new Map<string, Data["data"]>(); // VIN -> field -> last known value
@@ -21,7 +21,7 @@ export class Stream {
   readonly #measured = new Map<string, Map<string, string>>(); // VIN -> field -> createdAt
   readonly #snapshotAt = new Map<string, number>(); // 5. VIN -> seq
   readonly #url: string;
-  readonly #token: () => string | Promise<string>;
+  readonly #token: Token;
   readonly #onNews: (news: News) => void;
   readonly #query: Record<string, string>;
   #socket: WebSocket | undefined;
@@ -30,8 +30,7 @@ export class Stream {
   #attempt = 0;
   #running = false;
 
-  /** `token` gives one that is good now; it is called for each connection, and when a token is about to end. */
-  constructor(url: string, token: () => string | Promise<string>, onNews: (news: News) => void, query: Record<string, string> = {}) {
+  constructor(url: string, token: Token, onNews: (news: News) => void, query: Record<string, string> = {}) {
     this.#url = url;
     this.#token = token;
     this.#onNews = onNews;
@@ -61,7 +60,7 @@ export class Stream {
       const socket = new WebSocket(`${this.#url}?${query}`, ["teslafast.v1", `bearer.${token}`]);
       this.#socket = socket;
       socket.onmessage = ({ data }) => socket === this.#socket && this.#heard(JSON.parse(data as string) as Message);
-      socket.onclose = () => socket === this.#socket && this.#comeBack();
+      socket.onclose = socket.onerror = () => socket === this.#socket && this.#comeBack();
       this.#watch();
     } catch {
       this.#comeBack(); // no token just now
@@ -140,9 +139,10 @@ export class Stream {
   /** What a vehicle sends late does not take the place of what it has measured since. */
   #merge({ vin, createdAt, data, isResend }: Data): void {
     const measured = this.#measured.get(vin) ?? new Map<string, string>();
-    const isFresh = (field: string): boolean => !isResend || createdAt >= (measured.get(field) ?? "");
+    const at = createdAt ?? ""; // null: the vehicle gave no time
+    const isFresh = (field: string): boolean => !isResend || at >= (measured.get(field) ?? "");
     const fresh = Object.fromEntries(Object.entries(data).filter(([field]) => isFresh(field)));
-    for (const field of Object.keys(fresh)) measured.set(field, createdAt);
+    for (const field of Object.keys(fresh)) measured.set(field, at);
     this.#measured.set(vin, measured);
     this.values.set(vin, { ...this.values.get(vin), ...fresh });
   }

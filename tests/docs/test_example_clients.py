@@ -73,13 +73,13 @@ def up_to(seq: int) -> Callable[[list[tuple[str, dict[str, Any]]]], bool]:
 def test_with_a_journal_a_kill_loses_nothing_and_repeats_nothing(start: Start, port: str, tmp_path: Path) -> None:
     settings = {"PORT": port, "JOURNAL_PATH": str(tmp_path / "journal")}
     with start() as client:
-        with Victim(**settings) as victim:
+        with Victim(None, **settings) as victim:
             victim.lines.wait_for("dashboard_connected")
             load = Load(victim.place, VINS, 1)
             with load:
                 load.wait_for_each(20)
                 victim.kill()
-        with Victim(**settings) as victim:
+        with Victim(None, **settings) as victim:
             victim.lines.wait_for("dashboard_connected")
             with load.resumed(victim.place) as load:
                 load.wait_for(load.total + 100)
@@ -114,7 +114,7 @@ def test_one_that_sleeps_too_long_is_told_what_it_missed_and_knows_the_values_ag
     start: Start, port: str, interval: str
 ) -> None:
     settings = {"PORT": port, "RING_BYTES": "1MiB", "MAX_FRAME_BYTES": "64KiB", "PING_INTERVAL": interval}
-    with Victim(**settings) as victim, start() as client:
+    with Victim(None, **settings) as victim, start() as client:
         victim.lines.wait_for("dashboard_connected")
         drive(victim.place, 5, VINS[:3])
         client.wait_for(lambda news: len(news) > 5)
@@ -127,7 +127,8 @@ def test_one_that_sleeps_too_long_is_told_what_it_missed_and_knows_the_values_ag
                 victim.lines.wait_for("dashboard_disconnected")
             client.go_on()
             client.wait_for(lambda news: any(message["type"] == "gap" for _, message in news))
-        newest = victim.lines.wait_for("vehicle_disconnected", len(VINS)) and victim.place.get("/health").json["seq"]
+        victim.lines.wait_for("vehicle_disconnected", len(VINS))
+        newest: int = victim.place.get("/health").json["seq"]
         client.wait_for(up_to(newest))
         assert client.finish() == values_at(victim.place)
     lost = {seq for gap in client.gaps for seq in range(gap["from"], gap["to"] + 1)}
@@ -162,13 +163,13 @@ def test_under_an_interval_no_vehicle_is_lost_and_no_event_comes_twice(start: St
     settings = {"PORT": port, "JOURNAL_PATH": str(tmp_path / "journal")}
     vins = [sample_vin(number) for number in range(50)]
     with start(interval="100") as client:
-        with Victim(**settings) as victim:
+        with Victim(None, **settings) as victim:
             victim.lines.wait_for("dashboard_connected")
             load = Load(victim.place, vins, 1)
             with load:
                 load.wait_for_each(10)
                 victim.kill()
-        with Victim(**settings) as victim:
+        with Victim(None, **settings) as victim:
             victim.lines.wait_for("dashboard_connected")
             with load.resumed(victim.place) as load:
                 load.wait_for(load.total + 1000)

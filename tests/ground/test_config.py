@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ from hypothesis import strategies as st
 from teslafast.config import Settings, parse_duration, parse_size
 from teslafast.errors import Misconfigured
 from teslafast.vin import is_vin
-
-from tests.support import ROOT
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ENOUGH = {"JWT_SECRET": SECRET}
@@ -308,27 +305,3 @@ def test_what_can_name_a_vehicle(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "-", "a b", "a/b", "a.b", "*", "é", "x" * 65, "a\n", '"', "a,b"])
 def test_what_cannot_name_a_vehicle(text: str) -> None:
     assert not is_vin(text)
-
-
-# ---- the README
-
-
-def shown(default: object) -> str:
-    """A default as the README writes it."""
-    match default:
-        case None | "" | b"" | () | frozenset():
-            return "–"
-        case bool():
-            return f"`{default}`".lower()
-        case tuple():
-            return f"`{','.join(default)}`"
-        case float():
-            return f"`{default:g}`"
-    return f"`{default}`"
-
-
-def test_the_readme_shows_every_setting_with_its_default_and_its_meaning() -> None:
-    lines = (ROOT / "README.md").read_text().splitlines()
-    start = lines.index("| variable | default | meaning |") + 2
-    rows = list(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
-    assert rows == [f"| `{name}` | {shown(row.default)} | {row.metadata['meaning']} |" for name, row in ROWS.items()]

@@ -67,23 +67,25 @@ def python_command(folder: Path) -> list[str]:
     return [sys.executable, "-c", PYTHON.format(folder=str(EXAMPLES / "python"))]
 
 
-def node_command(folder: Path) -> list[str]:
-    """Compiles the TypeScript client into `folder`, with the newest compiler that npm has. Skips where there is no Node.js."""
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
+def compiler(folder: Path) -> Path:
+    """The newest TypeScript compiler that npm has, installed into `folder`. Skips where there is no npm."""
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
         pytest.skip("npm and Node.js 20 or newer are needed: apt install npm")
-    tools = folder / "tools"
-    tools.mkdir()
-    install = [npm, "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(tools), "typescript"]
+    install = [npm, "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(folder), "typescript"]
     subprocess.run(install, check=True, timeout=120)
-    compiler = tools / "node_modules" / ".bin" / "tsc"
-    project = EXAMPLES / "typescript"
-    subprocess.run([compiler, "--project", project, "--outDir", folder / "dist"], check=True, timeout=120)
-    driver = folder / "dist" / "driver.mjs"
-    driver.write_text(NODE.format(module="./client.js"))
-    (folder / "dist" / "package.json").write_text('{"type": "module"}')
-    version = int(subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout[1:].split(".")[0])
-    return [node, *(["--experimental-websocket"] if version < 22 else []), "--no-warnings", str(driver)]
+    return folder / "node_modules" / ".bin" / "tsc"
+
+
+def node_command(folder: Path) -> list[str]:
+    """Compiles the TypeScript client into `folder`; a driver beside it."""
+    dist = folder / "dist"
+    subprocess.run([compiler(folder), "--project", EXAMPLES / "typescript", "--outDir", dist], check=True, timeout=120)
+    (dist / "driver.mjs").write_text(NODE.format(module="./client.js"))
+    (dist / "package.json").write_text('{"type": "module"}')
+    version = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout
+    flags = ["--experimental-websocket"] if int(version[1:].split(".")[0]) < 22 else []
+    return ["node", *flags, "--no-warnings", str(dist / "driver.mjs")]
 
 
 class Client:
