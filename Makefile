@@ -66,17 +66,17 @@ docs: dev
 
 bench: dev
 	$(BIN)/pytest bench --benchmark-enable --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops
-	$(BIN)/python -m bench.end_to_end
+	$(BIN)/python -m bench.fan_out.end_to_end
 
 # Needs two cores, taskset and OpenSSL's headers; NATS and Node are compared where nats-server and npm are installed.
 bench-peers: dev
 	$(BIN)/pip install -q --group bench
 	@! command -v npm >/dev/null || (cd bench/peers && npm install --silent --no-package-lock --no-audit --no-fund)
-	$(BIN)/python -m bench.compare --rounds 5 --output bench/results
-	$(BIN)/python -m bench.vehicles --output bench/results
-	$(BIN)/python -m bench.reconnect
-	$(BIN)/python -m bench.journal
-	$(BIN)/python -m bench.sends
+	$(BIN)/python -m bench.fan_out.compare --rounds 5 --output bench/results
+	$(BIN)/python -m bench.vehicles.ingest --output bench/results
+	$(BIN)/python -m bench.vehicles.reconnect
+	$(BIN)/python -m bench.storage.journal
+	$(BIN)/python -m bench.kernel.sends
 
 fix: dev
 	$(BIN)/ruff format --quiet .

@@ -29,6 +29,7 @@ FRAGMENTS = CloseReason("fragments", 1002, "fragments out of order")
 NOT_UTF8 = CloseReason("not_utf8", 1007, "a text message must be UTF-8")
 SILENT = CloseReason("silent", 1001, "no answer to a ping")
 FLOOD = CloseReason("flood", 1008, "too many messages in one second")
+REPLACED = CloseReason("replaced", 1001, "newer connections of this vehicle took its place")
 VEHICLE_DRAIN = CloseReason("drain", 1001, "the server is restarting")
 DASHBOARD_DRAIN = CloseReason("drain", 1012, "the server is restarting")
 TEXT_FROM_VEHICLE = CloseReason("text", 1003, "vehicles send binary messages")
@@ -45,6 +46,7 @@ CLOSE_REASONS = (
     NOT_UTF8,
     SILENT,
     FLOOD,
+    REPLACED,
     VEHICLE_DRAIN,
     DASHBOARD_DRAIN,
     TEXT_FROM_VEHICLE,

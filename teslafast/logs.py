@@ -1,13 +1,15 @@
 """
 One event a line: `log.info("vehicle_connected", extra=fields(vin=…, address=…))`, as JSON or for a terminal.
 
-What repeats is limited: after LINES_PER_CAUSE lines of one event and cause in WINDOW_S (INFO_LINES_PER_CAUSE of those that tell
-of ordinary life), the rest is counted and said with the next line that passes. Fields are values that we made or bounded; control
-characters of strangers never reach the terminal.
+Every line of the process goes this way, libraries' and warnings' too (`library_message`), and through `LogWriter`, which never
+makes the event loop wait. What repeats is limited: after so many lines of one event and cause in WINDOW_S, the rest is counted
+and said with the next line that passes. Fields are values that we made or bounded; control characters of strangers never reach
+a terminal.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
@@ -16,14 +18,20 @@ from typing import Any
 
 import orjson
 
+from .log_writer import LogWriter
 from .text import printable
 
 log = logging.getLogger("teslafast")
 
-LINES_PER_CAUSE = 10
-INFO_LINES_PER_CAUSE = 100
+LINES_PER_CAUSE = 10  # warnings: each is said once, and that it goes on
+INFO_LINES_PER_CAUSE = 100  # what tells of ordinary life
+ERROR_LINES_PER_CAUSE = 50  # faults of ours, with tracebacks: the first ones are the useful ones
 WINDOW_S = 10.0
+STDERR = 2  # the descriptor: `sys.stderr` may have been replaced
+CAUSES_AT_MOST = 1000  # that are counted at one time
+LIBRARY_MESSAGE = "library_message"
 _LONGEST_VALUE = 256
+_LONGEST_LIBRARY_MESSAGE = 1000
 
 
 def fields(**fields: object) -> dict[str, Any]:
@@ -33,26 +41,25 @@ def fields(**fields: object) -> dict[str, Any]:
 
 class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": _stamp(record.created),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            **_fields(record),
-        }
+        line = {"time": _stamp(record.created), "level": record.levelname.lower(), "event": _event(record), **_fields(record)}
+        line = {name: _harmless(value) for name, value in line.items()}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except (TypeError, ValueError):  # invalid Unicode somewhere inside: said as it can be said
+            return json.dumps({name: str(value).encode("utf-8", "backslashreplace").decode() for name, value in line.items()})
 
 
 class Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         words = "".join(f" {name}={_shown(value)}" for name, value in _fields(record).items())
-        line = f"{_stamp(record.created)[11:23]} {record.levelname.lower():<7} {printable(record.getMessage())}{words}"
+        line = f"{_stamp(record.created)[11:23]} {record.levelname.lower():<7} {printable(_event(record))}{words}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class Repeats(logging.Filter):
-    """Lets LINES_PER_CAUSE lines of one event and cause through in WINDOW_S; the next one then says how many were held."""
+    """Lets so many lines of one event and cause through in WINDOW_S; the next one then says how many were held back."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -60,39 +67,72 @@ class Repeats(logging.Filter):
         self._seen: dict[tuple[str, object], list[float]] = {}  # (window's start, lines in it, lines held back)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        cause = _fields(record).get("cause")
-        if cause is None or record.levelno >= logging.ERROR:
-            return True
         now = self._clock()
-        window = self._seen.setdefault((record.getMessage(), cause), [now, 0, 0])
+        key = (_event(record), _fields(record).get("cause"))
+        if key not in self._seen and len(self._seen) >= CAUSES_AT_MOST:
+            del self._seen[next(iter(self._seen))]
+        window = self._seen.setdefault(key, [now, 0, 0])
         if now - window[0] >= WINDOW_S:
             if window[2]:
-                _fields(record)["held_back"] = int(window[2])
+                _note(record, held_back=int(window[2]))
             window[:] = [now, 0, 0]
         window[1] += 1
-        passes = window[1] <= (INFO_LINES_PER_CAUSE if record.levelno <= logging.INFO else LINES_PER_CAUSE)
+        passes = window[1] <= _allowed(record.levelno)
         window[2] += not passes
         return passes
 
 
+def _allowed(level: int) -> int:
+    if level >= logging.ERROR:
+        return ERROR_LINES_PER_CAUSE
+    return LINES_PER_CAUSE if level >= logging.WARNING else INFO_LINES_PER_CAUSE
+
+
 def set_up(level: str, form: str | None) -> None:
-    """Logs to stderr from now on; `form` None: `console` on a terminal, else `json`."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Logs to stderr from now on; `form` None: `console` on a terminal, else `json`. Libraries' lines from `warning` on."""
+    handler = LogWriter(STDERR)
     console = form == "console" or (form is None and sys.stderr.isatty())
     handler.setFormatter(Console() if console else JsonLines())
     handler.addFilter(Repeats())
+    root = logging.getLogger()
+    for old in (*log.handlers, *root.handlers):
+        old.close()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
     log.handlers = [handler]
     log.setLevel(level.upper())
     log.propagate = False
+    logging.captureWarnings(True)
+
+
+def lines_dropped() -> int:
+    """How many lines were not written, because whoever reads the log was too slow."""
+    return sum(handler.dropped for handler in log.handlers if isinstance(handler, LogWriter))
+
+
+def _event(record: logging.LogRecord) -> str:
+    return record.getMessage() if record.name == log.name else LIBRARY_MESSAGE
+
+
+def _note(record: logging.LogRecord, **members: object) -> None:
+    record.fields = _fields(record) | members
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    fields: dict[str, Any] = getattr(record, "fields", None) or {}
-    return fields
+    """A library's line: which library, and what it said."""
+    if record.name != log.name:
+        return {"cause": record.name, "reason": printable(record.getMessage(), _LONGEST_LIBRARY_MESSAGE)}
+    members: dict[str, Any] = getattr(record, "fields", None) or {}
+    return members
 
 
 def _stamp(created: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(created))}.{int(created * 1000) % 1000:03}Z"
+
+
+def _harmless(value: object) -> object:
+    """Text without what a terminal would obey that shows the line."""
+    return printable(value, len(value)) if isinstance(value, str) and not value.isprintable() else value
 
 
 def _shown(value: object) -> str:

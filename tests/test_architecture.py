@@ -21,7 +21,7 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "teslafast"
 
-GROUND = "errors close_reasons text vin rfc3339 backoff http_messages metrics config logs https _crc32c _fanout __main__".split()  # noqa: SIM905
+GROUND = "errors close_reasons text vin rfc3339 backoff http_messages metrics config log_writer logs https _crc32c _fanout __main__".split()  # noqa: SIM905
 ROOMS = {
     "protocol": "",
     "core": "",

@@ -178,7 +178,7 @@ int main(int argc, char **argv)
     prepare();
     uint64_t bare = server_resident();
     first = open_vehicles(HANDSHAKES_AT_ONCE);
-    fprintf(stderr, "connected\n"); /* bench/reconnect.py waits for it */
+    fprintf(stderr, "connected\n"); /* bench/vehicles/reconnect.py waits for it */
     run_for(o.settle);
     uint64_t idle = server_resident();
     if (o.reconnect)

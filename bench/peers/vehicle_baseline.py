@@ -15,8 +15,8 @@ from flatbuffers import encode, packer, table
 from google.protobuf.json_format import MessageToDict
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
-from bench.events import ack
-from bench.payload import Payload
+from bench.support.events import ack
+from bench.support.payload import Payload
 
 
 def vector(of: table.Table, slot: int) -> bytes:

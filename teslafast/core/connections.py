@@ -7,13 +7,14 @@ rest of its end (TLS keeps much), and when the network goes away there are thous
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Protocol
 
-from ..close_reasons import CloseReason
+from ..close_reasons import REPLACED, CloseReason
 
+CONNECTIONS_PER_VIN = 4  # a car overlaps by one when it reconnects; each connection costs a descriptor and 40 KB
 RELEASED_AT_ONCE = 64  # ended connections: some 3 ms, if they were TLS
 RELEASE_PAUSE_S = 0.01
 
@@ -60,22 +61,46 @@ class Connections:
     def __init__(self, timer: Timer) -> None:
         self.vehicles: set[Connection] = set()
         self.dashboards: set[DashboardConnection] = set()
+        self._by_vin: dict[str, list[Connection]] = {}  # the oldest first
+        self._by_sub: Counter[str] = Counter()
         self._timer = timer
         self._ended: deque[Connection] = deque()
 
     def add_vehicle(self, connection: Connection) -> None:
         self.vehicles.add(connection)
 
-    def add_dashboard(self, connection: DashboardConnection) -> None:
-        self.dashboards.add(connection)
+    def name_vehicle(self, connection: Connection, vin: str) -> None:
+        """It is known now which vehicle this is. Of too many connections of one vehicle the oldest is closed."""
+        known = self._by_vin.setdefault(vin, [])
+        known.append(connection)
+        if len(known) > CONNECTIONS_PER_VIN:
+            known.pop(0).close(REPLACED)
 
-    def remove_vehicle(self, connection: Connection) -> None:
+    def remove_vehicle(self, connection: Connection, vin: str) -> None:
+        """`vin`: "" if it has never been named."""
         self.vehicles.discard(connection)
+        known = self._by_vin.get(vin)
+        if known is not None:
+            if connection in known:
+                known.remove(connection)
+            if not known:
+                del self._by_vin[vin]
         self._release_later(connection)
 
-    def remove_dashboard(self, connection: DashboardConnection) -> None:
+    def add_dashboard(self, connection: DashboardConnection, sub: str) -> None:
+        """`sub`: whom its token names."""
+        self.dashboards.add(connection)
+        self._by_sub[sub] += 1
+
+    def remove_dashboard(self, connection: DashboardConnection, sub: str) -> None:
         self.dashboards.discard(connection)
+        self._by_sub[sub] -= 1
+        if self._by_sub[sub] <= 0:
+            del self._by_sub[sub]
         self._release_later(connection)
+
+    def dashboards_of(self, sub: str) -> int:
+        return self._by_sub[sub]
 
     def __iter__(self) -> Iterator[Connection]:
         return chain(list(self.vehicles), list(self.dashboards))

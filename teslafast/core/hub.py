@@ -25,7 +25,7 @@ from .last_values import LastValues, whole_ms
 from .records import DATA, KIND_NUMBERS, Record
 from .registry import Registry
 from .turn import Turn
-from .views import MakeLog, Timer, Views
+from .views import MakeLog, Timer, Views, view_ring_bytes
 
 
 class Submission(NamedTuple):
@@ -75,7 +75,7 @@ class Hub:
         self.registry = Registry()
         self.last_values = LastValues()
         self.connections = Connections(timer)
-        self.views = Views(make_log, timer)
+        self.views = Views(make_log, view_ring_bytes(settings.ring_bytes, settings.max_frame_bytes), timer)
         self.draining = False
         self._backplane = backplane
 
@@ -93,15 +93,17 @@ class Hub:
         kind = KIND_NUMBERS[record.kind]
         body = record.body
         try:
-            seq = self.log.publish(kind, vin, orjson.dumps(body), now_ms, seq)
+            text = orjson.dumps(body)
+            seq = self.log.publish(kind, vin, text, now_ms, seq)
         except (ValueError, TypeError) as error:
             raise Malformed(f"cannot be kept: {error}") from None
         if kind == DATA:
-            self.last_values.merge(vin, body["data"], whole_ms(record.created_ns), now_ms * 1_000_000)
+            created_ns = whole_ms(record.created_ns)
+            self.last_values.merge(vin, body["data"], created_ns, now_ms * 1_000_000, record.is_resend, len(text))
         if txid is not None:
             self.registry.heard(vin, record, txid, now_ns)
         if self.views.active:
-            self.views.publish(kind, vin, body, fleet, seq, now_ms)
+            self.views.publish(kind, vin, body, len(text), fleet, seq, now_ms)
         if self.turn.watched:
             self.turn.ask()
         return seq
@@ -112,5 +114,5 @@ class Hub:
 
 
 def memory_log(ring_bytes: int, prefixes: tuple[bytes, ...], schedule: Callable[[Fanout], object]) -> Fanout:
-    """A ring of RING_BYTES in anonymous memory, which costs what is written to it."""
+    """A ring of so many bytes in anonymous memory, which costs what is written to it. Raises OSError if there is too little."""
     return Fanout(mmap.mmap(-1, bytes_needed(ring_bytes)), ring_bytes, prefixes, schedule)

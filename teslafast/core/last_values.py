@@ -1,16 +1,26 @@
 """
 The last known value of every field of every vehicle: what a dashboard gets when it comes.
 
-Values are merged field by field, by the vehicle's own time: a late or re-sent message never steps back. A time far in the future
-(some vehicles wake with a wrong clock) holds only until a message with a sane one comes. Bounded: a vehicle keeps FIELDS_AT_MOST
-fields; unknown ones beyond that are not kept (they are in the log all the same).
+Order is the order of receipt, or a time bounded by it. A vehicle's own time orders its messages, so that a late or re-sent one
+never steps back; but a time ahead of the moment of receipt is no time (many vehicles wake with a wrong clock): it counts as that
+moment, and whatever arrives later and is not a re-send wins over it.
+
+    Bounds of one vehicle: FIELDS_AT_MOST fields, BYTES_AT_MOST bytes of names and values. What does not fit is not kept here,
+    and counted; it is in the log all the same.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
+from ..rfc3339 import rfc3339
+
 FIELDS_AT_MOST = 1024
-AHEAD_AT_MOST_NS = 300 * 1_000_000_000
+BYTES_AT_MOST = 64 * 1024  # ten times what all fields of the schema take
+NUMBER_BYTES = 8
 FARTHEST_NS = 1 << 63
 
 
@@ -19,36 +29,103 @@ def whole_ms(time_ns: int | None) -> int | None:
     return None if time_ns is None or not -FARTHEST_NS <= time_ns < FARTHEST_NS else time_ns // 1_000_000 * 1_000_000
 
 
-class VehicleValues:
-    """`values` and `times` (ns since 1970, the vehicle's clock) have the same keys; `newest_ns` is the latest."""
+def bounded(created_ns: int | None, now_ns: int) -> int:
+    """The vehicle's time as far as it can be believed when a message has come in at `now_ns`."""
+    return now_ns if created_ns is None or created_ns > now_ns else created_ns
 
-    __slots__ = ("newest_ns", "times", "values")
+
+def cost(name: str, value: object) -> int:
+    """Bytes that a field counts for."""
+    if isinstance(value, str):
+        return len(name) + len(value)
+    if isinstance(value, dict | list):
+        return len(name) + len(orjson.dumps(value))
+    return len(name) + NUMBER_BYTES
+
+
+class VehicleValues:
+    """
+    `values` and `times` (ns since 1970, bounded by receipt) have the same keys.
+
+    newest_ns    the latest of `times`
+    ahead        the fields whose time was ahead of its receipt
+    not_kept     values that did not fit
+    """
+
+    __slots__ = ("_room", "ahead", "newest_ns", "not_kept", "times", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.times: dict[str, int] = {}
-        self.newest_ns = -(1 << 63)
+        self.ahead: set[str] = set()
+        self.newest_ns = -FARTHEST_NS
+        self.not_kept = 0
+        # A lower bound of the bytes that are free: each message takes all its bytes from it, and only when it is used up the
+        # fields are counted again. So a message costs one subtraction, and the exact count comes once in hundreds of messages.
+        self._room = BYTES_AT_MOST
 
-    def merge(self, data: Mapping[str, Any], created_ns: int, now_ns: int) -> None:
-        """`data`: one field at least."""
-        if created_ns >= self.newest_ns and len(self.values) + len(data) <= FIELDS_AT_MOST:
+    @classmethod
+    def restored(cls, values: dict[str, Any], times: dict[str, int], newest_ns: int, ahead: set[str]) -> VehicleValues:
+        """As a checkpoint has kept them."""
+        vehicle = cls()
+        vehicle.values, vehicle.times, vehicle.newest_ns, vehicle.ahead = values, times, newest_ns, ahead
+        vehicle._room = 0
+        return vehicle
+
+    def merge(self, data: Mapping[str, Any], created_ns: int | None, now_ns: int, is_resend: bool, size: int) -> None:
+        """
+        Takes a data message in; `data`: one field at least.
+
+        created_ns   the vehicle's time, None if it gave none; `now_ns`: when it came in
+        size         bytes of the message, not less than those of its values
+        """
+        time_ns = bounded(created_ns, now_ns)
+        ahead = created_ns is not None and created_ns > now_ns
+        self._room -= size
+        if self._room < 0:
+            self._room = BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items()) - size
+        fits = self._room >= 0 and len(self.values) + len(data) <= FIELDS_AT_MOST
+        if fits and time_ns >= self.newest_ns:
             self.values.update(data)
-            self.times.update(dict.fromkeys(data, created_ns))
-            self.newest_ns = created_ns
+            self.times.update(dict.fromkeys(data, time_ns))
+            self.newest_ns = time_ns
+            if ahead:
+                self.ahead.update(data)
+            elif self.ahead:
+                self.ahead.difference_update(data)
             return
-        sane_ns = now_ns + AHEAD_AT_MOST_NS
         for name, value in data.items():
-            known_ns = self.times.get(name)
-            if known_ns is None and len(self.values) >= FIELDS_AT_MOST:
-                continue
-            if known_ns is None or created_ns >= known_ns or created_ns <= sane_ns < known_ns:
-                self.values[name] = value
-                self.times[name] = created_ns
-        self.newest_ns = max(self.times.values())
+            if self._outranks(name, time_ns, is_resend) and (fits or self._has_room(name, value)):
+                self._set(name, value, time_ns, ahead)
+        self.newest_ns = max(self.times.values(), default=self.newest_ns)
+
+    def _outranks(self, name: str, time_ns: int, is_resend: bool) -> bool:
+        known_ns = self.times.get(name)
+        return known_ns is None or time_ns >= known_ns or (name in self.ahead and not is_resend)
+
+    def _has_room(self, name: str, value: object) -> bool:
+        """Whether a value fits, counted exactly."""
+        known = name in self.values
+        free = BYTES_AT_MOST - sum(cost(*field) for field in self.values.items() if field[0] != name)
+        if cost(name, value) <= free and (known or len(self.values) < FIELDS_AT_MOST):
+            return True
+        self.not_kept += 1
+        return False
+
+    def _set(self, name: str, value: object, time_ns: int, ahead: bool) -> None:
+        self.values[name] = value
+        self.times[name] = time_ns
+        if ahead:
+            self.ahead.add(name)
+        else:
+            self.ahead.discard(name)
 
     def report(self) -> dict[str, Any]:
-        """Field → its value and time (ns since 1970)."""
-        return {name: {"value": value, "time_ns": self.times[name]} for name, value in self.values.items()}
+        """As `/vehicles/VIN` shows them: each field's value and time in ns since 1970, and its time again as RFC 3339."""
+        return {
+            "data": {name: {"value": value, "time_ns": self.times[name]} for name, value in self.values.items()},
+            "times": {name: rfc3339(time_ns) for name, time_ns in self.times.items()},
+        }
 
 
 class LastValues:
@@ -57,20 +134,27 @@ class LastValues:
     def __init__(self) -> None:
         self._vehicles: dict[str, VehicleValues] = {}
 
-    def merge(self, vin: str, data: Mapping[str, Any], created_ns: int | None, now_ns: int) -> None:
-        """Takes a data event in; `created_ns`: the vehicle's time, None if it gave none: then ours counts."""
+    def merge(
+        self, vin: str, data: Mapping[str, Any], created_ns: int | None, now_ns: int, is_resend: bool = False, size: int = 0
+    ) -> None:
+        """Takes a data event in. See VehicleValues.merge."""
         if not data:  # says nothing of any value, so nothing of how old those are
             return
         vehicle = self._vehicles.get(vin)
         if vehicle is None:
             vehicle = self._vehicles[vin] = VehicleValues()
-        vehicle.merge(data, now_ns if created_ns is None else created_ns, now_ns)
+        vehicle.merge(data, created_ns, now_ns, is_resend, size)
 
     def get(self, vin: str) -> VehicleValues | None:
         return self._vehicles.get(vin)
 
     def put(self, vin: str, vehicle: VehicleValues) -> None:
         self._vehicles[vin] = vehicle
+
+    @property
+    def not_kept(self) -> int:
+        """Values that did not fit, of all vehicles."""
+        return sum(vehicle.not_kept for vehicle in self._vehicles.values())
 
     def __len__(self) -> int:
         return len(self._vehicles)

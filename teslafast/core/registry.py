@@ -49,7 +49,7 @@ class VehicleEntry:
         self.reorders = 0
         self.resends = 0
         self.vin_differs = 0
-        self._txids: dict[bytes, None] = {}
+        self._txids: dict[int, None] = {}  # hashes, oldest first
         self._newest_ns = 0
 
     def heard(self, record: Record, txid: bytes, now_ns: int) -> None:
@@ -61,7 +61,7 @@ class VehicleEntry:
         self.vin_differs += record.vin_differs
         self.seen_before(txid)
         if kind == "data":
-            self.note_order(record.created_ns, record.is_resend)
+            self.note_order(record.created_ns, record.is_resend, now_ns)
 
     def refuse(self) -> None:
         """One of its messages was refused."""
@@ -71,19 +71,23 @@ class VehicleEntry:
         """Whether one of the last TXIDS_KEPT messages had this txid; remembers it. Messages without one are all new."""
         if not txid:
             return False
-        if txid in self._txids:
+        name = hash(txid)  # a txid may be as long as a message: 64 of them would be megabytes
+        if name in self._txids:
             self.duplicates += 1
             return True
         if len(self._txids) >= TXIDS_KEPT:
             del self._txids[next(iter(self._txids))]
-        self._txids[txid] = None
+        self._txids[name] = None
         return False
 
-    def note_order(self, created_ns: int | None, is_resend: bool) -> None:
-        """Counts a data message that was made before one that came earlier; a re-sent one may well have been."""
+    def note_order(self, created_ns: int | None, is_resend: bool, now_ns: int) -> None:
+        """Counts a data message that was made before one that came earlier; a re-sent one may well have been.
+
+        A time ahead of `now_ns`, the moment of receipt, says nothing of the order.
+        """
         if is_resend:
             self.resends += 1
-        if created_ns is None:
+        if created_ns is None or created_ns > now_ns:
             return
         if created_ns < self._newest_ns:
             self.reorders += not is_resend

@@ -5,7 +5,8 @@ A view is a shape and a ring: another way of saying what the flat log says, made
     interval    data merged per vehicle: at most one message a vehicle and interval, the latest value of each field; other
                 kinds pass at once. A merged message's `seq` is that of the newest event when it was made.
 
-A view's ring begins when its first reader comes and is given back when its last one goes.
+A view's ring begins when its first reader comes and is given back when its last one goes. It is for live readers, and small
+(`view_ring_bytes`): whoever was away longer resumes in the flat log, or is told a gap.
 """
 
 from __future__ import annotations
@@ -19,9 +20,18 @@ import orjson
 from .._fanout import FLAT_PREFIXES, FLEET_PREFIXES, Fanout
 from ..logs import fields, log
 
+# Bytes of messages merged for one vehicle. What a car sends in the longest interval is a twentieth of that; beyond it the merged
+# message is sent before its time, so that its size and the work of merging stay bounded.
+MERGED_AT_MOST = 256 * 1024
+VIEW_RING_BYTES = 8 * 1024 * 1024  # seconds of a thousand cars; nine views of it fit the smallest machine that we deploy to
+FRAMES_AT_LEAST = 4  # of the largest vehicle message, in a view's ring
 _DATA = 0
 
-MakeLog = Callable[[tuple[bytes, ...]], Fanout]
+MakeLog = Callable[[int, tuple[bytes, ...]], Fanout]
+
+
+def view_ring_bytes(ring_bytes: int, max_frame_bytes: int) -> int:
+    return min(ring_bytes, max(VIEW_RING_BYTES, FRAMES_AT_LEAST * max_frame_bytes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +49,28 @@ def _put(into: Fanout, kind: int, vin: str, body: dict[str, Any], now_ms: int, s
     """
     try:
         into.publish(kind, vin, orjson.dumps(body), now_ms, seq)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # the latter: nested too deeply for JSON
         log.warning("event_not_shown", extra=fields(cause="too_large", vin=vin, seq=seq, reason=str(error)))
 
 
 class Timer(Protocol):
     def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
+
+
+class Merged:
+    """One vehicle's merged message in the making. `size`: bytes of the messages in it."""
+
+    __slots__ = ("body", "size")
+
+    def __init__(self, body: dict[str, Any], size: int) -> None:
+        self.body = body | {"data": dict(body["data"])}
+        self.size = size
+
+    def add(self, body: dict[str, Any], size: int) -> None:
+        data: dict[str, Any] = self.body["data"]
+        data.update(body["data"])
+        self.body = body | {"data": data}
+        self.size += size
 
 
 class Conflator:
@@ -54,18 +80,25 @@ class Conflator:
         self.log = log
         self._interval_s = interval_s
         self._timer = timer
-        self._merged: dict[str, dict[str, Any]] = {}
+        self._merged: dict[str, Merged] = {}
         self._seq = 0
         self._now_ms = 0
         self._ticking = False
 
-    def publish(self, kind: int, vin: str, body: dict[str, Any], seq: int, now_ms: int) -> None:
+    def publish(self, kind: int, vin: str, body: dict[str, Any], size: int, seq: int, now_ms: int) -> None:
+        """`size`: bytes of the event in the flat log."""
         self._seq, self._now_ms = seq, now_ms
         if kind != _DATA:
             _put(self.log, kind, vin, body, now_ms, seq)
             return
         known = self._merged.get(vin)
-        self._merged[vin] = body if known is None else body | {"data": known["data"] | body["data"]}
+        if known is None:
+            self._merged[vin] = Merged(body, size)
+        elif known.size + size > MERGED_AT_MOST:
+            _put(self.log, _DATA, vin, known.body, now_ms, seq)
+            self._merged[vin] = Merged(body, size)
+        else:
+            known.add(body, size)
         if not self._ticking:
             self._ticking = True
             self._timer.call_later(self._interval_s, self.tick)
@@ -73,36 +106,42 @@ class Conflator:
     def tick(self) -> None:
         merged, self._merged = self._merged, {}
         self._ticking = False
-        for vin, body in merged.items():
-            _put(self.log, _DATA, vin, body, self._now_ms, self._seq)
+        for vin, one in merged.items():
+            _put(self.log, _DATA, vin, one.body, self._now_ms, self._seq)
 
 
 class Views:
-    """The views that somebody reads just now."""
+    """The views that somebody reads just now. `ring_bytes`: of each of them."""
 
-    def __init__(self, make_log: MakeLog, timer: Timer) -> None:
+    def __init__(self, make_log: MakeLog, ring_bytes: int, timer: Timer) -> None:
         self._make_log = make_log
+        self._ring_bytes = ring_bytes
         self._timer = timer
         self._fleet: Fanout | None = None
         self._conflators: dict[int, Conflator] = {}
         self.active = False
 
     def log_for(self, key: ViewKey, flat: Fanout) -> Fanout:
-        """The log behind this view, made if this is its first reader; `flat` itself for the plain stream."""
+        """
+        The log behind this view, made if this is its first reader; `flat` itself for the plain stream.
+
+        Raises OSError if the memory for its ring cannot be had.
+        """
         if key.shape == "fleet":
-            self._fleet = self._fleet or self._make_log(FLEET_PREFIXES)
+            if self._fleet is None:
+                self._fleet = self._make_log(self._ring_bytes, FLEET_PREFIXES)
             self.active = True
             return self._fleet
         if key.interval_ms:
             if key.interval_ms not in self._conflators:
-                log = self._make_log(FLAT_PREFIXES)
+                log = self._make_log(self._ring_bytes, FLAT_PREFIXES)
                 self._conflators[key.interval_ms] = Conflator(log, key.interval_ms / 1000, self._timer)
             self.active = True
             return self._conflators[key.interval_ms].log
         return flat
 
     def flush_pending(self) -> None:
-        """Says at once what waits for the end of an interval."""
+        """Publishes at once what waits for the end of an interval."""
         for conflator in self._conflators.values():
             conflator.tick()
 
@@ -111,6 +150,11 @@ class Views:
         """How many read each kind of view."""
         merged = sum(conflator.log.readers for conflator in self._conflators.values())
         return {"fleet": self._fleet.readers if self._fleet is not None else 0, "interval": merged}
+
+    @property
+    def ring_bytes(self) -> int:
+        """Of all views' rings together."""
+        return self._ring_bytes * (len(self._conflators) + (self._fleet is not None))
 
     def release(self, log: Fanout) -> None:
         """A reader has gone: a view without readers ends."""
@@ -122,9 +166,10 @@ class Views:
         self.active = self._fleet is not None or bool(self._conflators)
 
     def publish(
-        self, kind: int, vin: str, body: dict[str, Any], fleet: Callable[[], dict[str, Any]], seq: int, now_ms: int
+        self, kind: int, vin: str, body: dict[str, Any], size: int, fleet: Callable[[], dict[str, Any]], seq: int, now_ms: int
     ) -> None:
+        """`size`: bytes of the event in the flat log."""
         if self._fleet is not None:
             _put(self._fleet, kind, vin, fleet(), now_ms, seq)
         for conflator in self._conflators.values():
-            conflator.publish(kind, vin, body, seq, now_ms)
+            conflator.publish(kind, vin, body, size, seq, now_ms)

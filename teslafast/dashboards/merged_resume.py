@@ -6,7 +6,7 @@ The replay starts an interval and a bit earlier than asked: a merged message on 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -19,9 +19,9 @@ STEP = 256  # events merged between two looks at whether others wait: about a mi
 SLACK_MS = 50  # between the end of an interval and the message's way into the socket
 
 
-def merged_since(log: Fanout, after: int, interval_ms: int, vins: frozenset[str] | None, kinds: int) -> Iterator[bytes]:
+def merged_since(log: Fanout, after: int, interval_ms: int, sees: Callable[[str], bool], kinds: int) -> Iterator[bytes]:
     """
-    Frames for all that is in `log` (the flat one) after the seq `after`.
+    Frames for all that is in `log` (the flat one) after the seq `after`. `sees(vin)`: whether the dashboard may see it now.
 
     An empty one among them means: enough for this turn (`Reader.say`).
     """
@@ -30,12 +30,15 @@ def merged_since(log: Fanout, after: int, interval_ms: int, vins: frozenset[str]
     while batch := log.events_after(seq, STEP):
         for seq, kind, text in batch:
             event = orjson.loads(text)
-            if not kinds >> kind & 1 or not (vins is None or event["vin"] in vins):
+            if not kinds >> kind & 1 or not sees(event["vin"]):
                 continue
             if kind == DATA:
                 known = merged.get(event["vin"])
-                merged[event["vin"]] = event if known is None else event | {"data": known["data"] | event["data"]}
+                if known is not None:
+                    known["data"].update(event["data"])
+                    event["data"] = known["data"]
+                merged[event["vin"]] = event
             elif seq > after:
                 yield message(**event)
         yield b""
-    yield from (message(**event | {"seq": seq}) for event in merged.values())
+    yield from (message(**event | {"seq": seq}) for vin, event in merged.items() if sees(vin))

@@ -14,15 +14,15 @@ before it is disconnected. Pure: no picows, no clock, no transport.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from .._fanout import ALL_KINDS, Reader
-from ..close_reasons import INVALID_MESSAGES, TOKEN_EXPIRED, CloseReason
+from ..close_reasons import FLOOD, INVALID_MESSAGES, TOKEN_EXPIRED, CloseReason
 from ..core.hub import Hub
 from ..core.records import DATA
 from ..errors import Refused
@@ -30,6 +30,7 @@ from ..websocket.text_frames import message, refusal
 from . import messages
 from .admission import AdmitDashboard
 from .merged_resume import merged_since
+from .snapshots import Snapshots
 from .subscription import hint, parse_kinds, parse_vins
 from .tokens import Verifier
 
@@ -37,7 +38,7 @@ ERRORS_AT_MOST = 10  # within ERRORS_WINDOW_S: a program that does not listen to
 ERRORS_WINDOW_S = 60.0
 WARN_S = 60.0  # before its token ends, or …
 WARN_SHARE = 0.2  # … this share of what the token had left when it was presented, whichever is less
-EAGER = 256  # snapshots made at once, so that they are of the very moment at which the stream begins
+CHANGES_AT_MOST = 50  # subscriptions and renewals between two checks, about a second; 200 VINs each, they take some 50 ms
 _SUBSCRIBE_MEMBERS = ("type", "vins", "types")
 _UNKNOWN_PLACE = -1  # what `Fanout.subscribe` takes for a seq that this log never had
 
@@ -46,10 +47,12 @@ class DashboardSession:
     """`sub`: whom its token names."""
 
     __slots__ = (
+        "_changes",
         "_errors",
         "_grant",
         "_hub",
         "_log",
+        "_owed",
         "_reader",
         "_subscription",
         "_verifier",
@@ -66,9 +69,11 @@ class DashboardSession:
         self._grant = admitted.grant
         self._subscription = admitted.subscription
         self._vins = admitted.subscription.vins
-        self._errors: deque[float] = deque(maxlen=ERRORS_AT_MOST)
+        self._errors: deque[float] | None = None  # when the last ones were; made with the first: it takes 600 bytes
         self._warn_at: float | None = self._warning_time(now)
         self._log = hub.log
+        self._owed: Snapshots | None = None
+        self._changes = 0  # since the last check
         self.gaps = 0
 
     @property
@@ -90,7 +95,7 @@ class DashboardSession:
             self._log.subscribe(reader, self._vins, asked.kinds)
             if after is not None:
                 gap = () if complete else self.missed(after + 1, hub.log.oldest - 1)
-                merged = merged_since(hub.log, after, asked.interval_ms, self._vins, asked.kinds)
+                merged = merged_since(hub.log, after, asked.interval_ms, self._sees, asked.kinds)
                 reader.say(chain(gap, merged))
         else:
             self._log.subscribe(reader, self._vins, asked.kinds, after)
@@ -110,9 +115,11 @@ class DashboardSession:
         """Gives its place in the log back; does nothing the second time."""
         self._log.unsubscribe(self._reader)
         self._hub.views.release(self._log)
+        self._owed = None  # it refers to this session: a cycle would keep both until a full collection
 
     def check(self, now: float) -> CloseReason | None:
-        """`now`: seconds since 1970."""
+        """About once a second; `now`: seconds since 1970."""
+        self._changes = 0
         if now >= self._grant.exp:
             return TOKEN_EXPIRED
         if self._warn_at is not None and now >= self._warn_at:
@@ -132,22 +139,29 @@ class DashboardSession:
         self._hub.counts.tell_gap()
         if not self._subscription.control:
             return ()
-        fresh: Iterable[bytes] = () if self._subscription.snapshot is False else self._snapshots(self._vins)
+        fresh: Iterable[bytes] = () if self._subscription.snapshot is False else self._owe_snapshots(self._vins)
         return chain([messages.gap(first, last)], fresh)
 
     def _tell_snapshots(self, vins: Iterable[str] | None) -> None:
         if self._subscription.control:
-            frames = self._snapshots(vins)
-            self._reader.say(chain(list(islice(frames, EAGER)), frames))
+            self._reader.say(self._owe_snapshots(vins))
 
-    def _snapshots(self, vins: Iterable[str] | None) -> Iterator[bytes]:
-        """What is known of each vehicle that it sees, made as the transport takes them; each holds for the seq in it."""
+    def _owe_snapshots(self, vins: Iterable[str] | None) -> Iterable[bytes]:
+        """Of these vehicles and of those that were still owed, in one go: None = all."""
         if self._subscription.fleet or not self._subscription.kinds & 1 << DATA:
-            return
-        for vin in self._hub.last_values.vins() if vins is None else sorted(vins):
-            vehicle = self._hub.last_values.get(vin)
-            if vehicle is not None:
-                yield messages.snapshot(self._hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
+            return ()
+        owed = self._owed.owed if self._owed is not None else []
+        wanted = self._hub.last_values.vins() if vins is None else sorted(vins)
+        snapshots = Snapshots(self._hub, [*owed, *wanted], self._sees)
+        if self._owed is not None:
+            self._owed.cancel()
+        if not owed:
+            snapshots.make_eagerly()
+        self._owed = snapshots
+        return snapshots
+
+    def _sees(self, vin: str) -> bool:
+        return self._vins is None or vin in self._vins
 
     def _say(self, frame: bytes) -> None:
         if self._subscription.control:
@@ -161,16 +175,17 @@ class DashboardSession:
             self._take(text, now)
         except Refused as error:
             return self.refuse(str(error), now)
-        return None
+        return FLOOD if self._changes > CHANGES_AT_MOST else None
 
     def refuse(self, reason: str, now: float) -> CloseReason | None:
         """Answers a message that cannot be taken; too many of them are a reason to close."""
         self._hub.counts.refuse_message("dashboard")
         if self._subscription.control:
             self._write(refusal(reason))
-        self._errors.append(now)
-        full = len(self._errors) == ERRORS_AT_MOST
-        return INVALID_MESSAGES if full and now - self._errors[0] < ERRORS_WINDOW_S else None
+        errors = self._errors = self._errors or deque(maxlen=ERRORS_AT_MOST)
+        errors.append(now)
+        full = len(errors) == ERRORS_AT_MOST
+        return INVALID_MESSAGES if full and now - errors[0] < ERRORS_WINDOW_S else None
 
     def _take(self, text: bytes, now: float) -> None:
         """Raises Refused."""
@@ -185,8 +200,10 @@ class DashboardSession:
             case "ping":
                 self._say(messages.PONG)
             case "auth":
+                self._changes += 1
                 self._renew(said, now)
             case "subscribe":
+                self._changes += 1
                 self._subscribe(said)
             case _:
                 raise messages.invalid("type must be auth, subscribe or ping")

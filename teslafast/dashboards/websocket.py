@@ -19,25 +19,27 @@ from .tokens import Verifier
 
 MESSAGE_LIMIT = 4096  # bytes: the longest that makes sense, a `subscribe` of 200 VINs, has that many
 FRAMES_AT_MOST = 1000  # between two checks, about a second: answering them all takes some 20 ms
+BYTES_AT_MOST = 64 * 1024  # of frames, likewise: parsing costs by the byte
 FRAMES_UNREAD_AT_MOST = 100  # that it may send while it reads nothing: they get no answer, which would pile up
 
 
 class DashboardConnection(ServerConnection):
     """One connection to `/stream`. The sink of its reader."""
 
-    __slots__ = ("_frames", "_frames_unread", "_hub", "_reader", "_session")
+    __slots__ = ("_bytes", "_frames", "_frames_unread", "_hub", "_reader", "_session")
 
     def __init__(self, hub: Hub, rules: Rules, verifier: Verifier, admitted: AdmitDashboard, address: str) -> None:
         super().__init__(rules, address)
         self._hub = hub
         self._session = DashboardSession(hub, verifier, admitted, time.time())
-        self._frames = 0
+        self._frames = 0  # since the last check
+        self._bytes = 0  # likewise
         self._frames_unread = 0
 
     # ---- its life
 
     def on_opened(self) -> None:
-        self._hub.connections.add_dashboard(self)
+        self._hub.connections.add_dashboard(self, self._session.sub)
         underlying: Any = self.transport.underlying_transport  # aiofastnet's, whatever picows' stub says
         underlying.set_write_buffer_limits(high=0)  # pause_writing as soon as it holds anything
         self._reader = Reader(underlying, self)
@@ -45,7 +47,7 @@ class DashboardConnection(ServerConnection):
         log.info("dashboard_connected", extra=fields(sub=self._session.sub, address=self.address))
 
     def on_ended(self) -> None:
-        self._hub.connections.remove_dashboard(self)
+        self._hub.connections.remove_dashboard(self, self._session.sub)
         self._hub.counts.add_sent(self._reader.sent_bytes)
         self._session.leave()
         self._reader.end()
@@ -58,7 +60,7 @@ class DashboardConnection(ServerConnection):
         return {"sub": self._session.sub, "bytes": self._reader.sent_bytes, "gaps": self._session.gaps}
 
     def check(self, now_s: float) -> None:
-        self._frames = 0
+        self._frames = self._bytes = 0
         if self._reader.blocked:
             if self.stalled_s(now_s) >= 2 * self._rules.ping_interval_s:
                 self.close(STALLED)
@@ -107,13 +109,14 @@ class DashboardConnection(ServerConnection):
     # ---- what it says
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if self.closing or frame.msg_type == CLOSE or self._may_speak():
+        if self.closing or frame.msg_type == CLOSE or self._may_speak(frame.payload_size):
             super().on_ws_frame(transport, frame)
 
-    def _may_speak(self) -> bool:
-        """Counts one more frame; one that is not to be answered ends here."""
+    def _may_speak(self, size: int) -> bool:
+        """Counts one more frame of so many bytes; one that is not to be answered ends here."""
         self._frames += 1
-        if self._frames > FRAMES_AT_MOST:
+        self._bytes += size
+        if self._frames > FRAMES_AT_MOST or self._bytes > BYTES_AT_MOST:
             self.close(FLOOD)
             return False
         if not self._reader.blocked:

@@ -7,10 +7,12 @@ import secrets
 import time
 from functools import partial
 
-from .._fanout import FLAT_PREFIXES
+from .._fanout import FLAT_PREFIXES, Fanout
 from ..config import Settings
 from ..core.hub import Hub, memory_log
 from ..core.turn import Turn
+from ..core.views import MakeLog
+from ..errors import Misconfigured
 from ..metrics import Counts
 from ..storage.checkpointer import Checkpointer
 from ..storage.group_commit import GroupCommit
@@ -22,9 +24,10 @@ def assembled(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub,
     began_s = time.monotonic()
     counts = Counts()
     turn = Turn(loop, time.monotonic, settings.coalesce_ms, counts.turns)
-    make_log = partial(memory_log, settings.ring_bytes, schedule=turn.ask_flush)
+    make_log = partial(memory_log, schedule=turn.ask_flush)
     if settings.journal_path is None:
-        return Hub(settings, turn, make_log(FLAT_PREFIXES), secrets.token_hex(8), make_log, loop, counts), None
+        log = _in_memory(settings.ring_bytes, make_log)
+        return Hub(settings, turn, log, secrets.token_hex(8), make_log, loop, counts), None
     journal = Journal.open(settings.journal_path, settings.ring_bytes)
     log = journal.log(FLAT_PREFIXES, turn.ask_flush, sync=settings.journal_sync_ms > 0)
     hub = Hub(settings, turn, log, journal.epoch, make_log, loop, counts)
@@ -33,3 +36,11 @@ def assembled(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub,
         commit = GroupCommit(journal, log, settings.journal_sync_ms / 1000, loop, counts.syncs)
         turn.hold_replies_by(commit)
     return hub, Checkpointer(hub, journal, commit, loop, began_s)
+
+
+def _in_memory(ring_bytes: int, make_log: MakeLog) -> Fanout:
+    try:
+        return make_log(ring_bytes, FLAT_PREFIXES)
+    except (OSError, OverflowError, ValueError) as error:
+        fault = f"this machine cannot give {ring_bytes} bytes of memory ({error})"
+        raise Misconfigured("RING_BYTES", fault, "set a smaller one, for example 64MiB") from None

@@ -220,7 +220,7 @@ class Server:
         if entry is None and known is None:
             return Answer(HTTPStatus.NOT_FOUND, b"404 Not Found: nothing has been heard of this vehicle\n", cause="unknown_vin")
         report: dict[str, Any] = entry.report() if entry is not None else {"vin": vin, "connected": False}
-        return _json(HTTPStatus.OK, report | {"data": known.report() if known is not None else {}})
+        return _json(HTTPStatus.OK, report | (known.report() if known is not None else {"data": {}, "times": {}}))
 
     # ---- drain, stop
 

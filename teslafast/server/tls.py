@@ -72,7 +72,7 @@ def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ServerCo
         context.options |= _KERNEL_TLS
     else:
         # aiofastnet then reads and writes the socket itself instead of through two buffers of 16 KB a connection (it does the
-        # same for kernel TLS): 39 KB an idle vehicle instead of 55, at the same CPU per message (bench/vehicles.py)
+        # same for kernel TLS): 39 KB an idle vehicle instead of 55, at the same CPU per message (bench/vehicles/ingest.py)
         context._aiofastnet_force_socket_bio = True
     load_chain(context, settings)
     context.verify_mode = client_certificate

@@ -1,26 +1,27 @@
 """
-What a vehicle has sent and what was said to it: every message is confirmed once, refused once, or still open.
+What a simulated vehicle has sent and what the server answered: every message is acknowledged once, refused once, or still open.
 
-    sent == acked + refused + unacknowledged        at every moment, whatever the road does to the connection
+    sent == acked + refused + unacknowledged        at every moment, whatever happens to the connection
 
-A message may be on the wire several times (copies): each copy is answered, the first answer counts. What a connection took with
-it when it ended is confirmed later by a true-up that tells the same fields again, so an ack settles as many messages as its
-message stands for. Malformed messages are counted apart: their right answer is the error reply. An answer to nothing is a
-stray. Pure: monotonic time is an argument. Memory is bounded: what is open by `LIMIT` a connection, latencies by their
-histogram.
+A message may be on the wire several times (copies): the server answers each copy, and the first answer counts. What was open when
+a connection ended is acknowledged later, by a true-up that sends the same fields again; so an ack settles as many messages as its
+message stands for. Malformed messages are counted apart, because the right answer to them is the error reply. An answer that
+belongs to no message is a stray. Pure: monotonic time is an argument.
 """
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-LIMIT = 1000  # a vehicle whose server does not answer says nothing more until it does
-_PER_DECADE = 60  # buckets of the histogram: each is 4 % wide
+from .latency_histogram import LatencyHistogram
+
+# Messages that may be open on one connection. A vehicle sends nothing more until the server answers, so a silent server costs
+# the simulator at most this many messages a vehicle: at one a second, a quarter of an hour of them.
+UNACKED_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One envelope. `keys`: the fields in it (data); `settles`: how many messages are confirmed with it, itself included."""
+class OutgoingMessage:
+    """One envelope. `keys`: the fields in it (data); `settles`: how many messages its ack settles, itself included."""
 
     txid: bytes
     topic: bytes
@@ -29,30 +30,12 @@ class Message:
     settles: int = 1
 
 
-class Latencies:
-    """A histogram with buckets of equal ratio: quantiles within 4 %, the maximum exact, whatever the number of samples."""
-
-    def __init__(self) -> None:
-        self.max_s = 0.0
-        self._counts: Counter[int] = Counter()
-
-    def add(self, seconds: float) -> None:
-        self.max_s = max(self.max_s, seconds)
-        self._counts[math.ceil(_PER_DECADE * math.log10(max(seconds, 1e-7)))] += 1
-
-    def quantile_s(self, share: float) -> float:
-        """The value that `share` of the samples do not exceed; 0 without samples."""
-        left = math.ceil(share * self._counts.total())
-        for bucket in sorted(self._counts):
-            left -= self._counts[bucket]
-            if left <= 0:
-                return min(10 ** (bucket / _PER_DECADE), self.max_s)
-        return 0.0
-
-
 @dataclass
 class Tally:
-    """Sums over a fleet; the module says what they mean. `copies` and `resent` tell how often bytes went out again."""
+    """
+    Sums over a fleet, as the module defines them. `copies` and `resent` count messages that went out again; `rejected` are the
+    error replies to malformed messages.
+    """
 
     sent: int = 0
     acked: int = 0
@@ -63,47 +46,47 @@ class Tally:
     copies: int = 0
     resent: int = 0
     connections: int = 0
-    latencies: Latencies = field(default_factory=Latencies)
+    latencies: LatencyHistogram = field(default_factory=LatencyHistogram)
 
     @property
     def unacknowledged(self) -> int:
         return self.sent - self.acked - self.refused
 
 
-class Ledger:
-    """What is open on one connection."""
+class AckTracker:
+    """What is open on one connection; its length is the number of answers that are still due."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
-        self._open: dict[bytes, tuple[Message, float]] = {}
-        self._echoes: Counter[tuple[bytes, bytes]] = Counter()  # answers still to come to what is confirmed already
+        self._open: dict[bytes, tuple[OutgoingMessage, float]] = {}  # by txid, with the time of sending
+        # Second answers that are still due: a copy's message may have been acknowledged already.
+        self._copies: Counter[tuple[bytes, bytes]] = Counter()
         self._malformed: Counter[bytes] = Counter()
 
     def __len__(self) -> int:
-        """How many answers are awaited."""
-        return len(self._open) + self._echoes.total() + self._malformed.total()
+        return len(self._open) + self._copies.total() + self._malformed.total()
 
     @property
     def full(self) -> bool:
-        return len(self._open) >= LIMIT
+        return len(self._open) >= UNACKED_LIMIT
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The fields of all data messages that are not confirmed."""
+        """The fields of all data messages that are open."""
         return tuple(key for message, _ in self._open.values() for key in message.keys)
 
-    def send(self, message: Message, now_s: float, *, again: bool = False) -> None:
-        """Enters a message that goes onto the wire now; `again`: it was counted as sent before, on another connection."""
+    def send(self, message: OutgoingMessage, now_s: float, *, again: bool = False) -> None:
+        """Opens a message that is sent now. `again`: another connection has counted it as sent already."""
         self._tally.sent += not again
         self._open[message.txid] = message, now_s
 
-    def copy(self, message: Message) -> None:
-        """Enters one more copy of a message that was just sent."""
+    def copy(self, message: OutgoingMessage) -> None:
+        """Expects one more answer to a message that has just been sent."""
         self._tally.copies += 1
-        self._echoes[message.txid, message.topic] += 1
+        self._copies[message.txid, message.topic] += 1
 
     def send_malformed(self, txid: bytes) -> None:
-        """Enters a message that ought to be rejected; `txid` is empty where nobody could read it."""
+        """Expects an error reply; `txid` is empty if the server cannot read it."""
         self._tally.malformed += 1
         self._malformed[txid] += 1
 
@@ -113,13 +96,13 @@ class Ledger:
             del self._open[txid]
             self._tally.acked += message.settles
             self._tally.latencies.add(now_s - sent_s)
-        elif self._echoes[txid, topic] > 0:
-            self._echoes[txid, topic] -= 1
+        elif self._copies[txid, topic] > 0:
+            self._copies[txid, topic] -= 1
         else:
             self._tally.strays += 1
 
     def rejected(self, txid: bytes) -> None:
-        """Enters an error reply."""
+        """The server sent an error reply."""
         if self._malformed[txid] > 0:
             self._malformed[txid] -= 1
             self._tally.rejected += 1
@@ -129,11 +112,11 @@ class Ledger:
         else:
             self._tally.strays += 1
 
-    def close(self) -> list[Message]:
-        """The connection is gone: what nobody confirmed. Lost answers to copies and to malformed messages are owed no more."""
+    def close(self) -> list[OutgoingMessage]:
+        """The connection has ended. Returns what is open; answers to copies and malformed messages are no longer due."""
         self._tally.malformed -= self._malformed.total()
         left = [message for message, _ in self._open.values()]
         self._open.clear()
-        self._echoes.clear()
+        self._copies.clear()
         self._malformed.clear()
         return left

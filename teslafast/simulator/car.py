@@ -1,9 +1,9 @@
 """
-One car at one moment: what it is, and every figure that it could tell of itself then.
+One car at one moment: what it is, and every value that it could report then.
 
-A `Car` is drawn by lot from a seed: its town, its battery, its driver's pace. A `Moment` is a row of the timetable (journey.py)
-seen through that car: turned and moved to its town, played at its pace, measured with its battery. `FIELDS` says which protocol
-fields that gives, in which of the value alternatives that cars use today (always typed), and how often a car sends each at most.
+A `Car` is drawn from a seed: its town, its battery, its driver's pace. A `Moment` is a row of the timetable (timetable.py) seen
+through that car: turned and moved to its town, played at its pace, measured with its battery. `CAR_FIELDS` says which
+protocol fields that gives, in which of the value alternatives that cars use today (always typed), and how often a car sends each.
 Units are the vehicles': miles and mph, degrees Celsius, bar, kW, kWh, hours. Pure: seed and time are arguments.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .timetable import CHARGER_KW, ROW_S, Row, Scene, timetable
+from .timetable import CHARGER_KW, ROW_S, Scene, TimetableRow, timetable
 
 MILE_M = 1609.344
 METRES_PER_DEGREE = 111_320.0
@@ -43,7 +43,10 @@ _DOORS = ("DriverFront", "DriverRear", "PassengerFront", "PassengerRear", "Trunk
 
 @dataclass(frozen=True, slots=True)
 class Car:
-    """What stays. `pace`: how fast it plays the timetable; `offset_s`: where in the day it begins; `turned_deg`: its map."""
+    """
+    What never changes. `pace`: how fast it plays the timetable; `offset_s`: when in the day it begins; `turned_deg`: how far its
+    map is turned.
+    """
 
     name: str
     kind: str
@@ -61,27 +64,27 @@ class Car:
     outside_c: float
 
     @classmethod
-    def drawn(cls, seed: int, phase: float) -> "Car":
+    def from_seed(cls, seed: int, phase: float) -> "Car":
         """The car of this seed; `phase` in [0, 1) is how far its day has gone when it begins."""
-        lot = random.Random(seed)
-        latitude, longitude = lot.choice(_TOWNS)
-        kind, trim, capacity_kwh = lot.choice(_TYPES)
-        limit = lot.choice((80, 80, 80, 90))
+        rng = random.Random(seed)
+        latitude, longitude = rng.choice(_TOWNS)
+        kind, trim, capacity_kwh = rng.choice(_TYPES)
+        limit = rng.choice((80, 80, 80, 90))
         return cls(
             name=f"Test car {seed}",
             kind=kind,
             trim=trim,
-            version=lot.choice(_VERSIONS),
+            version=rng.choice(_VERSIONS),
             capacity_kwh=capacity_kwh,
             limit_percent=limit,
-            top_percent=limit - lot.choice(_BELOW_LIMIT),
-            odometer_miles=lot.uniform(300, 60_000),
-            latitude=latitude + lot.uniform(-0.1, 0.1),
-            longitude=longitude + lot.uniform(-0.15, 0.15),
-            turned_deg=lot.uniform(0, 360),
-            pace=lot.uniform(0.92, 1.08),
+            top_percent=limit - rng.choice(_BELOW_LIMIT),
+            odometer_miles=rng.uniform(300, 60_000),
+            latitude=latitude + rng.uniform(-0.1, 0.1),
+            longitude=longitude + rng.uniform(-0.15, 0.15),
+            turned_deg=rng.uniform(0, 360),
+            pace=rng.uniform(0.92, 1.08),
             offset_s=phase * (len(timetable()) - 1) * ROW_S,
-            outside_c=lot.uniform(4, 22),
+            outside_c=rng.uniform(4, 22),
         )
 
 
@@ -94,7 +97,7 @@ class Moment:
         before, after = rows[int(position)], rows[int(position) + 1]
         share = position % 1
         self.car = car
-        self.before: Row = before
+        self.before: TimetableRow = before
         self.scene: Scene = before.scene
         self.inside_c = inside_c
         # Those that matter between two rows are drawn straight from one to the other.
@@ -157,7 +160,7 @@ class Moment:
 
     @property
     def signal(self) -> str:
-        """Which way it turns, as the indicator shows it."""
+        """The turn signal: Left, Right or Off."""
         lateral = self.before.lateral_mps2
         return "Off" if abs(lateral) < 1 else "Right" if lateral > 0 else "Left"
 
@@ -166,8 +169,8 @@ class Moment:
         return round(_BAR_COLD + 0.03 * wheel + _BAR_WARM * self.before.warmth, 3)
 
 
-class Field(NamedTuple):
-    """A protocol field: value alternative (protojson), seconds between sends at least, value (None: sent as `invalid`)."""
+class CarField(NamedTuple):
+    """A protocol field: its value alternative (protojson), the shortest time between two sends, its value (None: `invalid`)."""
 
     key: str
     alternative: str
@@ -175,42 +178,44 @@ class Field(NamedTuple):
     read: Callable[[Moment], object]
 
 
-FIELDS: tuple[Field, ...] = (
-    Field("VehicleSpeed", "doubleValue", 0.5, lambda m: m.mph),
-    Field("Location", "locationValue", 0.5, lambda m: m.location),
-    Field("GpsHeading", "doubleValue", 0.5, lambda m: round((m.before.heading_deg + m.car.turned_deg) % 360, 1)),
-    Field("LongitudinalAcceleration", "doubleValue", 0.5, lambda m: round(m.before.acceleration_mps2 * m.car.pace**2, 2) or 0.0),
-    Field("LateralAcceleration", "doubleValue", 0.5, lambda m: round(m.before.lateral_mps2 * m.car.pace**2, 2) or 0.0),
-    Field("Gear", "shiftStateValue", 0.5, lambda m: f"ShiftState{m.scene.gear}" if m.scene.gear else None),
-    Field("LightsTurnSignal", "turnSignalStateValue", 1, lambda m: f"TurnSignalState{m.signal}"),
-    Field("DoorState", "doorValue", 1, lambda m: {door: door in m.scene.open for door in _DOORS}),
-    Field("Locked", "booleanValue", 1, lambda m: m.scene.locked),
-    Field("PackVoltage", "doubleValue", 2, lambda m: round(m.volts, 1)),
-    Field("PackCurrent", "doubleValue", 2, lambda m: round(m.amperes, 1)),
-    Field("DriverSeatOccupied", "booleanValue", 2, lambda m: m.scene.aboard),
-    Field("DriverSeatBelt", "buckleStatusValue", 2, lambda m: f"BuckleStatus{'Latched' if m.scene.aboard else 'Unlatched'}"),
-    Field("SentryMode", "sentryModeStateValue", 2, lambda m: f"SentryModeState{m.scene.sentry}"),
-    Field("DetailedChargeState", "detailedChargeStateValue", 2, lambda m: f"DetailedChargeState{m.charge_state}"),
-    Field("ChargePortDoorOpen", "booleanValue", 2, lambda m: m.scene.charger is not None),
-    Field("Odometer", "doubleValue", 5, lambda m: round(m.car.odometer_miles + m.metres / MILE_M, 3)),
-    Field("ACChargingPower", "doubleValue", 5, lambda m: round(m.charging_kw("AC"), 2)),
-    Field("DCChargingPower", "doubleValue", 5, lambda m: round(m.charging_kw("DC"), 2)),
-    Field("ChargeAmps", "doubleValue", 5, lambda m: round(m.charging_kw("AC") * 1000 / 690, 1)),
-    Field("FastChargerPresent", "booleanValue", 5, lambda m: m.scene.charger == "DC"),
-    Field("Soc", "doubleValue", 10, lambda m: round(m.percent, 2)),
-    Field("BatteryLevel", "doubleValue", 10, lambda m: round(100 * (m.percent / 100 - _BUFFER) / (1 - _BUFFER), 2)),
-    Field("EnergyRemaining", "doubleValue", 10, lambda m: round(m.kwh, 2)),
-    Field("EstBatteryRange", "doubleValue", 10, lambda m: round(m.range_miles, 2)),
-    Field("TimeToFullCharge", "doubleValue", 10, lambda m: round(m.hours_to_full, 2)),
-    Field("InsideTemp", "doubleValue", 30, lambda m: round(m.inside_c, 1)),
-    Field("OutsideTemp", "doubleValue", 30, lambda m: round(m.car.outside_c, 1)),
-    Field("TpmsPressureFl", "doubleValue", 60, lambda m: m.bar(0)),
-    Field("TpmsPressureFr", "doubleValue", 60, lambda m: m.bar(1)),
-    Field("TpmsPressureRl", "doubleValue", 60, lambda m: m.bar(2)),
-    Field("TpmsPressureRr", "doubleValue", 60, lambda m: m.bar(3)),
-    Field("ChargeLimitSoc", "intValue", 60, lambda m: m.car.limit_percent),
-    Field("VehicleName", "stringValue", 3600, lambda m: m.car.name),
-    Field("Version", "stringValue", 3600, lambda m: m.car.version),
-    Field("CarType", "carTypeValue", 3600, lambda m: m.car.kind),
-    Field("Trim", "stringValue", 3600, lambda m: m.car.trim),
+CAR_FIELDS: tuple[CarField, ...] = (
+    CarField("VehicleSpeed", "doubleValue", 0.5, lambda m: m.mph),
+    CarField("Location", "locationValue", 0.5, lambda m: m.location),
+    CarField("GpsHeading", "doubleValue", 0.5, lambda m: round((m.before.heading_deg + m.car.turned_deg) % 360, 1)),
+    CarField(
+        "LongitudinalAcceleration", "doubleValue", 0.5, lambda m: round(m.before.acceleration_mps2 * m.car.pace**2, 2) or 0.0
+    ),
+    CarField("LateralAcceleration", "doubleValue", 0.5, lambda m: round(m.before.lateral_mps2 * m.car.pace**2, 2) or 0.0),
+    CarField("Gear", "shiftStateValue", 0.5, lambda m: f"ShiftState{m.scene.gear}" if m.scene.gear else None),
+    CarField("LightsTurnSignal", "turnSignalStateValue", 1, lambda m: f"TurnSignalState{m.signal}"),
+    CarField("DoorState", "doorValue", 1, lambda m: {door: door in m.scene.open for door in _DOORS}),
+    CarField("Locked", "booleanValue", 1, lambda m: m.scene.locked),
+    CarField("PackVoltage", "doubleValue", 2, lambda m: round(m.volts, 1)),
+    CarField("PackCurrent", "doubleValue", 2, lambda m: round(m.amperes, 1)),
+    CarField("DriverSeatOccupied", "booleanValue", 2, lambda m: m.scene.aboard),
+    CarField("DriverSeatBelt", "buckleStatusValue", 2, lambda m: f"BuckleStatus{'Latched' if m.scene.aboard else 'Unlatched'}"),
+    CarField("SentryMode", "sentryModeStateValue", 2, lambda m: f"SentryModeState{m.scene.sentry}"),
+    CarField("DetailedChargeState", "detailedChargeStateValue", 2, lambda m: f"DetailedChargeState{m.charge_state}"),
+    CarField("ChargePortDoorOpen", "booleanValue", 2, lambda m: m.scene.charger is not None),
+    CarField("Odometer", "doubleValue", 5, lambda m: round(m.car.odometer_miles + m.metres / MILE_M, 3)),
+    CarField("ACChargingPower", "doubleValue", 5, lambda m: round(m.charging_kw("AC"), 2)),
+    CarField("DCChargingPower", "doubleValue", 5, lambda m: round(m.charging_kw("DC"), 2)),
+    CarField("ChargeAmps", "doubleValue", 5, lambda m: round(m.charging_kw("AC") * 1000 / 690, 1)),
+    CarField("FastChargerPresent", "booleanValue", 5, lambda m: m.scene.charger == "DC"),
+    CarField("Soc", "doubleValue", 10, lambda m: round(m.percent, 2)),
+    CarField("BatteryLevel", "doubleValue", 10, lambda m: round(100 * (m.percent / 100 - _BUFFER) / (1 - _BUFFER), 2)),
+    CarField("EnergyRemaining", "doubleValue", 10, lambda m: round(m.kwh, 2)),
+    CarField("EstBatteryRange", "doubleValue", 10, lambda m: round(m.range_miles, 2)),
+    CarField("TimeToFullCharge", "doubleValue", 10, lambda m: round(m.hours_to_full, 2)),
+    CarField("InsideTemp", "doubleValue", 30, lambda m: round(m.inside_c, 1)),
+    CarField("OutsideTemp", "doubleValue", 30, lambda m: round(m.car.outside_c, 1)),
+    CarField("TpmsPressureFl", "doubleValue", 60, lambda m: m.bar(0)),
+    CarField("TpmsPressureFr", "doubleValue", 60, lambda m: m.bar(1)),
+    CarField("TpmsPressureRl", "doubleValue", 60, lambda m: m.bar(2)),
+    CarField("TpmsPressureRr", "doubleValue", 60, lambda m: m.bar(3)),
+    CarField("ChargeLimitSoc", "intValue", 60, lambda m: m.car.limit_percent),
+    CarField("VehicleName", "stringValue", 3600, lambda m: m.car.name),
+    CarField("Version", "stringValue", 3600, lambda m: m.car.version),
+    CarField("CarType", "carTypeValue", 3600, lambda m: m.car.kind),
+    CarField("Trim", "stringValue", 3600, lambda m: m.car.trim),
 )

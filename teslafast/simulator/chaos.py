@@ -1,5 +1,5 @@
 """
-What may go wrong on the road: a seeded disturbance of what a vehicle meant to send.
+What may go wrong between a vehicle and the server: a seeded disturbance of what the vehicle meant to send.
 
 `disturb` takes the messages of one moment and gives the steps to take instead. Each kind of trouble is a small function from
 steps to steps, so they compose in any combination; the order of `KINDS` is the order in which they are applied. With none
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 from ..errors import Misconfigured
 from ..protocol._wire import write_envelope
-from .ack_tracker import Message
+from .ack_tracker import OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    message: Message
+    message: OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
     """The same bytes once more."""
 
-    message: Message
+    message: OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class SendMalformed:
 
 @dataclass(frozen=True, slots=True)
 class Resend:
-    """Tell again, as `isResend`, what is not confirmed yet, or else what was told last."""
+    """Send again, as `isResend`, what the server has not acknowledged, or else what was sent last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +47,39 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The connection is gone, without a CLOSE."""
+    """The connection ends without a CLOSE."""
 
 
 Step = Send | Copy | SendMalformed | Resend | Overlap | Drop
 
 
 class Chaos:
-    """The troubles of one vehicle. `skew_s`: how far its clock is off."""
+    """What goes wrong for one vehicle. `skew_s`: how far its clock is off."""
 
     def __init__(self, kinds: Iterable[str], seed: int) -> None:
         chosen = frozenset(kinds)
-        self._lot = random.Random(seed)
-        self._held: Message | None = None
+        self._rng = random.Random(seed)
+        self._held: OutgoingMessage | None = None
         self._troubles = [trouble for kind, trouble in KINDS.items() if kind in chosen and trouble is not None]
-        # Minutes ahead happen right after a wake-up; behind happens less.
-        self.skew_s = self._lot.uniform(-60, 300) if "skew" in chosen else 0.0
+        # Real clocks are minutes ahead right after a wake-up, and less often behind.
+        self.skew_s = self._rng.uniform(-60, 300) if "skew" in chosen else 0.0
 
-    def disturb(self, messages: Iterable[Message]) -> list[Step]:
+    def disturb(self, messages: Iterable[OutgoingMessage]) -> list[Step]:
         steps: list[Step] = [Send(message) for message in messages]
         for trouble in self._troubles:
             steps = trouble(self, steps)
         return steps
 
     def release(self) -> list[Step]:
-        """What is still held back, at the end."""
+        """The message that is still held back, at the end of a run."""
         held, self._held = self._held, None
         return [Send(held)] if held else []
 
     def _happens(self, probability: float) -> bool:
-        return self._lot.random() < probability
+        return self._rng.random() < probability
 
     def _reorder(self, steps: list[Step]) -> list[Step]:
-        """Holds a message back until the next ones have gone."""
+        """Holds a message back until the next ones have been sent."""
         steps = [*steps, *self.release()] if steps else steps
         if steps and isinstance(steps[0], Send) and self._happens(0.2):
             self._held = steps[0].message
@@ -97,8 +97,8 @@ class Chaos:
         if not self._happens(0.1):
             return steps
         valid = next((step.message.frame for step in steps if isinstance(step, Send)), b"")
-        place = self._lot.randrange(len(steps) + 1)
-        return [*steps[:place], self._lot.choice(_MALFORMED)(self._lot, valid), *steps[place:]]
+        place = self._rng.randrange(len(steps) + 1)
+        return [*steps[:place], self._rng.choice(_MALFORMED)(self._rng, valid), *steps[place:]]
 
     def _overlap(self, steps: list[Step]) -> list[Step]:
         return [Overlap(), *steps] if self._happens(0.03) else steps
@@ -118,43 +118,45 @@ KINDS: dict[str, Callable[[Chaos, list[Step]], list[Step]] | None] = {
 }
 
 
-def chosen(words: str) -> frozenset[str]:
-    """The kinds in a comma list; `all` means all of them. Raises Misconfigured for a word that is none."""
+def parse_chaos(words: str) -> frozenset[str]:
+    """The kinds in a comma-separated list; `all` means all of them. Raises Misconfigured for any other word."""
     kinds = {word.strip() for word in words.split(",") if word.strip()}
     if kinds == {"all"}:
         return frozenset(KINDS)
     if unknown := sorted(kinds - KINDS.keys()):
-        raise Misconfigured("--chaos", f"{unknown[0]!r} is not known", f"give a comma list of {', '.join(KINDS)}, or all")
+        raise Misconfigured(
+            "--chaos", f"{unknown[0]!r} is not known", f"give a comma-separated list of {', '.join(KINDS)}, or all"
+        )
     return frozenset(kinds)
 
 
-# ---- frames that are none; each must be answered by the error reply
+# Malformed frames: the server must answer each with the error reply.
 
 
-def _noise(lot: random.Random, _valid: bytes) -> SendMalformed:
+def _noise(rng: random.Random, _valid: bytes) -> SendMalformed:
     """Bytes whose first four point far beyond the end."""
-    return SendMalformed(b"\xff\xff\xff\x7f" + lot.randbytes(lot.randrange(200)), b"")
+    return SendMalformed(b"\xff\xff\xff\x7f" + rng.randbytes(rng.randrange(200)), b"")
 
 
-def _cut(lot: random.Random, valid: bytes) -> SendMalformed:
-    """A frame of which only a beginning arrived, too short to hold its txid."""
-    return SendMalformed(valid[: lot.randrange(4, 40)] or b"\x01\x02", b"")
+def _cut(rng: random.Random, valid: bytes) -> SendMalformed:
+    """The beginning of a valid frame, too short to hold its txid."""
+    return SendMalformed(valid[: rng.randrange(4, 40)] or b"\x01\x02", b"")
 
 
-def _broken_payload(lot: random.Random, _valid: bytes) -> SendMalformed:
-    """A good envelope around protobuf that promises more bytes than there are."""
-    txid = _txid(lot)
-    return SendMalformed(write_envelope(b"V", txid, b"\x0a\xff\x01" + lot.randbytes(8)), txid)
+def _broken_payload(rng: random.Random, _valid: bytes) -> SendMalformed:
+    """A valid envelope around protobuf that announces more bytes than there are."""
+    txid = _txid(rng)
+    return SendMalformed(write_envelope(b"V", txid, b"\x0a\xff\x01" + rng.randbytes(8)), txid)
 
 
-def _foreign(lot: random.Random, _valid: bytes) -> SendMalformed:
-    """A topic that nobody knows, from a sender that the certificate does not name."""
-    txid = _txid(lot)
+def _foreign(rng: random.Random, _valid: bytes) -> SendMalformed:
+    """An unknown topic, from a sender that the certificate does not name."""
+    txid = _txid(rng)
     return SendMalformed(write_envelope(b"no_such_topic", txid, b"", sender_id=b"vehicle_device.SOMEBODYELSE"), txid)
 
 
-def _txid(lot: random.Random) -> bytes:
-    return b"%s-%09d" % (lot.randbytes(11).hex().encode(), lot.randrange(10**9))
+def _txid(rng: random.Random) -> bytes:
+    return b"%s-%09d" % (rng.randbytes(11).hex().encode(), rng.randrange(10**9))
 
 
 _MALFORMED = (_noise, _cut, _broken_payload, _foreign)

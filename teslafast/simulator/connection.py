@@ -1,8 +1,9 @@
 """
-One connection of a phantom vehicle: what it sends is entered in the connection's ledger, and so is every answer.
+One connection of a simulated vehicle: the connection's ack tracker hears of every message that is sent and of every answer.
 
-Nothing here raises for what the other side does: an answer that cannot be read is a stray, a connection that ends hands back what
-nobody confirmed. A CLOSE is answered in kind; ours is waited for, for CLOSE_GRACE_S.
+Nothing here raises for what the server does: an answer that cannot be read is a stray, and a connection that ends hands back what
+the server has not acknowledged. The connection answers the server's CLOSE in kind, and waits at most CLOSE_WAIT_S for the answer
+to its own.
 """
 
 import asyncio
@@ -14,17 +15,17 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from ..errors import Malformed
 from ..protocol._wire import read_reply
 from ..websocket import closing
-from .ack_tracker import Ledger, Message, Tally
+from .ack_tracker import AckTracker, OutgoingMessage, Tally
 
-ACK = 5
-CLOSE_GRACE_S = 1.0
+ACK = 5  # message_type of an acknowledgement (docs/protocol.md)
+CLOSE_WAIT_S = 1.0  # a server that reads answers within a round trip; at the end of a run nobody wants to wait for the others
 
 
-class Uplink(WSListener):
-    """One connection of a phantom. `ended` is set when it is gone, `quiet` while no answer is awaited."""
+class SimulatedConnection(WSListener):
+    """`ended` is set once the connection is gone, `quiet` while no answer is due."""
 
-    def __init__(self, tally: Tally, on_lost: Callable[[list[Message]], None]) -> None:
-        self.ledger = Ledger(tally)
+    def __init__(self, tally: Tally, on_lost: Callable[[list[OutgoingMessage]], None]) -> None:
+        self.acks = AckTracker(tally)
         self.ended, self.quiet = asyncio.Event(), asyncio.Event()
         self.quiet.set()
         self._tally = tally
@@ -36,56 +37,57 @@ class Uplink(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.BINARY:
-            self._take(frame)
-            if not self.ledger:
+            self._receive(frame)
+            if not self.acks:
                 self.quiet.set()
         elif frame.msg_type == WSMsgType.CLOSE:
             transport.send_close(closing.close_reply(frame))
             transport.disconnect()
 
-    def _take(self, frame: WSFrame) -> None:
+    def _receive(self, frame: WSFrame) -> None:
         try:
             reply = read_reply(frame.get_payload_as_memoryview())
         except Malformed:
             self._tally.strays += 1
             return
         if reply.message_type == ACK:
-            self.ledger.acked(reply.txid, reply.topic, time.monotonic())
+            self.acks.acked(reply.txid, reply.topic, time.monotonic())
         else:
-            self.ledger.rejected(reply.txid)
+            self.acks.rejected(reply.txid)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.ended.set()
-        self._on_lost(self.ledger.close())
+        self._on_lost(self.acks.close())
         self.quiet.set()
 
     def pause_writing(self) -> None:
-        """The ledger's limit bounds what may wait here."""
+        """Nothing to do: UNACKED_LIMIT bounds what may wait here."""
 
     def resume_writing(self) -> None:
-        """Nothing was stopped."""
+        """Nothing to do: nothing was paused."""
 
-    def send(self, message: Message, *, again: bool = False) -> None:
+    def send(self, message: OutgoingMessage, *, again: bool = False) -> None:
         self.quiet.clear()
-        self.ledger.send(message, time.monotonic(), again=again)
+        self.acks.send(message, time.monotonic(), again=again)
         self._transport.send(WSMsgType.BINARY, message.frame)
-        if self.ended.is_set():  # while the caller was looking away
-            self._on_lost(self.ledger.close())
+        # The connection may have ended since the caller looked: then on_ws_disconnected has not seen this message.
+        if self.ended.is_set():
+            self._on_lost(self.acks.close())
 
-    def copy(self, message: Message) -> None:
-        self.ledger.copy(message)
+    def copy(self, message: OutgoingMessage) -> None:
+        self.acks.copy(message)
         self._transport.send(WSMsgType.BINARY, message.frame)
 
     def send_malformed(self, frame: bytes, txid: bytes) -> None:
         self.quiet.clear()
-        self.ledger.send_malformed(txid)
+        self.acks.send_malformed(txid)
         self._transport.send(WSMsgType.BINARY, frame)
 
     def close(self) -> None:
-        """With a CLOSE; the server ends it, or we do after CLOSE_GRACE_S."""
+        """Sends a CLOSE. The server ends the connection; after CLOSE_WAIT_S this side does."""
         if not self.ended.is_set():
             self._transport.send_close(WSCloseCode.OK)
-            asyncio.get_running_loop().call_later(CLOSE_GRACE_S, self.abort)
+            asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self.abort)
 
     def abort(self) -> None:
         self._transport.disconnect(graceful=False)

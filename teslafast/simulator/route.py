@@ -15,7 +15,7 @@ from typing import NamedTuple
 BRAKING_MPS2, CORNERING_MPS2 = 1.9, 2.2
 _GRID_M = 5.0
 
-Point = tuple[float, float]  # metres east and north of home
+Place = tuple[float, float]  # metres east and north of home
 
 
 class Corner(NamedTuple):
@@ -79,7 +79,7 @@ class Route:
         ]
         self.speeds = _drivable([limits[leg] for leg in legs], self.bends, self.step_m)
 
-    def at(self, distance_m: float) -> tuple[Point, float, float, float]:
+    def at(self, distance_m: float) -> tuple[Place, float, float, float]:
         """The place after so many metres, its heading in degrees, its bend in 1/m and the speed driven there in m/s."""
         position = distance_m % self.length_m / self.step_m
         index, share = int(position) % len(self.points), position % 1
@@ -96,9 +96,9 @@ def turn(before_deg: float, after_deg: float) -> float:
     return (after_deg - before_deg + 180) % 360 - 180
 
 
-def _rounded(loop: Sequence[Corner]) -> tuple[list[Point], list[float], list[tuple[int, float]]]:
+def _rounded(loop: Sequence[Corner]) -> tuple[list[Place], list[float], list[tuple[int, float]]]:
     """Vertices of the loop with its corners rounded, the limit (m/s) from each on, and (vertex, seconds) where one waits."""
-    vertices: list[Point] = []
+    vertices: list[Place] = []
     limits: list[float] = []
     waits = []
     for index, corner in enumerate(loop):
@@ -124,9 +124,9 @@ def _drivable(limits: Sequence[float], bends: Sequence[float], step_m: float) ->
     return speeds
 
 
-def _towards(start: Point, end: Point, metres: float) -> Point:
+def _towards(start: Place, end: Place, metres: float) -> Place:
     return _between(start, end, metres / math.dist(start, end))
 
 
-def _between(start: Point, end: Point, share: float) -> Point:
+def _between(start: Place, end: Place, share: float) -> Place:
     return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])

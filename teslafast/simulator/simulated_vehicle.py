@@ -1,207 +1,180 @@
 """
-A vehicle that is not there, on a connection that is: certificate, WebSocket, binary envelopes, and an eye on every answer.
+A simulated vehicle on a real connection: certificate, WebSocket, binary envelopes, and an account of every answer.
 
-A `Phantom` steps its drive (drive.py), lets chaos disturb it (chaos.py) and sends over its latest connection (uplink.py), of
-which there may be several. A connection that is lost is replaced after a back-off, and what it took with it is told again: data
-as one true-up with `isResend`, other records as they were.
+A `SimulatedVehicle` advances its drive (drive.py), lets chaos disturb what it sends (chaos.py), and sends over its latest
+connection (connection.py); several may be open. When a connection is lost, the vehicle opens another after a back-off and sends
+again what the server had not acknowledged: data as one true-up with `isResend`, other records as they were.
 """
 
 import asyncio
 import random
 import ssl
-import time
 import uuid
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from picows import WSError
 
 from ..backoff import delay_s
-from ..protocol._wire import write_envelope, write_record
 from ..websocket.connect import dial, explained, is_final
-from .ack_tracker import Message, Tally
+from .ack_tracker import OutgoingMessage
 from .chaos import Chaos, Copy, Drop, Overlap, Resend, Send, SendMalformed, Step
-from .connection import Uplink
-from .drive import Drive, Record, V
+from .connection import SimulatedConnection
+from .drive import DATA_TOPIC, Drive
+from .envelopes import EnvelopeWriter
+from .simulation import Simulation
 
-OVERLAP_S = 2.0
-REMEDIES = {
-    0: "its log says why: CA_PATH must vouch for the vehicle's certificate; ws:// is without TLS, wss:// with it",
+OVERLAP_S = 2.0  # how long the old of two connections stays open: longer than a round trip, so that both carry messages
+# By HTTP status; 0: the server ended the connection during the handshake.
+VEHICLE_REMEDIES = {
+    0: "the server's log says why: CA_PATH must vouch for the vehicle's certificate; use ws:// without TLS and wss:// with TLS",
     401: "vehicles need no token: is this the path of dashboards?",
-    403: "its log says why: CA_PATH, TESLA_VIN or the certificate's issuer",
+    403: "the server's log says why: CA_PATH, TESLA_VIN or the certificate's issuer",
     404: "vehicles connect to the path / only",
-    426: "something in front of the server does not pass WebSocket upgrades on",
+    426: "a proxy in front of the server does not pass WebSocket upgrades on",
 }
 
 
-@dataclass
-class Fleet:
-    """What all phantoms of a run share: where they call, how often they look, their wall clock, and what came of it."""
+class SimulatedVehicle:
+    """`number` tells the vehicles of a run apart; `phase` is how far its day has gone (drive.py)."""
 
-    url: str
-    interval_s: float
-    chaos: frozenset[str] = frozenset()
-    seed: int = 1
-    tally: Tally = field(default_factory=Tally)
-    failures: Counter[str] = field(default_factory=Counter)  # calls that failed, by cause
-    started_s: float = field(default_factory=time.monotonic)
-    started_at: float = field(default_factory=time.time)
-
-    def now(self) -> float:
-        """Seconds since 1970, never falling, whatever is done to the machine's clock."""
-        return self.started_at + time.monotonic() - self.started_s
-
-
-class Phantom:
-    """`number` tells the vehicles of a fleet apart; `phase` is how far its day has gone (drive.py)."""
-
-    def __init__(self, fleet: Fleet, vin: str, number: int, phase: float, context: ssl.SSLContext | None) -> None:
-        seed = fleet.seed * 1_000_003 + number
+    def __init__(self, simulation: Simulation, vin: str, number: int, phase: float, context: ssl.SSLContext | None) -> None:
+        # The factor keeps the vehicles of neighbouring seeds apart: runs with seeds 1 and 2 have no vehicle in common.
+        seed = simulation.seed * 1_000_003 + number
         self.vin = vin
-        self._fleet, self._context = fleet, context
-        self._url = fleet.url if context else f"{fleet.url}?vin={vin}"
-        self._lot = random.Random(seed)
-        self._chaos = Chaos(fleet.chaos, seed)
+        self._simulation, self._context = simulation, context
+        self._url = simulation.url if context else f"{simulation.url}?vin={vin}"
+        self._rng = random.Random(seed)
+        self._chaos = Chaos(simulation.chaos, seed)
         self._drive = Drive(vin, seed=seed, start_s=self._now(), phase=phase)
-        self._interface = self._lot.choice(("cellular", "cellular", "wifi"))
-        self._sender_id, self._device_id = f"vehicle_device.{vin}".encode(), vin.encode()
-        self._uplinks: list[Uplink] = []
-        self._lost: list[Message] = []
-        self._told: tuple[str, ...] = ()
-        self._prefix, self._count = b"", 0
-        self.has_called = False
+        self._interface = self._rng.choice(("cellular", "cellular", "wifi"))
+        self._envelopes = EnvelopeWriter(vin, self._rng)
+        self._connections: list[SimulatedConnection] = []
+        self._lost: list[OutgoingMessage] = []
+        self._last_keys: tuple[str, ...] = ()  # fields of the data message that was sent last
+        self.has_tried = self.was_connected = False
 
-    async def call(self) -> Uplink:
-        """A connection, without a second try. Raises OSError or WSError."""
+    async def connect(self) -> SimulatedConnection:
+        """Connects once. Raises OSError or WSError."""
         headers = {
             "X-Network-Interface": self._interface,
             "Version": "1.2.0",
-            "X-TXID": str(uuid.UUID(int=self._lot.getrandbits(128), version=4)),
+            "X-TXID": str(uuid.UUID(int=self._rng.getrandbits(128), version=4)),
         }
-        try:
-            _, uplink = await dial(lambda: Uplink(self._fleet.tally, self._lost.extend), self._url, self._context, headers)
-        finally:
-            self.has_called = True
-        self._uplinks = [other for other in self._uplinks if not other.ended.is_set()]
-        self._uplinks.append(uplink)
-        self._prefix, self._count = self._lot.randbytes(11).hex().encode(), 0
-        return uplink
 
-    @property
-    def was_connected(self) -> bool:
-        return bool(self._prefix)
+        def listener() -> SimulatedConnection:
+            return SimulatedConnection(self._simulation.tally, self._lost.extend)
+
+        try:
+            _, connection = await dial(listener, self._url, self._context, headers)
+        finally:
+            self.has_tried = True
+        self.was_connected = True
+        self._connections = [other for other in self._connections if not other.ended.is_set()]
+        self._connections.append(connection)
+        self._envelopes.begin()
+        return connection
 
     async def drive(self, after_s: float = 0.0) -> None:
-        """Until it is cancelled, or refused for good."""
+        """Sends until it is cancelled, or until the server refuses it for good."""
         await asyncio.sleep(after_s)
-        while (uplink := await self._connected()) is not None:
-            self._tell_again(uplink)
-            if not uplink.ledger.full:
-                messages = [self._message(topic, record) for topic, record in self._drive.step(self._now())]
-                await self._perform(uplink, self._chaos.disturb(messages))
-            await asyncio.sleep(self._fleet.interval_s)
+        while (connection := await self._connected()) is not None:
+            self._send_lost(connection)
+            if not connection.acks.full:
+                now = self._now()
+                messages = [self._envelopes.message(topic, record, now) for topic, record in self._drive.step(now)]
+                await self._perform(connection, self._chaos.disturb(messages))
+            await asyncio.sleep(self._simulation.interval_s)
 
     async def settle(self, patience_s: float) -> None:
-        """Waits until all is answered, telling again what was lost, but not longer than `patience_s`; then hangs up."""
+        """Sends again what was lost and waits until everything is answered, at most for `patience_s`; then closes."""
         try:
             async with asyncio.timeout(patience_s):
-                await self._answered()
+                await self._all_answered()
         except TimeoutError:
             pass  # the tally says what is missing
-        self.hang_up()
-        for uplink in self._uplinks:
-            await uplink.ended.wait()
+        self.close()
+        for connection in self._connections:
+            await connection.ended.wait()
 
-    def hang_up(self) -> None:
-        for uplink in self._uplinks:
-            uplink.close()
+    def close(self) -> None:
+        for connection in self._connections:
+            connection.close()
 
-    async def _answered(self) -> None:
+    async def _all_answered(self) -> None:
         held = self._chaos.release()
-        while held or self._lost or any(uplink.ledger for uplink in self._uplinks):
+        while held or self._lost or any(connection.acks for connection in self._connections):
             if self._lost or held:
                 latest = await self._connected()
                 if latest is None:
                     return
-                self._tell_again(latest)
+                self._send_lost(latest)
                 await self._perform(latest, held)
                 held = []
-            for uplink in self._uplinks:
-                await uplink.quiet.wait()
+            for connection in self._connections:
+                await connection.quiet.wait()
 
-    async def _connected(self) -> Uplink | None:
-        """The latest connection, or a new one, however long that takes; None if there will never be one."""
+    async def _connected(self) -> SimulatedConnection | None:
+        """The latest connection, or a new one, however long that takes; None if the server refuses for good."""
         attempt = 0
-        while not self._uplinks or self._uplinks[-1].ended.is_set():
+        while not self._connections or self._connections[-1].ended.is_set():
             try:
-                return await self.call()
+                return await self.connect()
             except (OSError, WSError) as error:
-                self._fleet.failures[explained(error, self._fleet.url, REMEDIES).fault] += 1
+                self._count_failure(error)
                 if is_final(error):
                     return None
-            await asyncio.sleep(delay_s(attempt, self._lot.random()))
+            await asyncio.sleep(delay_s(attempt, self._rng.random()))
             attempt += 1
-        return self._uplinks[-1]
+        return self._connections[-1]
 
-    async def _perform(self, uplink: Uplink, steps: Iterable[Step]) -> None:
+    def _count_failure(self, error: Exception) -> None:
+        self._simulation.failures[explained(error, self._simulation.url, VEHICLE_REMEDIES).fault] += 1
+
+    async def _perform(self, connection: SimulatedConnection, steps: Iterable[Step]) -> None:
         for step in steps:
             match step:
                 case Send(message):
-                    uplink.send(message)
-                    self._told = message.keys or self._told
+                    connection.send(message)
+                    self._last_keys = message.keys or self._last_keys
                 case Copy(message):
-                    uplink.copy(message)
+                    connection.copy(message)
                 case SendMalformed(frame, txid):
-                    uplink.send_malformed(frame, txid)
+                    connection.send_malformed(frame, txid)
                 case Resend():
-                    uplink.send(self._true_up(uplink.ledger.keys or self._told))
+                    connection.send(self._true_up(connection.acks.keys or self._last_keys))
                 case Overlap():
-                    uplink = await self._overlapping(uplink)
+                    connection = await self._overlapping(connection)
                 case Drop():
-                    uplink.abort()
+                    connection.abort()
 
-    async def _overlapping(self, present: Uplink) -> Uplink:
+    async def _overlapping(self, present: SimulatedConnection) -> SimulatedConnection:
         try:
-            uplink = await self.call()
+            connection = await self.connect()
         except (OSError, WSError) as error:
-            self._fleet.failures[explained(error, self._fleet.url, REMEDIES).fault] += 1
+            self._count_failure(error)
             return present
         asyncio.get_running_loop().call_later(OVERLAP_S, present.close)
-        return uplink
+        return connection
 
-    def _tell_again(self, uplink: Uplink) -> None:
+    def _send_lost(self, connection: SimulatedConnection) -> None:
         if not self._lost:
             return
+        # A copy: if the connection has ended meanwhile, `send` hands its message back into `_lost`.
         lost = self._lost.copy()
         self._lost.clear()
-        data = [message for message in lost if message.topic == V]
+        data = [message for message in lost if message.topic == DATA_TOPIC]
         for message in lost:
-            if message.topic != V:
-                uplink.send(message, again=True)
+            if message.topic != DATA_TOPIC:
+                connection.send(message, again=True)
         if data:
             keys = [key for message in data for key in message.keys]
-            uplink.send(self._true_up(keys, settles=1 + sum(message.settles for message in data)))
-        self._fleet.tally.resent += len(lost)
+            connection.send(self._true_up(keys, settles=1 + sum(message.settles for message in data)))
+        self._simulation.tally.resent += len(lost)
 
-    def _true_up(self, keys: Iterable[str], settles: int = 1) -> Message:
-        return self._message(V, self._drive.true_up(keys, self._now()), settles)
-
-    def _message(self, topic: bytes, record: Record, settles: int = 1) -> Message:
-        self._count += 1
-        txid = b"%s-%09d" % (self._prefix, self._count)
-        frame = write_envelope(
-            topic,
-            txid,
-            write_record(topic, record),
-            sender_id=self._sender_id,
-            device_type=b"vehicle_device",
-            device_id=self._device_id,
-            created_at=int(self._now()),
-        )
-        keys = tuple(datum["key"] for datum in record.get("data", ()))
-        return Message(txid, topic, frame, keys, settles)
+    def _true_up(self, keys: Iterable[str], settles: int = 1) -> OutgoingMessage:
+        now = self._now()
+        return self._envelopes.message(DATA_TOPIC, self._drive.true_up(keys, now), now, settles)
 
     def _now(self) -> float:
         """By the vehicle's own clock."""
-        return self._fleet.now() + self._chaos.skew_s
+        return self._simulation.now() + self._chaos.skew_s

@@ -1,7 +1,7 @@
 """
-What came of a run of simulated vehicles: the figures, the verdict, and both in words.
+The result of a run of simulated vehicles: the figures, whether all went well, and both in words.
 
-Latencies are from the moment of sending to the ack, in milliseconds; the first answer to a message counts.
+Latencies run from the moment of sending to the first answer, in milliseconds.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,9 @@ from .ack_tracker import Tally
 @dataclass(frozen=True)
 class Summary:
     """
-    Every message was `acked`, `refused` by an error reply, or is `unacknowledged`; `malformed` ones were sent on purpose
-    (chaos) and `rejected` as they ought to be; `strays` are answers to nothing. `failures`: calls that failed, by cause.
+    Every message was `acked`, `refused` by an error reply, or is `unacknowledged`. `malformed` messages were sent on purpose
+    (chaos), and `rejected` counts the error replies to them. `strays`: answers that belong to no message. `failures`: failed
+    connection attempts, by cause.
     """
 
     vehicles: int
@@ -64,16 +65,16 @@ class Summary:
 
     @property
     def ok(self) -> bool:
-        """Everything that was sent was answered as it ought to be, and every vehicle came through at least once."""
+        """The server answered every message as it should, and every vehicle connected at least once."""
         return not self.unacknowledged and not self.errors and self.connected == self.vehicles
 
     def lines(self) -> list[str]:
-        """The summary for a terminal; what did not happen is not mentioned."""
+        """The summary for a terminal; counts of zero are left out."""
         rare = {
             "refused": self.refused,
             "unacknowledged": self.unacknowledged,
-            "answers to nothing": self.strays,
-            "told again": self.resent,
+            "unexpected answers": self.strays,
+            "sent again": self.resent,
             "copies": self.copies,
         }
         lines = [

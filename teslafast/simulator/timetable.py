@@ -1,11 +1,11 @@
 """
 A day of a car as a timetable: for every half second where it is, how fast it goes and what its battery gives.
 
-Whatever a car tells of its motion comes out of one row, so no two figures can contradict each other: distance is the integral of
+Whatever a car reports of its motion comes from one row, so no two values can contradict each other: distance is the integral of
 speed, position lies that far along the route, energy is the integral of power. A day ends where it began, with the energy with
 which it began, so it can be repeated for ever: the last row equals the first, but for `distance_m`, then the length of the day.
 A day is two rounds of the route, each with a stop on the way; a fast charger ends the first, a wall box the second.
-Pure: no clock, no chance. One timetable serves every car; each plays it in a place of its own (see drive.py).
+Pure: no clock, no chance. One timetable serves every car; each plays it in a place of its own (car.py).
 """
 
 import math
@@ -44,7 +44,7 @@ class Scene:
     charger: str | None = None  # "AC" or "DC" while one is plugged in
 
 
-class Row(NamedTuple):
+class TimetableRow(NamedTuple):
     distance_m: float  # since the day began; reversing counts, too
     speed_mps: float
     acceleration_mps2: float
@@ -69,7 +69,7 @@ _STOPOVER = (*_HOME, (_PARKED, 20.0), (_GUARDED, 60.0), (_LOADING, 9.0), *_BOARD
 
 
 @cache
-def timetable() -> tuple[Row, ...]:
+def timetable() -> tuple[TimetableRow, ...]:
     """The day, a row each `ROW_S`. Made once, in a tenth of a second: some 7,000 rows."""
     day = _Day(Route())
     for charger in ("DC", "AC"):
@@ -82,7 +82,7 @@ class _Day:
     """The day so far. `at_m` is the place on the route, `distance_m` what the wheels turned; `_tick` advances all of it."""
 
     def __init__(self, route: Route) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[TimetableRow] = []
         self.distance_m = 0.0
         self._route = route
         self._at_m = self._speed = self._used_kwh = self._warmth = 0.0
@@ -148,7 +148,9 @@ class _Day:
         if self._ticks % _TICKS_PER_ROW == 0:
             place, heading, bend, _ = self._route.at(self._at_m)
             motion = speed, acceleration, speed**2 * bend
-            self.rows.append(Row(self.distance_m, *motion, *place, heading, power_kw, self._used_kwh, self._warmth, scene))
+            self.rows.append(
+                TimetableRow(self.distance_m, *motion, *place, heading, power_kw, self._used_kwh, self._warmth, scene)
+            )
         self._ticks += 1
         self._speed = speed
         self.distance_m += speed * _TICK_S

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -62,7 +62,14 @@ def lines(state: LastValues, log: Log, journal: str, epoch: str) -> Iterator[byt
 
 def _line(vin: str, vehicle: VehicleValues, seq: int) -> bytes:
     times = {name: time_ns // _MS for name, time_ns in vehicle.times.items()}
-    members = {"vin": vin, "seq": seq, "newest": vehicle.newest_ns // _MS, "values": vehicle.values, "times": times}
+    members = {
+        "vin": vin,
+        "seq": seq,
+        "newest": vehicle.newest_ns // _MS,
+        "values": vehicle.values,
+        "times": times,
+        "ahead": sorted(vehicle.ahead),
+    }
     return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -78,7 +85,7 @@ def restore(state: LastValues, log: Log, content: bytes, journal: str, former: L
         for seq, kind, text in batch:
             if kind == records.DATA:
                 count += 1
-                _apply(state, orjson.loads(text), seq, seen, log.time_of(seq))
+                _apply(state, text, seq, seen, log.time_of(seq))
     return count
 
 
@@ -96,19 +103,19 @@ def _read(state: LastValues, content: bytes, journal: str, former: Life, newest:
     # what the file knows of seqs that the log has lost must not hide the events that have these seqs now
     limit = newest if head["epoch"] == former.epoch else min(newest, former.base_seq)
     for one in vehicles:
-        vehicle = VehicleValues()
-        vehicle.values = one["values"]
-        vehicle.times = {name: time_ms * _MS for name, time_ms in one["times"].items()}
-        vehicle.newest_ns = one["newest"] * _MS
+        times = {name: time_ms * _MS for name, time_ms in one["times"].items()}
+        vehicle = VehicleValues.restored(one["values"], times, one["newest"] * _MS, set(one.get("ahead", ())))
         state.put(one["vin"], vehicle)
     return min(head["seq"], limit), {one["vin"]: min(one["seq"], limit) for one in vehicles}
 
 
-def _apply(state: LastValues, event: dict[str, Any], seq: int, seen: dict[str, int], time_ms: int) -> None:
+def _apply(state: LastValues, text: bytes, seq: int, seen: dict[str, int], time_ms: int) -> None:
+    event = orjson.loads(text)
     if seq > seen.get(event["vin"], 0):
         created = event["createdAt"]
         created_ns = parse_rfc3339(created) if created is not None else None
-        state.merge(event["vin"], event["data"], whole_ms(created_ns), time_ms * _MS)
+        resend = event.get("isResend") is True
+        state.merge(event["vin"], event["data"], whole_ms(created_ns), time_ms * _MS, resend, len(text))
 
 
 def chained(crc: int, line: bytes) -> int:

@@ -19,11 +19,12 @@ from .session import Now, VehicleSession
 class VehicleConnection(ServerConnection):
     """One connection. An Outlet for its session's replies."""
 
-    __slots__ = ("_hub", "_replies", "_session")
+    __slots__ = ("_hub", "_named", "_replies", "_session")
 
     def __init__(self, hub: Hub, rules: Rules, limits: RateLimits, admitted: AdmitVehicle, address: str) -> None:
         super().__init__(rules, address)
         self._hub = hub
+        self._named = False  # whether `connections` knows which vehicle this is
         self._replies = Replies(hub.turn, self)
         self._session = VehicleSession(hub, limits, admitted, address, self._replies)
 
@@ -32,9 +33,15 @@ class VehicleConnection(ServerConnection):
     def on_opened(self) -> None:
         self._hub.connections.add_vehicle(self)
         self._session.begin(Now(time.monotonic(), time.time_ns()))
+        self._note_name()
+
+    def _note_name(self) -> None:
+        if self._session.vin and not self._named:
+            self._named = True
+            self._hub.connections.name_vehicle(self, self._session.vin)
 
     def on_ended(self) -> None:
-        self._hub.connections.remove_vehicle(self)
+        self._hub.connections.remove_vehicle(self, self._session.vin)
         self._session.end(Now(time.monotonic(), time.time_ns()))
         self._replies.end()
 
@@ -48,15 +55,21 @@ class VehicleConnection(ServerConnection):
 
     def on_message(self, opcode: WSMsgType, payload: Any, now_s: float) -> None:
         now = Now(now_s, time.time_ns())
-        if opcode == TEXT:
-            reason = self._session.receive_text(payload, now)
-            if reason is not None:
-                self.close(reason)
-        else:
-            self._session.receive(payload, now)
+        receive = self._session.receive_text if opcode == TEXT else self._session.receive
+        reason = receive(payload, now)
+        if not self._named:
+            self._note_name()
+        if reason is not None:
+            self.close(reason)
 
     def on_message_too_large(self, opcode: int, now_s: float) -> None:
-        self._session.too_large()
+        reason = self._session.too_large()
+        if reason is not None:
+            self.close(reason)
+
+    def check(self, now_s: float) -> None:
+        self._session.check()
+        super().check(now_s)
 
     def on_refused(self, cause: str) -> None:
         self._session.refuse(cause)

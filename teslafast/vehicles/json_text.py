@@ -18,7 +18,8 @@ from ..vin import is_vin
 
 TOPIC_OF_KIND = {kind: topic for topic, kind in TOPICS.items()}
 
-FIELDS_AT_MOST = 4096  # in one JSON text message
+DEPTH_AT_MOST = 16  # of objects in objects: the schema needs 4; what is read here goes out again inside other objects
+MESSAGE_FIELDS_AT_MOST = 4096  # in one JSON text message
 
 _MARKS = {"data": "data", "alerts": "alerts", "errors": "errors", "status": "connectivity"}  # fleet shape: member → kind
 _NOT_THE_RECORDS = {"txid", "seq"}  # what a message has besides: its own name, and its place in the stream that it was taken from
@@ -41,6 +42,8 @@ def read_text(text: bytes, vin: str) -> Text:
         raise Malformed("not JSON") from None
     if not isinstance(message, dict):
         raise Malformed("not a JSON object")
+    if _deeper_than(message, DEPTH_AT_MOST):
+        raise Malformed(f"nested more than {DEPTH_AT_MOST} levels deep")
     txid = message.get("txid")
     named = message.get("vin") or ""
     if not isinstance(named, str) or not isinstance(txid, str | int | None):
@@ -55,10 +58,15 @@ def read_text(text: bytes, vin: str) -> Text:
     return _fleet_text(message, vin, differs, txid)
 
 
+def _deeper_than(value: object, levels: int) -> bool:
+    members = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else None
+    return members is not None and (levels == 0 or any(_deeper_than(member, levels - 1) for member in members))
+
+
 def _flat_report(message: dict[str, Any], vin: str, vin_differs: bool) -> Report:
     data: dict[str, Any] = message["data"]
-    if len(data) > FIELDS_AT_MOST:
-        raise Malformed(f"more than {FIELDS_AT_MOST} fields")
+    if len(data) > MESSAGE_FIELDS_AT_MOST:
+        raise Malformed(f"more than {MESSAGE_FIELDS_AT_MOST} fields")
     given = message.get("createdAt")
     created_ns = parse_rfc3339(given) if isinstance(given, str) else None
     if given is not None and created_ns is None:

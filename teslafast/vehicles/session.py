@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from .._fanout import frame
-from ..close_reasons import TEXT_FROM_VEHICLE, CloseReason
+from ..close_reasons import FLOOD, TEXT_FROM_VEHICLE, CloseReason
 from ..core.hub import Hub, Submission
 from ..core.records import Record, connectivity, fleet_of_connectivity
 from ..core.registry import VehicleEntry
@@ -30,6 +30,7 @@ from .admission import AdmitVehicle
 from .json_text import read_text
 from .rate_limit import RateLimits
 
+REFUSED_AT_MOST = 1000  # messages between two checks, about a second: no car sends as many good ones
 STREAM = 4  # the envelope's message type that carries records
 
 
@@ -43,7 +44,18 @@ class Now(NamedTuple):
 class VehicleSession:
     """A vehicle may have several at once; what is known of it across them stands in the registry."""
 
-    __slots__ = ("_address", "_admitted", "_connection_id", "_entry", "_hub", "_limits", "_replies", "_vin", "messages")
+    __slots__ = (
+        "_address",
+        "_admitted",
+        "_connection_id",
+        "_entry",
+        "_hub",
+        "_limits",
+        "_refused",
+        "_replies",
+        "_vin",
+        "messages",
+    )
 
     def __init__(self, hub: Hub, limits: RateLimits, admitted: AdmitVehicle, address: str, replies: Replies) -> None:
         self._hub = hub
@@ -54,6 +66,7 @@ class VehicleSession:
         self._connection_id = admitted.connection_id or str(uuid.uuid4())
         self._vin = admitted.device.vin
         self._entry: VehicleEntry | None = None  # once it is known which vehicle this is
+        self._refused = 0  # messages, since the last check
         self.messages = 0
 
     @property
@@ -107,24 +120,31 @@ class VehicleSession:
 
     # ---- messages
 
-    def receive(self, payload: memoryview, now: Now) -> None:
+    def receive(self, payload: memoryview, now: Now) -> CloseReason | None:
         """One binary message, answered exactly once."""
         self.messages += 1
         txid = b""
         try:
+            within = self._within_rate(now)  # before anything is decoded: a message that does not parse costs as much
             envelope = read_envelope(payload)
             txid = envelope.txid
-            reply = self._answer(envelope, now)
+            reply = self._answer(envelope, now) if within else error_reply(txid)
         except Malformed as error:
             self.refuse("malformed", str(error))
             reply = error_reply(txid or error.txid)
         self._replies.add(frame(BINARY, reply))
+        return FLOOD if self._refused > REFUSED_AT_MOST else None
 
-    def too_large(self) -> None:
+    def too_large(self) -> CloseReason | None:
         """A message beyond the limit: answered like any that does not parse."""
         self.messages += 1
         self.refuse("too_large")
         self._replies.add(frame(BINARY, error_reply(b"")))
+        return FLOOD if self._refused > REFUSED_AT_MOST else None
+
+    def check(self) -> None:
+        """About once a second."""
+        self._refused = 0
 
     def _answer(self, envelope: Envelope, now: Now) -> bytes:
         """The reply to a readable envelope, once what it holds has been submitted. Raises Malformed."""
@@ -136,8 +156,6 @@ class VehicleSession:
         topic = envelope.topic
         if topic not in TOPICS:
             return self._answer_unknown_topic(envelope)
-        if not self._within_rate(now):
-            return error_reply(envelope.txid)
         record = read_record(topic, envelope.payload, self._vin, FLAT)
         self._submit(record, envelope.txid, partial(_fleet_body, envelope, self._vin), len(envelope.payload), now)
         return ack(envelope.txid, topic)
@@ -170,15 +188,15 @@ class VehicleSession:
         reply = self._answer_text(payload, now)
         if reply is not None:
             self._replies.add(reply)
-        return None
+        return FLOOD if self._refused > REFUSED_AT_MOST else None
 
     def _answer_text(self, payload: bytes, now: Now) -> bytes | None:
+        if not self._within_rate(now):
+            return refusal("over VEHICLE_RATE_LIMIT")
         try:
             text = read_text(payload, self._vin)
             if not self._vin:
                 self._name(text.report.body["vin"].encode(), now)
-            if not self._within_rate(now):
-                return refusal("over VEHICLE_RATE_LIMIT")
             self._submit(text.report, b"" if text.txid is None else str(text.txid).encode(), text.fleet, 0, now)
         except Malformed as error:
             self.refuse("malformed", str(error))
@@ -187,6 +205,7 @@ class VehicleSession:
 
     def refuse(self, cause: str, reason: str = "") -> None:
         """Counts a message that is not accepted, and says so in the log."""
+        self._refused += 1
         self._hub.counts.refuse_message(cause)
         if self._entry is not None:
             self._entry.refuse()

@@ -1,9 +1,9 @@
 """
-A dashboard in the terminal: connects to /stream, shows what comes, and comes back after the line or the server has failed.
+A dashboard in the terminal: connects to /stream, shows what comes, and connects again when the network or the server fails.
 
-The first call must succeed, so that a wrong address or token is said at once. Later only what no waiting mends ends it. After a
-break it asks for what followed the last event that it saw (stream.py), so nothing is shown twice and nothing missed while the
-log has it.
+The first connection must succeed, so that a wrong URL or token is reported at once; later only a refusal that waiting would not
+mend ends the program. Each new connection asks for what followed the last event (stream.py): nothing is shown twice, and nothing
+is missing as long as the server's log still has it.
 """
 
 import asyncio
@@ -18,80 +18,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-import orjson
-from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSCloseCode, WSError, WSTransport
 
 from ..backoff import delay_s
 from ..errors import Misconfigured
 from ..text import printable
-from ..websocket import closing
-from ..websocket.connect import LARGEST_FRAME, dial, explained, is_final, trusting
+from ..websocket.connect import dial, explained, is_final, trusting
+from .connection import StreamConnection
 from .display import Display, Lines, Table
 from .stream import Stream
 
-CLOSE_GRACE_S = 1.0
-_MINT = "mint one with `teslafast token` and the server's JWT_SECRET, and give it with --token"
-REMEDIES = {
-    400: "correct --vin, --since or the query",
+CLOSE_REPLY_S = 1.0  # a server answers a CLOSE within a round trip; nobody wants to wait longer after Ctrl-C
+_MINT = "mint a token with `teslafast token` and the server's JWT_SECRET, and pass it with --token"
+DASHBOARD_REMEDIES = {
+    400: "correct --vin, --since or the query of the URL",
     401: _MINT,
-    403: "ask for vehicles that the token grants; from a browser's page ALLOWED_ORIGINS decides",
+    403: "ask for vehicles that the token grants; for a page in a browser, ALLOWED_ORIGINS decides",
     404: "dashboards connect to /stream",
-    426: "something in front of the server does not pass WebSocket upgrades on",
+    426: "a proxy in front of the server does not pass WebSocket upgrades on",
 }
-
-
-class Viewer(WSListener):
-    """One connection. `code` and `reason` are those of the server's CLOSE; 1006 if there was none."""
-
-    def __init__(self, stream: Stream, display: Display) -> None:
-        self.code, self.reason = 1006, ""
-        self.heard = False
-        self._stream, self._display = stream, display
-        self._parts: list[bytes] | None = None
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        kind = frame.msg_type
-        if kind == WSMsgType.CLOSE:
-            self.code, self.reason = frame.get_close_code().value or 1005, frame.get_close_reason() or ""
-            transport.send_close(closing.close_reply(frame))
-            transport.disconnect()
-        elif kind == WSMsgType.TEXT and frame.fin:
-            self._take(frame.get_payload_as_bytes())
-        elif kind in (WSMsgType.TEXT, WSMsgType.CONTINUATION):
-            self._take_part(transport, frame)
-        elif kind == WSMsgType.BINARY:
-            self._display.note("a binary message was passed over: this is no stream for dashboards")
-        if frame.last_in_buffer:
-            self._display.flush()
-
-    def _take_part(self, transport: WSTransport, frame: WSFrame) -> None:
-        """A proxy may send a message in fragments; they are put together as long as they are not too large."""
-        self._parts = [] if frame.msg_type == WSMsgType.TEXT or self._parts is None else self._parts
-        self._parts.append(frame.get_payload_as_bytes())
-        if sum(map(len, self._parts)) > LARGEST_FRAME:
-            transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
-            transport.disconnect()
-        elif frame.fin:
-            message, self._parts = b"".join(self._parts), None
-            self._take(message)
-
-    def _take(self, message: bytes) -> None:
-        try:
-            event = orjson.loads(message)
-        except orjson.JSONDecodeError:
-            event = None
-        if not isinstance(event, dict):
-            self._display.note("a message that is no JSON object was passed over")
-            return
-        self.heard = True
-        self._stream.take(event)
-        self._display.show(message.decode(), event)
-
-    def pause_writing(self) -> None:
-        """We say next to nothing."""
-
-    def resume_writing(self) -> None:
-        """We say next to nothing."""
 
 
 async def watch(
@@ -107,8 +52,8 @@ async def watch(
     size: Callable[[], os.terminal_size] = shutil.get_terminal_size,
 ) -> None:
     """
-    Shows the stream until it is cancelled: as a table, or as lines of JSON if asked or if `out` is no terminal.
-    Raises Misconfigured when the first call fails, and whenever waiting would not help; BrokenPipeError when nobody reads `out`.
+    Shows the stream until it is cancelled: as a table, or as lines of JSON if `as_json` or if `out` is not a terminal. Raises
+    Misconfigured if the first connection fails or waiting would not help, BrokenPipeError once nobody reads `out`.
     """
     out, err = out or sys.stdout, err or sys.stderr
     as_json = as_json or not out.isatty()
@@ -119,7 +64,7 @@ async def watch(
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
-            task.result()  # neither ends by itself: this raises why it did
+            task.result()  # neither task ends without an error: this raises it
     finally:
         for task in tasks:
             task.cancel()
@@ -127,46 +72,50 @@ async def watch(
 
 
 async def _follow(stream: Stream, display: Display, context: ssl.SSLContext | None) -> None:
-    attempt, connected_once = 0, False
+    """Connects, again and again. Raises Misconfigured if waiting would not help."""
+    failures, connected_once = 0, False
     while True:
         headers = {"Authorization": f"Bearer {stream.token}"} if stream.token else {}
         try:
-            transport, viewer = await dial(lambda: Viewer(stream, display), stream.url, context, headers, pings=True)
+            transport, connection = await dial(
+                lambda: StreamConnection(stream, display), stream.url, context, headers, pings=True
+            )
         except (OSError, WSError) as error:
-            fault = explained(error, stream.shown, REMEDIES)
+            fault = explained(error, stream.shown, DASHBOARD_REMEDIES)
             if is_final(error) or not connected_once:
                 raise fault from None
             display.note(fault.fault)
         else:
             connected_once = True
-            display.link("connected")
+            display.set_status("connected")
             await _until_ended(transport)
-            if viewer.code == WSCloseCode.POLICY_VIOLATION.value:
-                raise Misconfigured("--token", f"the server ended the stream ({printable(viewer.reason)})", _MINT)
-            attempt = 0 if viewer.heard else attempt
-            display.note(f"the connection ended ({viewer.code} {viewer.reason}".rstrip() + ")")
-        display.link("reconnecting")
-        await asyncio.sleep(delay_s(attempt, random.random()))
-        attempt += 1
+            if connection.code == WSCloseCode.POLICY_VIOLATION.value:
+                raise Misconfigured("--token", f"the server ended the stream ({printable(connection.reason)})", _MINT)
+            # A server that accepts connections and ends them at once is a failing server too.
+            failures = 0 if connection.received else failures
+            display.note(f"the connection ended ({connection.code} {connection.reason}".rstrip() + ")")
+        display.set_status("reconnecting")
+        await asyncio.sleep(delay_s(failures, random.random()))
+        failures += 1
 
 
 async def _until_ended(transport: WSTransport) -> None:
-    """Raises what the display raised. A cancelled wait says goodbye to the server."""
+    """Waits for the end of the connection; raises what the display raised. If cancelled, closes the connection first."""
     try:
         await transport.wait_disconnected()
     except WSError:
-        pass  # the server broke the protocol; picows has told it so, and we come back
+        pass  # the server broke the protocol: picows has closed the connection, and _follow opens the next
     except asyncio.CancelledError:
         transport.send_close(WSCloseCode.OK)
-        asyncio.get_running_loop().call_later(CLOSE_GRACE_S, transport.disconnect, False)
+        asyncio.get_running_loop().call_later(CLOSE_REPLY_S, transport.disconnect, False)
         with suppress(TimeoutError, WSError):
-            async with asyncio.timeout(CLOSE_GRACE_S):
+            async with asyncio.timeout(CLOSE_REPLY_S):
                 await transport.wait_disconnected()
         raise
 
 
 def run(url: str, **options: Any) -> None:
-    """`watch` on a loop of its own, uvloop's if it is there. SIGINT and SIGTERM end it cleanly."""
+    """`watch` on an event loop of its own, until SIGINT or SIGTERM."""
 
     async def interruptible() -> None:
         loop, watching = asyncio.get_running_loop(), asyncio.create_task(watch(url, **options))
@@ -177,7 +126,7 @@ def run(url: str, **options: Any) -> None:
 
     try:
         import uvloop
-    except ImportError:  # it is not made for every platform
+    except ImportError:  # there is no uvloop for some platforms
         asyncio.run(interruptible())
     else:
         uvloop.run(interruptible())

@@ -2,10 +2,10 @@
 Where a watched stream goes: one JSON event a line, or a live table that is redrawn in place.
 
     Lines   for pipes and programs
-    Table   for people: board.py below what stands in the terminal already, each time over the last one
+    Table   for people: the board (board.py, render.py), drawn below what the terminal shows already, each time over the last one
 
-Nothing that comes from the network reaches the terminal as it is: the table takes printable characters only, and what JSON may
-hold but a terminal obeys is written as an escape.
+No control character that comes from the network reaches the terminal: the table takes printable characters only, and Lines writes
+the control characters that JSON may hold as escapes.
 """
 
 import asyncio
@@ -19,28 +19,29 @@ from typing import Any, Protocol, TextIO
 import orjson
 
 from ..text import printable
-from .board import Board, render
+from .board import Board
+from .render import render
 
-REDRAW_S = 0.1  # ten times a second at most ...
-TICK_S = 1.0  # ... and once at least, because ages go on when nothing comes
+REDRAW_S = 0.1  # at most ten times a second: faster than anybody reads, slow enough to cost next to nothing
+IDLE_REDRAW_S = 1.0  # ages are shown in seconds, so they change even if no event comes
 _HIDE_CURSOR, _SHOW_CURSOR, _CLEAR_SCREEN, _ERASE_BELOW = "\x1b[?25l", "\x1b[?25h", "\x1b[H\x1b[2J", "\x1b[J"
-# A line is erased before it is written: after it, a cursor that stands in the last column would erase what stands there.
+# A line is erased before it is written: afterwards, a cursor in the last column would erase the last character.
 _ERASE_LINE = "\x1b[2K"
 
 
 class Display(Protocol):
-    """Where events go. `note` is for what is no event."""
+    """Where events go. `note` is for what is not an event, `set_status` for a word about the connection."""
 
     def show(self, text: str, event: dict[str, Any]) -> None: ...
     def note(self, text: str) -> None: ...
-    def link(self, word: str) -> None: ...
+    def set_status(self, word: str) -> None: ...
     def flush(self) -> None: ...
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Keeps the display up to date until it is cancelled."""
 
 
 class Lines:
-    """One event a line. Control characters that JSON may hold but a terminal obeys are written as escapes."""
+    """One event a line on `out`, notes on `err`."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out, self._err = out, err
@@ -53,19 +54,19 @@ class Lines:
     def note(self, text: str) -> None:
         self._err.write(f"teslafast: {printable(text)}\n")
 
-    def link(self, word: str) -> None:
-        """A line a change would be noise."""
+    def set_status(self, word: str) -> None:
+        """Nothing to do: notes say what happens to the connection."""
 
     def flush(self) -> None:
         self._out.flush()
 
     async def run(self) -> None:
-        """Nothing happens between events."""
+        """Nothing to do between events."""
         await asyncio.Event().wait()
 
 
 class Table:
-    """The board on the terminal's other screen while it runs, and once more on the usual one at the end."""
+    """The board, redrawn in place while it runs and left on the terminal at the end."""
 
     def __init__(self, out: TextIO, title: str, size: Callable[[], os.terminal_size]) -> None:
         self._out, self._size = out, size
@@ -80,8 +81,8 @@ class Table:
         self._board.note(text)
         self._changed.set()
 
-    def link(self, word: str) -> None:
-        self._board.link = word
+    def set_status(self, word: str) -> None:
+        self._board.status = word
         self._changed.set()
 
     def flush(self) -> None:
@@ -95,7 +96,7 @@ class Table:
                 self._changed.clear()
                 await asyncio.sleep(REDRAW_S)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(TICK_S):
+                    async with asyncio.timeout(IDLE_REDRAW_S):
                         await self._changed.wait()
         finally:
             self._draw()
@@ -105,11 +106,11 @@ class Table:
     def _draw(self) -> None:
         size = self._size()
         lines = render(self._board, time.monotonic(), size.columns, size.lines - 1)
-        self._out.write(self._back_to_its_top(size.columns) + "".join(f"{_ERASE_LINE}{line}\n" for line in lines) + _ERASE_BELOW)
+        self._out.write(self._to_top(size.columns) + "".join(f"{_ERASE_LINE}{line}\n" for line in lines) + _ERASE_BELOW)
         self._out.flush()
         self._height, self._width = len(lines), size.columns
 
-    def _back_to_its_top(self, width: int) -> str:
+    def _to_top(self, width: int) -> str:
         if self._height and self._width != width:
-            return _CLEAR_SCREEN  # the terminal has wrapped the lines anew: nobody knows where they stand
+            return _CLEAR_SCREEN  # the terminal has wrapped the lines again, so their number is unknown
         return f"\x1b[{self._height}F" if self._height else ""

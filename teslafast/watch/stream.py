@@ -1,8 +1,9 @@
 """
-Where a dashboard is in the log, and the address that asks for what follows.
+How far a dashboard has read the stream, and the URL that asks for what follows.
 
-`seq` is the last event seen, `epoch` the log that it is numbered in. After a break both go into the query (`since`, `epoch`).
-In a new epoch the server sends all that it still has, so `seq` then begins before the oldest of that. Pure.
+`seq` is the last event received, `epoch` the log in which it has that number. A new connection asks for what follows with both
+(`since`, `epoch`). In a new epoch the server sends all events that it still has, so `seq` is then set to just before the oldest.
+Pure.
 """
 
 from collections.abc import Sequence
@@ -15,19 +16,19 @@ from .board import RECORDS
 
 
 class Stream:
-    """The stream that is asked for, and how far it has been heard."""
+    """The stream that the user asked for, and how far it has been received."""
 
     def __init__(self, url: str, token: str | None, vins: Sequence[str], since: int | None, *, flat: bool) -> None:
         parts = mended(url)
         path = parts.path.rstrip("/")
         self._base = parts._replace(path=path if path.endswith("/stream") else path + "/stream", query="")
         query = dict(parse_qsl(parts.query))
-        # A token in the address would stand in every log on the way; in a header it does not.
+        # Every proxy on the way logs a token in a URL; none logs one in a header.
         in_url = query.pop("access_token", None), query.pop("token", None)
         self.token = token or next(filter(None, in_url), None)
         self.epoch: str | None = query.pop("epoch", None)
         if "since" in query:
-            since = _number(query.pop("since")) if since is None else since
+            since = _whole_number(query.pop("since")) if since is None else since
         self.seq = since
         if vins:
             query["vin"] = ",".join(vins)
@@ -46,21 +47,21 @@ class Stream:
 
     @property
     def shown(self) -> str:
-        """Without the query."""
+        """The URL without its query, for messages."""
         return self._base.geturl()
 
     @property
     def secure(self) -> bool:
         return self._base.scheme == "wss"
 
-    def take(self, event: dict[str, Any]) -> None:
-        """Notes how far the stream has come."""
+    def advance(self, event: dict[str, Any]) -> None:
+        """An event was received: the next URL asks for what follows it."""
         kind, seq = event.get("type", "data"), event.get("seq")  # the fleet shape has no type
         if kind == "hello" and isinstance(seq, int):
             if self.seq is None:
                 self.seq = seq
             elif self.epoch not in (None, event.get("epoch")):
-                # Another log: what it still holds is about to follow, from its oldest event on.
+                # Another log: the server is about to send all that it holds, from the oldest event on.
                 oldest = event.get("oldest")
                 self.seq = oldest - 1 if isinstance(oldest, int) and oldest > 0 else 0
             self.epoch = str(event.get("epoch"))
@@ -70,7 +71,7 @@ class Stream:
             self.seq = event["to"]
 
 
-def _number(text: str) -> int:
+def _whole_number(text: str) -> int:
     if not text.isdecimal():
-        raise Misconfigured("URL", f"since={text} is no number", "give the last SEQ that you have")
+        raise Misconfigured("URL", f"since={text} is not a number", "give the seq of the last event that you have")
     return int(text)

@@ -31,7 +31,7 @@ from .reassembly import OutOfOrder, Reassembly
 
 TEXT, BINARY = WSMsgType.TEXT, WSMsgType.BINARY
 PING, PONG, CLOSE = WSMsgType.PING, WSMsgType.PONG, WSMsgType.CLOSE
-CONTROL_FRAMES_AT_MOST = 1000  # between two checks, about a second: answering that many pings costs some 20 ms of the loop
+EMPTY_FRAMES_AT_MOST = 1000  # pings, pongs, fragments between two checks, about a second: some 20 ms of the loop
 CLOSE_GRACE_S = 1.0  # a peer that is there answers a CLOSE within a round trip; a mobile network's worst is about a second
 
 _OPEN, _CLOSING, _ENDED = range(3)
@@ -62,7 +62,7 @@ class ServerConnection(WSListener):
     """One connection. Times: monotonic seconds."""
 
     __slots__ = (
-        "_control_frames",
+        "_empty_frames",
         "_end_cause",
         "_heard_at",
         "_pinged_at",
@@ -79,7 +79,7 @@ class ServerConnection(WSListener):
         self.address = address
         self._started_at = self._heard_at = time.monotonic()
         self._pinged_at = 0.0  # 0.0: no ping is under way
-        self._control_frames = 0  # since the last check
+        self._empty_frames = 0  # that carry no whole message, since the last check
         self._reassembly: Reassembly | None = None  # while a fragmented message is under way
         self._state = _OPEN
         self._end_cause = PEER
@@ -149,13 +149,13 @@ class ServerConnection(WSListener):
 
     def check(self, now_s: float) -> None:
         """About once a second: pings after silence, and ends what does not answer."""
-        self._control_frames = 0
+        self._empty_frames = 0
         if self._state != _OPEN:
             return
         interval_s = self._rules.ping_interval_s
         if now_s - self._heard_at < interval_s:
             self._pinged_at = 0.0
-        elif not self._pinged_at:
+        elif not self._pinged_at or self._heard_at >= self._pinged_at:  # not pinged, or the ping was answered long ago
             self._pinged_at = now_s
             self.transport.send_ping()
         elif now_s - self._pinged_at >= interval_s:
@@ -194,11 +194,15 @@ class ServerConnection(WSListener):
             self._take_fragment(opcode, bool(fin), None, now_s)
 
     def _take_control(self, kind: WSMsgType, frame: WSFrame) -> None:
-        self._control_frames += 1
-        if self._control_frames > CONTROL_FRAMES_AT_MOST:
-            self.close(FLOOD)
-        elif kind == PING:
+        if self._within_flood_limit() and kind == PING:
             self.transport.send_pong(frame.get_payload_as_bytes())
+
+    def _within_flood_limit(self) -> bool:
+        """Counts a frame that carries no whole message; too many of them end the connection."""
+        self._empty_frames += 1
+        if self._empty_frames > EMPTY_FRAMES_AT_MOST:
+            self.close(FLOOD)
+        return self._state == _OPEN
 
     def _take_text(self, payload: bytes, now_s: float) -> None:
         try:
@@ -209,6 +213,8 @@ class ServerConnection(WSListener):
         self.on_message(TEXT, payload, now_s)
 
     def _take_fragment(self, opcode: int, final: bool, payload: memoryview | None, now_s: float) -> None:
+        if not final and not self._within_flood_limit():
+            return
         reassembly = self._reassembly or Reassembly(self._rules.message_limit)
         try:
             message = reassembly.add(opcode, final, payload)

@@ -1,7 +1,8 @@
-"""Every `teslafast …` in the documents is a command with these options."""
+"""Every `teslafast …`, `make …` and `python -m …` in the documents is one that there is, with these options."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 
@@ -9,6 +10,7 @@ import click
 import pytest
 from teslafast.cli.commands import teslafast
 
+from tests.support import ROOT
 from tests.support.pages import blocks, pages
 
 
@@ -35,3 +37,16 @@ def test_a_command_in_the_documents_is_one_with_these_options(call: str) -> None
         command = command.commands[name]
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known | {"--help"}
+
+
+TEXT = "\n".join(page.read_text() for page in pages())
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:^ {4}|`|&& )make ([a-z-]+)", TEXT, re.MULTILINE))))
+def test_a_target_of_make_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("module", sorted(set(re.findall(r"python -m ([a-z_.]+)", TEXT)) - {"build", "venv"}))
+def test_a_module_that_is_to_be_run_exists(module: str) -> None:
+    assert importlib.util.find_spec(module)

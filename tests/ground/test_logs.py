@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from teslafast.logs import LINES_PER_CAUSE, WINDOW_S, Console, JsonLines, Repeats, fields, log, set_up
+from teslafast.logs import (
+    CAUSES_AT_MOST,
+    ERROR_LINES_PER_CAUSE,
+    INFO_LINES_PER_CAUSE,
+    LIBRARY_MESSAGE,
+    LINES_PER_CAUSE,
+    WINDOW_S,
+    Console,
+    JsonLines,
+    Repeats,
+    fields,
+    log,
+    set_up,
+)
 
 
 def record(event: str = "tls_failed", level: int = logging.WARNING, **members: object) -> logging.LogRecord:
@@ -32,9 +46,20 @@ class Clock:
 
 @pytest.fixture
 def restored() -> Iterator[None]:
-    before = log.handlers, log.level, log.propagate
+    root = logging.getLogger()
+    before = log.handlers, log.level, log.propagate, root.handlers, root.level
+    log.handlers, root.handlers = [], []
     yield
-    log.handlers, log.level, log.propagate = before
+    for handler in log.handlers:
+        handler.close()
+    log.handlers, log.level, log.propagate, root.handlers, root.level = before
+    logging.captureWarnings(False)
+
+
+def written() -> None:
+    """Returns when all lines have been written."""
+    for handler in log.handlers:
+        handler.flush()
 
 
 # ---- forms
@@ -67,12 +92,24 @@ def test_a_traceback_is_part_of_the_record_that_it_belongs_to(form: logging.Form
     assert "something broke" in form.format(failed)
 
 
-@given(st.text(st.characters(codec="utf-8")))
+@given(st.text(st.characters()))
+@example("\ud800")
+@example("\u202e\x9b31m")
 def test_whatever_a_stranger_says_stays_on_one_line_and_does_nothing_to_a_terminal(text: str) -> None:
     line = Console().format(record(reason=text))
     assert line.isprintable()
     assert len(line) < 400
-    assert "\n" not in JsonLines().format(record(reason=text))
+    in_json = JsonLines().format(record(reason=text))
+    assert in_json.isprintable()
+    assert json.loads(in_json)["event"] == "tls_failed"
+
+
+def test_a_librarys_line_is_one_json_object_with_the_librarys_name() -> None:
+    made = logging.LogRecord("asyncio", logging.ERROR, "", 0, "Task exception was never\nretrieved", None, None)
+    line = json.loads(JsonLines().format(made))
+    assert line["event"] == LIBRARY_MESSAGE
+    assert line["cause"] == "asyncio"
+    assert line["reason"] == "Task exception was never?retrieved"
 
 
 def test_values_that_json_does_not_know_are_shown_as_text() -> None:
@@ -102,9 +139,20 @@ def test_each_event_and_cause_has_its_own_allowance() -> None:
     assert repeats.filter(record("request_refused", cause="expired"))
 
 
-def test_errors_are_never_held_back() -> None:
+@pytest.mark.parametrize(
+    ("level", "allowed"),
+    [(logging.INFO, INFO_LINES_PER_CAUSE), (logging.WARNING, LINES_PER_CAUSE), (logging.ERROR, ERROR_LINES_PER_CAUSE)],
+)
+def test_lines_without_a_cause_and_errors_are_limited_too(level: int, allowed: int) -> None:
     repeats = Repeats(Clock())
-    assert all(repeats.filter(record("accept_paused", logging.ERROR, cause="resources")) for _ in range(3 * LINES_PER_CAUSE))
+    assert sum(repeats.filter(record("vehicle_connected", level)) for _ in range(allowed + 5)) == allowed
+
+
+def test_causes_that_are_counted_are_bounded() -> None:
+    repeats = Repeats(Clock())
+    for number in range(CAUSES_AT_MOST + 10):
+        repeats.filter(record(cause=str(number)))
+    assert len(repeats._seen) == CAUSES_AT_MOST
 
 
 # ---- set-up
@@ -112,19 +160,31 @@ def test_errors_are_never_held_back() -> None:
 
 @pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize(("form", "is_json"), [("json", True), ("console", False), (None, True)])
-def test_logs_go_to_stderr_in_the_form_asked_for(form: str | None, is_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_logs_go_to_stderr_in_the_form_asked_for(form: str | None, is_json: bool, capfd: pytest.CaptureFixture[str]) -> None:
     set_up("info", form)
     log.info("listening", extra=fields(port=3000))
     log.debug("not shown")
-    said = capsys.readouterr()
+    written()
+    said = capfd.readouterr()
     assert said.out == ""
     assert said.err.count("\n") == 1
     assert said.err.startswith("{") is is_json
 
 
 @pytest.mark.usefixtures("restored")
-def test_a_level_is_the_least_that_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_level_is_the_least_that_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     set_up("warning", "json")
     log.info("listening")
     log.warning("tls_failed")
-    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["tls_failed"]
+    written()
+    assert [json.loads(line)["event"] for line in capfd.readouterr().err.splitlines()] == ["tls_failed"]
+
+
+@pytest.mark.usefixtures("restored")
+def test_warnings_and_libraries_are_logged_in_our_form(capfd: pytest.CaptureFixture[str]) -> None:
+    set_up("info", "json")
+    logging.getLogger("aiofastnet").warning("SSL connection is closed")
+    warnings.showwarning("an odd certificate", UserWarning, "x.py", 1)
+    written()
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [line["cause"] for line in lines] == ["aiofastnet", "py.warnings"]

@@ -16,9 +16,9 @@ from google.protobuf.json_format import MessageToDict
 from pytest_benchmark.fixture import BenchmarkFixture
 from teslafast.protocol import _wire
 
-from bench import events
-from bench.payload import Payload
 from bench.peers import vehicle_baseline
+from bench.support import events
+from bench.support.payload import Payload
 
 FRAME = events.envelope(events.REAL).message
 ENVELOPE = _wire.read_envelope(FRAME)

@@ -5,7 +5,7 @@ All vehicles are cut off without a close and connect again in the same moment: o
 Meanwhile ten dashboards watch another vehicle's 100 events a second. The time is compared with what the handshakes alone would
 take: the server's half by OpenSSL (handshake.py), one after the other, the least that one core can need.
 
-    python -m bench.reconnect [--vehicles 5000]
+    python -m bench.vehicles.reconnect [--vehicles 5000]
 """
 
 import argparse
@@ -13,27 +13,29 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import events, handshake, load, minted, servers
-from .servers import Running, Server
+from ..support import certificates as tls
+from ..support import events, load_tools, servers
+from ..support.servers import Running, Server
+from . import handshake
 
 Figures = dict[str, Any]
 # From "connected" to the cut: dashboards come, and their first second does not count.
 QUIET_S = 1.5
-WATCH: dict[str, load.Option] = {"readers": 10, "rate": 100, "warmup": 1, "settle": 0.1, "reader_tls": True}
+WATCH: dict[str, load_tools.Option] = {"readers": 10, "rate": 100, "warmup": 1, "settle": 0.1, "reader_tls": True}
 
 
 def come_back(
     server: Server, at: Running, certificates: Path, vehicles: int, cold: bool, watch_s: float
 ) -> tuple[Figures, Figures]:
     """Figures of the vehicles, and of dashboards that are measured from the cut on for `watch_s`."""
-    tls: dict[str, load.Option] = {"ca": str(certificates / "ca.pem"), "identities": str(certificates / "vehicles")}
-    fleet: dict[str, load.Option] = {"publishers": vehicles, "first": 1, "settle": QUIET_S, "reconnect": True, "cold": cold}
-    where: dict[str, load.Option] = {"port": at.port, "server_pid": at.pid}
-    with load.started("vehicles", events.envelope(events.REAL), **(where | fleet | tls)) as process:
+    tls: dict[str, load_tools.Option] = {"ca": str(certificates / "ca.pem"), "identities": str(certificates / "vehicles")}
+    fleet: dict[str, load_tools.Option] = {"publishers": vehicles, "first": 1, "settle": QUIET_S, "reconnect": True, "cold": cold}
+    where: dict[str, load_tools.Option] = {"port": at.port, "server_pid": at.pid}
+    with load_tools.started("vehicles", events.envelope(events.REAL), **(where | fleet | tls)) as process:
         assert process.stderr is not None
         process.stderr.readline()
-        seen = load.fan_out(server, at, 300, **(WATCH | tls | {"publisher_path": "/", "seconds": watch_s}))
-        return load.result(process), seen
+        seen = load_tools.fan_out(server, at, 300, **(WATCH | tls | {"publisher_path": "/", "seconds": watch_s}))
+        return load_tools.result(process), seen
 
 
 def report(what: str, alone_s: float, full_s: float, back: Figures, seen: Figures) -> str:
@@ -52,11 +54,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vehicles", type=int, default=5000)
     vehicles = parser.parse_args().vehicles
-    load.build()
+    load_tools.build()
     with tempfile.TemporaryDirectory(prefix="teslafast-certs-") as name:
         certificates = Path(name)
-        minted.mint(certificates, vehicles + 1)
-        ours = servers.teslafast(env=minted.server_env(certificates))
+        tls.issue(certificates, vehicles + 1)
+        ours = servers.teslafast(env=tls.server_env(certificates))
         for what, cold in (("resuming", False), ("in full", True)):
             alone_s = vehicles * handshake.cpu_s(certificates, resumed=not cold)
             full_s = alone_s if cold else vehicles * handshake.cpu_s(certificates, resumed=False)

@@ -1,9 +1,9 @@
 """
 What the log costs in user space: publishing an event, and giving it to a thousand readers, with the kernel left out.
 
-The transports here take what they are given and drop it, so what remains is the log's own work plus one Python call a write.
+The transports here drop what is written to them, so what remains is the log's own work and one Python call a write.
 Beside it, in the same run, what other servers do: a queue per reader, a write per reader and event, over the same transports.
-Only ratios of interleaved rounds of one run are judged, since a shared machine drifts by a third.
+Only ratios of interleaved rounds of one run have limits, because the rates of a shared machine drift by a third.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class Mute:
 
 
 class Ours:
-    """The log, with one reader for each item of `wishes`: the vehicle that it sees, or None for all."""
+    """The log, with one reader for each item of `filters`: the vehicle that it sees, or None for all."""
 
-    def __init__(self, wishes: list[str | None]) -> None:
+    def __init__(self, filters: list[str | None]) -> None:
         self.log = Fanout(bytearray(bytes_needed(RING_BYTES)), RING_BYTES, FLAT_PREFIXES, lambda log: None)
-        self.transports = [Nowhere() for _ in wishes]
-        for transport, vin in zip(self.transports, wishes, strict=True):
+        self.transports = [Nowhere() for _ in filters]
+        for transport, vin in zip(self.transports, filters, strict=True):
             self.log.subscribe(Reader(transport, Mute()), None if vin is None else {vin})
 
     def publish(self, vins: list[str]) -> None:
@@ -76,11 +76,11 @@ class Ours:
 class Queues:
     """A queue per reader: what a server does that has no log."""
 
-    def __init__(self, wishes: list[str | None]) -> None:
-        self.transports = [Nowhere() for _ in wishes]
+    def __init__(self, filters: list[str | None]) -> None:
+        self.transports = [Nowhere() for _ in filters]
         self.queues = [(transport, deque[bytes]()) for transport in self.transports]
         self.by_vin: dict[str | None, list[deque[bytes]]] = {}
-        for (_, queue), vin in zip(self.queues, wishes, strict=True):
+        for (_, queue), vin in zip(self.queues, filters, strict=True):
             self.by_vin.setdefault(vin, []).append(queue)
         self.seq = 0
 
@@ -110,14 +110,14 @@ def us(act: Callable[[], object]) -> float:
     return (time.thread_time_ns() - started) / 1000
 
 
-class Judge:
-    """Measures once, as one round of pytest-benchmark (`make bench` runs nothing else), and says what came of it."""
+class Ratios:
+    """Measures once, as one round of pytest-benchmark (`make bench` runs nothing else), and prints the result."""
 
     def __init__(self, benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str]) -> None:
         self._benchmark = benchmark
         self._capsys = capsys
 
-    def ratio(self, case: Callable[[], float], base: Callable[[], float], rounds: int) -> tuple[float, float, float]:
+    def median(self, case: Callable[[], float], base: Callable[[], float], rounds: int) -> tuple[float, float, float]:
         """The median ratio of interleaved rounds, and the median of either."""
         pairs = self.once(lambda: [(case(), base()) for _ in range(rounds)])
         first, second = zip(*pairs, strict=True)
@@ -128,17 +128,17 @@ class Judge:
         found: list[T] = self._benchmark.pedantic(measure, rounds=1)  # type: ignore[no-untyped-call]  # pytest-benchmark's
         return found
 
-    def say(self, line: str) -> None:
+    def report(self, line: str) -> None:
         with self._capsys.disabled():
             print(f"\n{line}")
 
 
 @pytest.fixture
-def judge(benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str]) -> Judge:
-    return Judge(benchmark, capsys)
+def ratios(benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str]) -> Ratios:
+    return Ratios(benchmark, capsys)
 
 
-# ---- absolute figures, for the eye
+# Absolute figures, which have none.
 
 
 @pytest.mark.parametrize("readers", [0, 1, READERS], ids="{} readers".format)
@@ -165,7 +165,7 @@ def test_a_turn(benchmark: BenchmarkFixture, server: type[Ours | Queues], what: 
     assert all(transport.writes for transport in peer.transports)
 
 
-# ---- ratios, which are judged
+# Ratios, which have limits.
 
 
 def publishing(speaking: int, readers: int) -> Callable[[], float]:
@@ -190,30 +190,30 @@ def publishing(speaking: int, readers: int) -> Callable[[], float]:
 
 
 @pytest.mark.parametrize(("speaking", "bar"), [(8, EVEN), (8000, COLD)], ids=["8 speak", "8000 speak"])
-def test_publishing_costs_the_same_however_many_vehicles_are_read(judge: Judge, speaking: int, bar: float) -> None:
-    times, of_many, of_few = judge.ratio(publishing(speaking, 8000), publishing(8, 8), 61)
-    judge.say(
+def test_publishing_costs_the_same_however_many_vehicles_are_read(ratios: Ratios, speaking: int, bar: float) -> None:
+    times, of_many, of_few = ratios.median(publishing(speaking, 8000), publishing(8, 8), 61)
+    ratios.report(
         f"publish: {of_few:.3f} µs with 8 readers, {of_many:.3f} µs with 8,000, {speaking} vehicles speaking: {times:.2f} times"
     )
     assert times <= bar
 
 
 @pytest.mark.parametrize(("what", "ahead"), [("whole", AHEAD_WHOLE), ("some", AHEAD_SOME)], ids=["whole", "some"])
-def test_the_log_is_ahead_of_a_queue_per_reader(judge: Judge, what: str, ahead: float) -> None:
+def test_the_log_is_ahead_of_a_queue_per_reader(ratios: Ratios, what: str, ahead: float) -> None:
     vins = vehicles(READERS)
-    wishes: list[str | None] = list(vins) if what == "some" else [None] * READERS
+    filters: list[str | None] = list(vins) if what == "some" else [None] * READERS
     events = vins * BATCH if what == "some" else vins[:BATCH]
-    ours, queues = Ours(wishes), Queues(wishes)
+    ours, queues = Ours(filters), Queues(filters)
 
     def turn(server: Ours | Queues) -> float:
         return us(lambda: (server.publish(events), server.flush())) / (READERS * BATCH) * 1000
 
-    times, theirs, own = judge.ratio(lambda: turn(queues), lambda: turn(ours), 41)
-    judge.say(f"{what}: {own:.0f} ns of log per delivery, {theirs:.0f} ns with a queue per reader: {times:.1f} times less")
+    times, theirs, own = ratios.median(lambda: turn(queues), lambda: turn(ours), 41)
+    ratios.report(f"{what}: {own:.0f} ns of log per delivery, {theirs:.0f} ns with a queue per reader: {times:.1f} times less")
     assert times >= ahead
 
 
-def test_a_flush_costs_each_reader_the_same_however_many_there_are(judge: Judge) -> None:
+def test_a_flush_costs_each_reader_the_same_however_many_there_are(ratios: Ratios) -> None:
     def case(count: int) -> Callable[[], float]:
         server = Ours([None] * count)
 
@@ -223,13 +223,13 @@ def test_a_flush_costs_each_reader_the_same_however_many_there_are(judge: Judge)
 
         return turn
 
-    times, of_many, of_few = judge.ratio(case(8000), case(500), 101)
-    judge.say(f"flush: {of_few * 1000:.0f} ns a reader with 500, {of_many * 1000:.0f} ns with 8,000: {times:.2f} times")
+    times, of_many, of_few = ratios.median(case(8000), case(500), 101)
+    ratios.report(f"flush: {of_few * 1000:.0f} ns a reader with 500, {of_many * 1000:.0f} ns with 8,000: {times:.2f} times")
     assert times <= 2
 
 
 @pytest.mark.parametrize("vins", [1, 10], ids="{} vehicles".format)
-def test_stalled_readers_that_wake_at_once_hold_the_loop_in_slices_only(judge: Judge, vins: int) -> None:
+def test_stalled_readers_that_wake_at_once_hold_the_loop_in_slices_only(ratios: Ratios, vins: int) -> None:
     """A hundred of them, each with the whole of a long index to look through for what it wants."""
     known = vehicles(1000)
     server = Ours([])
@@ -247,8 +247,8 @@ def test_stalled_readers_that_wake_at_once_hold_the_loop_in_slices_only(judge: J
             left = server.log.flush()
             yield (time.thread_time_ns() - started) / 1e6
 
-    slices = judge.once(lambda: list(slice_ms()))
-    judge.say(
+    slices = ratios.once(lambda: list(slice_ms()))
+    ratios.report(
         f"100 readers of {vins} vehicles wake: {sum(slices):.0f} ms in {len(slices)} slices, the longest {max(slices):.1f} ms"
     )
     assert max(slices) <= SLICE_MS

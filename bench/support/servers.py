@@ -1,8 +1,7 @@
 """
-The servers under test: how each is started, pinned to core 0, and how it wants to be spoken to.
+The servers under test: how each is started, pinned to core 0, and what it expects of its clients.
 
-A server is a child process on a free port of its own; it is ready when it accepts a connection, and is ended by SIGTERM, by
-SIGKILL after 5 s.
+A server is a child process on a free port. It is ready once it accepts a connection; SIGTERM ends it, and SIGKILL after 5 s.
 """
 
 import datetime
@@ -22,15 +21,17 @@ import jwt
 
 from . import events
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
+BENCH = ROOT / "bench"
 SERVER_CORE, LOAD_CORE = "0", "1"
 SECRET = "a secret for benchmarks only, never for a server"
-READY_S, STOP_S = 15.0, 5.0
+READY_S = 15.0  # a server that has not opened its port by then has failed
+STOP_S = 5.0
 
 
 @dataclass(frozen=True)
 class Server:
-    """`command` is given a port and a directory for its files; `dialect` an event's size."""
+    """`command` is given a port and a directory for its files, and runs in `cwd`; `dialect` is given an event's size."""
 
     name: str
     command: Callable[[int, Path], list[str]]
@@ -41,6 +42,7 @@ class Server:
     token: str | None = None
     reader_greeting: str | None = None
     several_to_a_frame: bool = False
+    cwd: Path = ROOT
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def python(module: str) -> Callable[[int, Path], list[str]]:
 
 
 def raw(*mode: str) -> Callable[[int, Path], list[str]]:
-    return lambda port, _: [str(HERE / "bin" / "raw"), str(port), *mode]
+    return lambda port, _: [str(BENCH / "bin" / "raw"), str(port), *mode]
 
 
 def _nats(port: int, directory: Path) -> list[str]:
@@ -69,24 +71,29 @@ def _nats(port: int, directory: Path) -> list[str]:
 
 
 def teslafast(
-    name: str = "teslafast", env: Mapping[str, str] | None = None, dialect: Callable[[int], events.Dialect] = events.vehicle
+    name: str = "teslafast", env: Mapping[str, str] | None = None, *, interpreter: str = sys.executable, checkout: Path = ROOT
 ) -> Server:
-    """Ours, in development, so that a vehicle may name itself without TLS."""
+    """
+    Our server in development mode, where a vehicle may name itself without TLS.
+
+    `checkout` is the working copy whose code is served: `python -m` looks into the current directory before anything else.
+    """
     return Server(
         name,
-        lambda port, _: [sys.executable, "-m", "teslafast", "serve", "--host", "127.0.0.1", "--port", str(port)],
-        dialect,
+        lambda port, _: [interpreter, "-m", "teslafast", "serve", "--host", "127.0.0.1", "--port", str(port)],
+        events.vehicle,
         {"NODE_ENV": "development", "JWT_SECRET": SECRET, "LOG_LEVEL": "warning", **(env or {})},
         reader_path="/stream?snapshot=0",
         publisher_path="/?vin={vin}",
         token=dashboard_token(),
+        cwd=checkout,
     )
 
 
 RAW = Server("raw C ring + cursor", raw("batched"))
 RAW_5MS = Server("raw C ring + cursor 5 ms", raw("batched", "5"))
 RAW_NAIVE = Server("raw C send per event", raw("naive"))
-NODE = Server("Node ws", lambda port, _: ["node", str(HERE / "peers" / "node_ws.js"), str(port)])
+NODE = Server("Node ws", lambda port, _: ["node", str(BENCH / "peers" / "node_ws.js"), str(port)])
 WEBSOCKETS = Server("Python websockets", python("bench.peers.websockets_broadcast"))
 PICOWS = Server("picows send per reader", python("bench.peers.picows_naive"))
 NATS = Server(
@@ -102,7 +109,7 @@ NATS = Server(
 
 def missing(server: Server) -> str | None:
     """What would have to be installed first; None if the server can be started."""
-    if server is NODE and not (HERE / "peers" / "node_modules" / "ws").is_dir():
+    if server is NODE and not (BENCH / "peers" / "node_modules" / "ws").is_dir():
         return "npm install in bench/peers"
     if server is NATS and shutil.which("nats-server") is None:
         return "the Debian package nats-server"
@@ -133,9 +140,8 @@ def running(server: Server, **env: str) -> Iterator[Running]:
         log = directory / "log"
         command = ["taskset", "-c", SERVER_CORE, *server.command(port, directory)]
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, env=os.environ | dict(server.env) | env, stdout=output, stderr=output, cwd=HERE.parent
-            )
+            environment = os.environ | dict(server.env) | env
+            process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=server.cwd)
         try:
             _await_ready(process, port, log)
             yield Running(process.pid, port)

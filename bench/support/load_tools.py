@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from .events import Dialect
-from .servers import HERE, LOAD_CORE, Running, Server
+from .servers import BENCH, LOAD_CORE, Running, Server
 
 Option = str | float | bool | None
-RUN_S = 300.0
+RUN_S = 300.0  # far longer than any run: a load tool that hangs ends the bench with TimeoutExpired
 
 
 def build() -> None:
-    """Compiles the tools that are out of date. Ends the program if that cannot be done."""
-    if subprocess.run(["make", "--quiet", "-C", str(HERE / "load")]).returncode:
+    """Compiles the tools that are out of date. Ends the program if the compiler fails."""
+    if subprocess.run(["make", "--quiet", "-C", str(BENCH / "load")]).returncode:
         sys.exit("the load tools need a C compiler and OpenSSL's headers: apt install build-essential libssl-dev")
 
 
@@ -36,7 +36,7 @@ def started(tool: str, dialect: Dialect, **options: Option) -> Iterator[subproce
                 path = Path(name) / part
                 path.write_bytes(example)
                 spoken[part] = str(path)
-        command = ["taskset", "-c", LOAD_CORE, str(HERE / "bin" / tool), *_arguments(options | spoken)]
+        command = ["taskset", "-c", LOAD_CORE, str(BENCH / "bin" / tool), *_arguments(options | spoken)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 yield process
@@ -45,10 +45,10 @@ def started(tool: str, dialect: Dialect, **options: Option) -> Iterator[subproce
 
 
 def result(process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """Its JSON line, once it has ended. RuntimeError with what it said if it could not do what it was told."""
-    output, said = process.communicate(timeout=RUN_S)
+    """The JSON line that the tool prints at its end. Raises RuntimeError with its stderr if it failed."""
+    output, errors = process.communicate(timeout=RUN_S)
     if process.returncode:
-        raise RuntimeError(f"the load tool ended with {process.returncode}: {said.decode()}")
+        raise RuntimeError(f"the load tool ended with {process.returncode}: {errors.decode()}")
     figures: dict[str, Any] = json.loads(output)
     return figures
 

@@ -5,7 +5,7 @@ A dashboard of its own one vehicle costs the first, one of a crowd that sees the
 "own" cannot cost what S3 does. CPU of the sending process, on core 0, without that of its waiting; a second process reads on
 core 1, as the load tool does.
 
-    python -m bench.sends [--connections 8000] [--rate 4000] [--rounds 3]
+    python -m bench.kernel.sends [--connections 8000] [--rate 4000] [--rounds 3]
 """
 
 import argparse

@@ -4,7 +4,7 @@ Vehicles in over mutual TLS: our server against the same work done with well-kep
 A compiled load tool plays the vehicles: own certificate, VIN and txids, real masks, each reply compared byte for byte. The server
 has core 0, the load core 1; rounds are interleaved, figures are medians, and a ratio is the median of the rounds' ratios.
 
-    python -m bench.vehicles [--rounds 3] [--seconds 3] [--output bench/results]
+    python -m bench.vehicles.ingest [--rounds 3] [--seconds 3] [--output bench/results]
 """
 
 import argparse
@@ -15,8 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import events, load, minted, servers
-from .servers import Running, Server
+from ..support import certificates as tls
+from ..support import events, load_tools, servers
+from ..support.servers import Running, Server
 
 Figures = dict[str, Any]
 Rounds = dict[str, dict[str, list[Figures]]]  # row -> server -> one entry a round
@@ -24,7 +25,7 @@ OURS, BASELINE = "teslafast", "Python packages"
 PAYLOADS = {"real": events.REAL, "small": events.SMALL}
 IDLE = "1,000 vehicles, idle"  # with few of them, what the server allocates once hides what each costs
 # What the vehicles do, by the row's name. The fourth is the one that counts; in the last the servers are far from busy.
-ROWS: dict[str, dict[str, load.Option]] = {
+ROWS: dict[str, dict[str, load_tools.Option]] = {
     "1 vehicle, 1 in flight, real": {"publishers": 1, "window": 1},
     "1 vehicle, 16 in flight, real": {"publishers": 1, "window": 16},
     "100 vehicles, 1 in flight, real": {"publishers": 100, "window": 1},
@@ -39,25 +40,25 @@ def contenders(certificates: Path) -> list[Server]:
     def baseline(port: int, _: Path) -> list[str]:
         return [sys.executable, "-m", "bench.peers.vehicle_baseline", str(port), str(certificates)]
 
-    return [servers.teslafast(OURS, minted.server_env(certificates)), Server(BASELINE, baseline)]
+    return [servers.teslafast(OURS, tls.server_env(certificates)), Server(BASELINE, baseline)]
 
 
-def drive(at: Running, certificates: Path, payload: str, **options: load.Option) -> Figures:
+def drive(at: Running, certificates: Path, payload: str, **options: load_tools.Option) -> Figures:
     """One run of vehicles with certificates against a server that is up."""
-    spoken: dict[str, load.Option] = {
+    spoken: dict[str, load_tools.Option] = {
         "port": at.port,
         "server_pid": at.pid,
         "ca": str(certificates / "ca.pem"),
         "identities": str(certificates / "vehicles"),
     }
-    return load.run("vehicles", events.envelope(PAYLOADS[payload]), **(spoken | options))
+    return load_tools.run("vehicles", events.envelope(PAYLOADS[payload]), **(spoken | options))
 
 
 def run(rounds: int, seconds: float) -> Rounds:
     results: Rounds = {row: {} for row in ROWS}
     with tempfile.TemporaryDirectory(prefix="teslafast-certs-") as name:
         certificates = Path(name)
-        minted.mint(certificates, vehicles=1000)
+        tls.issue(certificates, vehicles=1000)
         for number in range(rounds):
             for row, options in ROWS.items():
                 for server in contenders(certificates):
@@ -108,7 +109,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--output", type=Path, help="also write vehicles.json there")
     options = parser.parse_args()
-    load.build()
+    load_tools.build()
     results = run(options.rounds, options.seconds)
     print("\n" + table(results))
     if options.output:

@@ -6,7 +6,7 @@ cost        100 vehicles over mutual TLS, 16 messages in flight each: CPU a mess
 recovery    a server with a ring of 64 MiB is killed (SIGKILL) at random moments under load; how long the next one reads before
             it listens, as its log says
 
-    python -m bench.journal [--rounds 9] [--seconds 3] [--kills 5]
+    python -m bench.storage.journal [--rounds 9] [--seconds 3] [--kills 5]
 """
 
 import argparse
@@ -21,9 +21,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from . import load, minted, servers
-from .servers import Server
-from .vehicles import drive
+from ..support import certificates as tls
+from ..support import load_tools, servers
+from ..support.servers import ROOT, Server
+from ..vehicles.ingest import drive
 
 FILLED_S = 6.0  # after so long at full speed a ring of 64 MiB has gone round several times
 RING = {"RING_BYTES": "64MiB"}
@@ -34,9 +35,9 @@ def cost(rounds: int, seconds: float) -> float:
     ratios = []
     with tempfile.TemporaryDirectory(prefix="teslafast-journal-") as name:
         certificates = Path(name)
-        minted.mint(certificates, vehicles=100)
-        without = servers.teslafast(env=minted.server_env(certificates))
-        kept = servers.teslafast(env=minted.server_env(certificates) | {"JOURNAL_PATH": str(certificates / "journal")})
+        tls.issue(certificates, vehicles=100)
+        without = servers.teslafast(env=tls.server_env(certificates))
+        kept = servers.teslafast(env=tls.server_env(certificates) | {"JOURNAL_PATH": str(certificates / "journal")})
         for _ in range(rounds):
             cpu_us = []
             for server in (without, kept):
@@ -56,7 +57,7 @@ def fill_and_kill(server: Server) -> None:
         killer = threading.Timer(FILLED_S + random.random(), os.kill, [at.pid, signal.SIGKILL])
         killer.start()
         try:
-            load.fan_out(server, at, 300, publishers=32, window=64, readers=2, seconds=FILLED_S + 3)
+            load_tools.fan_out(server, at, 300, publishers=32, window=64, readers=2, seconds=FILLED_S + 3)
         except RuntimeError:  # the load tool's word for a server that has gone
             if killer.is_alive():
                 raise
@@ -68,7 +69,7 @@ def recovered(server: Server) -> dict[str, Any]:
     """What a server started over the same journal says of it."""
     command = server.command(servers.free_port(), Path())
     environment = os.environ | dict(server.env) | {"LOG_LEVEL": "info", "LOG_FORMAT": "json"}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, cwd=servers.HERE.parent) as process:
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stderr is not None
         lines = map(json.loads, process.stderr)
         found: dict[str, Any] = next(line for line in lines if line["event"] == "journal_recovered")
@@ -99,7 +100,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--kills", type=int, default=5)
     options = parser.parse_args()
-    load.build()
+    load_tools.build()
     print(f"the journal costs {cost(options.rounds, options.seconds):.3f} x (median)")
     print(f"recovery of 64 MiB took {recovery(options.kills):.3f} s at most")
 

@@ -4,14 +4,14 @@
 The vehicle speaks Tesla's binary protocol and keeps 64 messages un-acknowledged; an event is 300 bytes of JSON on /stream. The
 server has core 0, the load core 1. Ends with 1 if an event was lost, came out of order, or was not acknowledged as it should be.
 
-    python -m bench.end_to_end [--readers 1000] [--seconds 3]
+    python -m bench.fan_out.end_to_end [--readers 1000] [--seconds 3]
 """
 
 import argparse
 import sys
 from typing import Any
 
-from . import load, servers
+from ..support import load_tools, servers
 
 MUST_BE_ZERO = ("lost", "disordered", "closed", "ack_errors")
 
@@ -30,10 +30,12 @@ def main() -> int:
     parser.add_argument("--readers", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=3)
     options = parser.parse_args()
-    load.build()
+    load_tools.build()
     ours = servers.teslafast()
     with servers.running(ours) as at:
-        figures = load.fan_out(ours, at, 300, readers=options.readers, window=64, window_by_ack=True, seconds=options.seconds)
+        figures = load_tools.fan_out(
+            ours, at, 300, readers=options.readers, window=64, window_by_ack=True, seconds=options.seconds
+        )
     faults = {name: figures[name] for name in MUST_BE_ZERO if figures[name]}
     if figures["acked"] != figures["events"]:
         faults["not acknowledged"] = figures["events"] - figures["acked"]

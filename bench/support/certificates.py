@@ -6,7 +6,7 @@ from teslafast.certificates import folder
 from teslafast.vin import sample_vin
 
 
-def mint(directory: Path, vehicles: int) -> Path:
+def issue(directory: Path, vehicles: int) -> Path:
     """A server's certificates for localhost, and those of the first `vehicles` sample VINs. Returns the vehicles' directory."""
     folder.init(directory, "localhost", [sample_vin(number) for number in range(vehicles)])
     return directory / "vehicles"

@@ -6,9 +6,9 @@ Each row is run with a fresh server. `load` are options of bench/load/options.c,
 
 from dataclasses import dataclass, field
 
-from . import servers
-from .load import Option
-from .servers import Server, teslafast
+from ..support import servers
+from ..support.load_tools import Option
+from ..support.servers import Server, teslafast
 
 OURS = teslafast()
 COALESCING = teslafast("teslafast COALESCE_MS=5", {"COALESCE_MS": "5"})

@@ -1,5 +1,5 @@
 """
-What the project promises about fan-out, held against a comparison's figures.
+What the project promises about fan-out, compared with the figures of a run.
 
 A row is (what, figure, direction, limit). A figure is the median of the rounds' own figures or ratios; a row whose scenario or
 server was not measured is left out.
@@ -8,9 +8,9 @@ server was not measured is left out.
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from . import servers
+from ..support import servers
+from ..support.servers import Server
 from .scenarios import COALESCING, OURS
-from .servers import Server
 
 Runs = Sequence[Mapping[str, float]]
 Rounds = Mapping[str, Mapping[str, Runs]]  # scenario -> server -> one entry a round
@@ -69,8 +69,8 @@ BARS: tuple[tuple[str, Figure, str, float], ...] = (
 )
 
 
-def judged(rounds: Rounds) -> Iterator[str]:
-    """A line a bar."""
+def verdicts(rounds: Rounds) -> Iterator[str]:
+    """One line for each bar: met or missed."""
     for what, figure, direction, limit in BARS:
         try:
             reached = figure(rounds)

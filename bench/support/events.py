@@ -1,7 +1,7 @@
 """
 The messages that the load tools send, each as one example with placeholders (bench/load/pattern.h says which).
 
-One event in every dialect: as dashboards see it (`flat`), as JSON text of a vehicle, in Tesla's envelope, as a line of NATS. All
+One event in every dialect: as dashboards see it (`flat`), in Tesla's envelope (`vehicle`), and as a line of NATS. All
 carry the same values, so every reader of every server reads about `size` bytes, and the mark inside a value says who sent it, as
 which, and when. Encoded by the well-kept `protobuf` and `flatbuffers` packages, not by what is measured.
 """
@@ -52,7 +52,7 @@ REAL: tuple[Datum, ...] = (
 
 
 class Dialect(NamedTuple):
-    """How a server is told of an event: the example, the reply that is due (None: none comes), and whether both are text."""
+    """How an event is sent to a server: the example, the reply that is due (None: no reply), and whether both are text."""
 
     message: bytes
     ack: bytes | None
@@ -84,13 +84,6 @@ def nats(size: int) -> Dialect:
 def vehicle(size: int) -> Dialect:
     """In Tesla's envelope, so that `flat` of it has `size` bytes."""
     return envelope((*DRIVING, ("VehicleName", "string_value", _name(size, flat(0)))))
-
-
-def json_vehicle(size: int) -> Dialect:
-    """As the JSON text that `/` takes in development."""
-    event = orjson.loads(flat(size))
-    message = {"txid": TXID, "vin": VIN, "createdAt": event["createdAt"], "data": event["data"]}
-    return Dialect(orjson.dumps(message), orjson.dumps({"type": "ack", "txid": TXID}), text=True)
 
 
 def envelope(data: Iterable[Datum]) -> Dialect:

@@ -5,7 +5,7 @@ The server is pinned to core 0, the load tool to core 1. Rounds are interleaved:
 that a slow minute of a shared machine falls on all. Every figure is the median of the rounds; a ratio is the median of each
 round's ratio to the raw C bound (peers/raw.c). Server CPU per delivery is the steadiest figure: rates drift by a third.
 
-    python -m bench.compare [--rounds 3] [--scenarios S2,S3] [--servers teslafast,raw] [--output bench/results]
+    python -m bench.fan_out.compare [--rounds 3] [--scenarios S2,S3] [--servers teslafast,raw] [--output bench/results]
 """
 
 import argparse
@@ -17,9 +17,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import bars, load, minted, plot, servers
+from ..support import certificates as tls
+from ..support import load_tools, servers
+from ..support.servers import Server
+from . import bars, plot
 from .scenarios import SCENARIOS, Scenario
-from .servers import HERE, Server
 
 Figures = dict[str, float]
 Rounds = dict[str, dict[str, list[Figures]]]  # scenario -> server -> one entry a round
@@ -31,11 +33,11 @@ def measure(scenario: Scenario, server: Server, certificates: Path) -> Figures:
     """One run against a fresh server."""
     env, options = dict(scenario.env), dict(scenario.load)
     if scenario.tls:
-        env |= minted.server_env(certificates)
+        env |= tls.server_env(certificates)
         options |= {"ca": str(certificates / "ca.pem"), "identities": str(certificates / "vehicles"), "publisher_path": "/"}
     options["reader_path"] = server.reader_path + scenario.reader_query
     with servers.running(server, **env) as at:
-        return load.fan_out(server, at, scenario.size, **options)
+        return load_tools.fan_out(server, at, scenario.size, **options)
 
 
 def run(scenarios: dict[str, Scenario], wanted: list[str], rounds: int) -> Rounds:
@@ -45,7 +47,7 @@ def run(scenarios: dict[str, Scenario], wanted: list[str], rounds: int) -> Round
             print(f"left out: {server.name} needs {lacking}")
     with tempfile.TemporaryDirectory(prefix="teslafast-certs-") as name:
         certificates = Path(name)
-        minted.mint(certificates, vehicles=MOST_VEHICLES)
+        tls.issue(certificates, vehicles=MOST_VEHICLES)
         for number in range(rounds):
             for scenario, row in scenarios.items():
                 for server in row.servers:
@@ -120,15 +122,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scenarios", default=",".join(SCENARIOS))
     parser.add_argument("--servers", default="", help="beginnings of names")
-    parser.add_argument("--output", type=Path, help=f"also write fan_out.json and fan_out.svg there, such as {HERE.name}/results")
+    parser.add_argument("--output", type=Path, help="also write fan_out.json and fan_out.svg there, such as bench/results")
     options = parser.parse_args()
-    load.build()
+    load_tools.build()
     results = run(
         {name: SCENARIOS[name] for name in options.scenarios.split(",")}, options.servers.lower().split(","), options.rounds
     )
     for name, by_server in results.items():
         print("\n" + table(name, SCENARIOS[name].what, by_server))
-    print(*bars.judged(results), sep="\n")
+    print(*bars.verdicts(results), sep="\n")
     if options.output:
         save(results, options.output)
 

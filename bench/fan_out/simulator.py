@@ -6,7 +6,7 @@ Vehicles and dashboards are played by the compiled tool (load/readers.c): the re
 The server has core 0, the load core 1. A rate holds if nothing was lost, nothing came out of order, everything was acknowledged,
 the rate was reached, and p99 stayed under the limit; `--find` looks for the highest one that does.
 
-    python -m bench.simulator [--vehicles 100] [--dashboards 100] [--rate 1] [--seconds 5] [--find] [--json FILE]
+    python -m bench.fan_out.simulator [--vehicles 100] [--dashboards 100] [--rate 1] [--seconds 5] [--find] [--json FILE]
 """
 
 import argparse
@@ -20,8 +20,9 @@ from typing import Any
 
 import click
 
-from . import load, minted, servers
-from .servers import Running
+from ..support import certificates as tls
+from ..support import load_tools, servers
+from ..support.servers import Running
 
 Figures = dict[str, Any]
 EVENT_BYTES = 300
@@ -41,7 +42,7 @@ class Situation:
 
     def run(self, at: Running, certificates: Path, rate: float) -> Figures:
         ours = servers.teslafast()
-        options: dict[str, load.Option] = {
+        options: dict[str, load_tools.Option] = {
             "port": at.port,
             "server_pid": at.pid,
             "reader_path": ours.reader_path,
@@ -56,9 +57,9 @@ class Situation:
             "warmup": WARMUP_S,
             "seconds": self.seconds,
         }
-        with load.started("readers", ours.dialect(EVENT_BYTES), **options) as process:
+        with load_tools.started("readers", ours.dialect(EVENT_BYTES), **options) as process:
             _wait(process.poll, self.seconds + WARMUP_S, f"{rate:g}/s a vehicle")
-            return load.result(process)
+            return load_tools.result(process)
 
     def faults(self, figures: Figures, rate: float) -> list[str]:
         """What kept this rate from holding, in words; empty if it held."""
@@ -117,12 +118,12 @@ def main() -> int:
     parser.add_argument("--find", action="store_true", help="look for the highest rate that holds")
     parser.add_argument("--json", type=Path, help="write the figures there")
     options = parser.parse_args()
-    load.build()
+    load_tools.build()
     situation = Situation(options.vehicles, options.dashboards, options.seconds, options.p99_ms)
     with tempfile.TemporaryDirectory(prefix="teslafast-certs-") as name:
         certificates = Path(name)
-        minted.mint(certificates, options.vehicles)
-        with servers.running(servers.teslafast(env=minted.server_env(certificates))) as at:
+        tls.issue(certificates, options.vehicles)
+        with servers.running(servers.teslafast(env=tls.server_env(certificates))) as at:
             if options.find:
                 tried = find(situation, at, certificates, options.rate)
             else:

@@ -1,0 +1,1 @@
+"""What the kernel takes for itself, with no server of anybody's in it."""

@@ -1,0 +1,1 @@
+"""What keeping the log on disk costs, and how long recovery takes."""

@@ -1,0 +1,1 @@
+"""Vehicles in over mutual TLS: messages, handshakes, and a whole fleet that comes back at once."""

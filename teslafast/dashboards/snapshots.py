@@ -1,0 +1,61 @@
+"""
+The snapshots that a dashboard is owed, made as its transport takes them; each holds for the seq in it.
+
+A dashboard owes its server nothing for asking again and again: what is still owed stands in one `Snapshots`, and another
+subscription replaces it. At each step it is asked anew whether the dashboard may see the vehicle: a token's renewal may have
+narrowed that meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from ..core.hub import Hub
+from . import messages
+
+EAGER = 256  # made at once, so that they are of the very moment at which the stream begins; some 5 ms
+
+
+class Snapshots(Iterator[bytes]):
+    """`sees(vin)`: whether the dashboard may see this vehicle now."""
+
+    def __init__(self, hub: Hub, vins: Iterable[str], sees: Callable[[str], bool]) -> None:
+        self._hub = hub
+        self._sees = sees
+        self._vins = deque(dict.fromkeys(vins))
+        self._ready: deque[tuple[str, bytes]] = deque()
+
+    def make_eagerly(self) -> None:
+        while self._vins and len(self._ready) < EAGER:
+            vin = self._vins.popleft()
+            frame = self._frame(vin)
+            if frame is not None:
+                self._ready.append((vin, frame))
+
+    def __next__(self) -> bytes:
+        while self._ready or self._vins:
+            if self._ready:
+                vin, frame = self._ready.popleft()
+                if self._sees(vin):
+                    return frame
+            else:
+                made = self._frame(self._vins.popleft())
+                if made is not None:
+                    return made
+        raise StopIteration
+
+    def _frame(self, vin: str) -> bytes | None:
+        vehicle = self._hub.last_values.get(vin)
+        if vehicle is None or not self._sees(vin):
+            return None
+        return messages.snapshot(self._hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
+
+    @property
+    def owed(self) -> list[str]:
+        """The vehicles whose snapshots have not been taken yet."""
+        return [*(vin for vin, _ in self._ready), *self._vins]
+
+    def cancel(self) -> None:
+        self._ready.clear()
+        self._vins.clear()
