@@ -21,7 +21,24 @@ from tests.support import ROOT
 
 PACKAGE = ROOT / "teslafast"
 
-GROUND = "errors close_reasons text vin rfc3339 backoff http_messages metrics config log_writer logs https _crc32c _fanout __main__".split()  # noqa: SIM905
+GROUND = [
+    "refusals",
+    "errors",
+    "close_reasons",
+    "text",
+    "vin",
+    "rfc3339",
+    "backoff",
+    "http_messages",
+    "metrics",
+    "config",
+    "log_writer",
+    "logs",
+    "https",
+    "_crc32c",
+    "_fanout",
+    "__main__",
+]
 ROOMS = {
     "protocol": "",
     "core": "",
@@ -38,7 +55,7 @@ ROOMS = {
     "web": "",
     "cli": "protocol certificates core storage websocket vehicles dashboards server onboarding doctor simulator watch",
 }
-PURE = ["errors", "text", "vin", "rfc3339", "backoff", "http_messages", "metrics", "config", "protocol", "core"]
+PURE = ["refusals", "errors", "text", "vin", "rfc3339", "backoff", "http_messages", "metrics", "config", "protocol", "core"]
 FORBIDDEN = {"asyncio", "ssl", "socket", "picows", "uvloop"}
 CYTHON_IMPORT = re.compile(r"^\s*(?:from (\S+) c?import (.+)|c?import (\S+))", re.MULTILINE)
 

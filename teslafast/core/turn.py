@@ -109,6 +109,7 @@ class Turn:
         self._owing: list[Replies] = []
         self._due: list[Fanout] = []
         self._watchers: list[Callable[[], None]] = []
+        self.watched = False  # an attribute: it is asked for with every event
         self._asked = False
         self._began_s = 0.0
 
@@ -157,16 +158,14 @@ class Turn:
 
     # ---- watchers
 
-    @property
-    def watched(self) -> bool:
-        return bool(self._watchers)
-
     def watch(self, callback: Callable[[], None]) -> None:
         """Calls `callback` at the end of every turn from now on."""
         self._watchers.append(callback)
+        self.watched = True
 
     def unwatch(self, callback: Callable[[], None]) -> None:
         self._watchers.remove(callback)
+        self.watched = bool(self._watchers)
 
     # ---- the turn
 

@@ -1,16 +1,16 @@
 """
 The live page's files as answers: a fixed table of paths, made once.
 
-A path is looked up, never put together, so there is nothing that it could climb out of. Every answer carries the headers that
-keep a page to itself: scripts, styles and connections of this host alone, nothing inline, nothing framed. Bodies are gzipped once
-for whoever takes that; an ETag spares the rest. Pure, but for reading the package's own files when the table is made.
+A path is looked up, never assembled, so no request can leave the table. Every answer carries headers that isolate the page:
+scripts, styles and connections of this host only, nothing inline, nothing framed. Bodies are gzipped once, for clients that
+accept it; an ETag saves sending a file again. Pure, except for reading the package's own files when the table is made.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from http import HTTPStatus
@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from ..dashboards.tokens import Grant
 from ..http_messages import Answer, Request
+from .routes import Page
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -37,11 +38,9 @@ HEADERS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    ("Cache-Control", "no-cache"),  # kept, but asked about each time: the page is never older than the server
+    ("Cache-Control", "no-cache"),  # browsers keep it, but ask each time: the page is never older than the server
     ("Vary", "Accept-Encoding"),
 )
-
-Page = Callable[[Request, Grant | None], Answer]
 
 
 def files() -> Iterator[tuple[str, bytes]]:
@@ -53,13 +52,13 @@ def files() -> Iterator[tuple[str, bytes]]:
 
 def answers(tiles: str = "", credit: str = "") -> dict[str, Page]:
     """
-    Path → page, for `Gate`: `/` is index.html, every other file stands under `/web/`.
+    Path → page, for routes.py: `/` is index.html, every other file is under `/web/`.
 
-    tiles    the address of map tiles, `https://host/{z}/{x}/{y}.png`, and whom to credit for them; without it there is no map,
-             and no other host that the page's policy lets a browser ask
+    tiles    the address of map tiles, `https://host/{z}/{x}/{y}.png`; `credit` names their source. Without it there is no map,
+             and the page's policy allows no other host
 
-    index.html is told two things more: the tiles, and every module, so that a browser asks for all of them at once. Without that
-    it learns of a module only from the one that imports it: a round trip for each step down.
+    index.html also names the tiles and every module, so that a browser requests all modules at once. Otherwise it learns of a
+    module only from the one that imports it, which costs a round trip for each level.
     """
     origin = urlsplit(tiles)
     policy = _POLICY.format(images=f"'self' {origin.scheme}://{origin.netloc}" if tiles else "'self'")

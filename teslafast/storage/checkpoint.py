@@ -20,7 +20,7 @@ import orjson
 
 from .._crc32c import checksum
 from ..core import records
-from ..core.last_values import LastValues, VehicleValues, whole_ms
+from ..core.last_values import LastValues, VehicleValues
 from ..rfc3339 import parse_rfc3339
 from .journal import Life
 
@@ -115,7 +115,7 @@ def _apply(state: LastValues, text: bytes, seq: int, seen: dict[str, int], time_
         created = event["createdAt"]
         created_ns = parse_rfc3339(created) if created is not None else None
         resend = event.get("isResend") is True
-        state.merge(event["vin"], event["data"], whole_ms(created_ns), time_ms * _MS, resend, len(text))
+        state.merge(event["vin"], event["data"], created_ns, time_ms * _MS, resend, len(text))
 
 
 def chained(crc: int, line: bytes) -> int:

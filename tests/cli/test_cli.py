@@ -104,7 +104,7 @@ def test_a_port_that_is_taken_is_named(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = told(run("serve", "--host", "127.0.0.1", "--port", str(port), JWT_SECRET=SECRET))
-    assert line.startswith(f"teslafast: PORT: 127.0.0.1:{port} cannot be had")
+    assert line.startswith(f"teslafast: PORT: port {port} is already in use")
 
 
 @pytest.mark.parametrize(
