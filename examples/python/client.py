@@ -48,6 +48,7 @@ class Stream:
         self._seen: dict[tuple[str, str], int] = {}  # 4. (VIN, type) → seq
         self._measured: dict[str, dict[str, str]] = {}  # VIN → field → createdAt
         self._snapshot_at: dict[str, int] = {}  # 5. VIN → seq
+        self._whole = False  # 2. whether all snapshots that were due have come
 
     async def events(self) -> AsyncIterator[Event]:
         """Never ends by itself. Raises InvalidStatus where trying again is no use."""
@@ -81,6 +82,7 @@ class Stream:
     def _address(self) -> str:
         """2."""
         resume = {"since": str(self.last), "epoch": self.epoch} if self.epoch is not None else {}
+        resume |= {"snapshot": "1"} if resume and not self._whole else {}
         return f"{self.url}?{urlencode(self.query | resume)}"
 
     async def _take(self, socket: ClientConnection, message: Event) -> bool:
@@ -91,7 +93,7 @@ class Stream:
             case "snapshot":
                 self._replace(message)
             case "gap":
-                self.last = message["to"]
+                self.last, self._whole = message["to"], False
                 return True
             case "token_expiring":
                 await socket.send(json.dumps({"type": "auth", "token": self.token()}))
@@ -116,7 +118,7 @@ class Stream:
 
     def _is_new(self, event: Event) -> bool:
         vin, kind, seq = event["vin"], event["type"], event["seq"]
-        self.last = max(self.last, seq)
+        self.last, self._whole = max(self.last, seq), True
         if seq <= self._seen.get((vin, kind), 0):
             return False
         self._seen[vin, kind] = seq

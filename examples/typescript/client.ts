@@ -1,7 +1,6 @@
 /**
- * A dashboard's client for teslafast's /stream, for browsers and for Node.js 22 or newer, without a dependency: it resumes after a
- * break, says what it missed, notices a new log, renews its token, and waits longer each time before it comes back.
- * docs/stream.md has the rules; the numbers in the comments are those of its section Reconnecting.
+ * A dashboard's client for teslafast's /stream, for browsers and Node.js 22, without a dependency: it resumes after a break, says what
+ * it missed, notices a new log, renews its token, and backs off. The numbers in the comments are the rules of docs/stream.md.
  *
  *     const stream = new Stream("wss://telemetry.example.com/stream", () => token, (event) => console.log(event));
  *     stream.start();
@@ -29,6 +28,7 @@ export class Stream {
   #asked = false;
   #attempt = 0;
   #running = false;
+  #whole = false; // 2. all snapshots that were due have come
 
   constructor(url: string, token: Token, onNews: (news: News) => void, query: Record<string, string> = {}) {
     this.#url = url;
@@ -56,6 +56,7 @@ export class Stream {
       if (this.epoch !== undefined) {
         query.set("since", String(this.last)); // 2.
         query.set("epoch", this.epoch);
+        if (!this.#whole) query.set("snapshot", "1");
       }
       const socket = new WebSocket(`${this.#url}?${query}`, ["teslafast.v1", `bearer.${token}`]);
       this.#socket = socket;
@@ -76,7 +77,7 @@ export class Stream {
     this.#timer = setTimeout(() => void this.#connect(), ceiling * (0.5 + Math.random() / 2));
   }
 
-  /** The server's pings cannot be seen here, so silence is answered with a question. */
+  /** The server's pings cannot be seen here: silence is answered with a question. */
   #watch(): void {
     clearTimeout(this.#timer);
     this.#asked = false;
@@ -100,7 +101,7 @@ export class Stream {
     else if (message.type === "snapshot") this.#replace(message);
     else if (message.type === "token_expiring") this.#renew().catch(() => undefined); // without one the connection ends, and we ask again
     else if (message.type === "gap") {
-      this.last = message.to;
+      [this.last, this.#whole] = [message.to, false];
       this.#onNews(message);
     } else if ("vin" in message && this.#isNew(message)) this.#onNews(message);
   }
@@ -115,7 +116,7 @@ export class Stream {
     if (this.epoch === undefined) this.last = hello.seq;
     else if (this.epoch !== hello.epoch) {
       // 3. Another log: nothing that was remembered means anything there.
-      this.last = 0;
+      [this.last, this.#whole] = [0, false];
       for (const memory of [this.values, this.#seen, this.#measured, this.#snapshotAt]) memory.clear();
     }
     this.epoch = hello.epoch;
@@ -128,7 +129,7 @@ export class Stream {
   }
 
   #isNew(event: Event): boolean {
-    this.last = Math.max(this.last, event.seq);
+    [this.last, this.#whole] = [Math.max(this.last, event.seq), true];
     const key = `${event.vin} ${event.type}`;
     if (event.seq <= (this.#seen.get(key) ?? 0)) return false;
     this.#seen.set(key, event.seq);
@@ -142,8 +143,7 @@ export class Stream {
     const at = createdAt ?? ""; // null: the vehicle gave no time
     const isFresh = (field: string): boolean => !isResend || at >= (measured.get(field) ?? "");
     const fresh = Object.fromEntries(Object.entries(data).filter(([field]) => isFresh(field)));
-    for (const field of Object.keys(fresh)) measured.set(field, at);
-    this.#measured.set(vin, measured);
+    this.#measured.set(vin, new Map([...measured, ...Object.keys(fresh).map((field): [string, string] => [field, at])]));
     this.values.set(vin, { ...this.values.get(vin), ...fresh });
   }
 }

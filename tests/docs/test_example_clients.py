@@ -5,19 +5,33 @@ against a recording of all that happened. The TypeScript one needs npm and some 
 
 from __future__ import annotations
 
+import json
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from teslafast.vin import sample_vin
+from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from tests.support.example_clients import Client, node_command, python_command
 from tests.support.faults import Load, Victim, events_since, numbers_in
 from tests.support.peers import PATIENCE_S, Place, Vehicle, token
 
+CAME = {
+    "type": "connectivity",
+    "seq": 9,
+    "vin": "A",
+    "createdAt": None,
+    "status": "CONNECTED",
+    "connectionId": "",
+    "networkInterface": "",
+}
 VINS = [sample_vin(number) for number in range(4)]
 Start = Callable[..., Client]
 
@@ -209,3 +223,39 @@ def test_a_wrong_token_is_no_reason_to_try_for_ever(port: str, command: list[str
     with Victim(PORT=port) as victim, start([token(secret="another secret, of 32 bytes or more")]) as client:
         victim.lines.wait_for("request_refused", 2, cause="token_signature")
         assert client.process.wait(PATIENCE_S) == 1
+
+
+def test_one_whose_snapshots_were_cut_off_asks_for_them_again(start: Start, port: str) -> None:
+    """A server of ours cannot be made to break off there: a few words of another one stand in for it."""
+    asked: list[dict[str, list[str]]] = []
+    fourth = threading.Event()
+    told: list[list[dict[str, Any]]] = [
+        [{"type": "hello", "epoch": "e", "seq": 7, "oldest": 1, "server": "x"}],
+        [{"type": "hello", "epoch": "e", "seq": 9, "oldest": 9, "server": "x"}, {"type": "gap", "from": 8, "to": 8}],
+        [{"type": "hello", "epoch": "e", "seq": 9, "oldest": 9, "server": "x"}, CAME],
+        [{"type": "hello", "epoch": "e", "seq": 9, "oldest": 9, "server": "x"}],
+    ]
+
+    def chosen(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        return offered[0] if offered else None
+
+    def answer(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        asked.append(parse_qs(urlsplit(connection.request.path).query))
+        for message in told[min(len(asked), len(told)) - 1]:
+            connection.send(json.dumps(message))
+        if len(asked) == len(told):
+            fourth.set()
+
+    with serve(answer, "127.0.0.1", int(port), select_subprotocol=chosen) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        with start() as client:
+            client.wait_for(lambda news: len(news) == 2)
+            assert fourth.wait(PATIENCE_S)
+        server.shutdown()
+        serving.join()
+    assert asked[0] == {}
+    assert asked[1] == {"since": ["7"], "epoch": ["e"], "snapshot": ["1"]}
+    assert asked[2] == {"since": ["8"], "epoch": ["e"], "snapshot": ["1"]}
+    assert asked[3] == {"since": ["9"], "epoch": ["e"]}

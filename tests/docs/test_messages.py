@@ -168,6 +168,17 @@ def test_a_warning_and_a_gap_are_as_the_schema_says(place: Place) -> None:
         checked(dashboard.until("token_expiring"))
 
 
+def test_all_snapshots_after_a_gap_come_before_the_next_event() -> None:
+    vins = [f"gap-{number}" for number in range(20)]
+    with Inside() as server:
+        for vin in vins:
+            with server.place.vehicle(vin) as vehicle:
+                vehicle.tell({"Soc": {"floatValue": 1.0}})
+        with server.place.dashboard("?since=0&epoch=another") as dashboard:
+            told = [dashboard.next()["type"] for _ in range(3 + len(vins))]
+    assert told == ["hello", "gap", *["snapshot"] * len(vins), "connectivity"]
+
+
 # HTTP
 
 
