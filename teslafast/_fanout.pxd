@@ -24,7 +24,7 @@ cdef class Reader:
         frozenset vins              # the vehicles it wants, None = all
         uint64_t next               # whole stream: the first entry that it has not been given
         uint64_t scan               # filtered: from here on its entries are to be found in the index; NOWHERE = they are not
-        uint64_t* pending           # filtered: its entries before `scan`, in order
+        uint64_t *pending           # filtered: its entries before `scan`, in order
         uint32_t pending_count
         uint32_t pending_room
         uint64_t given              # seq up to which it has had all that it wants
@@ -40,16 +40,16 @@ cdef class Reader:
 
     cdef uint64_t position(self) noexcept
     cdef int remember(self, uint64_t number) except -1
-    cdef int write(self, char* data, uint64_t size) except -1
+    cdef int write(self, char *data, uint64_t size) except -1
 
 
 cdef class Fanout:
     cdef:
         Py_buffer view
         bint held
-        Entry* index
-        char* ring
-        char* scratch               # where a filtered reader's frames are gathered: CHUNK bytes
+        Entry *index
+        char *ring
+        char *scratch               # where a filtered reader's frames are gathered: CHUNK bytes
         readonly uint64_t capacity
         uint64_t slots
         uint64_t head
@@ -72,11 +72,11 @@ cdef class Fanout:
         bint woken_first
         Py_ssize_t reader_count
 
-    cdef Entry* entry(self, uint64_t number) noexcept
-    cdef uint32_t crc_of(self, Entry* entry) noexcept
+    cdef Entry *entry(self, uint64_t number) noexcept
+    cdef uint32_t crc_of(self, Entry *entry) noexcept
     cdef uint64_t after(self, uint64_t seq) noexcept
-    cdef void put(self, const char* data, uint64_t size) noexcept
-    cdef void fetch(self, char* out, uint64_t start, uint64_t size) noexcept
+    cdef void put(self, const char *data, uint64_t size) noexcept
+    cdef void fetch(self, char *out, uint64_t start, uint64_t size) noexcept
     cpdef uint64_t publish(self, int kind, str vin, bytes body, uint64_t time_ms, uint64_t seq=*) except 0
     cdef uint32_t number_of(self, str vin) except? 0xFFFFFFFF
     cdef void make_room(self, uint64_t size) noexcept

@@ -82,9 +82,9 @@ cdef class Fanout:
             raise ValueError(f"not a prefix of {PREFIX_LIMIT} bytes or less for each of {len(KINDS)} kinds")
         self.capacity = ring_bytes
         self.slots = slots_for(ring_bytes)
-        self.index = <Entry*>(<char*>self.view.buf + at)
-        self.ring = <char*>self.index + self.slots * sizeof(Entry)
-        self.scratch = <char*>PyMem_Malloc(CHUNK)
+        self.index = <Entry *>(<char *>self.view.buf + at)
+        self.ring = <char *>self.index + self.slots * sizeof(Entry)
+        self.scratch = <char *>PyMem_Malloc(CHUNK)
         if self.scratch == NULL:
             raise MemoryError
         self.prefixes = prefixes
@@ -131,10 +131,10 @@ cdef class Fanout:
     def readers(self):
         return self.reader_count
 
-    cdef Entry* entry(self, uint64_t number) noexcept:
+    cdef Entry *entry(self, uint64_t number) noexcept:
         return &self.index[number & (self.slots - 1)]
 
-    cdef uint32_t crc_of(self, Entry* entry) noexcept:
+    cdef uint32_t crc_of(self, Entry *entry) noexcept:
         """What makes a frame known again: its place, number, time, size and kind, and its bytes."""
         cdef uint64_t place = entry.start % self.capacity
         cdef uint64_t until_end = self.capacity - place
@@ -157,7 +157,7 @@ cdef class Fanout:
                 low = middle + 1
         return low
 
-    cdef void put(self, const char* data, uint64_t size) noexcept:
+    cdef void put(self, const char *data, uint64_t size) noexcept:
         """Copies to the head, round the ring's end if need be."""
         cdef uint64_t place = self.head % self.capacity
         cdef uint64_t until_end = self.capacity - place
@@ -168,7 +168,7 @@ cdef class Fanout:
             memcpy(self.ring, data + until_end, size - until_end)
         self.head += size
 
-    cdef void fetch(self, char* out, uint64_t start, uint64_t size) noexcept:
+    cdef void fetch(self, char *out, uint64_t start, uint64_t size) noexcept:
         """Copies from the ring what `put` put there."""
         cdef uint64_t place = start % self.capacity
         cdef uint64_t until_end = self.capacity - place
@@ -181,7 +181,7 @@ cdef class Fanout:
     def replay(self, uint64_t seq):
         """The frame of the event `seq` as bytes, or None if it is not in the ring."""
         cdef uint64_t number = self.after(seq - 1) if seq else self.last
-        cdef Entry* entry = self.entry(number)
+        cdef Entry *entry = self.entry(number)
         if number == self.last or entry.seq != seq:
             return None
         cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
@@ -192,7 +192,7 @@ cdef class Fanout:
         """[(seq, kind, JSON text)] of the first `limit` events after `seq` that are in the ring."""
         cdef uint64_t number = self.after(seq)
         cdef uint64_t stop = min(self.last, number + <uint64_t>limit)
-        cdef Entry* entry
+        cdef Entry *entry
         cdef bytes out
         cdef list events = []
         while number < stop:
@@ -238,18 +238,18 @@ cdef class Fanout:
             raise ValueError(f"seq {seq} after {self.newest_seq}")
         elif seq == self.newest_seq:
             self.repeats = True
-        cdef char head[HEAD_LIMIT]
+        cdef char[HEAD_LIMIT] head
         cdef bytes prefix = self.prefixes[kind]
         cdef uint64_t prefix_size = <uint64_t>PyBytes_GET_SIZE(prefix)
-        cdef char digits[20]
+        cdef char[20] digits
         cdef uint64_t digits_size = <uint64_t>put_decimal(digits, seq)
         # `{"a":1}` becomes prefix, seq, a comma and `"a":1}`: as many bytes as the body, its brace turned into the comma
         cdef uint64_t text_size = prefix_size + digits_size + <uint64_t>PyBytes_GET_SIZE(body)
-        cdef uint64_t head_size = <uint64_t>put_header(<uint8_t*>head, 1, text_size)
+        cdef uint64_t head_size = <uint64_t>put_header(<uint8_t *>head, 1, text_size)
         if head_size + text_size > self.capacity:
             raise ValueError(f"an event of {text_size} bytes is larger than the ring")
         self.make_room(head_size + text_size)
-        cdef Entry* entry = self.entry(self.last)
+        cdef Entry *entry = self.entry(self.last)
         entry.start = self.head
         entry.seq = seq
         entry.time_ms = time_ms
@@ -583,7 +583,7 @@ cdef class Fanout:
             self.find(reader)
         cdef uint32_t taken = 0
         cdef uint64_t size = 0
-        cdef Entry* entry
+        cdef Entry *entry
         while taken < reader.pending_count:
             entry = self.entry(reader.pending[taken])
             if size + entry.size > CHUNK:
@@ -612,7 +612,7 @@ cdef class Fanout:
         cdef bytearray wanted = None        # by vehicle's number
         cdef uint64_t number = reader.scan
         cdef uint64_t stop = min(self.last, number + SCAN_STEP)
-        cdef Entry* entry
+        cdef Entry *entry
         if reader.vins is not None:
             wanted = bytearray(len(self.numbers))
             for vin in reader.vins:

@@ -33,7 +33,12 @@ class Misconfigured(TeslafastError):
 
 
 class Unhealthy(TeslafastError):
-    """A server that does not answer, or does not say that it is well."""
+    """A server that does not answer, or does not say that it is well. `fault`: what it did; `remedy`: what would help."""
+
+    def __init__(self, fault: str, remedy: str) -> None:
+        super().__init__(f"{fault} — {remedy}")
+        self.fault = fault
+        self.remedy = remedy
 
 
 class Declined(TeslafastError):

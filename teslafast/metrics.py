@@ -1,7 +1,7 @@
 """
 Counters. Plain integers, because the frame path adds to them; `server/prometheus.py` gives them their names outside.
 
-Every label's values are a fixed, small set: causes and kinds that stand in our code, never text from outside.
+The values of each label are a small, fixed set: causes and kinds that are named in our code, never text from outside.
 """
 
 from __future__ import annotations

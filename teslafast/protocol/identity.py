@@ -1,7 +1,7 @@
 """
 A client certificate, already verified against the anchors by TLS, and the device that it names: or a refusal in plain words.
 
-The rules and their order are the reference server's (tesla-protocol.md 1.3): the issuer's common name decides whether the
+The rules and their order are the reference server's (docs/protocol.md, "Identity"): the issuer's common name decides whether the
 leaf's extended-key-usage OIDs or the issuer itself say what kind of device this is. Only vehicles may stream here.
 """
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from http import HTTPStatus
 from importlib import resources
+from importlib.resources.abc import Traversable
 from urllib.parse import urlsplit
 
 from ..dashboards.tokens import Grant
@@ -27,6 +29,11 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+
+FOLDERS_DEEP = 1  # `web/` has folders and these have files: anything deeper is not the page's, or a link that leads in a circle
+# What a file or folder of the page is called. A name that begins with a dot or an underscore (`.DS_Store`, `__pycache__`) is
+# somebody else's, and one that would need quoting in a URL cannot be asked for.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9]+)?")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; base-uri 'none'; "
@@ -44,10 +51,21 @@ HEADERS = (
 
 
 def files() -> Iterator[tuple[str, bytes]]:
-    """(name, content) of each file of the page, in the order of their names."""
-    for file in sorted(resources.files("teslafast.web").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(tuple(CONTENT_TYPES)):
-            yield file.name, file.read_bytes()
+    """(path below `web/`, content) of each file of the page, in the order of their names."""
+    return walk(resources.files("teslafast.web"))
+
+
+def walk(folder: Traversable, prefix: str = "", depth: int = FOLDERS_DEEP) -> Iterator[tuple[str, bytes]]:
+    """(path, content) of each file of a known content type in this folder, and in the `depth` levels of folders below it."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        path = f"{prefix}{entry.name}"
+        if not _NAME.fullmatch(entry.name):
+            continue
+        if entry.is_dir():
+            if depth:
+                yield from walk(entry, f"{path}/", depth - 1)
+        elif entry.name.endswith(tuple(CONTENT_TYPES)):
+            yield path, entry.read_bytes()
 
 
 def answers(tiles: str = "", credit: str = "") -> dict[str, Page]:

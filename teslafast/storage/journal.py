@@ -31,6 +31,7 @@ from pathlib import Path
 from .._crc32c import checksum
 from .._fanout import Fanout, bytes_needed
 from ..errors import Misconfigured
+from ..whole_file import sync_folder
 from ._recover import recover
 
 PAGE = 4096
@@ -166,7 +167,7 @@ def _opened(path: Path, total: int, ring_bytes: int) -> int:
         os.fsync(descriptor)
         os.link(making, path)
         os.unlink(making)
-        _sync_folder(path)
+        sync_folder(path)
     except FileExistsError:
         raise _in_use(path) from None  # another process was faster
     except OSError as error:
@@ -218,14 +219,6 @@ def _in_use(path: Path) -> Misconfigured:
 
 def _cannot(path: Path, error: OSError) -> Misconfigured:
     return Misconfigured("JOURNAL_PATH", f"{path}: {error.strerror}", "give the path of a file that the server may write")
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _sealed(body: bytes) -> bytes:

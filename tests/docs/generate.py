@@ -8,7 +8,6 @@ TABLES. Everything else on the page is written by hand and stays.
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 import click
 from teslafast.cli.commands import teslafast
 from teslafast.config import Settings
+from teslafast.environment import rows
 from teslafast.onboarding import presets
 from teslafast.protocol import messages, signals
 from teslafast.server import prometheus
@@ -28,7 +28,7 @@ MARKS = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of \2 -->)", r
 NONE = "–"
 SIZES = {1 << 30: "GiB", 1 << 20: "MiB", 1 << 10: "KiB"}
 
-# ---- settings
+# Settings
 
 
 def default_text(default: object, form: str) -> str:
@@ -54,13 +54,11 @@ def size_text(size: int) -> str:
 def settings() -> Iterator[str]:
     yield "| variable | default | form | meaning |"
     yield "|---|---|---|---|"
-    for row in dataclasses.fields(Settings):
-        meta = row.metadata
-        default = row.default if row.default_factory is dataclasses.MISSING else row.default_factory()
-        yield f"| `{meta['variable']}` | {default_text(default, meta['form'])} | {cell(meta['form'])} | {cell(meta['meaning'])} |"
+    for row in rows(Settings):
+        yield f"| `{row.variable}` | {default_text(row.default, row.form)} | {cell(row.form)} | {cell(row.meaning)} |"
 
 
-# ---- metrics
+# Metrics
 
 
 def metrics() -> Iterator[str]:
@@ -71,7 +69,7 @@ def metrics() -> Iterator[str]:
         yield f"| `{row.name}` | {row.kind} | {label} | {cell(row.help)} |"
 
 
-# ---- commands
+# Commands
 
 
 def commands() -> Iterator[str]:
@@ -97,16 +95,16 @@ def command_section(name: str, command: click.Command) -> Iterator[str]:
 
 def option_table(command: click.Command, context: click.Context) -> Iterator[str]:
     """A row an option; an argument has no words of its own, it stands in the line above."""
-    rows = [record for one in command.params if isinstance(one, click.Option) and (record := one.get_help_record(context))]
-    if rows:
+    options = [record for one in command.params if isinstance(one, click.Option) and (record := one.get_help_record(context))]
+    if options:
         yield ""
         yield "| option | meaning |"
         yield "|---|---|"
-    for names, meaning in rows:
+    for names, meaning in options:
         yield f"| `{cell(names)}` | {cell(' '.join(meaning.split()))} |"
 
 
-# ---- fields
+# Fields
 
 _ALTERNATIVES = {field.name: field.type for field in messages.VALUE}
 _PLAIN = {"string": "text", "int32": "integer", "int64": "integer", "float": "number", "double": "number", "bool": "boolean"}
@@ -170,7 +168,7 @@ def enums() -> Iterator[str]:
             yield ""
 
 
-# ---- types for programs
+# Types for programs
 
 
 def field_types() -> Iterator[str]:

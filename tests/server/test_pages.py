@@ -66,7 +66,7 @@ def test_a_connection_that_fetched_files_can_become_a_stream(request: pytest.Fix
     server: Inside = request.getfixturevalue(layout)
     with server.place.raw() as raw:
         for _ in range(5):
-            raw.send(b"HEAD /web/main.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            raw.send(b"HEAD /web/app/main.js HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert raw.status() == 200
         assert b" 101 " in raw.upgrade("/stream", f"Authorization: Bearer {token()}")
 
