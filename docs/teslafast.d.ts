@@ -6,7 +6,7 @@
 // generated: enums
 export type Audience = "Unknown" | "Customer" | "Service" | "ServiceFix" | number;
 export type ChargingState = "ChargeStateUnknown" | "ChargeStateDisconnected" | "ChargeStateNoPower" | "ChargeStateStarting" | "ChargeStateCharging" | "ChargeStateComplete" | "ChargeStateStopped" | number;
-export type DetailedChargeStateValue = "DetailedChargeStateUnknown" | "DetailedChargeStateDisconnected" | "DetailedChargeStateNoPower" | "DetailedChargeStateStarting" | "DetailedChargeStateCharging" | "DetailedChargeStateComplete" | "DetailedChargeStateStopped" | number;
+export type DetailedChargeStateValue = "DetailedChargeStateUnknown" | "DetailedChargeStateDisconnected" | "DetailedChargeStateNoPower" | "DetailedChargeStateStarting" | "DetailedChargeStateCharging" | "DetailedChargeStateComplete" | "DetailedChargeStateStopped" | "DetailedChargeStateCalibrating" | number;
 export type ShiftState = "ShiftStateUnknown" | "ShiftStateInvalid" | "ShiftStateP" | "ShiftStateR" | "ShiftStateN" | "ShiftStateD" | "ShiftStateSNA" | number;
 export type FollowDistance = "FollowDistanceUnknown" | "FollowDistance1" | "FollowDistance2" | "FollowDistance3" | "FollowDistance4" | "FollowDistance5" | "FollowDistance6" | "FollowDistance7" | number;
 export type ForwardCollisionSensitivity = "ForwardCollisionSensitivityUnknown" | "ForwardCollisionSensitivityOff" | "ForwardCollisionSensitivityLate" | "ForwardCollisionSensitivityAverage" | "ForwardCollisionSensitivityEarly" | number;
@@ -16,8 +16,8 @@ export type ScheduledChargingModeValue = "ScheduledChargingModeUnknown" | "Sched
 export type SentryModeState = "SentryModeStateUnknown" | "SentryModeStateOff" | "SentryModeStateIdle" | "SentryModeStateArmed" | "SentryModeStateAware" | "SentryModeStatePanic" | "SentryModeStateQuiet" | number;
 export type SpeedAssistLevel = "SpeedAssistLevelUnknown" | "SpeedAssistLevelNone" | "SpeedAssistLevelDisplay" | "SpeedAssistLevelChime" | number;
 export type BMSStateValue = "BMSStateUnknown" | "BMSStateStandby" | "BMSStateDrive" | "BMSStateSupport" | "BMSStateCharge" | "BMSStateFEIM" | "BMSStateClearFault" | "BMSStateFault" | "BMSStateWeld" | "BMSStateTest" | "BMSStateSNA" | number;
-export type BuckleStatus = "BuckleStatusUnknown" | "BuckleStatusUnlatched" | "BuckleStatusLatched" | "BuckleStatusFaulted" | number;
-export type CarTypeValue = "CarTypeUnknown" | "CarTypeModelS" | "CarTypeModelX" | "CarTypeModel3" | "CarTypeModelY" | "CarTypeSemiTruck" | "CarTypeCybertruck" | number;
+export type BuckleStatus = "BuckleStatusUnknown" | "BuckleStatusUnlatched" | "BuckleStatusLatched" | "BuckleStatusFaulted" | "BuckleStatusSNA" | number;
+export type CarTypeValue = "CarTypeUnknown" | "CarTypeModelS" | "CarTypeModelX" | "CarTypeModel3" | "CarTypeModelY" | "CarTypeSemiTruck" | "CarTypeCybertruck" | "CarTypeSemiTruckV2" | "CarTypeCybercab" | number;
 export type ChargePortValue = "ChargePortUnknown" | "ChargePortUS" | "ChargePortEU" | "ChargePortGB" | "ChargePortCCS" | number;
 export type ChargePortLatchValue = "ChargePortLatchUnknown" | "ChargePortLatchSNA" | "ChargePortLatchDisengaged" | "ChargePortLatchEngaged" | "ChargePortLatchBlocking" | number;
 export type DriveInverterState = "DriveInverterStateUnknown" | "DriveInverterStateUnavailable" | "DriveInverterStateStandby" | "DriveInverterStateFault" | "DriveInverterStateAbort" | "DriveInverterStateEnable" | number;
@@ -47,6 +47,9 @@ export type ChargeUnitPreference = "ChargeUnitUnknown" | "ChargeUnitDistance" | 
 export type SunroofInstalledState = "SunroofInstalledStateUnknown" | "SunroofInstalledStateNotInstalled" | "SunroofInstalledStateGen1Installed" | "SunroofInstalledStateGen2Installed" | number;
 export type TurnSignalState = "TurnSignalStateUnknown" | "TurnSignalStateOff" | "TurnSignalStateLeft" | "TurnSignalStateRight" | "TurnSignalStateBoth" | number;
 export type MediaStatus = "MediaStatusUnknown" | "MediaStatusStopped" | "MediaStatusPlaying" | "MediaStatusPaused" | number;
+export type CabinPortKeepOnState = "CabinPortKeepOnStateUnknown" | "CabinPortKeepOnStateOff" | "CabinPortKeepOnStateOn" | number;
+export type PowerTransferStatusValue = "PowerTransferStatusUnknown" | "PowerTransferStatusStandby" | "PowerTransferStatusFaulted" | "PowerTransferStatusEmergencyShutdown" | "PowerTransferStatusExtEvseTestAllowed" | "PowerTransferStatusExtPrechargeAllowed" | "PowerTransferStatusChargeEnabling" | "PowerTransferStatusChargeEnabled" | "PowerTransferStatusGracefulShutdown" | "PowerTransferStatusBlocked" | number;
+export type AutomaticEmergencyBrakingStateValue = "AutomaticEmergencyBrakingStateUnknown" | "AutomaticEmergencyBrakingStateUnavailable" | "AutomaticEmergencyBrakingStateStandby" | "AutomaticEmergencyBrakingStateEnabled" | "AutomaticEmergencyBrakingStateStandstill" | number;
 // end of enums
 
 export interface Location { latitude: number; longitude: number }
@@ -300,6 +303,24 @@ export interface Fields {
   ChargeRateMilePerHour?: number | null;  // mph
   MilesSinceReset?: number | null;  // mi
   SelfDrivingMilesSinceReset?: number | null;  // mi
+  GpsAccuracyMeters?: number | null;  // m
+  LifetimeEnergyChargedKwh?: number | null;  // kWh
+  BrickSocMinPercent?: number | null;  // %
+  NominalFullPackEnergyKwh?: number | null;  // kWh
+  GradeEstimatePercent?: number | null;  // %
+  MaxSpeedToReachDestinationMph?: number | null;  // mph
+  SoftwareUpdateAvailable?: boolean | null;
+  SoftwareUpdateInProgress?: boolean | null;
+  RemoteStartActive?: boolean | null;
+  SemiCruiseSpeedLimitMph?: number | null;  // mph
+  Cabin12vPortKeepOn?: CabinPortKeepOnState | null;
+  Cabin48vPortKeepOn?: CabinPortKeepOnState | null;
+  AccessoryRail?: Value | null;
+  PowerTransferStatus?: PowerTransferStatusValue | null;
+  AutomaticEmergencyBrakingState?: AutomaticEmergencyBrakingStateValue | null;
+  RollingResistanceCoefficient?: Value | null;
+  LifetimeDcChargeEnergyKwh?: number | null;  // kWh
+  SemiVehicleMassKg?: number | null;  // kg
   // end of fields
   [unknown: `Field_${number}`]: Value;
 }
