@@ -7,6 +7,7 @@ TABLES. Everything else on the page is written by hand and stays.
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import re
@@ -22,6 +23,7 @@ from teslafast.protocol import messages, signals
 from teslafast.server import prometheus
 
 from tests.support import DATA, ROOT
+from tests.test_architecture import PACKAGE, ROOMS
 
 DOCS = ROOT / "docs"
 MARKS = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
@@ -168,6 +170,18 @@ def enums() -> Iterator[str]:
             yield ""
 
 
+# Rooms
+
+
+def rooms() -> Iterator[str]:
+    yield "| room | what is in it | may import, besides the ground |"
+    yield "|---|---|---|"
+    for room, others in ROOMS.items():
+        about = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text())) or ""
+        first = " ".join(about.partition("\n\n")[0].split())
+        yield f"| `{room}/` | {cell(first)} | {', '.join(others.split()) or NONE} |"
+
+
 # Types for programs
 
 
@@ -210,6 +224,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "truck-fields": truck_fields,
     "preset-costs": preset_costs,
     "enums": enums,
+    "rooms": rooms,
 }
 TYPES: dict[str, Callable[[], Iterator[str]]] = {"fields": field_types, "enums": enum_types}
 
