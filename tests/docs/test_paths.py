@@ -13,7 +13,9 @@ from tests.support.peers import PATIENCE_S
 from tests.support.servers import spawn
 
 TEXT = "\n".join(page.read_text() for page in pages())
-NAMED = sorted(set(re.findall(r"`((?:teslafast|tests|deploy|docs|bench|examples)/[\w./-]*)`", TEXT)))
+NAMED = sorted(
+    path for path in set(re.findall(r"`((?:teslafast|tests|deploy|docs|bench|examples)/[\w./-]*)`", TEXT)) if "NAME" not in path
+)
 ROOMS = sorted(set(re.findall(r"`((?:websocket|vehicles|protocol|core|server|dashboards)/\w+\.pyx?)`", TEXT)))
 
 
