@@ -25,8 +25,8 @@ from tests.support import ROOT
 PACKAGE = ROOT / "teslafast"
 
 GROUND = (  # noqa: SIM905
-    "refusals errors close_reasons text vin rfc3339 backoff http_messages metrics environment config log_writer logs urls https "
-    "whole_file _crc32c _fanout __main__"
+    "refusals errors close_reasons text vin rfc3339 backoff http_messages event_loop metrics environment config log_writer logs "
+    "urls https whole_file _crc32c _fanout __main__"
 ).split()
 ROOMS = {
     "protocol": "",
@@ -45,13 +45,14 @@ ROOMS = {
     "cli": "protocol certificates core storage websocket vehicles dashboards server onboarding doctor simulator watch",
 }
 PURE = (  # noqa: SIM905
-    "refusals errors close_reasons text vin rfc3339 backoff http_messages metrics environment config urls protocol core"
+    "refusals errors close_reasons text vin rfc3339 backoff http_messages event_loop metrics environment config urls "
+    "protocol core"
 ).split()
 FORBIDDEN = {"asyncio", "ssl", "socket", "picows", "uvloop"}
 LONGEST_FUNCTION = 40  # lines, docstring left out: what fits on a screen
 # What does not hold yet: lists that shrink, and nothing is ever added.
 KNOWN_LONG_FUNCTIONS: set[str] = set()
-KNOWN_CLASSES_OF_ONE_NAME = {"DashboardConnection", "Log", "Loop", "Route", "Timer"}
+KNOWN_CLASSES_OF_ONE_NAME: set[str] = set()
 ELSEWHERE = re.compile(r"\b(contract|tesla-protocol|rooms|design)\.md|tesla-protocol \d")
 KNOWN_CITATIONS: set[str] = set()
 KNOWN_PAGES_TO_COME = {"docs/reference/stream.md"}

@@ -19,13 +19,14 @@ import orjson
 from .._fanout import Fanout, bytes_needed
 from ..config import Settings
 from ..errors import Malformed
+from ..event_loop import Timer
 from ..metrics import Counts
 from .connections import Connections
 from .last_values import LastValues
 from .records import DATA, KIND_NUMBERS, Record
 from .registry import Registry
 from .turn import Turn
-from .views import MakeLog, Timer, Views, view_ring_bytes
+from .views import MakeLog, Views, view_ring_bytes
 
 MakeFleet = Callable[[], dict[str, Any]]
 

@@ -19,14 +19,8 @@ from functools import partial
 from typing import Protocol
 
 from .._fanout import Fanout
+from ..event_loop import Loop
 from ..metrics import Durations
-
-
-class Loop(Protocol):
-    """What is used of an event loop."""
-
-    def call_soon(self, callback: Callable[[], object], /) -> object: ...
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
 
 
 class ReplyHold(Protocol):
@@ -73,15 +67,15 @@ class Replies:
         if self._frames and self._outlet is not None:
             joined = b"".join(self._frames)
             self._frames.clear()
-            self._paused = not self._turn.release(joined, self._write, self._outlet.abort)
-            if self._paused:
+            if not self._turn.release(joined, self._write, self._give_up):
+                self._paused = True
                 self._outlet.pause_reading()
 
     def then(self, callback: Callable[[], object]) -> None:
         """Calls `callback` once all that have been added have left."""
         self.send()
         if self._outlet is not None:
-            self._turn.release(b"", lambda _: callback(), self._outlet.abort)
+            self._turn.release(b"", lambda _: self._call(callback), self._give_up)
 
     def end(self) -> None:
         """The connection is over: nothing is written any more."""
@@ -95,6 +89,14 @@ class Replies:
             self._paused = False
             self._outlet.resume_reading()
         self._outlet.write(replies)
+
+    def _call(self, callback: Callable[[], object]) -> None:
+        if self._outlet is not None:
+            callback()
+
+    def _give_up(self) -> None:
+        if self._outlet is not None:
+            self._outlet.abort()
 
 
 class Turn:
@@ -184,6 +186,6 @@ class Turn:
         due, self._due = self._due, []
         for log in due:
             self._flush(log)
-        for watcher in self._watchers:
+        for watcher in tuple(self._watchers):  # a copy: one may leave when it is called
             watcher()
         self._durations.add(self._clock() - began_s)

@@ -29,7 +29,7 @@ BATCH = 4096  # events read from the log at once
 _MS = 1_000_000
 
 
-class Log(Protocol):
+class ReadableLog(Protocol):
     """What is read of a log."""
 
     @property
@@ -44,7 +44,7 @@ def path_of(journal: Path) -> Path:
     return journal.with_name(journal.name + ".state")
 
 
-def lines(state: LastValues, log: Log, journal: str, epoch: str) -> Iterator[bytes]:
+def lines(state: LastValues, log: ReadableLog, journal: str, epoch: str) -> Iterator[bytes]:
     """The file's lines, each made when it is asked for; with the log's seq at that moment in it."""
     crc = 0
     head = {"teslafast": "checkpoint", "version": VERSION, "journal": journal, "epoch": epoch, "seq": log.seq}
@@ -73,7 +73,7 @@ def _line(vin: str, vehicle: VehicleValues, seq: int) -> bytes:
     return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def restore(state: LastValues, log: Log, content: bytes, journal: str, former: Life) -> int:
+def restore(state: LastValues, log: ReadableLog, content: bytes, journal: str, former: Life) -> int:
     """
     Fills an empty `state` from the file's content (b"" if there is none) and the log; returns how many events had to be read.
 

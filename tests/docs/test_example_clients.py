@@ -1,6 +1,6 @@
 """
 The clients of examples/ against a real server that is killed, started again, or faster than they are: what they tell is held
-against a recording of all that happened. The TypeScript one needs npm and some seconds: it is run by `make test-faults`.
+against a recording of all that happened. The TypeScript one needs npm, and some tests need seconds: `make test-faults` runs them.
 """
 
 from __future__ import annotations
@@ -123,7 +123,13 @@ def test_without_a_journal_a_restart_is_a_new_log_that_is_told_from_its_beginnin
     assert {epoch for epoch, message in client.news if message in client.gaps} == set(epochs)
 
 
-@pytest.mark.parametrize("interval", ["3600", "0.2"], ids=["the connection stays", "the connection is ended"])
+@pytest.mark.parametrize(
+    "interval",
+    [
+        pytest.param("3600", id="the connection stays"),
+        pytest.param("0.2", id="the connection is ended", marks=pytest.mark.faults),
+    ],
+)
 def test_one_that_sleeps_too_long_is_told_what_it_missed_and_knows_the_values_again(
     start: Start, port: str, interval: str
 ) -> None:
@@ -173,9 +179,12 @@ def is_lapped(metrics: dict[str, float]) -> bool:
     return metrics["teslafast_most_behind_events"] > kept or (gone and metrics["teslafast_seq"] > 3 * kept + 200)
 
 
-def test_under_an_interval_no_vehicle_is_lost_and_no_event_comes_twice(start: Start, port: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("vehicles", [8, pytest.param(50, marks=pytest.mark.faults)])
+def test_under_an_interval_no_vehicle_is_lost_and_no_event_comes_twice(
+    start: Start, port: str, tmp_path: Path, vehicles: int
+) -> None:
     settings = {"PORT": port, "JOURNAL_PATH": str(tmp_path / "journal")}
-    vins = [sample_vin(number) for number in range(50)]
+    vins = [sample_vin(number) for number in range(vehicles)]
     with start(interval="100") as client:
         with Victim(None, **settings) as victim:
             victim.lines.wait_for("dashboard_connected")
@@ -205,6 +214,7 @@ def seen(event: dict[str, Any], news: list[tuple[str, dict[str, Any]]]) -> bool:
     return any(message.get("seq") == event["seq"] for _, message in news)
 
 
+@pytest.mark.faults  # for three seconds it waits for a token's end
 def test_a_token_is_renewed_on_the_connection_before_it_ends(start: Start, port: str) -> None:
     ends_s = int(time.time()) + 3
     with Victim(PORT=port) as victim, start([token(sub="wall", exp=ends_s), token(sub="wall")]) as client:

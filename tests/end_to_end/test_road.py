@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -70,7 +69,6 @@ def tesla(app: ec.EllipticCurvePrivateKey, vin: str) -> Iterator[FleetServer]:
 def test_from_nothing_to_a_vehicle_that_streams(
     tmp_path: Path, tesla: FleetServer, app: ec.EllipticCurvePrivateKey, vin: str
 ) -> None:
-    began = time.monotonic()
     certs = tmp_path / "certs"
     settings = settings_from(teslafast({}, "certs", "init", str(certs), "--hostname", HOST, "--vehicle", vin)) | {
         "TESLA_VIN": vin
@@ -105,8 +103,6 @@ def test_from_nothing_to_a_vehicle_that_streams(
         rows = {row["check"]: row for row in map(json.loads, after.splitlines())}
         assert rows[f"config of {vin}"]["state"] == "well"
         assert rows["ca"]["says"].startswith("the `ca` in the vehicle's config leads from the server's certificate to the root")
-
-    assert time.monotonic() - began < 30
 
 
 def test_a_vehicle_whose_config_names_another_ca_stays_away(tmp_path: Path, vin: str) -> None:
