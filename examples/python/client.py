@@ -113,7 +113,8 @@ class Stream:
     def _replace(self, snapshot: Event) -> None:
         vin = snapshot["vin"]
         self.values[vin] = dict(snapshot["data"])
-        self._measured[vin] = dict.fromkeys(snapshot["data"], snapshot["createdAt"])
+        at: str = snapshot["createdAt"]
+        self._measured[vin] = dict.fromkeys(snapshot["data"], at)
         self._snapshot_at[vin] = snapshot["seq"]
 
     def _is_new(self, event: Event) -> bool:
