@@ -56,7 +56,7 @@ export interface Location { latitude: number; longitude: number }
 export interface TimeOfDay { hour: number; minute: number; second: number }
 export type Doors = Record<string, boolean>;
 export type Tyres = Record<string, boolean>;
-/** A field that this version does not know: `Field_271`. */
+/** A field that this version does not know: `Field_300`. */
 export type Value = number | string | boolean | null | Location | TimeOfDay | Doors | Tyres;
 
 /** Only the fields that changed; null: the vehicle has no valid value just now. */
