@@ -67,8 +67,9 @@ def metrics() -> Iterator[str]:
     yield "| metric | type | label | meaning |"
     yield "|---|---|---|---|"
     for row in prometheus.TABLE:
-        label = f"`{row.label}`" if row.label else ""
-        yield f"| `{row.name}` | {row.kind} | {label} | {cell(row.help)} |"
+        labels = [row.label, getattr(row, "second_label", "")]  # outputs' metrics have two
+        shown = ", ".join(f"`{label}`" for label in labels if label)
+        yield f"| `{row.name}` | {row.kind} | {shown} | {cell(row.help)} |"
 
 
 # Commands
