@@ -56,7 +56,7 @@ KNOWN_LONG_FUNCTIONS: set[str] = set()
 KNOWN_CLASSES_OF_ONE_NAME: set[str] = set()
 ELSEWHERE = re.compile(r"\b(contract|tesla-protocol|rooms|design)\.md|tesla-protocol \d")
 KNOWN_CITATIONS: set[str] = set()
-KNOWN_PAGES_TO_COME = {"docs/reference/stream.md"}
+KNOWN_PAGES_TO_COME: set[str] = set()
 CYTHON_IMPORT = re.compile(r"^\s*(?:from (\S+) c?import (.+)|c?import (\S+))", re.MULTILINE)
 
 
