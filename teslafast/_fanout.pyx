@@ -182,7 +182,7 @@ cdef class Fanout:
         """The frame of the event `seq` as bytes, or None if it is not in the ring."""
         cdef uint64_t number = self.after(seq - 1) if seq else self.last
         cdef Entry* entry = self.entry(number)
-        if number == self.last or entry.seq != seq:
+        if number == self.last or entry.seq != seq or entry.kind == HOLE:
             return None
         cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
         self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
@@ -191,16 +191,17 @@ cdef class Fanout:
     def events_after(self, uint64_t seq, int limit):
         """[(seq, kind, JSON text)] of the first `limit` events after `seq` that are in the ring."""
         cdef uint64_t number = self.after(seq)
-        cdef uint64_t stop = min(self.last, number + <uint64_t>limit)
         cdef Entry* entry
         cdef bytes out
         cdef list events = []
-        while number < stop:
+        while number < self.last and len(events) < limit:
             entry = self.entry(number)
+            number += 1
+            if entry.kind == HOLE:
+                continue
             out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
             self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
             events.append((entry.seq, entry.kind, out[2 if entry.size < 128 else 4 if entry.size < 65540 else 10:]))
-            number += 1
         return events
 
     def time_of(self, uint64_t seq):

@@ -109,10 +109,10 @@ class Journal:
         """The log in this file, which goes on where the last one stopped; `sync`: acks will wait for the disk. Once only."""
         log = Fanout(self._map, self._ring_bytes, prefixes, schedule, at=PAGE, kept_for_good=True)
         former = self.former
-        self.recovered, self.lost = recover(log, former.known_seq, former.base_seq)
+        self.recovered, self.lost, seen = recover(log, former.known_seq, former.base_seq)
         same_machine = former.boot in ("", _boot())
-        seen_and_lost = self.lost > 1 or (self.lost == 1 and not same_machine)
-        if not former.epoch or seen_and_lost or not same_machine:
+        behind = log.seq < former.known_seq and former.known_seq > 1  # 1 is also said of an empty log
+        if not former.epoch or seen or behind or not same_machine:
             self.life = Life(secrets.token_hex(8), previous=former.epoch, base_seq=log.seq)
         self._write(replace(self.life, known_seq=max(log.seq, 1) if sync else 0, boot=_boot()))
         self._map.flush(0, PAGE)  # what says that it is in use must not be lost; the rest may take its time
