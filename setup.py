@@ -16,6 +16,7 @@ MODULES = (
     "teslafast._crc32c",
     "teslafast._fanout",
     "teslafast.protocol._wire",
+    "teslafast.storage._mapping",
     "teslafast.storage._recover",
     "teslafast.websocket._transport",
 )

@@ -102,6 +102,6 @@ cdef class Fanout:
     cdef int give_all(self, Reader reader) except -1
     cdef uint64_t last_within(self, uint64_t number, uint64_t limit) noexcept
     cdef int give_some(self, Reader reader) except -1
-    cdef void forget(self, Reader reader, uint32_t count) noexcept
+    cdef void drop_given(self, Reader reader, uint32_t count) noexcept
     cdef int find(self, Reader reader) except -1
     cdef int send(self, Reader reader, uint64_t start, uint64_t size) except -1

@@ -322,6 +322,10 @@ cdef class Fanout:
             self.woken.append(reader)
         return self.ask()
 
+    def forget(self):
+        """Drops all events, because their bytes are gone; readers that had not been given them are told of a gap."""
+        self.first = self.last
+
     # ---- readers come and go
 
     def subscribe(self, Reader reader not None, vins=None, int kinds=ALL_KINDS, after=None):
@@ -594,14 +598,14 @@ cdef class Fanout:
             taken += 1
         if reader.pending_count and taken == 0:      # a frame larger than a chunk goes alone, straight from the ring
             entry = self.entry(reader.pending[0])
-            self.forget(reader, 1)
+            self.drop_given(reader, 1)
             return self.send(reader, entry.start, entry.size)
         if taken:
-            self.forget(reader, taken)
+            self.drop_given(reader, taken)
             return reader.write(self.scratch, size)
         return 0
 
-    cdef void forget(self, Reader reader, uint32_t count) noexcept:
+    cdef void drop_given(self, Reader reader, uint32_t count) noexcept:
         cdef uint32_t i
         reader.given = self.entry(reader.pending[count - 1]).seq
         reader.pending_count -= count
