@@ -16,6 +16,8 @@ LOW_SHARE = 50  # below a fiftieth the disk is nearly full …
 LOW_AT_MOST = 256 * 1024 * 1024  # … or below what a busy disk can take in the second between two looks
 
 # linux/magic.h, and of those outside the kernel their own sources. What is not here is taken to write in place: ext4, tmpfs, …
+# btrfs writes in place where it was asked to, but on a full disk it looks for room first, for some tenths of a second a page
+# (measured): so that does not count here.
 _BY_NUMBER: dict[int, tuple[str, Writes]] = {
     0x9123683E: ("btrfs", "to new blocks"),
     0x2FC12FC1: ("zfs", "to new blocks"),
@@ -40,10 +42,7 @@ class FileSystem:
 
     @classmethod
     def of(cls, descriptor: int) -> FileSystem:
-        name, writes = _BY_NUMBER.get(_mapping.file_system(descriptor), ("", "in place"))
-        if name == "btrfs" and _mapping.set_nocow(descriptor, ask=False):
-            writes = "in place unless shared"
-        return cls(name, writes)
+        return cls(*_BY_NUMBER.get(_mapping.file_system(descriptor), ("", "in place")))
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,19 @@ from contextlib import suppress
 
 from ..logs import JsonLines, fields, log
 from . import _mapping
-from .file_system import FileSystem, Room
+from .file_system import Room
 from .journal import Journal
 
-LOOK_S = 1.0  # between two looks at the room and the name; the size is looked at each time
+LOOK_S = 0.25  # between two looks at the room and the name, a few microseconds each; the size is looked at each time
 HAS_ROOM_AGAIN = 2  # times what is too little: else a disk at the limit has a line a second
 _MEMORY_ONLY = "events are kept in memory only: those since now are lost when the server ends"
 _MEANINGS = {
     "to new blocks": "each write takes a new block, so the journal stops when the disk is nearly full",
-    "in place unless shared": "a copy by reference or a snapshot shares blocks; then writes need new ones, which a full disk has not",
+    "in place unless shared": "after a copy by reference or a snapshot, writes take new blocks, which a full disk has not",
     "over a network": "if the network or the other side fails, so does the journal; locks may not hold",
 }
 _REMEDIES = {
-    "to new blocks": "put the journal on ext4, or on btrfs in a folder with chattr +C",
+    "to new blocks": "put the journal on ext4, and back it up with cp --reflink=never",
     "in place unless shared": "back it up with cp --reflink=never, and keep room on the disk",
     "over a network": "put the journal on a local disk",
 }
@@ -62,6 +62,7 @@ class JournalWatch:
                 path=str(journal.path), file_system=kind.name, meaning=_MEANINGS[kind.writes], remedy=_REMEDIES[kind.writes]
             )
             log.warning("journal_file_system", extra=about)
+        _mapping.say_at_death(_last_words(journal))
         if journal.copied:
             log.warning("journal_is_a_copy", extra=fields(path=str(journal.path), meaning="it goes on under an epoch of its own"))
 
@@ -88,8 +89,7 @@ class JournalWatch:
         if room is None:
             return
         low = room.free < room.too_little * (HAS_ROOM_AGAIN if self._low else 1)
-        # Asked anew: a snapshot may have come, and on btrfs the file's flag decides.
-        if low and not self._journal.stopped and FileSystem.of(self._journal.descriptor).writes == "to new blocks":
+        if low and not self._journal.stopped and self._journal.file_system.writes == "to new blocks":
             self._stop("disk_full")
         if low != self._low:
             self._low = low
@@ -101,11 +101,12 @@ class JournalWatch:
 
     def _look_at_name(self) -> None:
         try:
-            mine, there = os.fstat(self._journal.descriptor), os.stat(self._journal.path)
-            name = "" if os.path.samestat(mine, there) else "replaced"
-        except FileNotFoundError:
-            name = "moved" if mine.st_nlink else "deleted"
-        except OSError:
+            mine = os.fstat(self._journal.descriptor)
+            try:
+                name = "" if os.path.samestat(mine, os.stat(self._journal.path)) else "replaced"
+            except FileNotFoundError:
+                name = "moved" if mine.st_nlink else "deleted"
+        except OSError:  # as above
             return
         if name == self._name:
             return
