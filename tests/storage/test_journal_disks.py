@@ -179,8 +179,14 @@ def test_a_file_that_is_moved_put_back_replaced_and_deleted_is_said_once_each(pa
     with Kept(path) as kept:
         watch = JournalWatch(kept.journal)
         away = path.with_name("away")
-        looks = iter(range(100))
-        look = lambda: [watch.check(next(looks) * LOOK_S * 2) for _ in range(2)]  # noqa: E731
+        now_s = 0.0
+
+        def look() -> None:
+            nonlocal now_s
+            for _ in range(2):
+                now_s += LOOK_S
+                watch.check(now_s)
+
         look()
         path.rename(away)
         look()

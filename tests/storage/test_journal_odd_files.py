@@ -50,6 +50,11 @@ def make_socket(path: Path) -> None:
         os.close(here)
 
 
+def link_to_fifo(path: Path) -> None:
+    os.mkfifo(path.with_name("fifo"))
+    path.symlink_to(path.with_name("fifo"))
+
+
 ODD: dict[str, tuple[Callable[[Path], object], str]] = {
     "fifo": (os.mkfifo, "is a FIFO, not a file"),
     "socket": (make_socket, "is a socket, not a file"),
@@ -58,9 +63,9 @@ ODD: dict[str, tuple[Callable[[Path], object], str]] = {
     "terminal": (lambda path: path.symlink_to("/dev/tty"), "is a device, not a file"),
     "dangling link": (lambda path: path.symlink_to("nowhere"), "is a link to nowhere, which does not exist"),
     "link to itself": (lambda path: path.symlink_to(path), "symbolic links"),
-    "link to a FIFO": (lambda path: (os.mkfifo(f"{path}-fifo"), path.symlink_to(f"{path}-fifo")), "is a FIFO, not a file"),
+    "link to a FIFO": (link_to_fifo, "is a FIFO, not a file"),
     "memory": (lambda path: path.symlink_to("/proc/self/mem"), "is not a journal"),
-    "kernel's log": (lambda path: path.symlink_to("/proc/self/environ"), "is not a journal"),
+    "environment": (lambda path: path.symlink_to("/proc/self/environ"), "is not a journal"),
 }
 
 
@@ -73,7 +78,7 @@ def test_what_is_no_file_is_refused_as_a_journal(path: Path, name: str) -> None:
     assert not path.with_name("journal.new").exists()
 
 
-@pytest.mark.parametrize("name", [name for name in ODD if name not in ("memory", "kernel's log")])
+@pytest.mark.parametrize("name", [name for name in ODD if name not in ("memory", "environment")])
 def test_what_is_no_file_is_refused_as_a_checkpoint(path: Path, name: str) -> None:
     make, words = ODD[name]
     make(path)
