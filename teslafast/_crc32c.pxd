@@ -3,4 +3,4 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 
-cdef uint32_t crc32c(uint32_t crc, const void* data, uint64_t size) noexcept
+cdef uint32_t crc32c(uint32_t crc, const void *data, uint64_t size) noexcept

@@ -32,8 +32,8 @@ cdef void fill() noexcept:
 fill()
 
 
-cdef uint32_t crc32c(uint32_t crc, const void* data, uint64_t size) noexcept:
-    cdef const uint8_t* byte = <const uint8_t*>data
+cdef uint32_t crc32c(uint32_t crc, const void *data, uint64_t size) noexcept:
+    cdef const uint8_t *byte = <const uint8_t *>data
     cdef uint64_t word
     crc = ~crc
     while size >= 8:

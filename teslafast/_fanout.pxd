@@ -15,8 +15,13 @@ cdef struct Entry:
     uint64_t time_ms    # when it was published, since 1970
     uint32_t size
     uint32_t kind       # its place in KINDS, or HOLE
-    uint32_t vin        # the vehicle's number in `Fanout.numbers`; means nothing in another process
+    uint32_t vin        # the vehicle's place in `Fanout.vins`; means nothing in another process
     uint32_t crc        # of what stands above and of the frame, in a log that is kept
+
+
+cdef inline uint64_t header_size(uint64_t frame_size) noexcept:
+    """Bytes of a server frame's header: 2, 4 or 10. 125 + 2 and 65,535 + 4 are the largest frames of the shorter two."""
+    return 2 if frame_size <= 127 else 4 if frame_size <= 65539 else 10
 
 
 cdef class Reader:
@@ -28,7 +33,7 @@ cdef class Reader:
         frozenset vins              # the vehicles it wants, None = all
         uint64_t next               # whole stream: the first entry that it has not been given
         uint64_t scan               # filtered: from here on its entries are to be found in the index; NOWHERE = they are not
-        uint64_t* pending           # filtered: its entries before `scan`, in order
+        uint64_t *pending           # filtered: its entries before `scan`, in order
         uint32_t pending_count
         uint32_t pending_room
         uint64_t given              # seq up to which it has had all that it wants
@@ -44,16 +49,16 @@ cdef class Reader:
 
     cdef uint64_t position(self) noexcept
     cdef int remember(self, uint64_t number) except -1
-    cdef int write(self, char* data, uint64_t size) except -1
+    cdef int write(self, char *data, uint64_t size) except -1
 
 
 cdef class Fanout:
     cdef:
         Py_buffer view
         bint held
-        Entry* index
-        char* ring
-        char* scratch               # where a filtered reader's frames are gathered: CHUNK bytes
+        Entry *index
+        char *ring
+        char *scratch               # where a filtered reader's frames are gathered: CHUNK bytes
         readonly uint64_t capacity
         uint64_t slots
         uint64_t head
@@ -66,7 +71,8 @@ cdef class Fanout:
         object schedule
         bint asked                  # a flush is owed
         readonly double flushed_at  # monotonic seconds of the last flush
-        dict numbers                # VIN -> number, for the index
+        dict numbers                # VIN -> its place in `vins`, for the index
+        list vins                   # every VIN that has ever been in this log, in the order in which they came
         list whole                  # readers of everything
         list by_kind                # readers of all vehicles but not of all kinds: a list a kind
         dict by_vin                 # VIN -> list of its readers
@@ -76,11 +82,11 @@ cdef class Fanout:
         bint woken_first
         Py_ssize_t reader_count
 
-    cdef Entry* entry(self, uint64_t number) noexcept
-    cdef uint32_t crc_of(self, Entry* entry) noexcept
+    cdef Entry *entry(self, uint64_t number) noexcept
+    cdef uint32_t crc_of(self, Entry *entry) noexcept
     cdef uint64_t after(self, uint64_t seq) noexcept
-    cdef void put(self, const char* data, uint64_t size) noexcept
-    cdef void fetch(self, char* out, uint64_t start, uint64_t size) noexcept
+    cdef void put(self, const char *data, uint64_t size) noexcept
+    cdef void fetch(self, char *out, uint64_t start, uint64_t size) noexcept
     cpdef uint64_t publish(self, int kind, str vin, bytes body, uint64_t time_ms, uint64_t seq=*) except 0
     cdef uint32_t number_of(self, str vin) except? 0xFFFFFFFF
     cdef void make_room(self, uint64_t size) noexcept

@@ -82,15 +82,16 @@ cdef class Fanout:
             raise ValueError(f"not a prefix of {PREFIX_LIMIT} bytes or less for each of {len(KINDS)} kinds")
         self.capacity = ring_bytes
         self.slots = slots_for(ring_bytes)
-        self.index = <Entry*>(<char*>self.view.buf + at)
-        self.ring = <char*>self.index + self.slots * sizeof(Entry)
-        self.scratch = <char*>PyMem_Malloc(CHUNK)
+        self.index = <Entry *>(<char *>self.view.buf + at)
+        self.ring = <char *>self.index + self.slots * sizeof(Entry)
+        self.scratch = <char *>PyMem_Malloc(CHUNK)
         if self.scratch == NULL:
             raise MemoryError
         self.prefixes = prefixes
         self.schedule = schedule
         self.kept_for_good = kept_for_good
         self.numbers = {}
+        self.vins = []
         self.whole = []
         self.woken = []
         self.by_vin = {}
@@ -131,10 +132,10 @@ cdef class Fanout:
     def readers(self):
         return self.reader_count
 
-    cdef Entry* entry(self, uint64_t number) noexcept:
+    cdef Entry *entry(self, uint64_t number) noexcept:
         return &self.index[number & (self.slots - 1)]
 
-    cdef uint32_t crc_of(self, Entry* entry) noexcept:
+    cdef uint32_t crc_of(self, Entry *entry) noexcept:
         """What makes a frame known again: its place, number, time, size and kind, and its bytes."""
         cdef uint64_t place = entry.start % self.capacity
         cdef uint64_t until_end = self.capacity - place
@@ -157,7 +158,7 @@ cdef class Fanout:
                 low = middle + 1
         return low
 
-    cdef void put(self, const char* data, uint64_t size) noexcept:
+    cdef void put(self, const char *data, uint64_t size) noexcept:
         """Copies to the head, round the ring's end if need be."""
         cdef uint64_t place = self.head % self.capacity
         cdef uint64_t until_end = self.capacity - place
@@ -168,7 +169,7 @@ cdef class Fanout:
             memcpy(self.ring, data + until_end, size - until_end)
         self.head += size
 
-    cdef void fetch(self, char* out, uint64_t start, uint64_t size) noexcept:
+    cdef void fetch(self, char *out, uint64_t start, uint64_t size) noexcept:
         """Copies from the ring what `put` put there."""
         cdef uint64_t place = start % self.capacity
         cdef uint64_t until_end = self.capacity - place
@@ -181,27 +182,36 @@ cdef class Fanout:
     def replay(self, uint64_t seq):
         """The frame of the event `seq` as bytes, or None if it is not in the ring."""
         cdef uint64_t number = self.after(seq - 1) if seq else self.last
-        cdef Entry* entry = self.entry(number)
+        cdef Entry *entry = self.entry(number)
         if number == self.last or entry.seq != seq or entry.kind == HOLE:
             return None
         cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
         self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
         return out
 
-    def events_after(self, uint64_t seq, int limit):
-        """[(seq, kind, JSON text)] of the first `limit` events after `seq` that are in the ring."""
+    def events_after(self, uint64_t seq, int limit, uint64_t most_bytes=NOWHERE):
+        """
+        [(seq, kind, VIN, JSON text, when it was published in ms since 1970)] of the events after `seq` that are in the ring.
+
+        The first `limit` of them; no more after the one with which their texts come to `most_bytes`.
+        """
         cdef uint64_t number = self.after(seq)
-        cdef Entry* entry
-        cdef bytes out
+        cdef uint64_t taken = 0
+        cdef uint64_t skip, size
+        cdef Entry *entry
+        cdef bytes text
         cdef list events = []
-        while number < self.last and len(events) < limit:
+        while number < self.last and len(events) < limit and taken < most_bytes:
             entry = self.entry(number)
             number += 1
             if entry.kind == HOLE:
                 continue
-            out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
-            self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
-            events.append((entry.seq, entry.kind, out[2 if entry.size < 128 else 4 if entry.size < 65540 else 10:]))
+            skip = header_size(entry.size)
+            size = entry.size - skip
+            text = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>size)
+            self.fetch(PyBytes_AS_STRING(text), entry.start + skip, size)
+            events.append((entry.seq, entry.kind, self.vins[<Py_ssize_t>entry.vin], text, entry.time_ms))
+            taken += size
         return events
 
     def time_of(self, uint64_t seq):
@@ -239,18 +249,18 @@ cdef class Fanout:
             raise ValueError(f"seq {seq} after {self.newest_seq}")
         elif seq == self.newest_seq:
             self.repeats = True
-        cdef char head[HEAD_LIMIT]
+        cdef char[HEAD_LIMIT] head
         cdef bytes prefix = self.prefixes[kind]
         cdef uint64_t prefix_size = <uint64_t>PyBytes_GET_SIZE(prefix)
-        cdef char digits[20]
+        cdef char[20] digits
         cdef uint64_t digits_size = <uint64_t>put_decimal(digits, seq)
         # `{"a":1}` becomes prefix, seq, a comma and `"a":1}`: as many bytes as the body, its brace turned into the comma
         cdef uint64_t text_size = prefix_size + digits_size + <uint64_t>PyBytes_GET_SIZE(body)
-        cdef uint64_t head_size = <uint64_t>put_header(<uint8_t*>head, 1, text_size)
+        cdef uint64_t head_size = <uint64_t>put_header(<uint8_t *>head, 1, text_size)
         if head_size + text_size > self.capacity:
             raise ValueError(f"an event of {text_size} bytes is larger than the ring")
         self.make_room(head_size + text_size)
-        cdef Entry* entry = self.entry(self.last)
+        cdef Entry *entry = self.entry(self.last)
         entry.start = self.head
         entry.seq = seq
         entry.time_ms = time_ms
@@ -274,6 +284,7 @@ cdef class Fanout:
         if number is None:
             number = len(self.numbers)
             self.numbers[vin] = number
+            self.vins.append(vin)
         return number
 
     cdef void make_room(self, uint64_t size) noexcept:
@@ -588,7 +599,7 @@ cdef class Fanout:
             self.find(reader)
         cdef uint32_t taken = 0
         cdef uint64_t size = 0
-        cdef Entry* entry
+        cdef Entry *entry
         while taken < reader.pending_count:
             entry = self.entry(reader.pending[taken])
             if size + entry.size > CHUNK:
@@ -617,7 +628,7 @@ cdef class Fanout:
         cdef bytearray wanted = None        # by vehicle's number
         cdef uint64_t number = reader.scan
         cdef uint64_t stop = min(self.last, number + SCAN_STEP)
-        cdef Entry* entry
+        cdef Entry *entry
         if reader.vins is not None:
             wanted = bytearray(len(self.numbers))
             for vin in reader.vins:

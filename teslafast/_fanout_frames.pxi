@@ -1,6 +1,6 @@
 # WebSocket frames as a server writes them: final, unmasked (RFC 6455, 5.2).
 
-cdef Py_ssize_t put_header(uint8_t* out, int opcode, uint64_t size) noexcept:
+cdef Py_ssize_t put_header(uint8_t *out, int opcode, uint64_t size) noexcept:
     """Writes the head of an unmasked, final frame (RFC 6455, 5.2); returns its length: 2, 4 or 10."""
     cdef int i
     out[0] = <uint8_t>(0x80 | opcode)
@@ -18,9 +18,9 @@ cdef Py_ssize_t put_header(uint8_t* out, int opcode, uint64_t size) noexcept:
     return 10
 
 
-cdef Py_ssize_t put_decimal(char* out, uint64_t number) noexcept:
+cdef Py_ssize_t put_decimal(char *out, uint64_t number) noexcept:
     """Writes `number` in decimal; returns how many digits that took, 20 at most."""
-    cdef char digits[20]
+    cdef char[20] digits
     cdef Py_ssize_t count = 0
     cdef Py_ssize_t i
     while True:
@@ -36,6 +36,6 @@ cdef Py_ssize_t put_decimal(char* out, uint64_t number) noexcept:
 
 def frame(int opcode, bytes payload not None):
     """The bytes of one unmasked, final WebSocket frame; `opcode`: 1 text, 2 binary, 8 close, 9 ping, 10 pong."""
-    cdef uint8_t header[10]
+    cdef uint8_t[10] header
     cdef Py_ssize_t size = put_header(header, opcode, <uint64_t>PyBytes_GET_SIZE(payload))
-    return PyBytes_FromStringAndSize(<char*>header, size) + payload
+    return PyBytes_FromStringAndSize(<char *>header, size) + payload

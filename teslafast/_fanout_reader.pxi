@@ -68,12 +68,12 @@ cdef class Reader:
 
     cdef int remember(self, uint64_t number) except -1:
         """Adds an entry to `pending`, which doubles up to PENDING_LIMIT; beyond that the entry is left to a scan."""
-        cdef uint64_t* grown
+        cdef uint64_t *grown
         if self.pending_count == self.pending_room:
             if self.pending_room == PENDING_LIMIT:
                 self.scan = number
                 return 0
-            grown = <uint64_t*>PyMem_Realloc(self.pending, max(8, 2 * self.pending_room) * sizeof(uint64_t))
+            grown = <uint64_t *>PyMem_Realloc(self.pending, max(8, 2 * self.pending_room) * sizeof(uint64_t))
             if grown == NULL:
                 raise MemoryError
             self.pending = grown
@@ -82,7 +82,7 @@ cdef class Reader:
         self.pending_count += 1
         return 0
 
-    cdef int write(self, char* data, uint64_t size) except -1:
+    cdef int write(self, char *data, uint64_t size) except -1:
         self.writes += 1
         self.sent_bytes += size
         self.transport.write_c(data, <Py_ssize_t>size)

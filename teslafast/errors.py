@@ -9,12 +9,15 @@ holds a token, a secret or a payload.
     ├── Malformed          a vehicle's message that does not parse                  → an error reply, counted
     ├── Unhealthy          a server's that was asked how it is                      → one line on stderr, exit 1
     ├── Declined           Tesla's: its Fleet API did not do what it was asked      → one line on stderr, exit 1
-    └── Refused            a request that may not pass                              → an HTTP answer, counted
-        ├── BadQuery       its query or its target cannot be read                   → 400
-        └── Unavailable    we cannot just now (limits, draining)                    → 503 with Retry-After
+    ├── Undelivered        an output's: what it was given has not arrived           → tried again, logged
+    │   └── Unreachable    there is no connection to where it should arrive
+    └── Refused            a request that may not pass (refusals.py)                → an HTTP answer, counted
+        └── BadQuery       its query or its target cannot be read                   → 400
 """
 
 from http import HTTPStatus
+
+from .refusals import QUERY, Refusal
 
 
 class TeslafastError(Exception):
@@ -32,7 +35,12 @@ class Misconfigured(TeslafastError):
 
 
 class Unhealthy(TeslafastError):
-    """A server that does not answer, or does not say that it is well."""
+    """A server that does not answer, or does not say that it is well. `fault`: what it did; `remedy`: what would help."""
+
+    def __init__(self, fault: str, remedy: str) -> None:
+        super().__init__(f"{fault} — {remedy}")
+        self.fault = fault
+        self.remedy = remedy
 
 
 class Declined(TeslafastError):
@@ -45,6 +53,14 @@ class Declined(TeslafastError):
         self.remedy = remedy
 
 
+class Undelivered(TeslafastError):
+    """An output could not deliver what it was given; the message says why, and is fit for a log."""
+
+
+class Unreachable(Undelivered):
+    """There is no connection to where an output's events go. Whoever takes them may be down; nothing has been refused."""
+
+
 class Malformed(TeslafastError, ValueError):
     """Bytes of a vehicle that are no message of the protocol. `txid` is what the error reply echoes; empty if unreadable."""
 
@@ -54,24 +70,24 @@ class Malformed(TeslafastError, ValueError):
 
 
 class Refused(TeslafastError):
-    """A request that may not pass. `status` is the HTTP answer, `cause` a short fixed word for counters and logs."""
+    """A request that may not pass. `refusal`: the row that says what is answered; `reason` replaces its meaning if given."""
 
-    def __init__(self, status: HTTPStatus, cause: str, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.cause = cause
+    def __init__(self, refusal: Refusal, reason: str = "") -> None:
+        super().__init__(reason or refusal.meaning)
+        self.refusal = refusal
+
+    @property
+    def status(self) -> HTTPStatus:
+        return self.refusal.status
+
+    @property
+    def cause(self) -> str:
+        """The fixed word for counters and log lines."""
+        return self.refusal.cause
 
 
 class BadQuery(Refused):
     """A query, or a value in it, that cannot be read or is not one of those allowed."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(HTTPStatus.BAD_REQUEST, "query", reason)
-
-
-class Unavailable(Refused):
-    """Too much at once: answered 503 with `Retry-After: retry_after_s`."""
-
-    def __init__(self, cause: str, reason: str, retry_after_s: int = 5) -> None:
-        super().__init__(HTTPStatus.SERVICE_UNAVAILABLE, cause, reason)
-        self.retry_after_s = retry_after_s
+        super().__init__(QUERY, reason)

@@ -1,4 +1,4 @@
-"""A request head and a plain HTTP answer, as values: what routes and doors decide on, and what they give back."""
+"""A request head and a plain HTTP answer, as values: what routes and doors decide on, and what they return."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
-from .errors import BadQuery
+from .errors import BadQuery, Refused
 
 MOST_QUERY_FIELDS = 32
 
@@ -52,8 +52,8 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """
-    A plain HTTP answer. `cause`: a fixed word for counters and the log, "" where there is nothing to note. `keeps_open`: more may
-    be asked on the same connection.
+    A plain HTTP answer. `cause`: a fixed word for counters and the log, "" where there is nothing to note. `keeps_open`: the
+    client may send its next request on the same connection.
     """
 
     status: HTTPStatus
@@ -63,3 +63,9 @@ class Answer:
     cause: str = ""
     reason: str = ""
     keeps_open: bool = False
+
+    @classmethod
+    def of(cls, error: Refused) -> Answer:
+        """What a refusal is answered."""
+        refusal, reason = error.refusal, str(error)
+        return cls(refusal.status, refusal.body(reason), headers=refusal.headers, cause=refusal.cause, reason=reason)

@@ -1,68 +1,97 @@
 """
-One request over HTTP and its answer, with the standard library: bounded in time and bytes, never redirected.
+HTTP requests with the standard library: bounded in bytes and in how long each step may take, never redirected.
 
-A header may hold somebody's token, so it goes to the host that was named or nowhere, and never in clear except to this machine.
+    request          verified, for what holds a secret: to the named host or nowhere, in clear only to this machine
+    get_unverified   for a health check: nothing secret passes, so the certificate is not verified
+    head             the head of an answer, over a connection that the caller has made
 """
 
 from __future__ import annotations
 
 import http.client
-import ipaddress
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult
 
 from .errors import Misconfigured, Unhealthy
+from .urls import is_this_machine, parse_url
 
-TIMEOUT_S = 20.0
-LONGEST_ANSWER = 1 << 20
+TIMEOUT_S = 20.0  # for each step: to connect, to send, to get the next bytes. Tesla's slow answers take seconds
+LONGEST_ANSWER = 1 << 20  # bytes of a body; Tesla's bundle of CAs, the largest that is asked for, has 20 KB
 
 
 @dataclass(frozen=True)
 class Reply:
-    """`headers`: names in lower case."""
+    """`headers`: names in lower case. `status`: 0 if the other end did not answer in HTTP."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def ask(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Reply:
-    """Raises Unhealthy if no whole answer comes, Misconfigured if the URL may not be asked."""
-    parts = urlsplit(url)
-    connection = _connection(url)
+def request(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Reply:
+    """Raises Unhealthy if no whole answer comes, Misconfigured if the URL is unusable or would carry secrets in clear."""
+    parts = _parts(url)
+    if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+        fault = f"{url!r} would carry secrets unencrypted"
+        raise Misconfigured("URL", fault, "give an https:// address; http:// is only for this machine")
+    connection = _connection(parts, ssl.create_default_context(), TIMEOUT_S)
+    return _exchange(connection, parts, method, dict(headers or {}), body)
+
+
+def get_unverified(url: str, timeout_s: float) -> Reply:
+    """GET from a host that is named but not verified. Raises Unhealthy, Misconfigured as `request`."""
+    parts = _parts(url)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return _exchange(_connection(parts, context, timeout_s), parts, "GET", {}, None)
+
+
+def head(connection: socket.socket, host: str, port: int, path: str, headers: Mapping[str, str]) -> Reply:
+    """GET over a connected socket, which must have a timeout; of the answer, only the head is read. Raises OSError."""
+    client = http.client.HTTPConnection(host, port)
+    client.sock = connection
     try:
-        connection.request(method, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, dict(headers or {}))
+        client.request("GET", path, headers=dict(headers))
+        response = client.getresponse()
+    except http.client.HTTPException:  # not HTTP, or the connection was closed without an answer
+        return Reply(0)
+    return Reply(response.status, headers=_lowered(response))
+
+
+def _parts(url: str) -> SplitResult:
+    parts = parse_url(url, ("https", "http"), default="", example="https://telemetry.example.com")
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2])  # no name and password: they would stand in messages
+
+
+def _connection(parts: SplitResult, context: ssl.SSLContext, timeout_s: float) -> http.client.HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        return http.client.HTTPSConnection(host, parts.port, timeout=timeout_s, context=context)
+    return http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
+
+
+def _exchange(
+    connection: http.client.HTTPConnection, parts: SplitResult, method: str, headers: dict[str, str], body: bytes | None
+) -> Reply:
+    try:
+        connection.request(method, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, headers)
         response = connection.getresponse()
         content = response.read(LONGEST_ANSWER + 1)
     except ssl.SSLCertVerificationError as error:
-        raise Unhealthy(f"{parts.netloc}: its certificate does not verify ({error.verify_message})") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise Unhealthy(f"{parts.netloc}: no answer ({error or type(error).__name__})") from None
+        fault = f"{parts.netloc}: its certificate does not verify ({error.verify_message})"
+        raise Unhealthy(fault, "check the address; a proxy that ends TLS has a CA of its own: SSL_CERT_FILE") from None
+    except (OSError, UnicodeError, http.client.HTTPException) as error:  # UnicodeError: a name that no host can have
+        fault = f"{parts.netloc}: no answer ({error or type(error).__name__})"
+        raise Unhealthy(fault, "check the address, the network, and that the server runs") from None
     finally:
         connection.close()
     if len(content) > LONGEST_ANSWER:
-        raise Unhealthy(f"{parts.netloc}: its answer is longer than {LONGEST_ANSWER} bytes")
-    return Reply(response.status, content, {name.lower(): value for name, value in response.getheaders()})
+        raise Unhealthy(f"{parts.netloc}: its answer is longer than {LONGEST_ANSWER} bytes", "check the address")
+    return Reply(response.status, content, _lowered(response))
 
 
-def _connection(url: str) -> http.client.HTTPConnection:
-    parts = urlsplit(url)
-    try:
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port = "", None
-    if host and parts.scheme == "https":
-        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=ssl.create_default_context())
-    if host and parts.scheme == "http" and is_this_machine(host):
-        return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
-    raise Misconfigured("URL", f"{url!r} may not be asked", "give an https:// address; http:// only on this machine")
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether it is a loopback address, or the name of one."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _lowered(response: http.client.HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.getheaders()}

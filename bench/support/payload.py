@@ -10,7 +10,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 from teslafast.protocol.messages import MESSAGES
-from teslafast.protocol.messages import Field as Entry
+from teslafast.protocol.messages import FieldDescriptor as Entry
 from teslafast.protocol.signals import ENUMS
 
 _PACKAGE = "telemetry.vehicle_data"

@@ -22,7 +22,7 @@ _TRUST_CLIENT_AUTH = bytes.fromhex("300c300a06082b06010505070302")
 
 
 def load_chain(context: ssl.SSLContext, settings: Settings) -> None:
-    """Puts the server's certificate and key in; also into a context in use, for handshakes to come. Raises Misconfigured."""
+    """Loads the server's certificate and key, also into a context in use, for later handshakes. Raises Misconfigured."""
     certificate, key = Path(settings.cert_path or ""), Path(settings.key_path or "")
     read_file("CERT_PATH", certificate)
     read_file("KEY_PATH", key)
@@ -44,7 +44,7 @@ def _chain_fault(error: ssl.SSLError | ValueError, certificate: Path, key: Path)
 
 
 def read_file(variable: str, path: Path) -> str:
-    """The file's text; what keeps it from being read becomes Misconfigured with the variable's name."""
+    """The file's text. Raises Misconfigured, with the variable's name, if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -109,7 +109,7 @@ def anchors(path: Path) -> list[bytes]:
 
 
 def _der(body: str, path: Path) -> bytes:
-    """The certificate alone: what a TRUSTED block appends to it is cut off by the certificate's own length."""
+    """The certificate alone: its own length tells where the data that a TRUSTED block appends begins."""
     try:
         data = base64.b64decode("".join(body.split()), validate=True)
     except ValueError:
@@ -124,6 +124,6 @@ def _broken(path: Path) -> Misconfigured:
 
 
 def trusted_block(der: bytes) -> str:
-    """The certificate in PEM, with the trust that makes OpenSSL take it as an issuer of clients, whatever it says of itself."""
+    """The certificate in PEM, with the trust that makes OpenSSL accept it as an issuer of clients, whatever its usages are."""
     text = base64.encodebytes(der + _TRUST_CLIENT_AUTH).decode()
     return f"-----BEGIN TRUSTED CERTIFICATE-----\n{text}-----END TRUSTED CERTIFICATE-----\n"

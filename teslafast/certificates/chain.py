@@ -1,9 +1,9 @@
 """
-What a chain of certificates is worth to somebody who has nothing but a few certificates to trust.
+Certificate chains: whether a leaf can be verified by a client that trusts only a few given certificates.
 
-A vehicle gets the `ca` of its config and, in the handshake, whatever the server sends. It is safest to rely on the first alone:
-`climb` walks from the leaf upwards, signature by signature, through a given set, and the walk must end at a self-signed root.
-The order and the completeness of what the server sends are looked at separately. Time and sets are arguments; no I/O.
+A vehicle has the `ca` of its config and, in the handshake, whatever the server sends. It is safest to rely on the `ca` alone:
+`build_path` goes from the leaf upwards, signature by signature, through a given set, and must end at a self-signed root.
+`first_break` checks the order of what the server sends. Time and sets are arguments; no I/O.
 """
 
 import datetime
@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
-LONGEST_CHAIN = 10
+LONGEST_CHAIN = 10  # certificates above the leaf; real chains have two or three, and cross-signed CAs can form a loop
 
 
 def read(pem: bytes) -> list[x509.Certificate]:
@@ -25,7 +25,7 @@ def read(pem: bytes) -> list[x509.Certificate]:
 
 
 def write(certificates: Iterable[x509.Certificate]) -> str:
-    """Their PEM, one after the other."""
+    """The PEM of the certificates, one after the other."""
     return "".join(certificate.public_bytes(serialization.Encoding.PEM).decode() for certificate in certificates)
 
 
@@ -45,7 +45,7 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the name and the signature say so."""
+    """Whether the issuer's name and signature are on it."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):
@@ -58,34 +58,34 @@ def is_root(certificate: x509.Certificate) -> bool:
 
 
 def is_ca(certificate: x509.Certificate) -> bool:
-    """Whether it says of itself that it may sign others."""
+    """Whether it may sign others, according to its basic constraints."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
         return False
 
 
-def climb(leaf: x509.Certificate, known: Sequence[x509.Certificate]) -> list[x509.Certificate]:
-    """The way up from the leaf (left out) through `known`; whole if its last one is a root."""
-    way: list[x509.Certificate] = []
+def build_path(leaf: x509.Certificate, known: Sequence[x509.Certificate]) -> list[x509.Certificate]:
+    """The certificates from the leaf's issuer upwards, taken from `known`; complete if the last one is a root."""
+    path: list[x509.Certificate] = []
     below = leaf
-    while len(way) < LONGEST_CHAIN and not is_root(below):
+    while len(path) < LONGEST_CHAIN and not is_root(below):
         above = next((one for one in known if is_ca(one) and is_issued_by(below, one)), None)
         if above is None:
             break
-        way.append(above)
+        path.append(above)
         below = above
-    return way
+    return path
 
 
 def first_break(chain: Sequence[x509.Certificate]) -> int | None:
-    """The place of the first certificate that the one after it did not issue; None if all is in order."""
+    """The index of the first certificate that the next one did not issue; None if the order is right."""
     pairs = enumerate(itertools.pairwise(chain))
-    return next((place for place, (below, above) in pairs if not is_issued_by(below, above)), None)
+    return next((index for index, (below, above) in pairs if not is_issued_by(below, above)), None)
 
 
 def names(leaf: x509.Certificate) -> list[str]:
-    """The host names and addresses that it is valid for (subjectAltName)."""
+    """The host names and addresses for which it is valid (subjectAltName)."""
     try:
         alternatives = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -93,8 +93,8 @@ def names(leaf: x509.Certificate) -> list[str]:
     return [*alternatives.get_values_for_type(x509.DNSName), *map(str, alternatives.get_values_for_type(x509.IPAddress))]
 
 
-def holds(leaf: x509.Certificate, hostname: str) -> bool:
-    """Whether it is valid for that host: the very name, a `*` for its first label, or the very address."""
+def is_valid_for(leaf: x509.Certificate, hostname: str) -> bool:
+    """Whether it is valid for that host: by its name, by a wildcard for its first label, or by its address."""
     wanted = hostname.lower().rstrip(".")
     try:
         return str(ipaddress.ip_address(wanted)) in names(leaf)
@@ -104,5 +104,5 @@ def holds(leaf: x509.Certificate, hostname: str) -> bool:
 
 
 def days_left(certificate: x509.Certificate, now: datetime.datetime) -> float:
-    """Until it expires; negative afterwards."""
+    """Days until it expires; negative afterwards."""
     return (certificate.not_valid_after_utc - now).total_seconds() / 86400

@@ -1,14 +1,15 @@
 """
-The certificates of an installation, on disk. What is there is kept; what is missing is made; nothing is ever overwritten.
+The certificates of an installation, on disk. What exists is kept, what is missing is made, nothing is ever overwritten.
 
     DIR/ca.pem, ca.key                   ours; ca.pem is the `ca` of a vehicle's fleet_telemetry_config
     DIR/server.pem, server.key           leaf and CA: CERT_PATH and KEY_PATH
     DIR/vehicle_ca.pem, vehicle_ca.key   test issuing CA and its root: CA_PATH while there is no real vehicle
     DIR/vehicles/VIN.pem, VIN.key        leaf, issuing CA and root of one test vehicle
 
-A call always makes the server's pair and refuses if there is one. To renew it (it lives 825 days, see mint.py), move server.pem
-and server.key away and call again: the CA that vehicles know stays, so no vehicle need be told. All is made in memory before the
-first byte is written, and what cannot be written whole is taken back. Files are born with their mode, keys with 0600.
+`init` always makes the server's pair and refuses if there is one. To renew it (it is valid for SERVER_DAYS, see issue.py), move
+server.pem and server.key away and call `init` again: the CA that vehicles know stays, so no vehicle has to be configured again.
+Everything is made in memory before the first byte is written. If one file cannot be written, all new ones are removed again. Keys
+have mode 0600 from their first moment.
 """
 
 import datetime
@@ -24,14 +25,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ..errors import Misconfigured
 from ..vin import is_vin, sample_vin
-from .issue import Authority, Pair, key_pem, new_ca, new_vehicle_ca, server_leaf, vehicle_leaf
+from ..whole_file import write_whole
+from .issue import Authority, Pair, create_ca, create_vehicle_ca, issue_server, issue_vehicle, key_pem
 
 CERTIFICATE_MODE, KEY_MODE, DIRECTORY_MODE = 0o644, 0o600, 0o700
 
 
 @dataclass(frozen=True)
 class Installation:
-    """What `init` left: absolute `directory`, VINs that now have certificates there, and the files that this call wrote."""
+    """What `init` made: `directory` (absolute), the VINs that have certificates there, and the files that this call wrote."""
 
     directory: Path
     hostname: str
@@ -60,26 +62,36 @@ class VehicleFiles:
     key: Path
 
 
-def init(directory: Path, hostname: str, vehicles: int | Sequence[str] = 3, now: datetime.datetime | None = None) -> Installation:
-    """Makes what is missing in `directory`, for so many test vehicles or for these VINs. Raises Misconfigured."""
+def init(
+    directory: Path,
+    hostname: str,
+    vehicles: int | Sequence[str] = 3,
+    now: datetime.datetime | None = None,
+    durable: bool = True,
+) -> Installation:
+    """
+    Makes what is missing in `directory`, for this number of test vehicles or for these VINs. Raises Misconfigured.
+
+    durable: the files must survive a crash of the machine; a demo's need not.
+    """
     now = now or datetime.datetime.now(datetime.UTC)
     directory = directory.absolute()
     vins = [sample_vin(number) for number in range(1, vehicles + 1)] if isinstance(vehicles, int) else list(vehicles)
-    _refuse_strange(vins)
+    _check_vins(vins)
     server = directory / "server.pem", directory / "server.key"
     for path in server:
         if _exists(path):
             remedy = "choose another directory; or, to renew the server's certificate, move server.pem and server.key away"
             raise Misconfigured(str(path), "exists already and is never overwritten", remedy)
     files: dict[Path, bytes] = {}
-    ca = _kept_or_made(directory / "ca.pem", lambda: new_ca(now), files, now)
-    files.update(zip(server, _pem(server_leaf(ca, hostname, now)), strict=True))
-    vehicle_ca = _kept_or_made(directory / "vehicle_ca.pem", lambda: new_vehicle_ca(now), files, now)
+    ca = _kept_or_made(directory / "ca.pem", lambda: create_ca(now), files, now)
+    files.update(zip(server, _pem(issue_server(ca, hostname, now)), strict=True))
+    vehicle_ca = _kept_or_made(directory / "vehicle_ca.pem", lambda: create_vehicle_ca(now), files, now)
     for vin in vins:
         paths = _vehicle_paths(directory, vin)
         if not _both_exist(*paths):
-            files.update(zip(paths, _pem(vehicle_leaf(vehicle_ca, vin, now)), strict=True))
-    _write_all(files)
+            files.update(zip(paths, _pem(issue_vehicle(vehicle_ca, vin, now)), strict=True))
+    _write_all(files, durable)
     return Installation(directory, hostname, tuple(vins), tuple(files))
 
 
@@ -94,24 +106,24 @@ def vehicles(directory: Path, count: int, scratch: Path, now: datetime.datetime 
         return found[:count]
     authority = directory / "vehicle_ca.pem"
     if not _exists(authority.with_suffix(".key")):
-        remedy = "ask for fewer, or make certificates with `teslafast certs init`"
-        raise Misconfigured(str(directory), f"holds certificates of {len(found)} vehicles, {count} are asked for", remedy)
+        remedy = "use fewer vehicles, or make certificates with `teslafast certs init`"
+        raise Misconfigured(str(directory), f"holds certificates for {len(found)} vehicles, {count} are needed", remedy)
     vehicle_ca = _load(authority, now)
     taken = {vehicle.vin for vehicle in found}
     spare = (vin for vin in map(sample_vin, range(1, count + 1)) if vin not in taken)
     files: dict[Path, bytes] = {}
     for vin in (next(spare) for _ in range(count - len(found))):
         paths = _vehicle_paths(scratch, vin)
-        files.update(zip(paths, _pem(vehicle_leaf(vehicle_ca, vin, now)), strict=True))
+        files.update(zip(paths, _pem(issue_vehicle(vehicle_ca, vin, now)), strict=True))
         found.append(VehicleFiles(vin, *paths))
-    _write_all(files)
+    _write_all(files, durable=False)
     return found
 
 
-def _refuse_strange(vins: Sequence[str]) -> None:
+def _check_vins(vins: Sequence[str]) -> None:
     for vin in vins:
         if not is_vin(vin):  # it becomes a file's name, too
-            raise Misconfigured("--vin", f"{vin!r} is no VIN", "give letters and digits, 17 of them in a real one")
+            raise Misconfigured("--vin", f"{vin!r} is not a VIN", "give a VIN: 17 letters and digits")
 
 
 def _vehicle_paths(directory: Path, vin: str) -> tuple[Path, Path]:
@@ -119,7 +131,7 @@ def _vehicle_paths(directory: Path, vin: str) -> tuple[Path, Path]:
 
 
 def _exists(path: Path) -> bool:
-    # Unlike Path.exists this takes a folder that may not be read for an empty one; the write that follows says what is wrong.
+    # Unlike Path.exists, this takes a folder that cannot be read for an empty one: the write that follows then reports the fault.
     return os.path.exists(path)
 
 
@@ -133,7 +145,7 @@ def _both_exist(certificate: Path, key: Path) -> bool:
     if len(present) == 1:
         missing = key if present == [certificate] else certificate
         fault = f"exists already, but {missing.name} does not"
-        raise Misconfigured(str(present[0]), fault, "put that back, or move this one away")
+        raise Misconfigured(str(present[0]), fault, "restore the missing file, or move this one away")
     return bool(present)
 
 
@@ -148,7 +160,7 @@ def _kept_or_made(path: Path, make: Callable[[], Authority], files: dict[Path, b
 
 def _load(path: Path, now: datetime.datetime) -> Authority:
     """A CA from disk. Raises Misconfigured if it cannot be read, is not whole, or has expired."""
-    remedy = f"move {path.name} and {path.stem}.key away to have new ones made"
+    remedy = f"move {path.name} and {path.stem}.key away, and new ones are made"
     try:
         first, *above = x509.load_pem_x509_certificates(path.read_bytes())
         key = serialization.load_pem_private_key(path.with_suffix(".key").read_bytes(), password=None)
@@ -162,8 +174,8 @@ def _load(path: Path, now: datetime.datetime) -> Authority:
     return Authority(first, key, b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in above))
 
 
-def _write_all(files: dict[Path, bytes]) -> None:
-    """Every file or none: what was made before a failure is removed again, folders too. Raises Misconfigured."""
+def _write_all(files: dict[Path, bytes], durable: bool) -> None:
+    """Writes every file or none: after a failure, removes what it had made, folders too. Raises Misconfigured."""
     made: list[Path] = []
     path = Path()
     try:
@@ -172,12 +184,11 @@ def _write_all(files: dict[Path, bytes]) -> None:
                 folder.mkdir(DIRECTORY_MODE)
                 made.append(folder)
             mode = KEY_MODE if path.suffix == ".key" else CERTIFICATE_MODE
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-                made.append(path)
-                file.write(content)
+            write_whole(path, content, mode=mode, durable=durable)
+            made.append(path)
     except BaseException as error:
         for leftover in reversed(made):
             (leftover.rmdir if leftover.is_dir() else leftover.unlink)()
         if isinstance(error, OSError):
-            raise Misconfigured(str(path), error.strerror or str(error), "choose a directory that can be written to") from None
+            raise Misconfigured(str(path), error.strerror or str(error), "choose a directory that you may write to") from None
         raise

@@ -1,9 +1,9 @@
 """
-Certificates made in memory: who signs what, and what each kind of certificate says of itself.
+Issues certificates, in memory: who signs what, and what each kind of certificate says about itself.
 
-Two trees that never touch. Ours vouches for the server; each vehicle's config carries its CA, which therefore lives ten years:
-changing it means telling every car. The other stands in for Tesla's, for trying things out: its issuing CA bears a name that
-Tesla's own bears, because identity rules go by it, under a root whose name says TEST. That root's key is forgotten at once.
+Two trees that never touch. Ours vouches for the server. Each vehicle's config carries our CA, so the CA is valid for ten years:
+to change it, every vehicle must be configured again. The other tree stands in for Tesla's in tests. Its issuing CA has the name
+of one of Tesla's, because the identity rules go by that name, under a root whose name says TEST. The root's key is never stored.
 All keys are P-256. No I/O; time is an argument, the keys' randomness is the operating system's.
 """
 
@@ -19,10 +19,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..errors import Misconfigured
 
-CA_DAYS = 3653
-# The most that Apple's browsers take from a server. It can be renewed under the same CA without telling any vehicle.
+CA_DAYS = 3653  # ten years
+# The longest that Apple's browsers accept from a server. It can be renewed under the same CA without configuring any vehicle.
 SERVER_DAYS = 825
-# Clocks differ: who runs behind ours must not find the certificate "not yet valid".
+# Clocks differ: for a machine whose clock is behind ours, the certificate must not be "not yet valid".
 BACKDATED = datetime.timedelta(days=1)
 VEHICLE_DEVICE = x509.ObjectIdentifier("1.3.6.1.4.1.49279.2.5.1")
 ISSUING_NAME = "Tesla Motors Product Issuing CA"
@@ -66,14 +66,14 @@ class Term:
         return builder.not_valid_before(start).not_valid_after(min(end, self.end) if self.end else end)
 
 
-def new_ca(now: datetime.datetime) -> Authority:
-    """The CA of an installation: self-signed, ten years."""
+def create_ca(now: datetime.datetime) -> Authority:
+    """The CA of an installation: self-signed, valid for ten years."""
     key = _new_key()
     name = _name("teslafast CA", "teslafast")
     return Authority(_signed(_ca(name, key, Term(now, CA_DAYS), path_length=0), name, key), key)
 
 
-def new_vehicle_ca(now: datetime.datetime) -> Authority:
+def create_vehicle_ca(now: datetime.datetime) -> Authority:
     """A stand-in for Tesla's issuing CA, under a test root of its own."""
     root_key, key = _new_key(), _new_key()
     root_name, issuing_name = _name("teslafast TEST vehicle root", TEST_ORGANISATION), _name(ISSUING_NAME, TEST_ORGANISATION)
@@ -82,7 +82,7 @@ def new_vehicle_ca(now: datetime.datetime) -> Authority:
     return Authority(issuing, key, root.public_bytes(_PEM))
 
 
-def server_leaf(ca: Authority, hostname: str, now: datetime.datetime) -> Pair:
+def issue_server(ca: Authority, hostname: str, now: datetime.datetime) -> Pair:
     """For a DNS name or an IP address; `localhost` also stands for the two loopback addresses. Raises Misconfigured."""
     names = [_alternative_name(name) for name in ([hostname, "127.0.0.1", "::1"] if hostname == "localhost" else [hostname])]
     # A common name holds 64 characters at most; verifiers go by the alternative name anyway.
@@ -91,8 +91,8 @@ def server_leaf(ca: Authority, hostname: str, now: datetime.datetime) -> Pair:
     return _leaf(ca, subject, Term(now, SERVER_DAYS, _end(ca)), usage, x509.SubjectAlternativeName(names))
 
 
-def vehicle_leaf(vehicle_ca: Authority, vin: str, now: datetime.datetime) -> Pair:
-    """As real vehicles' are made: the common name is the VIN, an extended key usage says what kind of device it is."""
+def issue_vehicle(vehicle_ca: Authority, vin: str, now: datetime.datetime) -> Pair:
+    """Like a real vehicle's: the common name is the VIN, an extended key usage says what kind of device it is."""
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, VEHICLE_DEVICE])
     return _leaf(vehicle_ca, _name(vin, TEST_ORGANISATION, "Test vehicle"), Term(now, CA_DAYS, _end(vehicle_ca)), usage)
 
@@ -122,7 +122,7 @@ def _alternative_name(hostname: str) -> x509.GeneralName:
         if len(hostname) <= 253 and all(_LABEL.fullmatch(label) for label in hostname.split(".")):
             return x509.DNSName(hostname)
     remedy = "give a name such as telemetry.example.com, or an IP address"
-    raise Misconfigured("--hostname", f"{hostname!r} is no host name", remedy)
+    raise Misconfigured("--hostname", f"{hostname!r} is not a host name", remedy)
 
 
 def _ca(subject: x509.Name, key: ec.EllipticCurvePrivateKey, term: Term, path_length: int) -> x509.CertificateBuilder:

@@ -1,4 +1,4 @@
-"""From the certificate that a client showed to what `protocol.identity` decides on."""
+"""The certificate that a client presented, as `protocol.identity` wants it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from ..protocol.identity import Certificate
 if TYPE_CHECKING:
     from cryptography import x509
 
-KNOWN_AT_MOST = 16_384  # certificates that need not be read again, about 0.5 KB each
+ANY_USAGE = "2.5.29.37.0"  # anyExtendedKeyUsage
+KNOWN_AT_MOST = 16_384  # parsed certificates, about 0.5 KB each: 8 MB
 
-# What was read before, by the certificate's SHA-256: vehicles come back often, and reading one takes some 66 µs.
+# Parsed certificates by SHA-256: vehicles come back often, and parsing one takes about 66 µs.
 _known: dict[bytes, Certificate] = {}
 
 
 def peer_certificate(ssl_object: ssl.SSLObject | None) -> Certificate | None:
-    """The verified leaf that the peer showed, None if it showed none (or was not asked)."""
+    """The verified leaf that the peer presented; None if it presented none, or was not asked to."""
     der = ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None
     if not der:
         return None
@@ -34,7 +35,7 @@ def peer_certificate(ssl_object: ssl.SSLObject | None) -> Certificate | None:
 
 
 def certificate_of(leaf: x509.Certificate) -> Certificate:
-    """What `identity` needs of a parsed certificate."""
+    """What `identity` needs from a parsed certificate."""
     from cryptography import x509
     from cryptography.x509.oid import NameOID
 

@@ -1,16 +1,14 @@
 """
-Tesla's certificate authorities for vehicles: fetched from where Tesla publishes them, believed only where we know them.
+Tesla's certificate authorities for vehicles: fetched from where Tesla publishes them, and trusted only if they are known here.
 
-The bundle comes over the network, and whoever is in it can issue "vehicles". So each certificate must be one of those below, by
-its SHA-256; one stranger, and the whole bundle is refused. What is written are `TRUSTED CERTIFICATE` blocks with the trust
-"client authentication", the form in which OpenSSL takes all of them as issuers of clients (tls.py says why).
+The bundle comes over the network, and every CA in it can issue certificates for "vehicles". So each certificate must be one of
+those below, by its SHA-256. If one is unknown, the whole bundle is refused. The file holds `TRUSTED CERTIFICATE` blocks with the
+trust "client authentication", the form in which OpenSSL accepts all of them as issuers of clients (anchors.py says why).
 """
 
 from __future__ import annotations
 
 import datetime
-import os
-import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from .. import https
 from ..errors import Misconfigured, Unhealthy
+from ..whole_file import write_whole
 from . import anchors, chain
 
 if TYPE_CHECKING:
@@ -46,58 +45,60 @@ PINNED = {
 
 @dataclass(frozen=True)
 class Bundle:
-    """Certificates that are all known, and the names of pinned ones that were not among them."""
+    """Certificates that are all known, and the names of pinned ones that are missing from it."""
 
     certificates: tuple[x509.Certificate, ...]
     missing: tuple[str, ...]
 
     def expired(self, now: datetime.datetime) -> list[str]:
-        """The names of those that issue nothing valid any more."""
+        """The names of CAs whose vehicles are refused, because the CA has expired."""
         return [chain.name_of(one.subject) for one in self.certificates if chain.days_left(one, now) < 0]
 
     @property
     def text(self) -> str:
-        """The file: each certificate as OpenSSL takes it, under a line that says which one it is."""
+        """The file: each certificate in the form that OpenSSL accepts, below a line with its name."""
         blocks = (f"# {chain.name_of(one.subject)}\n{anchors.trusted_block(chain.der(one))}" for one in self.certificates)
         return f"# Tesla's CAs for vehicles, from {SOURCE}\n" + "".join(blocks)
 
 
-def fetched(ask: Callable[[str, str], https.Reply] = https.ask) -> bytes:
+def fetch(request: Callable[[str, str], https.Reply] = https.request) -> bytes:
     """The bundle as Tesla publishes it. Raises Unhealthy."""
-    reply = ask("GET", SOURCE)
+    remedy = "download the file in another way and give it with --from"
+    try:
+        reply = request("GET", SOURCE)
+    except Unhealthy as error:
+        raise Unhealthy(error.fault, remedy) from None
     if reply.status != 200:
-        raise Unhealthy(f"{SOURCE}: HTTP {reply.status}; fetch the file in another way and give it with --from")
+        raise Unhealthy(f"{SOURCE}: HTTP {reply.status}", remedy)
     return reply.body
 
 
-def checked(pem: bytes, accepted: Collection[str] = ()) -> Bundle:
+def check(pem: bytes, accepted: Collection[str] = ()) -> Bundle:
     """
-    The bundle, every certificate of it pinned, or in `accepted` (SHA-256 in hex, with or without colons). Raises Misconfigured.
+    The bundle, if every certificate in it is pinned or in `accepted` (SHA-256 in hex, with or without colons).
+
+    Raises Misconfigured.
     """
     known = PINNED.keys() | {one.replace(":", "").lower() for one in accepted}
     try:
         certificates = chain.read(pem)
     except ValueError:
-        raise Misconfigured("the bundle", "holds no readable certificate", f"fetch it again from {SOURCE}") from None
+        raise Misconfigured("the bundle", "holds no readable certificate", f"download it again from {SOURCE}") from None
     for one in certificates:
         if chain.fingerprint(one) not in known:
-            stranger = f"{chain.name_of(one.subject)!r} (SHA-256 {chain.fingerprint(one)})"
-            remedy = "get the newest teslafast; or, only if Tesla says that it is theirs, add --accept with that SHA-256"
-            raise Misconfigured("the bundle", f"{stranger} is no CA of Tesla's that this version knows", remedy)
+            unknown = f"{chain.name_of(one.subject)!r} (SHA-256 {chain.fingerprint(one)})"
+            remedy = "upgrade teslafast; or, only if Tesla confirms that this CA is theirs, add --accept with its SHA-256"
+            raise Misconfigured("the bundle", f"holds {unknown}, which this version does not know as Tesla's", remedy)
     present = {chain.fingerprint(one) for one in certificates}
     return Bundle(tuple(certificates), tuple(name for pin, name in PINNED.items() if pin not in present))
 
 
 def write(bundle: Bundle, path: Path, replace: bool = False) -> None:
-    """The file, whole or not at all; one that is there already is kept unless it may be replaced. Raises Misconfigured."""
+    """Puts the file in place whole; one that exists is kept unless it may be replaced. Raises Misconfigured."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            whole = Path(folder) / path.name
-            whole.write_text(bundle.text, encoding="utf-8")
-            # a link, unlike a rename, fails where there is a file
-            (os.replace if replace else os.link)(whole, path)
+        write_whole(path, bundle.text.encode(), replace=replace)
     except FileExistsError:
         raise Misconfigured(str(path), "exists already", "choose another name, or replace it with --replace") from None
     except OSError as error:
-        raise Misconfigured(str(path), error.strerror or str(error), "choose a place that can be written to") from None
+        raise Misconfigured(str(path), error.strerror or str(error), "choose a place that you may write to") from None

@@ -1,4 +1,4 @@
-"""The command line: `main` runs a command and turns our own errors into one line and an exit status."""
+"""The command line. `main` runs a command, and prints our own errors as one line with an exit status."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has gone: no complaint about that
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has gone: that is not an error
         sys.exit(1)
 
 

@@ -1,7 +1,7 @@
 """
-The commands. Each imports what it needs when it runs, so that `teslafast health` does not pay for the server.
+The commands. Each imports what it needs when it runs, so that `teslafast health` does not load the server.
 
-What the operator can mend is one line on stderr and exit 2; never a traceback.
+Whatever the operator can mend is one line on stderr and exit status 2; never a traceback.
 """
 
 from __future__ import annotations
@@ -14,15 +14,20 @@ import click
 
 from .. import __version__
 from ..errors import Misconfigured
-from .doctor import diagnose
+from .certs import certs
+from .doctor import doctor
 from .options import Duration
+from .outputs import outputs
 from .vehicle import vehicle
+
+# A copy of the simulator's kinds, which a test compares: to import them would make every command load the protocol's codec.
+CHAOS_HELP = "Faults to add, separated by commas: reordering, duplicates, resend, malformed, overlap, drops, skew; or `all`."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="teslafast")
 def teslafast() -> None:
-    """Tesla vehicles' telemetry in over mutual TLS, and out to any number of dashboards."""
+    """Receive Tesla vehicles' telemetry over mutual TLS, and stream it to any number of dashboards."""
 
 
 @teslafast.command()
@@ -34,21 +39,26 @@ def serve(host: str | None, port: int | None) -> None:
 
     from ..config import Settings
     from ..logs import fields, log, set_up
+    from ..outputs.settings import planned
     from ..server import server
 
     settings = Settings.from_env(os.environ, host=host, port=port)
+    plans = planned(os.environ, settings)
     set_up(settings.log_level, settings.log_format)
     if settings.jwt_secret and not os.environ.get("JWT_SECRET"):
         log.warning(
-            "secret_made", extra=fields(meaning="JWT_SECRET is not set: a random one holds until the end; no token can be minted")
+            "secret_made",
+            extra=fields(meaning="JWT_SECRET is not set: this run uses a random one, and you cannot mint tokens for it"),
         )
-    uvloop.run(server.serve(settings))
+    uvloop.run(server.serve(settings, plans))
 
 
 @teslafast.command()
-@click.option("--sub", required=True, help="Who the token is for.")
-@click.option("--vin", "vins", multiple=True, help="A vehicle that it may see; repeat for more. None = all.")
-@click.option("--ttl", type=Duration(), default="1h", show_default=True, help="How long it is valid.")
+@click.option("--sub", required=True, help="Who gets the token: a name for the log.")
+@click.option("--vin", "vins", multiple=True, help="A vehicle that it may see; repeat for more. Default: all vehicles.")
+@click.option(
+    "--ttl", type=Duration(), default="1h", show_default=True, help="How long it is valid, for example 15m, 12h or 30d."
+)
 def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
     """Mint a dashboard token with JWT_SECRET."""
     import time
@@ -59,91 +69,84 @@ def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
 
     settings = Settings.from_env(os.environ)
     if not os.environ.get("JWT_SECRET"):
-        raise Misconfigured("JWT_SECRET", "is not set", "set it to the server's secret: a token signed with another is refused")
+        raise Misconfigured(
+            "JWT_SECRET", "is not set", "set it to the server's secret: a server refuses tokens signed with another"
+        )
     if not settings.needs_secret:
-        raise Misconfigured("JWT_ALGORITHMS", "names public-key algorithms", "mint tokens where the private key is")
+        raise Misconfigured("JWT_ALGORITHMS", "names public-key algorithms", "mint tokens with your private key, elsewhere")
     for vin in vins:
         if not is_vin(vin):
-            raise Misconfigured("--vin", f"{vin!r} is no VIN", "give the vehicle's 17 characters")
+            raise Misconfigured("--vin", f"{vin!r} is not a VIN", "give the vehicle's 17 characters")
     now = time.time()
     longest_days = int((tokens.LATEST_S - now) // 86400)
     if not 1 <= ttl <= longest_days * 86400:
-        raise Misconfigured("--ttl", "no server would take such a token", f"give 1s to {longest_days}d, for example 1h")
+        raise Misconfigured("--ttl", "no server would accept such a token", f"give 1s to {longest_days}d, for example 1h")
     click.echo(tokens.mint(settings, sub, vins, ttl, now))
 
 
 @teslafast.command()
 @click.argument("url", required=False)
 def health(url: str | None) -> None:
-    """Exit 0 if /health at URL says ok (for container health checks). Default: the server of this environment."""
+    """
+    Check that a server is healthy: exit 0 if it is.
+
+    For container health checks. Default of URL: the server of this environment, on this machine.
+    """
     from ..config import Settings
-    from ..doctor import health
+    from ..doctor.health import check_health, local_url
 
-    click.echo(health.health(url or health.here(Settings.from_env(os.environ))))
-
-
-@teslafast.group()
-def certs() -> None:
-    """Certificates: Tesla's CAs for vehicles."""
+    click.echo(check_health(url or local_url(Settings.from_env(os.environ))))
 
 
-@certs.command("tesla-ca")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--from", "source", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A bundle already fetched.")
-@click.option("--accept", multiple=True, metavar="SHA256", help="A certificate to take although this version does not know it.")
-@click.option("--replace", is_flag=True, help="Take the place of a FILE that is there.")
-def certs_tesla_ca(file: Path, source: Path | None, accept: tuple[str, ...], replace: bool) -> None:
-    """Fetch Tesla's bundle of vehicle CAs, check it against known fingerprints, and write it to FILE for CA_PATH."""
-    import datetime
+@teslafast.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port of the page and /stream. Default: 3000, or a free one if that is taken."
+)
+@click.option("--vehicles", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many vehicles.")
+@click.option("--seconds", type=Duration(), help="End after this time, for example 30s. Default: run until Ctrl-C.")
+def demo(port: int | None, vehicles: int, seconds: float | None) -> None:
+    """
+    Try it out: a server and simulated vehicles.
 
-    from ..certificates import tesla_ca
+    Everything runs on this machine. The live stream is shown in the terminal.
+    """
+    from .demo import run
 
-    bundle = tesla_ca.checked(source.read_bytes() if source else tesla_ca.fetched(), accept)
-    tesla_ca.write(bundle, file, replace)
-    click.echo(f"{file}: {len(bundle.certificates)} of Tesla's CAs for vehicles. Now set CA_PATH={file}")
-    for name in bundle.expired(datetime.datetime.now(datetime.UTC)):
-        click.echo(f"note: {name} has expired; vehicles with a certificate of its are refused", err=True)
-    for name in bundle.missing:
-        click.echo(f"note: {name} is not in the bundle any more", err=True)
-
-
-@teslafast.command("demo")
-@click.option("--port", type=click.IntRange(0, 65535), help="Where the page and /stream are. Default: 3000, or a free one.")
-@click.option("--vehicles", type=click.IntRange(1, 1000), default=1, show_default=True)
-@click.option("--seconds", type=Duration(), help="End by itself after so long. Default: on Ctrl-C.")
-def demonstrate(port: int | None, vehicles: int, seconds: float | None) -> None:
-    """Run a server and simulated vehicles on this machine, and show the live stream."""
-    from . import demo
-
-    demo.run(port, vehicles, seconds)
-
-
-@teslafast.command("watch")
-@click.argument("url")
-@click.option("--token", envvar="TESLAFAST_TOKEN", help="A dashboard token (or TESLAFAST_TOKEN). Default: the one in URL.")
-@click.option("--vin", "vins", multiple=True, help="Only this vehicle; repeat for more.")
-@click.option("--since", type=click.IntRange(min=0), metavar="SEQ", help="Everything after this event first.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON event a line (also when stdout is no terminal).")
-@click.option("--ca", type=click.Path(path_type=Path), help="Trust this CA too, for example certs/ca.pem.")
-def look(url: str, token: str | None, vins: tuple[str, ...], since: int | None, as_json: bool, ca: Path | None) -> None:
-    """Show the live stream of the server at URL."""
-    from ..watch import client
-
-    client.run(url, token=token, vins=vins, since=since, as_json=as_json, ca_file=ca)
+    run(port, vehicles, seconds)
 
 
 @teslafast.command()
 @click.argument("url")
-@click.option("--vehicles", type=click.IntRange(1, 100_000), default=1, show_default=True)
-@click.option("--interval", type=Duration(), default="1s", show_default=True, help="Between a vehicle's messages.")
-@click.option("--duration", type=Duration(), help="How long. Default: until Ctrl-C.")
-@click.option("--certs", "folder", type=click.Path(path_type=Path), help="A folder made by `certs init`: drive over mutual TLS.")
-@click.option("--chaos", default="", help="Misbehave: a comma list, or `all`.")
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed drives the same way.")
+@click.option("--token", envvar="TESLAFAST_TOKEN", help="A dashboard's token. Default: TESLAFAST_TOKEN, else the token in URL.")
+@click.option("--vin", "vins", multiple=True, help="Only this vehicle; repeat for more.")
+@click.option("--since", type=click.IntRange(min=0), metavar="SEQ", help="Show all events after this one first.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line; the default if stdout is not a terminal.")
+@click.option("--ca", type=click.Path(path_type=Path), help="Also trust this CA, for example certs/ca.pem.")
+def watch(url: str, token: str | None, vins: tuple[str, ...], since: int | None, as_json: bool, ca: Path | None) -> None:
+    """Show the live stream of the server at URL."""
+    from ..watch.client import run
+
+    run(url, token=token, vins=vins, since=since, as_json=as_json, ca_file=ca)
+
+
+@teslafast.command()
+@click.argument("url")
+@click.option("--vehicles", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many vehicles.")
+@click.option("--interval", type=Duration(), default="1s", show_default=True, help="Time between two messages of a vehicle.")
+@click.option("--duration", type=Duration(), help="How long to run, for example 15m. Default: until Ctrl-C.")
+@click.option(
+    "--certs", "folder", type=click.Path(path_type=Path), help="A folder made by `certs init`: connect over mutual TLS."
+)
+@click.option("--chaos", default="", help=CHAOS_HELP)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same drives.")
 def simulate(
     url: str, vehicles: int, interval: float, duration: float | None, folder: Path | None, chaos: str, seed: int
 ) -> None:
-    """Drive simulated vehicles against the server at URL (wss://HOST:PORT/, or ws:// in development)."""
+    """
+    Drive simulated vehicles against a server.
+
+    URL is wss://HOST:PORT/, or ws:// in development.
+    """
     from ..simulator import fleet
     from ..simulator.summary import Summary
 
@@ -168,19 +171,7 @@ def simulate(
         sys.exit(1)
 
 
-@certs.command("init")
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
-@click.option("--hostname", required=True, help="What vehicles call this server: a DNS name, or an address.")
-@click.option("--vehicle", "vins", multiple=True, metavar="VIN", help="A test vehicle; repeat for more. Default: three.")
-def certs_init(folder: Path, hostname: str, vins: tuple[str, ...]) -> None:
-    """Make our own CA, a server certificate, and test vehicles in DIR; nothing there is overwritten."""
-    from ..certificates import folder as files
-
-    made = files.init(folder, hostname, vins or 3)
-    for path in made.written:
-        click.echo(f"made {path}", err=True)
-    click.echo("\n".join(made.environment))
-
-
-teslafast.add_command(diagnose)
+teslafast.add_command(certs)
+teslafast.add_command(doctor)
+teslafast.add_command(outputs)
 teslafast.add_command(vehicle)

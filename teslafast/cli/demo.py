@@ -1,8 +1,8 @@
 """
-`teslafast demo`: a server, vehicles that speak the real protocol to it over mutual TLS, and a look at what dashboards get.
+`teslafast demo`: a server, simulated vehicles that speak the real protocol over mutual TLS, and a dashboard in the terminal.
 
-All on this machine's loopback, with certificates made for the occasion in a folder that goes when the demo ends. The page and
-`/stream` are plain HTTP here, because no browser would trust those certificates; the vehicles' port is as it is in production.
+Everything is on this machine's loopback, with certificates in a folder that is deleted when the demo ends. The page and `/stream`
+are plain HTTP here, because no browser would trust those certificates; the vehicles' port is as it is in production.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def run(port: int | None, vehicles: int, seconds: float | None) -> None:
 
 
 async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | None) -> None:
-    made = certs.init(folder / "certs", "127.0.0.1", [vin.sample_vin(number) for number in range(vehicles)])
+    vins = [vin.sample_vin(number) for number in range(vehicles)]
+    made = certs.init(folder / "certs", "127.0.0.1", vins, durable=False)
     server = _start(_settings(made.directory, made.vins, DEFAULT_PORT if port is None else port), may_move=port is None)
     at, vehicles_at = (f"127.0.0.1:{bound}" for bound in server.ports)
     token = tokens.mint(server.settings, "demo", (), TOKEN_TTL_S, time.time())
@@ -70,7 +71,7 @@ async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | 
         server.stop()
     for task in done:
         if task is not waiting:
-            task.result()  # it ended by itself: this raises why
+            task.result()  # it ended by itself: this raises the reason
 
 
 def _settings(directory: Path, vins: Sequence[str], port: int) -> Settings:
@@ -88,7 +89,7 @@ def _settings(directory: Path, vins: Sequence[str], port: int) -> Settings:
 
 
 def _start(settings: Settings, may_move: bool) -> Server:
-    """A started server; on any free port if the usual one is taken and none was asked for."""
+    """A started server; on any free port if the default one is taken and no port was given."""
     loop = asyncio.get_running_loop()
     server = Server(settings, loop, contexts=(None, tls.contexts(settings)[1]))
     try:

@@ -1,4 +1,4 @@
-"""The command `teslafast doctor`: its words, and a line for each of its findings."""
+"""The command `teslafast doctor`: its options, and a line for each finding."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from pathlib import Path
 import click
 
 
-@click.command("doctor")
+@click.command()
 @click.argument("url", required=False)
-@click.option("--dashboards", metavar="URL", help="Where dashboards connect, if not at URL.")
-@click.option("--address", help="An address to use for URL's host instead of asking DNS.")
+@click.option("--dashboards", metavar="URL", help="Where dashboards connect, if not to URL.")
+@click.option("--address", help="The address of the host in URL, instead of asking DNS.")
+@click.option("--ca", type=click.Path(path_type=Path), help="The `ca` of the vehicles' config. Default: the CAs in CERT_PATH.")
 @click.option(
-    "--ca", type=click.Path(path_type=Path), help="The `ca` of the vehicles' config. Default: above the leaf in CERT_PATH."
+    "--certs",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Let a test vehicle of this folder, made by `certs init`, connect.",
 )
 @click.option(
-    "--certs", "folder", type=click.Path(path_type=Path, file_okay=False), help="Let a test vehicle of this folder try."
+    "--token", default="", help="A dashboard's token; - reads it from stdin. Default: a new one, minted with JWT_SECRET."
 )
-@click.option("--token", default="", help="A dashboard's token; - reads it from stdin. Default: minted with JWT_SECRET.")
-@click.option("--vin", "vins", multiple=True, help="A vehicle to ask Tesla about. Default: TESLA_VIN.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def diagnose(
+@click.option("--vin", "vins", multiple=True, help="A vehicle to ask Tesla about; repeat for more. Default: TESLA_VIN.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def doctor(
     url: str | None,
     dashboards: str | None,
     address: str | None,
@@ -32,14 +35,20 @@ def diagnose(
     vins: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Say in plain words what would stop a vehicle or a dashboard from connecting to URL (https://HOST:PORT)."""
+    """
+    Find out why vehicles or dashboards cannot connect.
+
+    URL (https://HOST:PORT) is where vehicles connect. Without it, only settings, files and the Tesla account are checked.
+    """
     import datetime
     import json
 
-    from .. import doctor
+    from ..doctor.finding import State, summary
+    from ..doctor.options import DoctorOptions
+    from ..doctor.report import examine
 
     given = sys.stdin.readline().strip() if token == "-" else token  # noqa: S105 — a dash
-    case = doctor.Case(
+    options = DoctorOptions(
         environment=os.environ,
         now=datetime.datetime.now(datetime.UTC),
         url=url,
@@ -51,8 +60,10 @@ def diagnose(
         vins=vins,
     )
     found = []
-    for finding in doctor.examine(case):
+    for finding in examine(options):
         found.append(finding)
         click.echo(json.dumps(finding.row) if as_json else finding.line)
-    if any(finding.state is doctor.State.WRONG for finding in found):
+    if not as_json:
+        click.echo(summary(found))
+    if any(finding.state is State.WRONG for finding in found):
         sys.exit(1)

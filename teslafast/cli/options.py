@@ -1,4 +1,4 @@
-"""Words of the command line that several commands take, and what they mean."""
+"""Types of command-line options that several commands have."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from ..config import parse_duration
+        from ..environment import parse_duration
 
         try:
             return value if isinstance(value, float) else parse_duration(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no duration: give for example 90s, 15m, 1h or 30d", param, ctx)
+            self.fail(f"{value!r} is not a duration: write for example 90s, 15m, 12h or 30d", param, ctx)

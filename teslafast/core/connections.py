@@ -8,11 +8,12 @@ rest of its end (TLS keeps much), and when the network goes away there are thous
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Protocol
 
 from ..close_reasons import REPLACED, CloseReason
+from ..event_loop import Timer
 
 CONNECTIONS_PER_VIN = 4  # a car overlaps by one when it reconnects; each connection costs a descriptor and 40 KB
 RELEASED_AT_ONCE = 64  # ended connections: some 3 ms, if they were TLS
@@ -30,7 +31,7 @@ class Connection(Protocol):
     def abort(self) -> None: ...
 
 
-class DashboardConnection(Connection, Protocol):
+class OpenDashboard(Connection, Protocol):
     """What a drain and the metrics ask of a dashboard, whatever protocol it speaks."""
 
     @property
@@ -51,16 +52,12 @@ class DashboardConnection(Connection, Protocol):
         """For how long its socket has taken nothing (`now_s`: monotonic)."""
 
 
-class Timer(Protocol):
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
-
-
 class Connections:
     """`vehicles` and `dashboards` are the open ones; to be read, not changed."""
 
     def __init__(self, timer: Timer) -> None:
         self.vehicles: set[Connection] = set()
-        self.dashboards: set[DashboardConnection] = set()
+        self.dashboards: set[OpenDashboard] = set()
         self._by_vin: dict[str, list[Connection]] = {}  # the oldest first
         self._by_sub: Counter[str] = Counter()
         self._timer = timer
@@ -87,12 +84,12 @@ class Connections:
                 del self._by_vin[vin]
         self._release_later(connection)
 
-    def add_dashboard(self, connection: DashboardConnection, sub: str) -> None:
+    def add_dashboard(self, connection: OpenDashboard, sub: str) -> None:
         """`sub`: whom its token names."""
         self.dashboards.add(connection)
         self._by_sub[sub] += 1
 
-    def remove_dashboard(self, connection: DashboardConnection, sub: str) -> None:
+    def remove_dashboard(self, connection: OpenDashboard, sub: str) -> None:
         self.dashboards.discard(connection)
         self._by_sub[sub] -= 1
         if self._by_sub[sub] <= 0:

@@ -12,42 +12,29 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from .._fanout import Fanout, bytes_needed
 from ..config import Settings
 from ..errors import Malformed
+from ..event_loop import Timer
 from ..metrics import Counts
 from .connections import Connections
-from .last_values import LastValues, whole_ms
+from .last_values import LastValues
 from .records import DATA, KIND_NUMBERS, Record
 from .registry import Registry
 from .turn import Turn
-from .views import MakeLog, Timer, Views, view_ring_bytes
+from .views import MakeLog, Views, view_ring_bytes
 
-
-class Submission(NamedTuple):
-    """
-    A record on its way into the log.
-
-    fleet    makes its other shape, if somebody reads that
-    txid     names the message that it came in, b"" if it has no name; None: the server itself made the record
-    now_ns   when it came in: ns since 1970, the server's clock
-    """
-
-    vin: str
-    record: Record
-    fleet: Callable[[], dict[str, Any]]
-    txid: bytes | None
-    now_ns: int
+MakeFleet = Callable[[], dict[str, Any]]
 
 
 class Backplane(Protocol):
     """The log that several nodes share: takes a submission, and has it applied on every node in the log's order."""
 
-    def submit(self, submission: Submission) -> None: ...
+    def submit(self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int) -> None: ...
 
 
 class Hub:
@@ -79,16 +66,22 @@ class Hub:
         self.draining = False
         self._backplane = backplane
 
-    def submit(self, submission: Submission) -> None:
-        """Takes a record in. Raises Malformed if it cannot be JSON or is larger than the ring."""
-        if self._backplane is None:
-            self.apply(submission)
-        else:
-            self._backplane.submit(submission)
+    def submit(self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int) -> None:
+        """
+        Takes a record in.
 
-    def apply(self, submission: Submission, seq: int = 0) -> int:
-        """Puts a record into everything that shows it, under `seq` (0: the next); returns its seq. Raises Malformed."""
-        vin, record, fleet, txid, now_ns = submission
+        fleet    makes its other shape, if somebody reads that
+        txid     names the message that it came in, b"" if it has no name; None: the server itself made the record
+        now_ns   when it came in: ns since 1970, the server's clock
+        Raises Malformed if it cannot be JSON or is larger than the ring.
+        """
+        if self._backplane is None:
+            self.apply(vin, record, fleet, txid, now_ns)
+        else:
+            self._backplane.submit(vin, record, fleet, txid, now_ns)
+
+    def apply(self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int, seq: int = 0) -> int:
+        """Puts a submitted record into everything that shows it, under `seq` (0: the next); returns its seq. Raises Malformed."""
         now_ms = now_ns // 1_000_000
         kind = KIND_NUMBERS[record.kind]
         body = record.body
@@ -98,8 +91,7 @@ class Hub:
         except (ValueError, TypeError) as error:
             raise Malformed(f"cannot be kept: {error}") from None
         if kind == DATA:
-            created_ns = whole_ms(record.created_ns)
-            self.last_values.merge(vin, body["data"], created_ns, now_ms * 1_000_000, record.is_resend, len(text))
+            self.last_values.merge(vin, body["data"], record.created_ns, now_ns, record.is_resend, len(text))
         if txid is not None:
             self.registry.heard(vin, record, txid, now_ns)
         if self.views.active:

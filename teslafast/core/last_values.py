@@ -24,16 +24,6 @@ NUMBER_BYTES = 8
 FARTHEST_NS = 1 << 63
 
 
-def whole_ms(time_ns: int | None) -> int | None:
-    """As precise as the events are, so that the last values are what the log says; None for what no int64 holds."""
-    return None if time_ns is None or not -FARTHEST_NS <= time_ns < FARTHEST_NS else time_ns // 1_000_000 * 1_000_000
-
-
-def bounded(created_ns: int | None, now_ns: int) -> int:
-    """The vehicle's time as far as it can be believed when a message has come in at `now_ns`."""
-    return now_ns if created_ns is None or created_ns > now_ns else created_ns
-
-
 def cost(name: str, value: object) -> int:
     """Bytes that a field counts for."""
     if isinstance(value, str):
@@ -79,8 +69,9 @@ class VehicleValues:
         created_ns   the vehicle's time, None if it gave none; `now_ns`: when it came in
         size         bytes of the message, not less than those of its values
         """
-        time_ns = bounded(created_ns, now_ns)
         ahead = created_ns is not None and created_ns > now_ns
+        time_ns = now_ns if created_ns is None or ahead else max(created_ns, -FARTHEST_NS)
+        time_ns -= time_ns % 1_000_000  # as precise as the events are, so that the last values are what the log says
         self._room -= size
         if self._room < 0:
             self._room = BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items()) - size
@@ -138,12 +129,11 @@ class LastValues:
         self, vin: str, data: Mapping[str, Any], created_ns: int | None, now_ns: int, is_resend: bool = False, size: int = 0
     ) -> None:
         """Takes a data event in. See VehicleValues.merge."""
-        if not data:  # says nothing of any value, so nothing of how old those are
-            return
-        vehicle = self._vehicles.get(vin)
-        if vehicle is None:
-            vehicle = self._vehicles[vin] = VehicleValues()
-        vehicle.merge(data, created_ns, now_ns, is_resend, size)
+        if data:  # else it says nothing of any value, so nothing of how old those are
+            vehicle = self._vehicles.get(vin)
+            if vehicle is None:
+                vehicle = self._vehicles[vin] = VehicleValues()
+            vehicle.merge(data, created_ns, now_ns, is_resend, size)
 
     def get(self, vin: str) -> VehicleValues | None:
         return self._vehicles.get(vin)

@@ -18,7 +18,7 @@ KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 
 
 class Record(Protocol):
-    """A decoded record: `protocol._wire.Record`, or a Report, which says what its attributes are."""
+    """A decoded record: `protocol._wire.DecodedRecord`, or a Report, which says what its attributes are."""
 
     @property
     def kind(self) -> str: ...
@@ -37,7 +37,7 @@ class Record(Protocol):
 @dataclass(frozen=True, slots=True)
 class Report:
     """
-    One record as it goes into the log; `_wire.Record` has the same attributes.
+    One record as it goes into the log; `_wire.DecodedRecord` has the same attributes.
 
     body         the flat event without `type` and `seq`
     created_ns   the vehicle's own time, ns since 1970, None if it gave none

@@ -52,47 +52,56 @@ class VehicleEntry:
         self._txids: dict[int, None] = {}  # hashes, oldest first
         self._newest_ns = 0
 
+    def join(self, network_interface: str, client_version: str) -> bool:
+        """One connection more; whether it is the only one."""
+        self.connections += 1
+        self.network_interface = network_interface
+        self.client_version = client_version
+        return self.connections == 1
+
+    def leave(self) -> bool:
+        """One connection less; whether it was the last."""
+        self.connections -= 1
+        return self.connections == 0
+
     def heard(self, record: Record, txid: bytes, now_ns: int) -> None:
-        """One of its records is in the log, since `now_ns`."""
+        """
+        One of its records is in the log, since `now_ns`.
+
+        A message is a duplicate if one of the last TXIDS_KEPT had its txid. A data message is out of order if it was made before
+        one that came earlier; a re-sent one may well have been, and a time ahead of its receipt says nothing of the order.
+        """
         kind = record.kind
         self.heard_ns = now_ns
         self.counts[kind] = self.counts.get(kind, 0) + 1
         self.signals += record.signals
-        self.vin_differs += record.vin_differs
-        self.seen_before(txid)
+        if record.vin_differs:
+            self.vin_differs += 1
+        if txid:
+            self._note_txid(hash(txid))
         if kind == "data":
-            self.note_order(record.created_ns, record.is_resend, now_ns)
+            created_ns, is_resend = record.created_ns, record.is_resend
+            if is_resend:
+                self.resends += 1
+            if created_ns is not None and created_ns <= now_ns:
+                if created_ns >= self._newest_ns:
+                    self._newest_ns = created_ns
+                elif not is_resend:
+                    self.reorders += 1
+
+    def _note_txid(self, name: int) -> None:
+        """`name`: the txid's hash, because a txid may be as long as a message: 64 of them would be megabytes."""
+        txids = self._txids
+        if name in txids:
+            self.duplicates += 1
+            return
+        if len(txids) >= TXIDS_KEPT:
+            del txids[next(iter(txids))]
+        txids[name] = None
 
     def refuse(self) -> None:
         """One of its messages was refused."""
         self.refused += 1
-
-    def seen_before(self, txid: bytes) -> bool:
-        """Whether one of the last TXIDS_KEPT messages had this txid; remembers it. Messages without one are all new."""
-        if not txid:
-            return False
-        name = hash(txid)  # a txid may be as long as a message: 64 of them would be megabytes
-        if name in self._txids:
-            self.duplicates += 1
-            return True
-        if len(self._txids) >= TXIDS_KEPT:
-            del self._txids[next(iter(self._txids))]
-        self._txids[name] = None
-        return False
-
-    def note_order(self, created_ns: int | None, is_resend: bool, now_ns: int) -> None:
-        """Counts a data message that was made before one that came earlier; a re-sent one may well have been.
-
-        A time ahead of `now_ns`, the moment of receipt, says nothing of the order.
-        """
-        if is_resend:
-            self.resends += 1
-        if created_ns is None or created_ns > now_ns:
-            return
-        if created_ns < self._newest_ns:
-            self.reorders += not is_resend
-        else:
-            self._newest_ns = created_ns
 
     def report(self) -> dict[str, Any]:
         """The vehicle as `/vehicles` shows it. One dollar buys 150,000 signals."""
@@ -124,23 +133,20 @@ class Registry:
     def join(self, vin: str, network_interface: str = "", client_version: str = "") -> tuple[VehicleEntry, bool]:
         """The vehicle's entry with one connection more, and whether that is its first (it was not connected before)."""
         entry = self._entry(vin)
-        entry.connections += 1
-        entry.network_interface = network_interface
-        entry.client_version = client_version
-        first = entry.connections == 1
+        first = entry.join(network_interface, client_version)
         self.connected += first
         return entry, first
 
     def leave(self, entry: VehicleEntry) -> bool:
         """One connection less; whether it was the last (the vehicle is not connected any more)."""
-        entry.connections -= 1
-        last = entry.connections == 0
+        last = entry.leave()
         self.connected -= last
         return last
 
     def heard(self, vin: str, record: Record, txid: bytes, now_ns: int) -> None:
         """A record of this vehicle is in the log."""
-        self._entry(vin).heard(record, txid, now_ns)
+        entry = self._entries.get(vin) or self._entry(vin)
+        entry.heard(record, txid, now_ns)
 
     def _entry(self, vin: str) -> VehicleEntry:
         entry = self._entries.get(vin)

@@ -19,14 +19,8 @@ from functools import partial
 from typing import Protocol
 
 from .._fanout import Fanout
+from ..event_loop import Loop
 from ..metrics import Durations
-
-
-class Loop(Protocol):
-    """What is used of an event loop."""
-
-    def call_soon(self, callback: Callable[[], object], /) -> object: ...
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
 
 
 class ReplyHold(Protocol):
@@ -73,15 +67,15 @@ class Replies:
         if self._frames and self._outlet is not None:
             joined = b"".join(self._frames)
             self._frames.clear()
-            self._paused = not self._turn.release(joined, self._write, self._outlet.abort)
-            if self._paused:
+            if not self._turn.release(joined, self._write, self._give_up):
+                self._paused = True
                 self._outlet.pause_reading()
 
     def then(self, callback: Callable[[], object]) -> None:
         """Calls `callback` once all that have been added have left."""
         self.send()
         if self._outlet is not None:
-            self._turn.release(b"", lambda _: callback(), self._outlet.abort)
+            self._turn.release(b"", lambda _: self._call(callback), self._give_up)
 
     def end(self) -> None:
         """The connection is over: nothing is written any more."""
@@ -96,6 +90,14 @@ class Replies:
             self._outlet.resume_reading()
         self._outlet.write(replies)
 
+    def _call(self, callback: Callable[[], object]) -> None:
+        if self._outlet is not None:
+            callback()
+
+    def _give_up(self) -> None:
+        if self._outlet is not None:
+            self._outlet.abort()
+
 
 class Turn:
     """`durations`: from a turn's first message to its last write. `clock`: monotonic seconds."""
@@ -109,6 +111,7 @@ class Turn:
         self._owing: list[Replies] = []
         self._due: list[Fanout] = []
         self._watchers: list[Callable[[], None]] = []
+        self.watched = False  # an attribute: it is asked for with every event
         self._asked = False
         self._began_s = 0.0
 
@@ -157,16 +160,14 @@ class Turn:
 
     # ---- watchers
 
-    @property
-    def watched(self) -> bool:
-        return bool(self._watchers)
-
     def watch(self, callback: Callable[[], None]) -> None:
         """Calls `callback` at the end of every turn from now on."""
         self._watchers.append(callback)
+        self.watched = True
 
     def unwatch(self, callback: Callable[[], None]) -> None:
         self._watchers.remove(callback)
+        self.watched = bool(self._watchers)
 
     # ---- the turn
 
@@ -185,6 +186,6 @@ class Turn:
         due, self._due = self._due, []
         for log in due:
             self._flush(log)
-        for watcher in self._watchers:
+        for watcher in tuple(self._watchers):  # a copy: one may leave when it is called
             watcher()
         self._durations.add(self._clock() - began_s)

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import orjson
 
 from .._fanout import FLAT_PREFIXES, FLEET_PREFIXES, Fanout
+from ..event_loop import Timer
 from ..logs import fields, log
 
 # Bytes of messages merged for one vehicle. What a car sends in the longest interval is a twentieth of that; beyond it the merged
@@ -51,10 +52,6 @@ def _put(into: Fanout, kind: int, vin: str, body: dict[str, Any], now_ms: int, s
         into.publish(kind, vin, orjson.dumps(body), now_ms, seq)
     except (ValueError, TypeError) as error:  # the latter: nested too deeply for JSON
         log.warning("event_not_shown", extra=fields(cause="too_large", vin=vin, seq=seq, reason=str(error)))
-
-
-class Timer(Protocol):
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
 
 
 class Merged:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 from .. import __version__
 from .._fanout import KINDS, frame
-from ..errors import Refused
+from ..errors import BadQuery
 from ..rfc3339 import rfc3339
 from ..websocket.text_frames import TEXT, message
 
@@ -39,6 +38,6 @@ def token_expiring(exp: float) -> bytes:
 PONG = message(type="pong")
 
 
-def invalid(reason: str) -> Refused:
+def invalid(reason: str) -> BadQuery:
     """A dashboard's message that cannot be taken; `reason` goes back to the dashboard."""
-    return Refused(HTTPStatus.BAD_REQUEST, "message", reason)
+    return BadQuery(reason)

@@ -227,19 +227,20 @@ class DashboardSession:
 
     def _subscribe(self, said: dict[str, Any]) -> None:
         """Other vehicles or kinds from now on; those newly seen are told by snapshots. Absent = as before, null = all."""
+        if "vin" in said and "vins" in said:
+            raise messages.invalid("vin and vins are the same: give one of them")
         said = {"vins" if name == "vin" else name: value for name, value in said.items()}
         for name in said:
             if name not in _SUBSCRIBE_MEMBERS:
                 raise messages.invalid(f"unknown member {name[:40]!r}{hint(name, _SUBSCRIBE_MEMBERS)}")
         before = self._vins
         seen = self._vins_of(said)
-        types = _strings(said, "types") if "types" in said else None
-        kinds = self._subscription.kinds if "types" not in said else ALL_KINDS if types is None else parse_kinds(types)
+        kinds = self._kinds_of(said)
         self._vins = seen
         self._subscription = replace(self._subscription, kinds=kinds)
         self._log.resubscribe(self._reader, seen, kinds)
         self._say(messages.subscribed(seen, kinds))
-        if before is not None:
+        if before is not None and self._subscription.snapshot is not False:
             self._tell_snapshots(self._hub.last_values.vins() if seen is None else seen - before)
 
     def _vins_of(self, said: dict[str, Any]) -> frozenset[str] | None:
@@ -247,7 +248,13 @@ class DashboardSession:
             return self._vins
         wanted = _strings(said, "vins")
         exact = self._hub.settings.production
-        return self._grant.narrowed(None if wanted is None else parse_vins(wanted, exact)).vins
+        return self._grant.narrowed(parse_vins(wanted, exact) if wanted else wanted).vins  # [] = none of them
+
+    def _kinds_of(self, said: dict[str, Any]) -> int:
+        if "types" not in said:
+            return self._subscription.kinds
+        types = _strings(said, "types")
+        return ALL_KINDS if types is None else parse_kinds(types) if types else 0
 
 
 def _strings(said: dict[str, Any], name: str) -> list[str] | None:

@@ -1,16 +1,15 @@
 """
-A dashboard's token and the clock: a Grant, or a refusal.
+Verifies dashboards' tokens: a token and the time become a Grant, or a refusal.
 
-RFC 8725: the algorithms are a fixed list of one family (config sees to that), `exp` is required, `aud` and `iss` must match where
-they are set, a key's length is enforced, and nothing in a token's header chooses the key. Secrets still accepted while rotating
-are tried after the present one. A token never becomes part of a message.
+RFC 8725: the algorithms are a fixed list of one family (config checks that), `exp` is required, `aud` and `iss` must match if
+they are set, keys have full length, and nothing in a token's header chooses the key. Secrets that are still accepted during a
+rotation are tried after the present one. A token never becomes part of a message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Any
 
 import jwt
@@ -18,13 +17,21 @@ import jwt
 from ..config import Settings
 from ..errors import Misconfigured, Refused
 from ..http_messages import Request
+from ..refusals import (
+    TOKEN_EARLY,
+    TOKEN_EXPIRED,
+    TOKEN_INVALID,
+    TOKEN_SIGNATURE,
+    TOKEN_TOO_LONG,
+    VIN_NOT_GRANTED,
+)
 
 TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 — a prefix, not a token
 
-LONGEST_TOKEN = 8192
-MOST_VINS = 10_000
-LATEST_S = 100_000_000_000  # of the times in a token (the year 5138): what is beyond is no time but a mistake
-NBF_LEEWAY_S = 5.0  # the clock of who minted it may be ahead of ours; `exp` has none: it is a promise to end
+LONGEST_TOKEN = 8192  # bytes, about 300 VINs; half of what a request head may have
+MOST_VINS = 10_000  # more than LONGEST_TOKEN can hold: it is the limit where a token comes by another way than a request
+LATEST_S = 100_000_000_000  # of the times in a token (the year 5138): a larger number is a mistake, such as milliseconds
+NBF_LEEWAY_S = 5.0  # the issuer's clock may be ahead of ours; `exp` has no leeway: it is a promise to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +46,17 @@ class Grant:
         return self.vins is None or vin in self.vins
 
     def narrowed(self, wanted: Iterable[str] | None) -> Grant:
-        """The same grant for the VINs wanted (None = all that it allows). Raises Refused (403) if it does not cover them."""
+        """The same grant for these VINs only (None = all that it allows). Raises Refused (403) if it does not allow one."""
         if wanted is None:
             return self
         asked = frozenset(wanted)
         if not all(self.allows(vin) for vin in asked):
-            raise Refused(HTTPStatus.FORBIDDEN, "vin_not_granted", "the token does not grant a VIN that was asked for")
+            raise Refused(VIN_NOT_GRANTED)
         return replace(self, vins=asked)
 
 
 class Verifier:
-    """Turns tokens into Grants. `keys`: what signatures are checked with, the present one first."""
+    """Turns tokens into Grants. `keys`: to verify signatures with, the present one first."""
 
     def __init__(self, keys: Sequence[bytes | str], algorithms: Sequence[str], audience: str | None, issuer: str | None) -> None:
         self._keys = keys
@@ -69,7 +76,7 @@ class Verifier:
     def from_settings(cls, settings: Settings, public_key: str | None = None) -> Verifier:
         """`public_key`: the text of JWT_PUBLIC_KEY_PATH. Raises Misconfigured if it fits none of JWT_ALGORITHMS."""
         if public_key is not None and not any(_fits(public_key, name) for name in settings.jwt_algorithms):
-            fault = f"{settings.jwt_public_key_path} holds no public key for {','.join(settings.jwt_algorithms)}"
+            fault = f"{settings.jwt_public_key_path} does not hold a public key for {','.join(settings.jwt_algorithms)}"
             raise Misconfigured("JWT_PUBLIC_KEY_PATH", fault, "give a PEM file with a key of that kind")
         keys = [public_key] if public_key is not None else [settings.jwt_secret, *settings.jwt_previous_secrets]
         return cls(keys, settings.jwt_algorithms, settings.jwt_audience, settings.jwt_issuer)
@@ -77,13 +84,13 @@ class Verifier:
     def verify(self, token: str, now: float) -> Grant:
         """The token's Grant at `now` (seconds since 1970). Raises Refused (401)."""
         if len(token) > LONGEST_TOKEN:
-            raise _refusal("token_too_long", "the token is too long")
+            raise Refused(TOKEN_TOO_LONG)
         claims = self._claims_of(token)
         exp, nbf = _moment(claims, "exp"), _moment(claims, "nbf")
         if exp is None or exp <= now:
-            raise _refusal("token_expired", "the token has expired")
+            raise Refused(TOKEN_EXPIRED)
         if nbf is not None and nbf - NBF_LEEWAY_S > now:
-            raise _refusal("token_early", "the token is not valid yet")
+            raise Refused(TOKEN_EARLY)
         return Grant(sub=str(claims.get("sub", ""))[:128], vins=_vins(claims), exp=exp)
 
     def _claims_of(self, token: str) -> dict[str, Any]:
@@ -93,10 +100,10 @@ class Verifier:
             except jwt.InvalidSignatureError:
                 continue
             except jwt.PyJWTError as error:
-                raise _refusal("token_invalid", f"the token is not acceptable ({type(error).__name__})") from None
+                raise Refused(TOKEN_INVALID, f"the token is not valid ({type(error).__name__})") from None
             except (ValueError, RecursionError):
-                raise _refusal("token_invalid", "the token is not acceptable") from None
-        raise _refusal("token_signature", "the token's signature does not match")
+                raise Refused(TOKEN_INVALID) from None
+        raise Refused(TOKEN_SIGNATURE)
 
 
 def _fits(public_key: str, algorithm: str) -> bool:
@@ -112,7 +119,7 @@ def _moment(claims: dict[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LATEST_S:
-        raise _refusal("token_invalid", f"the token's {name} is not a time")
+        raise Refused(TOKEN_INVALID, f"the token's {name} is not a time")
     return float(value)
 
 
@@ -121,12 +128,8 @@ def _vins(claims: dict[str, Any]) -> frozenset[str] | None:
     if vins is None or vins == ["*"]:
         return None
     if not isinstance(vins, list) or len(vins) > MOST_VINS or not all(isinstance(vin, str) for vin in vins):
-        raise _refusal("token_invalid", "the token's vins is not a list of VINs")
+        raise Refused(TOKEN_INVALID, "the token's vins is not a list of VINs")
     return None if "*" in vins else frozenset(vins)
-
-
-def _refusal(cause: str, reason: str) -> Refused:
-    return Refused(HTTPStatus.UNAUTHORIZED, cause, reason)
 
 
 def mint(settings: Settings, sub: str, vins: Sequence[str], ttl_s: float, now: float) -> str:
@@ -143,7 +146,7 @@ def mint(settings: Settings, sub: str, vins: Sequence[str], ttl_s: float, now: f
 
 
 def find_token(request: Request) -> str | None:
-    """The token from wherever it may stand: the header, then the subprotocols, then the query."""
+    """The token in the Authorization header, else in the subprotocols, else in the query; None if there is none."""
     scheme, _, rest = (request.header("authorization") or "").partition(" ")
     if scheme.lower() == "bearer" and rest.strip():
         return rest.strip()

@@ -20,7 +20,7 @@ from .tokens import Verifier
 MESSAGE_LIMIT = 4096  # bytes: the longest that makes sense, a `subscribe` of 200 VINs, has that many
 FRAMES_AT_MOST = 1000  # between two checks, about a second: answering them all takes some 20 ms
 BYTES_AT_MOST = 64 * 1024  # of frames, likewise: parsing costs by the byte
-FRAMES_UNREAD_AT_MOST = 100  # that it may send while it reads nothing: they get no answer, which would pile up
+FRAMES_UNREAD_AT_MOST = 100  # that it may send while it reads nothing: their answers pile up, 12 KB of pongs for example
 
 
 class DashboardConnection(ServerConnection):
@@ -61,6 +61,8 @@ class DashboardConnection(ServerConnection):
 
     def check(self, now_s: float) -> None:
         self._frames = self._bytes = 0
+        if self.closing:
+            return
         if self._reader.blocked:
             if self.stalled_s(now_s) >= 2 * self._rules.ping_interval_s:
                 self.close(STALLED)
@@ -97,6 +99,7 @@ class DashboardConnection(ServerConnection):
         self._reader.block()
 
     def resume_writing(self) -> None:
+        self._frames_unread = 0
         self._reader.wake()
 
     def on_gap(self, first: int, last: int) -> Iterable[bytes]:
@@ -113,18 +116,17 @@ class DashboardConnection(ServerConnection):
             super().on_ws_frame(transport, frame)
 
     def _may_speak(self, size: int) -> bool:
-        """Counts one more frame of so many bytes; one that is not to be answered ends here."""
+        """Counts one more frame of so many bytes; one too many ends the connection."""
         self._frames += 1
         self._bytes += size
         if self._frames > FRAMES_AT_MOST or self._bytes > BYTES_AT_MOST:
             self.close(FLOOD)
             return False
-        if not self._reader.blocked:
-            return True
-        self._frames_unread += 1
+        self._frames_unread += self._reader.blocked
         if self._frames_unread >= FRAMES_UNREAD_AT_MOST:
             self.close(NOT_READING)
-        return False
+            return False
+        return True
 
     def on_message(self, opcode: WSMsgType, payload: Any, now_s: float) -> None:
         now = time.time()

@@ -1,7 +1,7 @@
 """
-What Tesla's Fleet API knows: whether the access token is good, and whether each vehicle has taken a config that fits this server.
+What Tesla's Fleet API knows: is the access token usable, and has each vehicle accepted a config that fits this server.
 
-Every call costs the account a little (one for each vehicle, one for the errors), so each question is asked once.
+Tesla bills every call (one for each vehicle, one for the errors), so doctor makes each call once.
 """
 
 from __future__ import annotations
@@ -12,57 +12,61 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Declined, Misconfigured, Unhealthy
 from ..onboarding import fleet_api, vehicle_config
 from ..onboarding.fleet_api import FleetApi
-from ..onboarding.resolve import vins_of
+from ..onboarding.resolve import resolve_vins
 from ..onboarding.vehicle_commands import error_line
-from . import certificate
-from .finding import Finding, mendable, note, skipped, well, wrong
-from .options import Case
+from .certificate import check_ca
+from .finding import Finding, from_error, note, skipped, well, wrong
+from .options import DoctorOptions
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-SOON_DAYS = 14
-ERRORS_SHOWN = 3
+CONFIG_EXPIRY_DAYS = 14  # a vehicle that is asleep takes a new config only days later
+ERRORS_SHOWN = 3  # of what may be hundreds of the same kind
 
 
-def examine(case: Case, leaf: x509.Certificate | None) -> Iterator[Finding]:
-    """`leaf`: the server's certificate, to hold the vehicles' `ca` against; None if it is not known."""
-    if not case.environment.get("TESLA_ACCESS_TOKEN", "").strip():
+def check_account(options: DoctorOptions, leaf: x509.Certificate | None) -> Iterator[Finding]:
+    """`leaf`: the server's certificate, which the vehicles' `ca` must verify; None if it is not known."""
+    if not options.environment.get("TESLA_ACCESS_TOKEN", "").strip():
         yield skipped("Fleet API", "TESLA_ACCESS_TOKEN is not set")
         return
     try:
-        api = FleetApi.from_env(case.environment)
-        vins = vins_of(case.vins, case.environment)
+        api = FleetApi.from_env(options.environment)
+        vins = resolve_vins(options.vins, options.environment)
     except Misconfigured as error:
-        yield mendable("Fleet API", error)
+        yield from_error("Fleet API", error)
         return
-    token = _token(api.token, case)
+    token = _token(api.token, options)
     yield from token
     if any(finding.state == "wrong" for finding in token):
         return
     for vin in vins:
-        yield from _vehicle(api, vin, case, leaf)
+        yield from _vehicle(api, vin, options, leaf)
     yield _errors(api, vins)
 
 
-def _token(token: str, case: Case) -> list[Finding]:
+def _token(token: str, options: DoctorOptions) -> list[Finding]:
     facts = fleet_api.read_token(token)
     if facts is None:
         return [
-            note("access token", "is no JWT: whether it is good only Tesla can say", "an access token of Tesla's begins with ey")
+            note(
+                "access token",
+                "is not a JWT: only Tesla can say whether it is valid",
+                "use an access token of Tesla's: it begins with ey",
+            )
         ]
-    left = None if facts.expires is None else facts.expires - case.now.timestamp()
+    left = None if facts.expires is None else facts.expires - options.now.timestamp()
     if left is not None and left <= 0:
         return [wrong("access token", f"expired {-left / 3600:.1f} h ago", fleet_api.TOKEN_REMEDY)]
     lacking = [scope for scope in fleet_api.SCOPES_FOR_TELEMETRY if facts.scopes and scope not in facts.scopes]
     if lacking:
         remedy = "authorise your app again with that scope (developer.tesla.com, and the consent page), then get a new token"
         return [wrong("access token", f"lacks the scope {', '.join(lacking)}", remedy)]
-    end = "has no end" if left is None else f"is good for {left / 3600:.1f} h"
-    return [well("access token", f"{end}, scopes {' '.join(facts.scopes) or 'not said'}")]
+    end = "does not say when it expires" if left is None else f"is valid for {left / 3600:.1f} h"
+    return [well("access token", f"{end}, scopes {' '.join(facts.scopes) or 'unknown'}")]
 
 
-def _vehicle(api: FleetApi, vin: str, case: Case, leaf: x509.Certificate | None) -> Iterator[Finding]:
+def _vehicle(api: FleetApi, vin: str, options: DoctorOptions, leaf: x509.Certificate | None) -> Iterator[Finding]:
     check = f"config of {vin}"
     try:
         answer = api.show(vin)
@@ -70,48 +74,49 @@ def _vehicle(api: FleetApi, vin: str, case: Case, leaf: x509.Certificate | None)
         yield wrong(check, error.fault, error.remedy)
         return
     except Unhealthy as error:
-        yield wrong(check, str(error), "is this machine on the net, and TESLA_API_BASE_URL right?")
+        yield wrong(check, error.fault, "check this machine's network and TESLA_API_BASE_URL")
         return
-    verdict = vehicle_config.judge(answer, case.now.timestamp())
-    if verdict.state == "taken":
-        yield well(check, verdict.says)
-    elif verdict.state == "waiting":
-        yield note(check, verdict.says, verdict.remedy)
+    status = vehicle_config.interpret(answer, options.now.timestamp())
+    if status.state == "taken":
+        yield well(check, status.meaning)
+    elif status.state == "waiting":
+        yield note(check, status.meaning, status.remedy)
     else:
-        yield wrong(check, verdict.says, verdict.remedy)
+        yield wrong(check, status.meaning, status.remedy)
     config = answer.get("config")
     if isinstance(config, Mapping):
-        yield from _fits(check, config, case, leaf)
+        yield from _fits(check, config, options, leaf)
 
 
-def _fits(check: str, config: Mapping[str, Any], case: Case, leaf: x509.Certificate | None) -> Iterator[Finding]:
-    """Whether what the vehicle was told is where the server is, and verifies it."""
+def _fits(check: str, config: Mapping[str, Any], options: DoctorOptions, leaf: x509.Certificate | None) -> Iterator[Finding]:
+    """Whether the vehicle's config leads to the server, and verifies it."""
     again = "configure the vehicle again: teslafast vehicle configure"
-    host, port, at = config.get("hostname"), config.get("port"), case.vehicles_at
+    host, port, at = config.get("hostname"), config.get("port"), options.vehicles_at
     if not isinstance(port, int):
         yield wrong(
-            check, f"its port is text, {port!r}: vehicles ignore such a config without a word", f"{again} (the port as a number)"
+            check, f"its port is text, {port!r}: vehicles silently ignore such a config", f"{again} (the port as a number)"
         )
     elif at is not None and (host, port) != at:
         yield wrong(check, f"it sends the vehicle to {host}:{port}, the server is at {at[0]}:{at[1]}", again)
     expires = config.get("exp")
-    days = (expires - case.now.timestamp()) / 86400 if isinstance(expires, int) else SOON_DAYS
-    if 0 < days < SOON_DAYS:
+    days = (expires - options.now.timestamp()) / 86400 if isinstance(expires, int) else CONFIG_EXPIRY_DAYS
+    if 0 < days < CONFIG_EXPIRY_DAYS:
         yield note(check, f"it expires in {days:.0f} days", again)
     if leaf is not None and config.get("ca"):
-        yield certificate.verifies(str(config["ca"]), leaf, case, "the `ca` that the vehicle was given")
+        yield check_ca(str(config["ca"]), leaf, options, "the `ca` in the vehicle's config")
 
 
 def _errors(api: FleetApi, vins: Sequence[str]) -> Finding:
-    """The last of what these vehicles reported; wants a partner token, which not everybody has at hand."""
+    """The last errors that these vehicles reported; needs a partner token, which not everybody has at hand."""
     try:
         found = [report for report in api.errors() if report.get("vin") in vins]
     except (Declined, Unhealthy) as error:
         return skipped("reported errors", f"{error}")
     if not found:
-        return well("reported errors", "none of these vehicles")
+        return well("reported errors", "none from these vehicles")
     last = sorted(found, key=lambda report: str(report.get("created_at")))[-ERRORS_SHOWN:]
     remedy = next(
-        (remedy for report in reversed(last) if (remedy := vehicle_config.explain_error(report)[1])), "see each error's text"
+        (remedy for report in reversed(last) if (remedy := vehicle_config.explain_error(report)[1])),
+        "read the text of each error",
     )
     return wrong("reported errors", f"{len(found)}, the last: {'; '.join(error_line(report) for report in last)}", remedy)

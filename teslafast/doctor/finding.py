@@ -1,11 +1,12 @@
 """
-One line of the doctor's report: what was looked at, how it is, what is to be said, and what would mend it.
+One line of the doctor's report: what was checked, its state, what was found, and the remedy.
 
-    ✓ well    ✗ wrong: somebody will not be able to connect    ! worth knowing, nothing is broken    – could not be looked at
+    ✓ well    ✗ wrong: somebody cannot connect    ! worth knowing, nothing is broken    – could not be checked
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -25,7 +26,7 @@ MARKS = {State.WELL: "✓", State.WRONG: "✗", State.NOTE: "!", State.SKIPPED: 
 
 @dataclass(frozen=True)
 class Finding:
-    """`check`: a short fixed name; `remedy`: empty where nothing is to be done."""
+    """`check`: a short fixed name; `remedy`: empty if there is nothing to do."""
 
     check: str
     state: State
@@ -59,6 +60,12 @@ def skipped(check: str, why: str) -> Finding:
     return Finding(check, State.SKIPPED, why)
 
 
-def mendable(check: str, error: Misconfigured) -> Finding:
-    """What the operator can mend, in the words of whoever found it."""
+def from_error(check: str, error: Misconfigured) -> Finding:
+    """A setting or file that the operator can mend, in the words of the error."""
     return wrong(check, f"{error.subject} {error.fault}", error.remedy)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """The last line for a terminal: how much there is to do."""
+    wrong_ones, notes = (sum(one.state is state for one in findings) for state in (State.WRONG, State.NOTE))
+    return f"{wrong_ones} to mend, {notes} worth knowing"

@@ -6,62 +6,35 @@ Nothing secret passes, and a check on the machine itself cannot know the certifi
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
-from urllib.parse import urlsplit
 
+from .. import https
 from ..config import Settings
-from ..errors import Misconfigured, Unhealthy
+from ..errors import Unhealthy
+from ..urls import origin, parse_url
 
-TIMEOUT_S = 5.0
-LONGEST_ANSWER = 64 * 1024
+PATIENCE_S = 5.0  # for each step; container health checks give up after 5 to 30 s
 
 
-def here(settings: Settings) -> str:
+def local_url(settings: Settings) -> str:
     """Where a server with these settings answers on this machine."""
     host = settings.host if settings.host not in ("", "0.0.0.0", "::") else "127.0.0.1"  # noqa: S104 — compared, not bound
-    scheme = "https" if settings.tls and settings.dashboard_tls else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return origin("https" if settings.tls and settings.dashboard_tls else "http", host, settings.port)
 
 
-def health(url: str) -> str:
-    """One line saying that the server is well. Raises Unhealthy if it is not, Misconfigured if the URL is none."""
-    scheme, host, port, path = _parts(url)
+def check_health(url: str) -> str:
+    """One line saying that the server is well. Raises Unhealthy if it is not, Misconfigured if the URL is unusable."""
+    parts = parse_url(url, ("http", "https"), default="http", example="http://127.0.0.1:3000")
+    if len(parts.path) < 2:
+        parts = parts._replace(path="/health")
+    reply = https.get_unverified(parts._replace(fragment="").geturl(), PATIENCE_S)
     try:
-        status, body = _get(scheme, host, port, path if len(path) > 1 else "/health")
-    except (OSError, UnicodeError, http.client.HTTPException) as error:  # UnicodeError: what no host can be called
-        raise Unhealthy(f"{url}: no answer ({error or type(error).__name__})") from None
-    try:
-        report = json.loads(body)
-        said = report["status"]
+        report = json.loads(reply.body)
+        status = report["status"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise Unhealthy(f"{url}: HTTP {status}, and no health report") from None
-    if status != 200 or said != "ok":
-        raise Unhealthy(f"{url}: HTTP {status}, {said}")
+        raise Unhealthy(
+            f"{url}: HTTP {reply.status}, but not a health report", "give the address of a teslafast server"
+        ) from None
+    if reply.status != 200 or status != "ok":
+        raise Unhealthy(f"{url}: HTTP {reply.status}, {status}", "see the server's log")
     return f"ok: {report.get('vehicles')} vehicles, {report.get('dashboards')} dashboards, seq {report.get('seq')}"
-
-
-def _parts(url: str) -> tuple[str, str, int | None, str]:
-    try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme in ("http", "https") and parts.hostname:
-            return parts.scheme, parts.hostname, parts.port, parts.path
-    except ValueError:
-        pass  # a bracket or a port that is none
-    raise Misconfigured("URL", f"{url!r} is no address", "give for example http://127.0.0.1:3000")
-
-
-def _get(scheme: str, host: str, port: int | None, path: str) -> tuple[int, bytes]:
-    if scheme == "https":
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read(LONGEST_ANSWER)
-    finally:
-        connection.close()

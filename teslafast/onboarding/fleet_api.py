@@ -1,9 +1,9 @@
 """
-Tesla's Fleet API, as far as telemetry needs it (tesla-protocol.md 8.1): send a config, look at it, delete it, read the errors.
+Tesla's Fleet API, as far as telemetry needs it (docs/protocol.md): send, show and delete a config, and list the errors.
 
-Two ways for a config to arrive. Signed by us: `send_signed` gives Tesla the finished token. Or through a proxy that signs
-(Tesla's own vehicle-command proxy, at TESLA_API_BASE_URL): `send_unsigned` gives it the bare config. The access token goes into
-one header and nowhere else: what Tesla says in return is searched for it before it may be shown.
+There are two ways to send a config. `send_signed` gives Tesla a token that we have signed. `send_unsigned` gives the bare config
+to a proxy that signs it (Tesla's own vehicle-command proxy, at TESLA_API_BASE_URL). The access token goes into one header and
+nowhere else: it is removed from Tesla's answers before they are shown.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from .. import https
 from ..errors import Declined, Misconfigured
 from ..text import one_line
+from ..urls import is_this_machine, parse_url
 
 NORTH_AMERICA = "https://fleet-api.prd.na.vn.cloud.tesla.com"
 TESLAS_DOMAINS = (".tesla.com", ".tesla.cn")
@@ -25,22 +26,22 @@ TESLAS_DOMAINS = (".tesla.com", ".tesla.cn")
 TOKEN_REMEDY = "get a new access token for your app (it lives 8 hours) and set TESLA_ACCESS_TOKEN to it"  # noqa: S105 — no token
 SCOPES_FOR_TELEMETRY = ("vehicle_device_data", "vehicle_location")
 
-# HTTP status -> what would help
+# HTTP status -> remedy
 REMEDIES: Mapping[int, str] = {
     401: TOKEN_REMEDY,
     403: f"authorise your app again with the scopes {' and '.join(SCOPES_FOR_TELEMETRY)}; for errors use a partner token",
-    404: "is the VIN right, and does the token's account own the vehicle? is TESLA_API_BASE_URL that of its region?",
+    404: "check the VIN, that the token's account owns the vehicle, and that TESLA_API_BASE_URL is that of its region",
     408: "try again later: the vehicle could not be reached",
     412: "register your app's domain in this region first (POST /api/1/partner_accounts with a partner token)",
     421: "set TESLA_API_BASE_URL to the region that Tesla names here",
-    429: "too many requests, or the account's billing limit is reached: wait, or look at the limit on developer.tesla.com",
+    429: "wait, or raise the account's billing limit on developer.tesla.com",
 }
-LATER = "Tesla's side: try again later"
+LATER = "try again later: the fault is Tesla's"
 
 
 @dataclass(frozen=True)
 class Sent:
-    """How many vehicles a config was meant for and went to, and those left out: VIN → Tesla's word for why."""
+    """How many vehicles the config went to, and those that Tesla skipped: VIN → Tesla's word for why."""
 
     updated: int
     skipped: Mapping[str, str]
@@ -48,7 +49,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class TokenFacts:
-    """What an access token says of itself; nothing here is verified. `expires`: seconds since 1970."""
+    """The claims of an access token; nothing here is verified. `expires`: seconds since 1970."""
 
     expires: float | None
     scopes: tuple[str, ...]
@@ -56,12 +57,12 @@ class TokenFacts:
 
 
 class FleetApi:
-    """One account at one region's address."""
+    """One account, at the address of one region."""
 
-    def __init__(self, base_url: str, token: str, ask: Callable[..., https.Reply] = https.ask) -> None:
+    def __init__(self, base_url: str, token: str, request: Callable[..., https.Reply] = https.request) -> None:
         self.base_url = base_url.rstrip("/")
         self.token = token
-        self._ask = ask
+        self._request = request
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> FleetApi:
@@ -72,46 +73,46 @@ class FleetApi:
                 "TESLA_ACCESS_TOKEN", "is not set", "set it to an access token of your app (not its client secret)"
             )
         if not token.isascii() or not token.isprintable() or " " in token:
-            raise Misconfigured("TESLA_ACCESS_TOKEN", "holds something that no token has", "give the token alone, without quotes")
+            raise Misconfigured(
+                "TESLA_ACCESS_TOKEN", "holds characters that no token has", "give the token alone, without quotes"
+            )
         base_url = environment.get("TESLA_API_BASE_URL", "").strip() or NORTH_AMERICA
-        parts = urlsplit(base_url)
-        local = parts.scheme == "http" and https.is_this_machine(parts.hostname or "")
-        if not parts.hostname or not (parts.scheme == "https" or local):
-            remedy = f"give an https:// address such as {NORTH_AMERICA}, or your proxy's; http:// only on this machine"
-            raise Misconfigured("TESLA_API_BASE_URL", f"{base_url!r} may not be given a token", remedy)
+        parts = parse_url(base_url, ("https", "http"), default="", example=NORTH_AMERICA, subject="TESLA_API_BASE_URL")
+        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+            remedy = f"give an https:// address such as {NORTH_AMERICA}, or your proxy's; http:// is only for this machine"
+            raise Misconfigured("TESLA_API_BASE_URL", f"{base_url!r} would carry the token unencrypted", remedy)
         return cls(base_url, token)
 
     @property
     def is_teslas(self) -> bool:
-        """Whether this is Tesla itself, which takes no unsigned config, rather than a proxy."""
+        """Whether this is Tesla itself, which accepts no unsigned config, and not a proxy."""
         return (urlsplit(self.base_url).hostname or "").endswith(TESLAS_DOMAINS)
 
     def send_signed(self, vins: Sequence[str], token: str) -> Sent:
-        """A config as jws.token makes it. Raises Declined, Unhealthy."""
+        """Sends a config that `jws.token` has signed. Raises Declined, Unhealthy."""
         return self._sent(self._call("POST", "/api/1/vehicles/fleet_telemetry_config_jws", {"vins": [*vins], "token": token}))
 
     def send_unsigned(self, vins: Sequence[str], config: Mapping[str, Any]) -> Sent:
-        """A config that a proxy is to sign. Raises Declined, Unhealthy, and Misconfigured if there is no proxy."""
+        """Sends a config for a proxy to sign. Raises Declined, Unhealthy, and Misconfigured if there is no proxy."""
         if self.is_teslas:
             remedy = "sign it with --key, or set TESLA_API_BASE_URL to your vehicle-command proxy"
-            raise Misconfigured("TESLA_API_BASE_URL", f"{self.base_url} is Tesla itself, which takes only signed configs", remedy)
+            raise Misconfigured(
+                "TESLA_API_BASE_URL", f"{self.base_url} is Tesla itself, which accepts only signed configs", remedy
+            )
         return self._sent(self._call("POST", "/api/1/vehicles/fleet_telemetry_config", {"vins": [*vins], "config": config}))
 
     def show(self, vin: str) -> dict[str, Any]:
         """Tesla's answer about one vehicle: synced, config, limit_reached, key_paired. Raises Declined, Unhealthy."""
-        return self._call("GET", self._of(vin))
+        return self._call("GET", _config_path(vin))
 
     def remove(self, vin: str) -> int:
-        """Deletes a vehicle's config; how many vehicles that changed. Raises Declined, Unhealthy."""
-        return _count(self._call("DELETE", self._of(vin)))
+        """Deletes a vehicle's config; the number of vehicles that had one. Raises Declined, Unhealthy."""
+        return _count(self._call("DELETE", _config_path(vin)))
 
     def errors(self) -> list[dict[str, Any]]:
-        """What vehicles reported, as Tesla lists it; wants a partner token. Raises Declined, Unhealthy."""
+        """The errors that vehicles reported, as Tesla lists them; needs a partner token. Raises Declined, Unhealthy."""
         found = self._call("GET", "/api/1/partner_accounts/fleet_telemetry_errors").get("fleet_telemetry_errors")
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-    def _of(self, vin: str) -> str:
-        return f"/api/1/vehicles/{quote(vin, safe='')}/fleet_telemetry_config"
 
     def _sent(self, answer: Mapping[str, Any]) -> Sent:
         lists = answer.get("skipped_vehicles")
@@ -123,7 +124,7 @@ class FleetApi:
         data = None
         if body is not None:
             headers["Content-Type"], data = "application/json", json.dumps(body).encode()
-        reply = self._ask(method, self.base_url + path, headers, data)
+        reply = self._request(method, self.base_url + path, headers, data)
         try:
             answer = json.loads(reply.body)
         except ValueError:
@@ -133,17 +134,21 @@ class FleetApi:
         response = answer.get("response") if isinstance(answer, dict) else None
         if not isinstance(response, dict):
             where = urlsplit(self.base_url).netloc
-            raise Declined(200, f"{where}: HTTP 200, but no Fleet API answer", "is TESLA_API_BASE_URL right?")
+            raise Declined(200, f"{where}: HTTP 200, but not an answer of the Fleet API", "correct TESLA_API_BASE_URL")
         return response
 
     def _declined(self, reply: https.Reply, answer: object) -> Declined:
-        said = answer if isinstance(answer, dict) else {}
-        words = [str(said[key]) for key in ("error", "error_description", "txid") if said.get(key)]
+        members = answer if isinstance(answer, dict) else {}
+        words = [str(members[key]) for key in ("error", "error_description", "txid") if members.get(key)]
         text = one_line(": ".join(words).replace(self.token, "…"))
         fault = f"Fleet API: HTTP {reply.status}" + (f", {text}" if text else "")
         if wait := reply.headers.get("retry-after", ""):
             fault += f" (retry after {one_line(wait, 40)})"
-        return Declined(reply.status, fault, REMEDIES.get(reply.status, LATER if reply.status >= 500 else "see Tesla's words"))
+        return Declined(reply.status, fault, REMEDIES.get(reply.status, LATER if reply.status >= 500 else "read Tesla's message"))
+
+
+def _config_path(vin: str) -> str:
+    return f"/api/1/vehicles/{quote(vin, safe='')}/fleet_telemetry_config"
 
 
 def _count(answer: Mapping[str, Any]) -> int:
@@ -152,7 +157,7 @@ def _count(answer: Mapping[str, Any]) -> int:
 
 
 def read_token(token: str) -> TokenFacts | None:
-    """What an access token (a JWT) says of itself; None if it is none."""
+    """The claims of an access token; None if it is not a JWT."""
     parts = token.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))

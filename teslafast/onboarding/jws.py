@@ -1,13 +1,13 @@
 """
-`Tesla.SS256`: the signature that a vehicle wants on its telemetry config (tesla-protocol.md 8.3). Schnorr on P-256 with SHA-256.
+`Tesla.SS256`: the signature that a vehicle requires on its telemetry config (docs/protocol.md). Schnorr on P-256 with SHA-256.
 
     private a, public A = aG, message m        nonce v by RFC 6979, V = vG
     c = SHA-256(len‖G ‖ len‖V ‖ len‖A ‖ len‖m)       points uncompressed, lengths 4 bytes big endian
     r = v - a·c mod n                          signature = X(V) ‖ Y(V) ‖ r;   it holds if V = cA + rG
 
 What is secret (a, v) meets the curve only inside OpenSSL, which works in constant time. The one line of big-number arithmetic on
-them, r, is Python's and is not: it runs a handful of times in a vehicle's life, on the operator's machine, with nobody there to
-time it. `verify` handles public values only, and `sign` runs it on its own result: a miscomputed r would give the key away.
+them, r, is Python's and does not: it runs a few times in a vehicle's life, on the operator's machine, where nobody can time it.
+`verify` handles only public values, and `sign` runs it on its own result: a miscomputed r would give the key away.
 """
 
 import base64
@@ -39,19 +39,19 @@ Point = tuple[int, int] | None  # None is the point at infinity
 
 
 def load_key(pem: bytes, name: str) -> ec.EllipticCurvePrivateKey:
-    """The app's private key from PEM. Raises Misconfigured, which calls it `name`, if it is no clear P-256 key."""
+    """The app's private key from PEM. Raises Misconfigured, with `name` as subject, unless it is an unencrypted P-256 key."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except TypeError:
-        raise Misconfigured(name, "is encrypted", "decrypt it first: openssl ec -in KEY -out private-key.pem") from None
+        raise Misconfigured(name, "is encrypted", "decrypt it: openssl ec -in KEY -out private-key.pem") from None
     except (ValueError, UnsupportedAlgorithm):
         what = "is a public key" if b"BEGIN PUBLIC KEY" in pem else "holds no private key in PEM"
         raise Misconfigured(name, what, _KEY_REMEDY) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         kind = type(key).__name__.removeprefix("_").removesuffix("PrivateKey")
-        raise Misconfigured(name, f"is an {kind} key, Tesla takes only EC keys on the curve P-256", _KEY_REMEDY)
+        raise Misconfigured(name, f"is an {kind} key, Tesla accepts only EC keys on the curve P-256", _KEY_REMEDY)
     if not isinstance(key.curve, ec.SECP256R1):
-        raise Misconfigured(name, f"is on the curve {key.curve.name}, Tesla takes only P-256 (prime256v1)", _KEY_REMEDY)
+        raise Misconfigured(name, f"is on the curve {key.curve.name}, Tesla accepts only P-256 (prime256v1)", _KEY_REMEDY)
     return key
 
 
@@ -61,7 +61,7 @@ def public_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def token(claims: Mapping[str, object], key: ec.EllipticCurvePrivateKey, audience: str = FLEET_AUDIENCE) -> str:
-    """The signed config: a JWT in compact form. `iss` and `aud` are ours to set, whatever the claims say."""
+    """The signed config: a JWT in compact form. It sets `iss` and `aud`, whatever the claims say."""
     whole = {**claims, "iss": base64.b64encode(public_bytes(key)).decode(), "aud": audience}
     signing_input = f"{_part({'alg': ALGORITHM, 'typ': 'JWT'})}.{_part(whole)}"
     return f"{signing_input}.{_base64url(sign(key, signing_input.encode()))}"
@@ -83,12 +83,12 @@ def sign(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
     rest = (once - secret * _challenge(commitment, public_bytes(key), message)) % _N
     signature = commitment[1:] + rest.to_bytes(32, "big")
     if not verify(public_bytes(key), message, signature):
-        raise ArithmeticError("a signature that does not hold was computed: this machine miscalculates")
+        raise ArithmeticError("the computed signature does not verify: this machine miscalculates")
     return signature
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the signature is that key's (an uncompressed point) on that message."""
+    """Whether the signature on the message was made with the key (an uncompressed point)."""
     commitment, rest = b"\x04" + signature[:64], int.from_bytes(signature[64:], "big")
     key, expected = _point(public), _point(commitment)
     if len(signature) != 96 or key is None or expected is None or not rest < _N:
@@ -128,7 +128,7 @@ def _challenge(commitment: bytes, public: bytes, message: bytes) -> int:
 
 
 def _point(data: bytes) -> Point:
-    """The point that 65 bytes are; None if they are none on the curve."""
+    """The point in 65 bytes; None if the point is not on the curve."""
     x, y = int.from_bytes(data[1:33], "big"), int.from_bytes(data[33:], "big")
     valid = len(data) == 65 and data[0] == 4 and x < _P and y < _P and (y * y - x * x * x + 3 * x - _B) % _P == 0
     return (x, y) if valid else None

@@ -1,9 +1,9 @@
 """
-What to ask a vehicle for, and what that costs: presets of fields with intervals, and an estimate of signals a month.
+Presets: which fields a vehicle is asked for and how often, and an estimate of what that costs a month.
 
 A vehicle sends a field when it has changed, but no sooner than `interval_seconds` after the last time. Tesla bills each such
-signal. So a field's number a month follows from how it changes (its Rhythm) over a month of driving and charging (the
-assumptions below, an ordinary car's) and from the interval. An estimate: within a factor of two or so of a real month.
+signal. So the signals of a field in a month follow from its ChangeRate, from the interval, and from how long the vehicle drives
+and charges (the assumptions below, for an ordinary car). The estimate is within a factor of about two of a real month.
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from typing import NamedTuple
 from ..protocol.signals import FIELDS
 
 SIGNALS_PER_DOLLAR = 150_000
-MONTHLY_CREDIT = 10  # dollars that Tesla lets each account use free; unless the account's limit is raised, streaming ends there
+MONTHLY_CREDIT = 10  # dollars a month free for each account; unless the account raises its limit, streaming stops there
 
 DRIVING_H, CHARGING_H = 30, 25
 ASSUMPTIONS = f"{DRIVING_H} h of driving and {CHARGING_H} h of charging a month"
 
 
-class Rhythm(NamedTuple):
+class ChangeRate(NamedTuple):
     """How a field changes: every `period_s` during `hours` of a month, and `changes` times besides."""
 
     hours: float
@@ -26,7 +26,7 @@ class Rhythm(NamedTuple):
     changes: int
 
     def signals(self, interval_s: float) -> int:
-        """So many a month, at one every `interval_s` at most."""
+        """Signals a month, with at most one every `interval_s`."""
         return round(self.hours * 3600 / max(interval_s, self.period_s)) + self.changes
 
 
@@ -34,51 +34,52 @@ def _fields(words: str) -> tuple[str, ...]:
     return tuple(words.split())
 
 
-SELDOM = Rhythm(0, 1, 60)  # a switch, a setting, a state: twice a day
+SELDOM = ChangeRate(0, 1, 60)  # a switch, a setting, a state: twice a day
 
-# what is known of fields that change more often than SELDOM
-RHYTHMS: dict[str, Rhythm] = {
-    field: rhythm
-    for rhythm, fields in {
+# Fields that are known to change more often than SELDOM.
+CHANGE_RATES: dict[str, ChangeRate] = {
+    field: rate
+    for rate, fields in {
         # with every movement of the car
-        Rhythm(DRIVING_H, 0.5, 60): _fields(
+        ChangeRate(DRIVING_H, 0.5, 60): _fields(
             """
             VehicleSpeed Location GpsHeading PedalPosition BrakePedalPos LateralAcceleration LongitudinalAcceleration
             DiTorquemotor DiSlaveTorqueCmd DiTorqueActualF DiTorqueActualR DiTorqueActualREL DiTorqueActualRER DiAxleSpeedF
             DiAxleSpeedR DiAxleSpeedREL DiAxleSpeedRER DiMotorCurrentF DiMotorCurrentR DiMotorCurrentREL DiMotorCurrentRER
-            DiVBatF DiVBatR DiVBatREL DiVBatRER
+            DiVBatF DiVBatR DiVBatREL DiVBatRER GpsAccuracyMeters GradeEstimatePercent
             """
         ),
         # with every movement of current, either way
-        Rhythm(DRIVING_H + CHARGING_H, 1, 60): _fields("PackVoltage PackCurrent BrickVoltageMax BrickVoltageMin"),
+        ChangeRate(DRIVING_H + CHARGING_H, 1, 60): _fields("PackVoltage PackCurrent BrickVoltageMax BrickVoltageMin"),
         # along the way
-        Rhythm(DRIVING_H, 10, 60): _fields(
+        ChangeRate(DRIVING_H, 10, 60): _fields(
             """
             Odometer MilesSinceReset SelfDrivingMilesSinceReset LifetimeEnergyUsed LifetimeEnergyGainedRegen MilesToArrival
             MinutesToArrival RouteTrafficMinutesDelay DiHeatsinkTF DiHeatsinkTR DiHeatsinkTREL DiHeatsinkTRER DiInverterTF
             DiInverterTR DiInverterTREL DiInverterTRER DiStatorTempF DiStatorTempR DiStatorTempREL DiStatorTempRER
-            IsolationResistance MediaNowPlayingElapsed
+            IsolationResistance MediaNowPlayingElapsed MaxSpeedToReachDestinationMph RollingResistanceCoefficient
             """
         ),
-        Rhythm(CHARGING_H, 5, 60): _fields("ACChargingPower DCChargingPower ChargeAmps ChargerVoltage ChargeRateMilePerHour"),
+        ChangeRate(CHARGING_H, 5, 60): _fields("ACChargingPower DCChargingPower ChargeAmps ChargerVoltage ChargeRateMilePerHour"),
         # as the battery fills and empties
-        Rhythm(DRIVING_H + CHARGING_H, 30, 60): _fields(
+        ChangeRate(DRIVING_H + CHARGING_H, 30, 60): _fields(
             """
             Soc BatteryLevel EnergyRemaining RatedRange EstBatteryRange IdealBatteryRange ACChargingEnergyIn DCChargingEnergyIn
             TimeToFullCharge EstimatedHoursToChargeTermination ExpectedEnergyPercentAtTripArrival ModuleTempMax ModuleTempMin
-            NumBrickVoltageMax NumBrickVoltageMin NumModuleTempMax NumModuleTempMin
+            NumBrickVoltageMax NumBrickVoltageMin NumModuleTempMax NumModuleTempMin BrickSocMinPercent LifetimeEnergyChargedKwh
+            LifetimeDcChargeEnergyKwh
             """
         ),
         # as the day goes by
-        Rhythm(DRIVING_H + CHARGING_H, 120, 300): _fields(
+        ChangeRate(DRIVING_H + CHARGING_H, 120, 300): _fields(
             """
             InsideTemp OutsideTemp HvacFanSpeed HvacFanStatus TpmsPressureFl TpmsPressureFr TpmsPressureRl TpmsPressureRr
             TpmsLastSeenPressureTimeFl TpmsLastSeenPressureTimeFr TpmsLastSeenPressureTimeRl TpmsLastSeenPressureTimeRr
             """
         ),
         # with the driver's hands and feet
-        Rhythm(0, 1, 3000): _fields("BrakePedal LightsTurnSignal LightsHighBeams CruiseSetSpeed RouteLastUpdated RouteLine"),
-        Rhythm(0, 1, 600): _fields(
+        ChangeRate(0, 1, 3000): _fields("BrakePedal LightsTurnSignal LightsHighBeams CruiseSetSpeed RouteLastUpdated RouteLine"),
+        ChangeRate(0, 1, 600): _fields(
             """
             Gear DoorState Locked DriverSeatOccupied DriverSeatBelt PassengerSeatBelt CenterDisplay DriveRail GpsState DiStateF
             DiStateR DiStateREL DiStateRER BMSState CurrentLimitMph MediaPlaybackStatus MediaNowPlayingTitle MediaNowPlayingArtist
@@ -90,8 +91,8 @@ RHYTHMS: dict[str, Rhythm] = {
     for field in fields
 }
 
-_HOLLOW = ("Unknown", "Deprecated_", "Experimental_")  # numbers that carry nothing
-_TRUCKS = ("Semitruck", "LifetimeEnergyUsedDrive")
+_HOLLOW = ("Unknown", "Deprecated_", "Experimental_")  # numbers that no vehicle uses
+_TRUCKS = ("Semi", "LifetimeEnergyUsedDrive")
 OF_CARS = tuple(field for field in FIELDS if not field.startswith(_HOLLOW + _TRUCKS))
 
 _MINIMAL = {
@@ -154,9 +155,9 @@ _DRIVING = {
     "TpmsPressureRl": 300,
     "TpmsPressureRr": 300,
 }
-_EVERYTHING = {field: 1 if RHYTHMS.get(field, SELDOM).hours == 0 else 10 for field in OF_CARS} | _CHARGING | _DRIVING
+_EVERYTHING = {field: 1 if CHANGE_RATES.get(field, SELDOM).hours == 0 else 10 for field in OF_CARS} | _CHARGING | _DRIVING
 
-# preset -> field -> the least seconds between two of its signals
+# preset -> field -> the least number of seconds between two of its signals
 PRESETS: Mapping[str, Mapping[str, int]] = {
     "minimal": _MINIMAL,
     "driving": _DRIVING,
@@ -167,9 +168,9 @@ PRESETS: Mapping[str, Mapping[str, int]] = {
 
 def signals_a_month(intervals: Mapping[str, float]) -> int:
     """An estimate for one vehicle that is asked for these fields at these intervals."""
-    return sum(RHYTHMS.get(field, SELDOM).signals(interval) for field, interval in intervals.items())
+    return sum(CHANGE_RATES.get(field, SELDOM).signals(interval) for field, interval in intervals.items())
 
 
 def dollars_a_month(intervals: Mapping[str, float]) -> float:
-    """What Tesla asks for them, before any credit."""
+    """What Tesla charges for them, before any credit."""
     return signals_a_month(intervals) / SIGNALS_PER_DOLLAR

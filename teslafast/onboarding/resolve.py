@@ -1,17 +1,17 @@
 """
-What an operator gives, on the command line or in the server's environment: vehicles, a host name, a `ca`, a key.
+Resolves what a command needs, vehicles, host name, `ca` and key: from its options, else from the server's environment.
 
-The command line goes first. What is missing is found where the server's own settings say, so that it is not said twice.
+An option takes precedence. What is not given comes from the server's own settings, so that operators do not have to repeat it.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..certificates import chain
+from ..certificates.trust_store import public_roots
 from ..errors import Misconfigured
 from ..vin import is_vin
 from . import jws
@@ -21,39 +21,39 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 
-def vins_of(words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """Those of the command line, else those of TESLA_VIN. Raises Misconfigured."""
-    vins = list(words) or [word.strip() for word in environment.get("TESLA_VIN", "").split(",") if word.strip()]
+def resolve_vins(options: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The vehicles of the command line, else those in TESLA_VIN. Raises Misconfigured."""
+    vins = list(options) or [word.strip() for word in environment.get("TESLA_VIN", "").split(",") if word.strip()]
     if not vins:
-        raise Misconfigured("--vin", "is not given, and TESLA_VIN is not set", "name the vehicles: --vin VIN, once for each")
+        raise Misconfigured("--vin", "is not given, and TESLA_VIN is not set", "give --vin VIN once for each vehicle")
     for vin in vins:
         if not is_vin(vin) or len(vin) != 17:
-            raise Misconfigured("--vin", f"{vin!r} is no VIN", "give the vehicle's 17 characters")
+            raise Misconfigured("--vin", f"{vin!r} is not a VIN", "give the vehicle's 17 characters")
     return vins
 
 
-def ca_of(given: Path | None, environment: Mapping[str, str]) -> str:
-    """The `ca` of the config: the file that is given, else what stands above the server's certificate in CERT_PATH."""
+def resolve_ca(given: Path | None, environment: Mapping[str, str]) -> str:
+    """The `ca` of the config: the file that is given, else the certificates above the server's in CERT_PATH."""
     if given is not None:
         return _read("--ca", given).decode("utf-8", "replace")
     path = environment.get("CERT_PATH", "")
     if not path:
         raise Misconfigured(
-            "--ca", "is not given, and CERT_PATH is not set", "give the PEM that verifies the server: --ca ca.pem"
+            "--ca", "is not given, and CERT_PATH is not set", "give the PEM that verifies the server with --ca ca.pem"
         )
     certificates = _server_chain(Path(path))
-    above = chain.climb(certificates[0], [*certificates[1:], *public_roots(certificates[-1].issuer)])
+    above = chain.build_path(certificates[0], [*certificates[1:], *public_roots(certificates[-1].issuer)])
     if not above:
-        remedy = "give the CA that issued it: --ca ca.pem"
-        raise Misconfigured("CERT_PATH", f"{path} holds the server's certificate, and nothing that issued it", remedy)
+        remedy = "give the CA that issued it with --ca ca.pem"
+        raise Misconfigured("CERT_PATH", f"{path} holds only the server's certificate, not the CA that issued it", remedy)
     return chain.write(above)
 
 
-def hostname_of(given: str | None, environment: Mapping[str, str]) -> str:
-    """The one of the command line, else the only one in the server's certificate. Raises Misconfigured."""
+def resolve_hostname(given: str | None, environment: Mapping[str, str]) -> str:
+    """The host name of the command line, else the only one in the server's certificate. Raises Misconfigured."""
     if given is not None:
         return given
-    remedy = "name the host that vehicles are to call: --hostname telemetry.example.com"
+    remedy = "give the host name to which vehicles connect: --hostname telemetry.example.com"
     path = environment.get("CERT_PATH", "")
     names = chain.names(_server_chain(Path(path))[0]) if path else []
     if len(names) != 1 or names[0].startswith("*"):
@@ -66,22 +66,12 @@ def _server_chain(path: Path) -> list[x509.Certificate]:
     try:
         return chain.read(_read("CERT_PATH", path))
     except ValueError:
-        raise Misconfigured("CERT_PATH", f"{path} holds no readable certificate", "give a PEM file") from None
+        raise Misconfigured(
+            "CERT_PATH", f"{path} holds no readable certificate", "give a PEM file: the server's certificate, then its issuers"
+        ) from None
 
 
-def public_roots(name: x509.Name) -> list[x509.Certificate]:
-    """The CAs of this name that this machine trusts; others are not even parsed, some public ones are odd."""
-    from cryptography import x509
-
-    context = ssl.create_default_context()
-    whole = Path(ssl.get_default_verify_paths().capath or "") / "ca-certificates.crt"
-    if not context.get_ca_certs() and whole.exists():  # a folder of hashes, as on Debian, is read only when it is needed
-        context.load_verify_locations(whole)
-    wanted = name.public_bytes()
-    return [x509.load_der_x509_certificate(der) for der in context.get_ca_certs(binary_form=True) if wanted in der]
-
-
-def key_of(path: Path) -> EllipticCurvePrivateKey:
+def resolve_key(path: Path) -> EllipticCurvePrivateKey:
     """The app's private key. Raises Misconfigured."""
     return jws.load_key(_read("--key", path), f"--key {path}")
 

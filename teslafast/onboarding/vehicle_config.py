@@ -1,8 +1,8 @@
 """
-A vehicle's telemetry config: made so that vehicles take it, and read back with what each state of it means.
+A vehicle's telemetry config: built so that vehicles accept it, and read back with the meaning of each of its states.
 
-Facts from tesla-protocol.md 8 and from the threads that it names: a port that is text, a `ca` without its root, a field name with
-a typing error are accepted by some link of the chain and then never work. So `build` refuses them here, in words.
+Tesla accepts a port that is text, a `ca` without its root, and a misspelt field name, and then the vehicle never streams
+(docs/protocol.md). So `build` refuses them here, with the reason.
 """
 
 import datetime
@@ -16,28 +16,29 @@ from ..errors import Misconfigured
 from ..protocol.signals import FIELDS
 
 ALERT_TYPES = ("service",)
+LONGEST_INTERVAL_S = 86400 * 30  # a month: whoever wants a field less often does not want it streamed
 
-# why Tesla leaves a vehicle out of a config that was sent, and what to do (tesla-protocol.md 8.1)
+# Tesla's word for skipping a vehicle -> (meaning, remedy); docs/protocol.md
 SKIPPED: Mapping[str, tuple[str, str]] = {
     "missing_key": (
         "your app's virtual key is not on this vehicle",
         "open https://tesla.com/_ak/YOUR-APP'S-DOMAIN on the owner's phone, approve it, then configure again",
     ),
     "unsupported_hardware": (
-        "its computer cannot stream (a Model S or X from before 2021 whose software is older than 2025.20)",
+        "its computer cannot stream (a Model S or X from before 2021 with software older than 2025.20)",
         "update its software if Tesla offers 2025.20 or later for it",
     ),
     "unsupported_firmware": (
-        "its software is too old (2024.26 is the first that takes signed configs)",
+        "its software is too old (2024.26 is the first that accepts signed configs)",
         "update the vehicle's software, then configure again",
     ),
     "max_configs": (
-        "too many apps stream from it already",
+        "too many apps already stream from it",
         "remove another app's access in the Tesla app (Security & Privacy, third-party apps), then configure again",
     ),
 }
 
-# what a vehicle or Tesla's cloud reports when streaming fails (tesla-protocol.md 8.1): the start of a report's name or text
+# What vehicles report when streaming fails: the start of the report's `error_name` -> (meaning, remedy); docs/protocol.md
 ERRORS: Mapping[str, tuple[str, str]] = {
     "config_manager_error": (
         "the vehicle refused the config: its signature, or a value in it",
@@ -51,11 +52,11 @@ ERRORS: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """`state`: taken, waiting, rejected, none or limited; what that means, and what to do ("" if nothing)."""
+class ConfigStatus:
+    """`state`: taken, waiting, rejected, none or limited; its meaning, and a remedy ("" if there is nothing to do)."""
 
     state: str
-    says: str
+    meaning: str
     remedy: str = ""
 
     @property
@@ -68,17 +69,17 @@ def build(hostname: str, port: int, ca: str, fields: Mapping[str, float], expire
     """The `config` object. `ca`: PEM, root included; `fields`: least seconds between two signals; `expires`: s since 1970."""
     if "." not in hostname or not all(hostname.split(".")):
         remedy = "give the full name under your app's domain, for example telemetry.example.com"
-        raise Misconfigured("--hostname", f"{hostname!r} is no name that a vehicle could find", remedy)
+        raise Misconfigured("--hostname", f"{hostname!r} is not a name that a vehicle can find", remedy)
     unknown = sorted(set(fields) - set(FIELDS[1:]))
     if unknown:
-        raise Misconfigured("--field", f"{unknown[0]!r} is no field", f"did you mean {nearest(unknown[0])}?")
+        raise Misconfigured("--field", f"{unknown[0]!r} is not a field", _spelling(unknown[0]))
     return {
         "hostname": hostname,
-        "port": int(port),  # as text, vehicles ignore it without a word
-        "ca": checked_ca(ca),
+        "port": int(port),  # vehicles silently ignore a port that is text
+        "ca": validate_ca(ca),
         "fields": {name: {"interval_seconds": _plain(interval)} for name, interval in fields.items()},
         "alert_types": list(ALERT_TYPES),
-        "delivery_policy": "latest",  # what was not acknowledged is sent again
+        "delivery_policy": "latest",  # the vehicle sends again what was not acknowledged
         "exp": int(expires),
     }
 
@@ -87,15 +88,18 @@ def _plain(number: float) -> float:
     return int(number) if number == int(number) else number
 
 
-def nearest(word: str) -> str:
-    """The field whose name is most like it."""
+def _spelling(word: str) -> str:
+    """The remedy for a field that does not exist: the one that is spelt most like it, if any is."""
     import difflib
 
-    return difflib.get_close_matches(word, FIELDS[1:], 1, 0)[0]
+    similar = difflib.get_close_matches(word, FIELDS[1:], 1)
+    if similar:
+        return f"did you mean {similar[0]}?"
+    return "list the fields: teslafast vehicle configure --preset everything --dry-run"
 
 
-def checked_ca(ca: str) -> str:
-    """The certificates alone, without what was written between them. Raises Misconfigured unless they are CAs up to a root."""
+def validate_ca(ca: str) -> str:
+    """The certificates without the text between them. Raises Misconfigured unless they are CAs, one of them a root."""
     remedy = "give the PEM of everything above the server's certificate: intermediates and root"
     try:
         certificates = chain.read(ca.encode())
@@ -103,7 +107,7 @@ def checked_ca(ca: str) -> str:
         raise Misconfigured("--ca", "holds no readable certificate", remedy) from None
     if not all(map(chain.is_ca, certificates)):
         leaf = next(one for one in certificates if not chain.is_ca(one))
-        fault = f"{chain.name_of(leaf.subject)!r} is no CA: vehicles do not take a server's certificate in place of its CA"
+        fault = f"{chain.name_of(leaf.subject)!r} is not a CA: vehicles do not accept a server's certificate in place of its CA"
         raise Misconfigured("--ca", fault, remedy)
     if not any(map(chain.is_root, certificates)):
         top = chain.name_of(certificates[-1].issuer)
@@ -111,26 +115,28 @@ def checked_ca(ca: str) -> str:
     return chain.write(certificates)
 
 
-def judge(answer: Mapping[str, Any], now: float) -> Verdict:
-    """What `GET …/fleet_telemetry_config` says of one vehicle. `now`: seconds since 1970."""
+def interpret(answer: Mapping[str, Any], now: float) -> ConfigStatus:
+    """The meaning of the answer to `GET …/fleet_telemetry_config`. `now`: seconds since 1970."""
     config = answer.get("config")
     if answer.get("key_paired") is False:
-        return Verdict("rejected", *SKIPPED["missing_key"])
+        return ConfigStatus("rejected", *SKIPPED["missing_key"])
     if answer.get("limit_reached"):
-        return Verdict("limited", *SKIPPED["max_configs"])
+        return ConfigStatus("limited", *SKIPPED["max_configs"])
     if not isinstance(config, Mapping):
         if answer.get("synced"):
             remedy = f"most often {SKIPPED['max_configs'][0]}; see `teslafast vehicle errors`, then configure again"
-            return Verdict("rejected", "the vehicle has rejected its config (synced, but there is none)", remedy)
-        return Verdict("none", "there is no config for it", "send one: teslafast vehicle configure")
+            return ConfigStatus("rejected", "the vehicle has rejected its config (synced, but there is none)", remedy)
+        return ConfigStatus("none", "it has no config", "send one: teslafast vehicle configure")
     expires = config.get("exp")
     if isinstance(expires, int) and expires <= now:
-        return Verdict("rejected", f"its config expired on {_day(expires)}", "send it again: teslafast vehicle configure")
+        return ConfigStatus("rejected", f"its config expired on {_day(expires)}", "send it again: teslafast vehicle configure")
     if not answer.get("synced"):
-        return Verdict("waiting", "the vehicle takes its config when it next talks to Tesla", "wake or drive it, or wait")
+        return ConfigStatus(
+            "waiting", "the vehicle fetches its config when it next connects to Tesla", "wake or drive it, or wait"
+        )
     until = f", until {_day(expires)}" if isinstance(expires, int) else ""
     where = f"{config.get('hostname')}:{config.get('port')}"
-    return Verdict("taken", f"streams {len(config.get('fields') or {})} fields to {where}{until}")
+    return ConfigStatus("taken", f"streams {len(config.get('fields') or {})} fields to {where}{until}")
 
 
 def _day(seconds: int) -> str:
@@ -141,17 +147,18 @@ def _day(seconds: int) -> str:
 
 
 def explain_error(report: Mapping[str, Any]) -> tuple[str, str]:
-    """(what a reported error means, what to do), ("", "") for one that is not known here."""
-    return ERRORS.get(str(report.get("error_name")), ("", ""))
+    """(meaning, remedy) of a reported error, ("", "") for one that is not known here."""
+    name = str(report.get("error_name"))
+    return next((explained for start, explained in ERRORS.items() if name.startswith(start)), ("", ""))
 
 
-def shown(config: Mapping[str, Any]) -> str:
-    """The config as JSON for people: sorted by nothing, indented."""
+def to_json(config: Mapping[str, Any]) -> str:
+    """The config as JSON for people: indented, in insertion order."""
     return json.dumps(config, indent=2)
 
 
 def parse_fields(words: Sequence[str]) -> dict[str, float]:
-    """`Soc=60` … of a command line → least seconds between two signals. Raises Misconfigured."""
+    """`Soc=60` … of a command line → the least number of seconds between two signals. Raises Misconfigured."""
     fields = {}
     for word in words:
         name, separator, seconds = word.partition("=")
@@ -159,7 +166,9 @@ def parse_fields(words: Sequence[str]) -> dict[str, float]:
             interval = float(seconds) if separator else 0.0
         except ValueError:
             interval = 0.0
-        if not 1 <= interval <= 86400 * 30:
-            raise Misconfigured("--field", f"{word!r} gives no interval", "give for example Soc=60 (seconds, 1 at least)")
+        if not 1 <= interval <= LONGEST_INTERVAL_S:
+            raise Misconfigured(
+                "--field", f"{word!r} has no usable interval", "give NAME=SECONDS, for example Soc=60 (1 to 2592000)"
+            )
         fields[name] = interval
     return fields

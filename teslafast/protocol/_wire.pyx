@@ -3,7 +3,7 @@
 Tesla's bytes: FlatBuffers envelope and protobuf records, to Python values and back.
 
     envelope bytes ── read_envelope ──▶ Envelope(txid, topic, payload …)
-    payload bytes  ── read_record ────▶ Record(kind, body …)      body is what orjson prints: one event, in the shape asked for
+    payload bytes  ── read_record ────▶ DecodedRecord(kind, body …)   body is what orjson prints: an event, in the shape asked for
     txid, topic    ── ack, error_reply ──▶ the reply's bytes
 
 A vehicle's bytes are foreign: each is read through one bounds check (_wire_reader.pxi), so safety never rests on `boundscheck`;
@@ -18,6 +18,7 @@ printed; time and memory are linear in its length, and nesting and counts are bo
 """
 
 import sys
+from binascii import b2a_base64 as base64
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -44,7 +45,8 @@ cdef object Malformed = errors.Malformed
 
 
 cdef class Envelope:
-    """One message of a vehicle, out of its envelope. What was absent is empty or 0.
+    """
+    One message of a vehicle, out of its envelope. What was absent is empty or 0.
 
     Only message type 4 (a stream) carries a record; any other, or 0 where there is no message at all, has nothing but the txid.
     """
@@ -65,7 +67,7 @@ cdef Envelope blank(int message_type):
     return envelope
 
 
-cdef class Record:
+cdef class DecodedRecord:
     """One decoded payload: `body` is the event that dashboards see, less its type and sequence number."""
     cdef readonly str kind                          # data, alerts, errors, connectivity
     cdef readonly dict body
@@ -73,9 +75,21 @@ cdef class Record:
     cdef readonly bint is_resend
     cdef readonly size_t signals                    # datums, alerts or errors in it
     cdef readonly bint vin_differs                  # it named another VIN than the certificate
+    cdef dict unknown                               # member's number -> how many values; None if there are none
+
+    @property
+    def unknown_values(self):
+        """How many values came in a member of Value that this schema does not have, by the member's number."""
+        return {} if self.unknown is None else self.unknown
+
+    cdef int count_unknown(self, uint32_t member) except -1:
+        if self.unknown is None:
+            self.unknown = {}
+        self.unknown[member] = self.unknown.get(member, 0) + 1
+        return 0
 
 
-cdef class Reply:
+cdef class ServerReply:
     """What a vehicle is answered: type 5 accepts the message `txid`, type 4 refuses it, with the reason as payload."""
     cdef readonly bytes txid, topic, payload
     cdef readonly int message_type
@@ -111,7 +125,8 @@ cdef Envelope opened(object data):
 
 
 def read_envelope(data not None):
-    """The envelope in a binary message (any buffer).
+    """
+    The envelope in a binary message (any buffer).
 
     Malformed, with the txid if that much could be read, if an offset leads out of it.
     """
@@ -124,23 +139,25 @@ def read_envelope(data not None):
 def read_reply(data not None):
     """What a vehicle reads: the server's answer to one message. Malformed like `read_envelope`."""
     cdef Envelope envelope = opened(data)
-    cdef Reply reply = Reply.__new__(Reply)
+    cdef ServerReply reply = ServerReply.__new__(ServerReply)
     reply.txid, reply.topic, reply.payload = envelope.txid, envelope.topic, envelope.payload
     reply.message_type = envelope.message_type
     return reply
 
 
 def read_record(bytes topic not None, payload not None, str vin not None, int shape=FLAT):
-    """The record in a payload (any buffer) of a topic of TOPICS, as sent by the vehicle `vin`.
+    """
+    The record in a payload (any buffer) of a topic of TOPICS, as sent by the vehicle `vin`.
 
     Malformed if the payload is not the message that goes under this topic; KeyError for any other topic.
     """
     cdef tuple row = <tuple>RECORDS[topic]
-    cdef Record record = Record.__new__(Record)
+    cdef DecodedRecord record = DecodedRecord.__new__(DecodedRecord)
     cdef Reading reading
     cdef Py_buffer buffer
     memset(&reading, 0, sizeof(Reading))
     reading.shape = FLEET if shape == FLEET else FLAT
+    reading.record = <PyObject *>record
     PyObject_GetBuffer(payload, &buffer, PyBUF_SIMPLE)
     reading.source.bytes, reading.source.size = <const uint8_t *>buffer.buf, buffer.len
     try:

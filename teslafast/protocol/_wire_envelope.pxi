@@ -1,4 +1,4 @@
-# Tesla's envelope: two FlatBuffers tables, read by offsets and written back to front.
+# Tesla's envelope: two FlatBuffers tables, read by offsets and written back to front (docs/protocol.md, "Envelope").
 #
 # Reading: a table's position is where its 32-bit distance to its vtable stands; the vtable says where each slot is, 0 or a vtable
 # too short meaning "absent". Positions are as wide as a size, so an offset cannot wrap around; every one ends in `window`.

@@ -35,7 +35,8 @@ cdef inline uint32_t scaled(uint64_t power, uint32_t value) noexcept:
 
 
 cdef double shortest(uint32_t bits) except? -1.0:
-    """The double whose shortest decimal is the shortest decimal that reads back as this finite float32 (0.1, not 0.10000000149).
+    """
+    The double whose shortest decimal is the shortest decimal that reads back as this finite float32 (0.1, not 0.10000000149).
 
     After Giulietti's Schubfach: of the decimals with the same exponent as the float's rounding interval, at most two matter, and
     one with a digit less, if it fits, is better. Held against C++'s to_chars for all 2**32 values.

@@ -4,8 +4,9 @@
 # Invariant: at <= size <= the length of the borrowed buffer. Every read goes through `window`, which either answers a pointer to
 # n bytes that exist or raises; nothing else in these files dereferences `bytes`.
 #
-# Where Google's upb and Go's protobuf disagree about garbage, upb is followed (the tests hold us to it, bit for bit): a tag or a
-# length takes at most 5 bytes, a tenth varint byte is taken modulo its one bit, groups nest at most 100 deep.
+# Where Google's upb and Go's protobuf disagree about garbage, upb is followed (docs/protocol.md, "Records"; the tests hold us to
+# it, bit for bit): a tag or a length takes at most 5 bytes, a tenth varint byte is taken modulo its one bit, groups nest at most
+# 100 deep.
 
 cdef enum:
     VARINT = 0

@@ -2,7 +2,8 @@
 #
 # A message is read into cells: one a scalar, and for a nested message one that says "present" followed by its own. So a
 # repeated nested message merges and a repeated scalar is overwritten, which is proto3's law, without any code for it. A Value
-# (the only oneof) keeps the number of its alternative in its first cell, and all alternatives share those after it.
+# (the only oneof) keeps the number of its alternative in its first cell, and all alternatives share those after it. Beside that
+# number it keeps where the last member stands that this schema does not have: Tesla adds some every few months.
 # What is repeated (each message has at most one such field) becomes a Python object as soon as it has been read.
 
 cdef enum Kind:
@@ -20,7 +21,7 @@ cdef enum Kind:
     ENTRY                       # repeated messages
 
 cdef enum:
-    HIGHEST_FIELD = 54          # of any message: Value's last alternative
+    HIGHEST_FIELD = 60          # of any message: Value's last alternative
     MAX_CELLS = 16
     TAG_STRANGE = 2             # the cell of a map entry that says: it held a field other than key and value
     MAX_KEYS = 10               # members of one message: TireLocation's
@@ -34,7 +35,7 @@ cdef dict KINDS = {
 
 cdef struct Cell:
     uint64_t number             # the scalar's bits; a text's length; 1 for a message that is present
-    const uint8_t *text         # borrowed
+    const uint8_t *text         # borrowed; in a Value's first cell the tag of its last unknown member, NULL if it has none
 
 cdef struct Slot:               # what a field number means
     uint8_t kind                # Kind
@@ -49,6 +50,7 @@ cdef struct Reading:            # one record being read
     size_t entries              # repeated things of all kinds
     size_t signals              # those of the record itself
     bint location_seen
+    PyObject *record            # borrowed: the DecodedRecord that is being filled
 
 
 cdef class _Layout:
@@ -120,7 +122,9 @@ cdef int read_message(Reading *reading, _Layout layout, Cell *cells, object entr
     cdef Source *source = &reading.source
     cdef uint32_t next_tag, field
     cdef Slot *slot
+    cdef size_t start
     while source.at < source.size:
+        start = source.at
         next_tag = tag(source)
         field = next_tag >> 3
         slot = &layout.slots[field if field <= HIGHEST_FIELD else 0]
@@ -129,30 +133,38 @@ cdef int read_message(Reading *reading, _Layout layout, Cell *cells, object entr
                 read_packed(reading, slot, <list>entries)
                 continue
             skip(source, next_tag, depth)
-            if layout.map_entry:
+            if layout.one_of:
+                cells[0].text = source.bytes + start
+            elif layout.map_entry:
                 cells[TAG_STRANGE].number = 1
-            continue
-        if slot.repeated:
+        elif slot.repeated:
             read_entry(reading, slot, entries, depth)
-            continue
-        if layout.one_of and cells[0].number != field:
-            if cells[0].number != 0:
-                memset(cells, 0, layout.width * sizeof(Cell))
-            cells[0].number = field
-        if slot.wire == VARINT:
-            cells[slot.cell].number = varint(source, 10)
-        elif slot.wire == FIXED64:
-            cells[slot.cell].number = u64(source, source.at)
-            source.at += 8
-        elif slot.wire == FIXED32:
-            cells[slot.cell].number = u32(source, source.at)
-            source.at += 4
-        elif slot.kind == STRING:
-            read_text(source, &cells[slot.cell])
         else:
-            if not layout.one_of:
-                cells[slot.cell].number = 1
-            read_nested(reading, <_Layout>slot.type, &cells[slot.cell + 1], None, depth + 1)
+            if layout.one_of and cells[0].number != field:
+                if cells[0].number != 0:
+                    memset(cells, 0, layout.width * sizeof(Cell))
+                cells[0].number = field
+            read_single(reading, layout, slot, &cells[slot.cell], depth)
+    return 0
+
+
+cdef inline int read_single(Reading *reading, _Layout layout, Slot *slot, Cell *cell, int depth) except -1:
+    """Read a field that is not repeated into its cell (a message: into those that follow)."""
+    cdef Source *source = &reading.source
+    if slot.wire == VARINT:
+        cell.number = varint(source, 10)
+    elif slot.wire == FIXED64:
+        cell.number = u64(source, source.at)
+        source.at += 8
+    elif slot.wire == FIXED32:
+        cell.number = u32(source, source.at)
+        source.at += 4
+    elif slot.kind == STRING:
+        read_text(source, cell)
+    else:
+        if not layout.one_of:
+            cell.number = 1
+        read_nested(reading, <_Layout>slot.type, cell + 1, None, depth + 1)
     return 0
 
 

@@ -1,7 +1,8 @@
 # Cells -> the Python values that orjson prints, in both shapes.
 #
-# flat is contract.md's, for dashboards: a datum is a key and a plain value. fleet is protojson's with unpopulated fields emitted,
-# as the reference server prints it. Both show what the reference would have dispatched: its corrections are applied here.
+# flat is for dashboards: a datum is a key and a plain value. fleet is protojson's with unpopulated fields emitted, as the
+# reference server prints it. Both show what the reference would have dispatched: its corrections are applied here. In one thing
+# flat says more: a Value's member that this schema does not have keeps its value (docs/protocol.md, "Unknown members").
 
 cdef _Layout PAYLOAD = _Layout("Payload")
 cdef _Layout ALERTS = _Layout("VehicleAlerts")
@@ -85,20 +86,47 @@ cdef dict shown_message(_Layout layout, Cell *cells, object entries, str vin, in
     return body
 
 
-cdef object shown_value(Cell *cells, int shape):
+cdef object shown_value(Reading *reading, Cell *cells):
     """The Value in `cells` (which alternative, then itself)."""
     cdef int field = <int>cells[0].number
+    cdef int shape = reading.shape
     cdef Slot *slot = &VALUE.slots[field]
-    cdef object value
-    if shape == FLAT and (field == 0 or field == INVALID_VALUE):
-        return None
+    cdef object value = None
     if field == 0:
-        return {}
+        if cells[0].text != NULL:
+            value = unknown_value(reading, cells[0].text)
+        return value if shape == FLAT else {}
+    if shape == FLAT and field == INVALID_VALUE:
+        return None
     if slot.kind == STRING:
         value = corrected(<const char *>cells[1].text, cells[1].number)
     else:
         value = shown(VALUE, field, cells, shape)
     return value if shape == FLAT else {<object>PyTuple_GET_ITEM(VALUE.names, field): value}
+
+
+cdef object unknown_value(Reading *reading, const uint8_t *member):
+    """
+    What a member that this schema does not have holds: a varint as a signed number, anything else as its bytes in base64.
+
+    `member` is its tag. It was read once, to step over it; now that nothing else came, it is read again.
+    """
+    cdef Source source = reading.source
+    cdef uint32_t next_tag
+    cdef size_t n
+    source.at = member - source.bytes
+    next_tag = tag(&source)
+    (<DecodedRecord>reading.record).count_unknown(next_tag >> 3)
+    if next_tag & 7 == VARINT:
+        return <int64_t>varint(&source, 10)
+    if next_tag & 7 == LENGTH:
+        n = length(&source)
+    else:
+        member = source.bytes + source.at
+        skip(&source, next_tag, 0)
+        n = source.bytes + source.at - member           # a group's with the tag that closes it
+        source.at -= n
+    return base64(PyBytes_FromStringAndSize(<const char *>window(&source, source.at, n), n), newline=False).decode()
 
 
 cdef int place(Cell *cells) except -1:
@@ -176,7 +204,7 @@ cdef int put_datum(Reading *reading, Cell *cells, object entries) except -1:
         reading.location_seen = True                    # the reference looks at the first one only, whatever it holds
         place(&cells[2])
     if cells[1].number:
-        value = shown_value(&cells[2], reading.shape)
+        value = shown_value(reading, &cells[2])
     if reading.shape == FLAT:
         (<dict>entries)[name if type(name) is str else f"Field_{key}"] = value
     else:
@@ -191,7 +219,7 @@ cdef int put_tag(Cell *cells, dict entries) except -1:
     return 0
 
 
-cdef int fill_record(Reading *reading, Record record, _Layout layout, str vin) except -1:
+cdef int fill_record(Reading *reading, DecodedRecord record, _Layout layout, str vin) except -1:
     """Read a whole payload and show it."""
     cdef Cell[MAX_CELLS] cells
     cdef Cell *claimed = &cells[layout.slots[layout.vin].cell]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from .messages import MESSAGES, TOPICS, Field
+from .messages import MESSAGES, TOPICS, FieldDescriptor
 from .signals import ENUMS
 
 Encode = Callable[[Any], bytes]  # a JSON value -> its bytes on the wire
@@ -24,7 +24,8 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 def write_record(topic: bytes, record: Mapping[str, Any]) -> bytes:
-    """The payload of a message of this topic, from the record's fleet shape; what is absent or None is left unset.
+    """
+    The payload of a message of this topic, from the record's fleet shape; what is absent or None is left unset.
 
     ValueError for a topic, field, enum name or timestamp that the protocol does not have, and for numbers out of range.
     """
@@ -133,7 +134,7 @@ _SCALARS: dict[str, tuple[int, Encode]] = {
 # Fields, with their tags
 
 
-def _encoder(field: Field, keeps_zeros: bool) -> Encode:
+def _encoder(field: FieldDescriptor, keeps_zeros: bool) -> Encode:
     """What writes this field, tag included; nothing if it is a zero that goes without saying."""
     if field.type in ENUMS:
         wire, encode = _VARINT, _enum(field.type)
@@ -151,7 +152,7 @@ def _encoder(field: Field, keeps_zeros: bool) -> Encode:
     return lambda value: tag + encoded if (encoded := encode(value)).strip(b"\0") else b""
 
 
-def _repeated(field: Field, encode: Encode) -> Encode:
+def _repeated(field: FieldDescriptor, encode: Encode) -> Encode:
     tag = _varint(field.number << 3 | _LENGTH)
     if field.type in ENUMS:
         return lambda values: tag + _sized(b"".join(map(encode, values))) if values else b""

@@ -1,15 +1,15 @@
 """
 A client certificate, already verified against the anchors by TLS, and the device that it names: or a refusal in plain words.
 
-The rules and their order are the reference server's (tesla-protocol.md 1.3): the issuer's common name decides whether the
+The rules and their order are the reference server's (docs/protocol.md, "Identity"): the issuer's common name decides whether the
 leaf's extended-key-usage OIDs or the issuer itself say what kind of device this is. Only vehicles may stream here.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from ..errors import Refused
+from ..refusals import NO_PRODUCT, NO_VIN, NOT_A_VEHICLE, UNKNOWN_ISSUER, WIFI_CERTIFICATE
 
 _TESLA = "1.3.6.1.4.1.49279.2."
 
@@ -80,10 +80,10 @@ def identify(certificate: Certificate) -> Device:
     """The vehicle that the verified leaf names. Raises Refused (403)."""
     kind = _kind_of(certificate)
     if kind not in STREAMING_KINDS:
-        raise _refusal("not_a_vehicle", f"the certificate is that of a {kind.replace('_', ' ')}, not of a vehicle")
+        raise Refused(NOT_A_VEHICLE, f"the certificate belongs to a {kind.replace('_', ' ')}, not to a vehicle")
     vin = certificate.common_name.replace(".", "-")
     if not 0 < len(vin) <= 64 or not vin.isprintable() or not vin.isascii():
-        raise _refusal("no_vin", "the certificate's subject has no usable common name, which should be the VIN")
+        raise Refused(NO_VIN)
     return Device(vin, kind)
 
 
@@ -93,7 +93,7 @@ def _kind_of(certificate: Certificate) -> str:
     if certificate.issuer in LEGACY_ISSUERS:
         board = certificate.issuer == BOARD_ISSUER and list(certificate.units[:1]) == [BOARD_UNIT]
         return "vehicle_board_device" if board else "vehicle_device"
-    raise _refusal("unknown_issuer", f"issuer {certificate.issuer[:64]!r} is not known as one of Tesla's that issue to vehicles")
+    raise Refused(UNKNOWN_ISSUER, f"issuer {certificate.issuer[:64]!r} is not one of Tesla's that issue to vehicles")
 
 
 def _kind_by_usage(certificate: Certificate) -> str:
@@ -102,12 +102,8 @@ def _kind_by_usage(certificate: Certificate) -> str:
         if usage.startswith(_STANDARD_USAGES):
             continue
         if usage == EXCLUDED_OID:
-            raise _refusal("wifi_certificate", "the certificate is a Wi-Fi certificate, not the one for telemetry")
+            raise Refused(WIFI_CERTIFICATE)
         if usage in KINDS_BY_OID:
             named = (KINDS_BY_UNIT[unit] for unit in certificate.units if unit in KINDS_BY_UNIT)
             return next(named, KINDS_BY_OID[usage])
-    raise _refusal("no_product", "the certificate carries no key usage that says which Tesla product it belongs to")
-
-
-def _refusal(cause: str, reason: str) -> Refused:
-    return Refused(HTTPStatus.FORBIDDEN, cause, reason)
+    raise Refused(NO_PRODUCT)

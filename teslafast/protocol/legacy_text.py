@@ -1,8 +1,9 @@
 """
 What old firmware sends as text, read as the reference server reads it: with Go's standard library, oddities included.
 
-`position` is Go's Sscanf of "(%f %1s, %f %1s)": a float may have underscores between digits, be hexadecimal, or be decimal with
-a power of two; spaces are Unicode's, but no line break. `away_from_tie` serves who rounds a decimal to float32 through a double.
+docs/protocol.md ("Corrections") says which texts. `position` is Go's Sscanf of "(%f %1s, %f %1s)": a float may have underscores
+between digits, be hexadecimal, or be decimal with a power of two; spaces are Unicode's, but no line break. `away_from_tie` is for
+a caller that rounds a decimal to float32 through a double.
 """
 
 import math
@@ -57,7 +58,8 @@ def _times_power_of_two(value: float, power: str) -> float:
 
 
 def away_from_tie(text: str, nearest: float) -> float:
-    """The double next to a decimal text's `nearest` one, on the text's side of it; the same one if the text is exactly that.
+    """
+    The double next to a decimal text's `nearest` one, on the text's side of it; the same one if the text is exactly that.
 
     A double half-way between two float32s hides on which side of it the text was: rounded once more, it may go the wrong way.
     """

@@ -9,7 +9,7 @@ out: no topic carries it.
 from typing import NamedTuple
 
 
-class Field(NamedTuple):
+class FieldDescriptor(NamedTuple):
     number: int
     name: str  # protojson's spelling
     type: str
@@ -24,61 +24,65 @@ TOPICS: dict[bytes, tuple[str, str]] = {
     b"connectivity": ("connectivity", "VehicleConnectivity"),
 }
 
-# A Value is a oneof: at most one alternative at a time. 20 was never used, 8 is deprecated, 10 says: nothing valid now.
+# A Value is a oneof: at most one alternative at a time. 8 is deprecated, 10 says: nothing valid now. The
+# numbers 20, 56, 58 and 59 are not in the published schema.
 VALUE = (
-    Field(1, "stringValue", "string"),
-    Field(2, "intValue", "int32"),
-    Field(3, "longValue", "int64"),
-    Field(4, "floatValue", "float"),
-    Field(5, "doubleValue", "double"),
-    Field(6, "booleanValue", "bool"),
-    Field(7, "locationValue", "LocationValue"),
-    Field(8, "chargingValue", "ChargingState"),
-    Field(9, "shiftStateValue", "ShiftState"),
-    Field(10, "invalid", "bool"),
-    Field(11, "laneAssistLevelValue", "LaneAssistLevel"),
-    Field(12, "scheduledChargingModeValue", "ScheduledChargingModeValue"),
-    Field(13, "sentryModeStateValue", "SentryModeState"),
-    Field(14, "speedAssistLevelValue", "SpeedAssistLevel"),
-    Field(15, "bmsStateValue", "BMSStateValue"),
-    Field(16, "buckleStatusValue", "BuckleStatus"),
-    Field(17, "carTypeValue", "CarTypeValue"),
-    Field(18, "chargePortValue", "ChargePortValue"),
-    Field(19, "chargePortLatchValue", "ChargePortLatchValue"),
-    Field(21, "doorValue", "Doors"),
-    Field(22, "driveInverterStateValue", "DriveInverterState"),
-    Field(23, "hvilStatusValue", "HvilStatus"),
-    Field(24, "windowStateValue", "WindowState"),
-    Field(25, "seatFoldPositionValue", "SeatFoldPosition"),
-    Field(26, "tractorAirStatusValue", "TractorAirStatus"),
-    Field(27, "followDistanceValue", "FollowDistance"),
-    Field(28, "forwardCollisionSensitivityValue", "ForwardCollisionSensitivity"),
-    Field(29, "guestModeMobileAccessValue", "GuestModeMobileAccess"),
-    Field(30, "trailerAirStatusValue", "TrailerAirStatus"),
-    Field(31, "timeValue", "Time"),
-    Field(32, "detailedChargeStateValue", "DetailedChargeStateValue"),
-    Field(33, "hvacAutoModeValue", "HvacAutoModeState"),
-    Field(34, "cabinOverheatProtectionModeValue", "CabinOverheatProtectionModeState"),
-    Field(35, "cabinOverheatProtectionTemperatureLimitValue", "ClimateOverheatProtectionTempLimit"),
-    Field(36, "defrostModeValue", "DefrostModeState"),
-    Field(37, "climateKeeperModeValue", "ClimateKeeperModeState"),
-    Field(38, "hvacPowerValue", "HvacPowerState"),
-    Field(39, "tireLocationValue", "TireLocation"),
-    Field(40, "fastChargerValue", "FastCharger"),
-    Field(41, "cableTypeValue", "CableType"),
-    Field(42, "tonneauTentModeValue", "TonneauTentModeState"),
-    Field(43, "tonneauPositionValue", "TonneauPositionState"),
-    Field(44, "powershareTypeValue", "PowershareTypeStatus"),
-    Field(45, "powershareStateValue", "PowershareState"),
-    Field(46, "powershareStopReasonValue", "PowershareStopReasonStatus"),
-    Field(47, "displayStateValue", "DisplayState"),
-    Field(48, "distanceUnitValue", "DistanceUnit"),
-    Field(49, "temperatureUnitValue", "TemperatureUnit"),
-    Field(50, "pressureUnitValue", "PressureUnit"),
-    Field(51, "chargeUnitPreferenceValue", "ChargeUnitPreference"),
-    Field(52, "turnSignalStateValue", "TurnSignalState"),
-    Field(53, "mediaStatusValue", "MediaStatus"),
-    Field(54, "sunroofInstalledStateValue", "SunroofInstalledState"),
+    FieldDescriptor(1, "stringValue", "string"),
+    FieldDescriptor(2, "intValue", "int32"),
+    FieldDescriptor(3, "longValue", "int64"),
+    FieldDescriptor(4, "floatValue", "float"),
+    FieldDescriptor(5, "doubleValue", "double"),
+    FieldDescriptor(6, "booleanValue", "bool"),
+    FieldDescriptor(7, "locationValue", "LocationValue"),
+    FieldDescriptor(8, "chargingValue", "ChargingState"),
+    FieldDescriptor(9, "shiftStateValue", "ShiftState"),
+    FieldDescriptor(10, "invalid", "bool"),
+    FieldDescriptor(11, "laneAssistLevelValue", "LaneAssistLevel"),
+    FieldDescriptor(12, "scheduledChargingModeValue", "ScheduledChargingModeValue"),
+    FieldDescriptor(13, "sentryModeStateValue", "SentryModeState"),
+    FieldDescriptor(14, "speedAssistLevelValue", "SpeedAssistLevel"),
+    FieldDescriptor(15, "bmsStateValue", "BMSStateValue"),
+    FieldDescriptor(16, "buckleStatusValue", "BuckleStatus"),
+    FieldDescriptor(17, "carTypeValue", "CarTypeValue"),
+    FieldDescriptor(18, "chargePortValue", "ChargePortValue"),
+    FieldDescriptor(19, "chargePortLatchValue", "ChargePortLatchValue"),
+    FieldDescriptor(21, "doorValue", "Doors"),
+    FieldDescriptor(22, "driveInverterStateValue", "DriveInverterState"),
+    FieldDescriptor(23, "hvilStatusValue", "HvilStatus"),
+    FieldDescriptor(24, "windowStateValue", "WindowState"),
+    FieldDescriptor(25, "seatFoldPositionValue", "SeatFoldPosition"),
+    FieldDescriptor(26, "tractorAirStatusValue", "TractorAirStatus"),
+    FieldDescriptor(27, "followDistanceValue", "FollowDistance"),
+    FieldDescriptor(28, "forwardCollisionSensitivityValue", "ForwardCollisionSensitivity"),
+    FieldDescriptor(29, "guestModeMobileAccessValue", "GuestModeMobileAccess"),
+    FieldDescriptor(30, "trailerAirStatusValue", "TrailerAirStatus"),
+    FieldDescriptor(31, "timeValue", "Time"),
+    FieldDescriptor(32, "detailedChargeStateValue", "DetailedChargeStateValue"),
+    FieldDescriptor(33, "hvacAutoModeValue", "HvacAutoModeState"),
+    FieldDescriptor(34, "cabinOverheatProtectionModeValue", "CabinOverheatProtectionModeState"),
+    FieldDescriptor(35, "cabinOverheatProtectionTemperatureLimitValue", "ClimateOverheatProtectionTempLimit"),
+    FieldDescriptor(36, "defrostModeValue", "DefrostModeState"),
+    FieldDescriptor(37, "climateKeeperModeValue", "ClimateKeeperModeState"),
+    FieldDescriptor(38, "hvacPowerValue", "HvacPowerState"),
+    FieldDescriptor(39, "tireLocationValue", "TireLocation"),
+    FieldDescriptor(40, "fastChargerValue", "FastCharger"),
+    FieldDescriptor(41, "cableTypeValue", "CableType"),
+    FieldDescriptor(42, "tonneauTentModeValue", "TonneauTentModeState"),
+    FieldDescriptor(43, "tonneauPositionValue", "TonneauPositionState"),
+    FieldDescriptor(44, "powershareTypeValue", "PowershareTypeStatus"),
+    FieldDescriptor(45, "powershareStateValue", "PowershareState"),
+    FieldDescriptor(46, "powershareStopReasonValue", "PowershareStopReasonStatus"),
+    FieldDescriptor(47, "displayStateValue", "DisplayState"),
+    FieldDescriptor(48, "distanceUnitValue", "DistanceUnit"),
+    FieldDescriptor(49, "temperatureUnitValue", "TemperatureUnit"),
+    FieldDescriptor(50, "pressureUnitValue", "PressureUnit"),
+    FieldDescriptor(51, "chargeUnitPreferenceValue", "ChargeUnitPreference"),
+    FieldDescriptor(52, "turnSignalStateValue", "TurnSignalState"),
+    FieldDescriptor(53, "mediaStatusValue", "MediaStatus"),
+    FieldDescriptor(54, "sunroofInstalledStateValue", "SunroofInstalledState"),
+    FieldDescriptor(55, "cabinPortKeepOnValue", "CabinPortKeepOnState"),
+    FieldDescriptor(57, "powerTransferStatusValue", "PowerTransferStatusValue"),
+    FieldDescriptor(60, "automaticEmergencyBrakingStateValue", "AutomaticEmergencyBrakingStateValue"),
 )
 
 TIRES = (
@@ -88,59 +92,59 @@ TIRES = (
 DOORS = "DriverFront DriverRear PassengerFront PassengerRear TrunkFront TrunkRear"
 
 
-def _alike(names: str, type_: str) -> tuple[Field, ...]:
+def _alike(names: str, type_: str) -> tuple[FieldDescriptor, ...]:
     """A structure whose members are numbered from 1 and all of one type."""
-    return tuple(Field(number, name, type_) for number, name in enumerate(names.split(), 1))
+    return tuple(FieldDescriptor(number, name, type_) for number, name in enumerate(names.split(), 1))
 
 
 # Message -> its fields, in protojson's order.
-MESSAGES: dict[str, tuple[Field, ...]] = {
+MESSAGES: dict[str, tuple[FieldDescriptor, ...]] = {
     "Payload": (
-        Field(1, "data", "Datum", repeated=True),
-        Field(2, "createdAt", "Timestamp"),
-        Field(3, "vin", "string"),
-        Field(4, "isResend", "bool"),
+        FieldDescriptor(1, "data", "Datum", repeated=True),
+        FieldDescriptor(2, "createdAt", "Timestamp"),
+        FieldDescriptor(3, "vin", "string"),
+        FieldDescriptor(4, "isResend", "bool"),
     ),
-    "Datum": (Field(1, "key", "Field"), Field(2, "value", "Value")),
+    "Datum": (FieldDescriptor(1, "key", "Field"), FieldDescriptor(2, "value", "Value")),
     "Value": VALUE,
     "LocationValue": _alike("latitude longitude", "double"),
     "Doors": _alike(DOORS, "bool"),
     "TireLocation": _alike(TIRES, "bool"),
     "Time": _alike("hour minute second", "int32"),
-    "Timestamp": (Field(1, "seconds", "int64"), Field(2, "nanos", "int32")),
+    "Timestamp": (FieldDescriptor(1, "seconds", "int64"), FieldDescriptor(2, "nanos", "int32")),
     "VehicleAlerts": (
-        Field(1, "alerts", "VehicleAlert", repeated=True),
-        Field(2, "createdAt", "Timestamp"),
-        Field(3, "vin", "string"),
+        FieldDescriptor(1, "alerts", "VehicleAlert", repeated=True),
+        FieldDescriptor(2, "createdAt", "Timestamp"),
+        FieldDescriptor(3, "vin", "string"),
     ),
     "VehicleAlert": (
-        Field(1, "name", "string"),
-        Field(2, "audiences", "Audience", repeated=True),
-        Field(3, "startedAt", "Timestamp"),
-        Field(4, "endedAt", "Timestamp"),
+        FieldDescriptor(1, "name", "string"),
+        FieldDescriptor(2, "audiences", "Audience", repeated=True),
+        FieldDescriptor(3, "startedAt", "Timestamp"),
+        FieldDescriptor(4, "endedAt", "Timestamp"),
     ),
     "VehicleErrors": (
-        Field(1, "errors", "VehicleError", repeated=True),
-        Field(2, "createdAt", "Timestamp"),
-        Field(3, "vin", "string"),
+        FieldDescriptor(1, "errors", "VehicleError", repeated=True),
+        FieldDescriptor(2, "createdAt", "Timestamp"),
+        FieldDescriptor(3, "vin", "string"),
     ),
     "VehicleError": (
-        Field(1, "createdAt", "Timestamp"),
-        Field(2, "name", "string"),
-        Field(3, "tags", "Tag", repeated=True),
-        Field(4, "body", "string"),
+        FieldDescriptor(1, "createdAt", "Timestamp"),
+        FieldDescriptor(2, "name", "string"),
+        FieldDescriptor(3, "tags", "Tag", repeated=True),
+        FieldDescriptor(4, "body", "string"),
     ),
     "Tag": _alike("key value", "string"),  # an entry of a map<string, string>
     "VehicleConnectivity": (
-        Field(1, "vin", "string"),
-        Field(2, "connectionId", "string"),
-        Field(3, "status", "ConnectivityEvent"),
-        Field(4, "createdAt", "Timestamp"),
-        Field(5, "networkInterface", "string"),
+        FieldDescriptor(1, "vin", "string"),
+        FieldDescriptor(2, "connectionId", "string"),
+        FieldDescriptor(3, "status", "ConnectivityEvent"),
+        FieldDescriptor(4, "createdAt", "Timestamp"),
+        FieldDescriptor(5, "networkInterface", "string"),
     ),
 }
 
-# The order of keys in a flat event (contract.md); a message that is not named here keeps protojson's.
+# The order of keys in a flat event (docs/protocol.md, "Shapes"); a message that is not named here keeps protojson's.
 FLAT_ORDER: dict[str, tuple[str, ...]] = {
     "Payload": ("vin", "createdAt", "data", "isResend"),
     "VehicleAlerts": ("vin", "createdAt", "alerts"),

@@ -56,7 +56,10 @@ FIELDS = _named(
     MediaPlaybackStatus MediaPlaybackSource MediaAudioVolume MediaNowPlayingDuration MediaNowPlayingElapsed
     MediaNowPlayingArtist MediaNowPlayingTitle MediaNowPlayingAlbum MediaNowPlayingStation MediaAudioVolumeIncrement
     MediaAudioVolumeMax SunroofInstalled SeatVentEnabled RearDefrostEnabled ChargeRateMilePerHour Deprecated_3 MilesSinceReset
-    SelfDrivingMilesSinceReset
+    SelfDrivingMilesSinceReset GpsAccuracyMeters LifetimeEnergyChargedKwh BrickSocMinPercent NominalFullPackEnergyKwh
+    GradeEstimatePercent MaxSpeedToReachDestinationMph SoftwareUpdateAvailable SoftwareUpdateInProgress RemoteStartActive
+    SemiCruiseSpeedLimitMph Cabin12vPortKeepOn Cabin48vPortKeepOn AccessoryRail PowerTransferStatus
+    AutomaticEmergencyBrakingState RollingResistanceCoefficient LifetimeDcChargeEnergyKwh SemiVehicleMassKg
     """,
 )
 
@@ -66,7 +69,9 @@ ENUMS: dict[str, tuple[str, ...]] = {
     "Audience": _named("", "Unknown Customer Service ServiceFix"),
     "ConnectivityEvent": _named("", "UNKNOWN CONNECTED DISCONNECTED"),
     "ChargingState": _named("ChargeState", "Unknown Disconnected NoPower Starting Charging Complete Stopped"),
-    "DetailedChargeStateValue": _named("DetailedChargeState", "Unknown Disconnected NoPower Starting Charging Complete Stopped"),
+    "DetailedChargeStateValue": _named(
+        "DetailedChargeState", "Unknown Disconnected NoPower Starting Charging Complete Stopped Calibrating"
+    ),
     "ShiftState": _named("ShiftState", "Unknown Invalid P R N D SNA"),
     "FollowDistance": _named("FollowDistance", "Unknown 1 2 3 4 5 6 7"),
     "ForwardCollisionSensitivity": _named("ForwardCollisionSensitivity", "Unknown Off Late Average Early"),
@@ -82,8 +87,8 @@ ENUMS: dict[str, tuple[str, ...]] = {
     "SentryModeState": _named("SentryModeState", "Unknown Off Idle Armed Aware Panic Quiet"),
     "SpeedAssistLevel": _named("SpeedAssistLevel", "Unknown None Display Chime"),
     "BMSStateValue": _named("BMSState", "Unknown Standby Drive Support Charge FEIM ClearFault Fault Weld Test SNA"),
-    "BuckleStatus": _named("BuckleStatus", "Unknown Unlatched Latched Faulted"),
-    "CarTypeValue": _named("CarType", "Unknown ModelS ModelX Model3 ModelY SemiTruck Cybertruck"),
+    "BuckleStatus": _named("BuckleStatus", "Unknown Unlatched Latched Faulted SNA"),
+    "CarTypeValue": _named("CarType", "Unknown ModelS ModelX Model3 ModelY SemiTruck Cybertruck SemiTruckV2 Cybercab"),
     "ChargePortValue": _named("ChargePort", "Unknown US EU GB CCS"),
     "ChargePortLatchValue": _named("ChargePortLatch", "Unknown SNA Disengaged Engaged Blocking"),
     "DriveInverterState": _named("DriveInverterState", "Unknown Unavailable Standby Fault Abort Enable"),
@@ -122,4 +127,13 @@ ENUMS: dict[str, tuple[str, ...]] = {
     "SunroofInstalledState": _named("SunroofInstalledState", "Unknown NotInstalled Gen1Installed Gen2Installed"),
     "TurnSignalState": _named("TurnSignalState", "Unknown Off Left Right Both"),
     "MediaStatus": _named("MediaStatus", "Unknown Stopped Playing Paused"),
+    "CabinPortKeepOnState": _named("CabinPortKeepOnState", "Unknown Off On"),
+    "PowerTransferStatusValue": _named(
+        "PowerTransferStatus",
+        "Unknown Standby Faulted EmergencyShutdown ExtEvseTestAllowed ExtPrechargeAllowed ChargeEnabling ChargeEnabled "
+        "GracefulShutdown Blocked",
+    ),
+    "AutomaticEmergencyBrakingStateValue": _named(
+        "AutomaticEmergencyBrakingState", "Unknown Unavailable Standby Enabled Standstill"
+    ),
 }

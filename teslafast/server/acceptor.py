@@ -1,13 +1,14 @@
 """
-One listening socket, and each connection that comes in until it has a Door.
+One listening socket, and each connection that it accepts until an HttpConnection has it.
 
-Done here, and not by the event loop's own server, for what that cannot do: say in plain words why a TLS handshake failed; count a
-connection's time from the accept on; and take handshakes in at a bounded rate, so that the loop breathes while thousands of
-vehicles come back at once. A handshake costs milliseconds of CPU, most of it for checking the vehicle's chain up to a P-521 root.
+This is not left to the event loop's own server, because that one cannot say why a TLS handshake failed, cannot count a
+connection's time from the accept on, and cannot bound the rate of handshakes. The bound lets the event loop breathe while
+thousands of vehicles come back at once: a handshake costs milliseconds of CPU, most of it for checking the vehicle's chain up to
+a P-521 root.
 
-    A TLS connection is accepted only with a slot. It gives the slot back when its handshake is over, or after SLOT_S: so no more
-    than SLOTS handshakes come up in one turn of the loop, and peers that stay silent cannot keep the others out for longer.
-    Those who wait, wait in the kernel's queue and cost us nothing.
+    A TLS connection is accepted only with a slot. It returns the slot when its handshake is over, or after SLOT_S: so no more
+    than SLOTS handshakes finish in one turn of the loop, and silent peers cannot keep the others out for longer. Connections
+    that have no slot yet wait in the kernel's queue, where they cost us nothing.
 """
 
 from __future__ import annotations
@@ -28,23 +29,23 @@ from ..metrics import Counts
 from ..websocket._transport import PlainTransport
 from . import tls_errors
 from .admission import PendingConnections
-from .http_connection import Door
+from .http_connection import HttpConnection
 from .routes import Listener
 
-BACKLOG = 4096
-ACCEPTS_PER_TURN = 64
-SLOTS = 16
-SLOT_S = 0.1
-TLS_BUFFER_BYTES = 16 * 1024  # of a connection, each way: aiofastnet's least
-TLS_GOODBYE_S = 2.0
+BACKLOG = 4096  # the kernel's queue; Linux caps it at net.core.somaxconn, which is 4096 by default
+ACCEPTS_PER_TURN = 64  # of plain connections: a burst leaves the loop to the others after each batch
+SLOTS = 16  # at 1 to 2 ms of CPU a handshake, the loop is held up for some 30 ms at most
+SLOT_S = 0.1  # longer than a handshake over a land line takes
+TLS_BUFFER_BYTES = 16 * 1024  # of a connection, each way: aiofastnet's minimum
+TLS_GOODBYE_S = 2.0  # for the other side's close_notify: a few round trips of a bad connection
 PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
-RESERVED_DESCRIPTORS = 32  # for files, and for those who are let in
+RESERVED_DESCRIPTORS = 32  # for files, and for the sockets of outputs
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; without a host one that takes IPv4 and IPv6 alike, or IPv4 alone where there is no IPv6. OSError."""
+    """A listening socket; without a host for IPv4 and IPv6 alike, or for IPv4 alone where there is no IPv6. Raises OSError."""
     if host:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         bound = socket.socket(family, kind, protocol)
@@ -68,8 +69,8 @@ class Acceptor:
     """
     Accepts on `bound` from `open` to `close`.
 
-    make_door(address, listener, done)   what reads the request head; it calls `done()` when the connection is no longer its own
-    waiting                              those who have not been let in yet, at all ports together
+    connection(address, listener, done)  makes what reads the request; that calls `done()` when it has handed over, or is lost
+    pending                              connections that have not been admitted yet, at all ports together
     """
 
     def __init__(
@@ -79,8 +80,8 @@ class Acceptor:
         listener: Listener,
         context: ssl.SSLContext | None,
         handshake_s: float,
-        make_door: Callable[[str, Listener, Callable[[], None]], Door],
-        waiting: PendingConnections,
+        connection: Callable[[str, Listener, Callable[[], None]], HttpConnection],
+        pending: PendingConnections,
         counts: Counts,
     ) -> None:
         self._loop = loop
@@ -88,8 +89,8 @@ class Acceptor:
         self._listener = listener
         self._context = context
         self._handshake_s = handshake_s
-        self._make_door = make_door
-        self._waiting = waiting
+        self._connection = connection
+        self._pending = pending
         self._counts = counts
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._highest = limit - RESERVED_DESCRIPTORS if limit != resource.RLIM_INFINITY else 1 << 30
@@ -106,11 +107,11 @@ class Acceptor:
         log.info("listening", extra=fields(port=self.port, takes=self._listener, tls=self._context is not None))
 
     def use(self, context: ssl.SSLContext | None) -> None:
-        """Handshakes from now on are this context's."""
+        """From now on handshakes use this context."""
         self._context = context
 
     def close(self) -> None:
-        """Accepts no more; handshakes under way are broken off."""
+        """Accepts no more, and cancels the handshakes under way."""
         self._pause()
         self._bound.close()
         for task in self._handshakes:
@@ -135,19 +136,19 @@ class Acceptor:
             except OSError as error:
                 if error.errno not in _OUT_OF_RESOURCES:
                     raise
-                self._rest(os.strerror(error.errno or 0))
+                self._pause_a_while(os.strerror(error.errno or 0))
                 return
             if accepted.fileno() > self._highest:
                 accepted.close()
                 self._counts.refused_connections["descriptors"] += 1
-                self._rest(f"{self._highest} files and connections are open")
+                self._pause_a_while(f"{self._highest} files and connections are open")
                 return
             self._take(accepted, address)
         if not self._slots:
             self._pause()
 
-    def _rest(self, reason: str) -> None:
-        """There is no room for more: those who are here stay, the others wait in the kernel's queue."""
+    def _pause_a_while(self, reason: str) -> None:
+        """There is no room for more: connections that are here stay, new ones wait in the kernel's queue."""
         self._pause()
         self._loop.call_later(PAUSE_AFTER_FULL_S, self._resume)
         self._counts.accept_pauses += 1
@@ -156,34 +157,35 @@ class Acceptor:
 
     def _take(self, accepted: socket.socket, address: Any) -> None:
         arrival = _Arrival()
-        ticket = self._waiting.enter(_host(address), arrival.cut_off)
+        ticket = self._pending.enter(_host(address), arrival.abort)
         if ticket is None:
             accepted.close()
             log.warning("connection_refused", extra=fields(cause="address_limit", address=_shown(address)))
             return
 
         def done() -> None:
-            self._waiting.leave(ticket)
+            self._pending.leave(ticket)
             arrival.end()
 
-        door = arrival.door = self._make_door(_shown(address), self._listener, done)
-        arrival.timer = self._loop.call_later(self._handshake_s, door.expire)
+        connection = arrival.connection = self._connection(_shown(address), self._listener, done)
+        arrival.timer = self._loop.call_later(self._handshake_s, connection.expire)
         if self._context is None:
             accepted.setblocking(False)
-            arrival.transport = PlainTransport(self._loop, accepted, door)
+            arrival.transport = PlainTransport(self._loop, accepted, connection)
             return
-        task = arrival.handshake = self._loop.create_task(self._shake_hands(self._context, accepted, door, _shown(address), done))
+        handshake = self._shake_hands(self._context, accepted, connection, _shown(address), done)
+        task = arrival.handshake = self._loop.create_task(handshake)
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
 
     async def _shake_hands(
-        self, context: ssl.SSLContext, accepted: socket.socket, door: Door, address: str, done: Callable[[], None]
+        self, context: ssl.SSLContext, accepted: socket.socket, connection: HttpConnection, address: str, done: Callable[[], None]
     ) -> None:
         give_back = self._hold_slot()
         try:
             await aiofastnet.connect_accepted_socket(
                 self._loop,
-                lambda: door,
+                lambda: connection,
                 accepted,
                 ssl=context,
                 ssl_handshake_timeout=self._handshake_s,
@@ -191,22 +193,22 @@ class Acceptor:
                 ssl_incoming_bio_size=TLS_BUFFER_BYTES,
                 ssl_outgoing_bio_size=TLS_BUFFER_BYTES,
             )
-        except OSError as error:  # ssl.SSLError is one
+        except asyncio.CancelledError:
+            done()
+            accepted.close()
+            raise
+        except Exception as error:  # OSError, and ssl.SSLError is one; what else it may be must not reach the event loop
             done()
             accepted.close()
             cause, meaning = tls_errors.failure(error)
             self._counts.tls_failures[cause] += 1
             log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=address))
-            error.__traceback__ = None  # it has the frames, one of which has the future that has the error
-        except asyncio.CancelledError:
-            done()
-            accepted.close()
-            raise
+            error.__traceback__ = None  # breaks a cycle: it refers to a frame, which refers to the future that holds the error
         finally:
             give_back()
 
     def _hold_slot(self) -> Callable[[], None]:
-        """Takes a slot; what is returned gives it back, once, and does so by itself after SLOT_S."""
+        """Takes a slot. The function returned gives it back, once; a timer does so after SLOT_S."""
         self._slots -= 1
         held = True
 
@@ -223,30 +225,30 @@ class Acceptor:
 
 
 class _Arrival:
-    """One connection until it is let in, as far as it has come."""
+    """One connection until it is admitted, as far as it has come."""
 
-    door: Door | None = None
+    connection: HttpConnection | None = None
     timer: asyncio.TimerHandle | None = None
     transport: PlainTransport | None = None
     handshake: asyncio.Task[None] | None = None
 
-    def cut_off(self) -> None:
+    def abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
         elif self.handshake is not None and not self.handshake.done():
             self.handshake.cancel()
-        elif self.door is not None:
-            self.door.abort()
+        elif self.connection is not None:
+            self.connection.abort()
 
     def end(self) -> None:
-        """Let in, or gone: its timer ends, and it lets go of what has it in its turn."""
+        """Admitted, or gone: cancels the timer, and drops its references to objects that refer to it."""
         if self.timer is not None:
             self.timer.cancel()
-        self.door = self.timer = self.transport = self.handshake = None
+        self.connection = self.timer = self.transport = self.handshake = None
 
 
 def _host(address: Any) -> str:
-    """Of a socket's address; IPv4 in IPv6's clothes as IPv4."""
+    """Of a socket's address; an IPv4-mapped IPv6 address as IPv4."""
     return str(address[0]).removeprefix("::ffff:")
 
 

@@ -1,15 +1,15 @@
 """
-Certificate and anchors, renewed without a restart; and how many days the certificate has left.
+Reloads the server's certificate and the vehicles' anchors without a restart, and tells how many days the certificate has left.
 
     CERT_PATH or KEY_PATH changes ──▶ the pair is tried on a context of its own
-        good ──▶ loaded into the contexts in use: handshakes from now on show it, sessions are still resumed
-    CA_PATH changes ──▶ new contexts are made, if its certificates are others than those in use
-        good ──▶ handshakes from now on use them: nothing can be taken out of a context, and no session of the old ones is resumed
-    bad  ──▶ said and counted; what was in use stays
+        valid ──▶ loaded into the contexts in use: new handshakes show it, sessions can still be resumed
+    CA_PATH changes ──▶ new contexts are made, if its certificates differ from those in use
+        valid ──▶ new handshakes use them: an anchor cannot be removed from a context, and no session of the old ones is resumed
+    invalid  ──▶ logged and counted; what was in use stays
 
-Connections stay as they are. SIGHUP is a change of everything. A change is taken in when the files have stood still from one look
-to the next, because certificate and key are seldom written at one moment. From WARN_DAYS on the log says once a day that the end
-is near.
+Open connections stay as they are. SIGHUP counts as a change of everything. A change is read when the files have stayed the same
+from one look to the next, because certificate and key are seldom written at the same moment. From WARN_DAYS on, a daily log line
+says that the certificate is about to expire.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from ..logs import fields, log
 from ..metrics import Counts
 from . import tls
 
-LOOK_EVERY_S = 10.0
-WARN_DAYS = 21
+LOOK_EVERY_S = 10.0  # three `stat` calls; a change is in use after 20 s at the latest
+WARN_DAYS = 21  # certbot renews 30 days before the end: by then something is wrong
 _DAY_S = 86400.0
 
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class CertificateReload:
-    """Over the contexts in use; `use` is called with those that take their place. `check` is called now and then."""
+    """Watches over the contexts in use; `use` is called with those that replace them. Call `check` about once a second."""
 
     def __init__(self, settings: Settings, contexts: tls.Contexts, use: Callable[[tls.Contexts], None], counts: Counts) -> None:
         self._settings = settings
@@ -55,21 +55,21 @@ class CertificateReload:
         return (self._ends.timestamp() - now) / _DAY_S
 
     def check(self, now: float, monotonic: float) -> None:
-        """Looks at the files every LOOK_EVERY_S, and at the calendar."""
+        """Looks at the files every LOOK_EVERY_S, and at the days left."""
         if monotonic - self._looked_s < LOOK_EVERY_S:
             return
         self._looked_s = monotonic
         pair, bundle = self._pair.look(), self._bundle.look()
         if pair:
             self._renew_pair(now)
-        if pair or bundle:  # anchors may have had to wait for a good pair
+        if pair or bundle:  # the anchors may have waited for a valid pair
             self._renew_anchors(now)
         if self.days(now) < WARN_DAYS and monotonic - self._warned_s >= _DAY_S:
             self._warned_s = monotonic
             log.warning("certificate_ends", extra=fields(days=round(self.days(now), 1), path=str(self._certificate)))
 
     def renew(self, now: float) -> None:
-        """Takes the files as they are now, as far as they are any good."""
+        """Reads all files again, and uses those that are valid."""
         self._renew_pair(now)
         self._renew_anchors(now)
 
@@ -93,7 +93,7 @@ class CertificateReload:
             anchors = self._found_anchors()
             if anchors == self._anchors:
                 return
-            ends = self._tried(now)  # a new context takes the pair that is there now, too
+            ends = self._tried(now)  # a new context also loads the pair that is there now
             everything, vehicles = tls.contexts(self._settings)
         except Misconfigured as error:
             self._counts.anchor_reloads["refused"] += 1
@@ -111,7 +111,7 @@ class CertificateReload:
         return frozenset(der for path in self._bundle.paths for der in anchors.anchors(path))
 
     def _tried(self, now: float) -> datetime.datetime:
-        """When the certificate ends that is there now with its key. Raises Misconfigured if they are no good."""
+        """The end of the certificate that is in the files now. Raises Misconfigured if the pair is invalid."""
         anchors.load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._settings)
         starts, ends = _validity(self._certificate)
         if not starts.timestamp() <= now < ends.timestamp():
@@ -125,7 +125,7 @@ class CertificateReload:
 
 
 class _Files:
-    """Whether files have changed since they were last taken, and have stood still since the last look."""
+    """Whether files have changed since they were last read, and have stayed the same since the last look."""
 
     def __init__(self, *paths: Path) -> None:
         self.paths = paths
@@ -140,7 +140,7 @@ class _Files:
         return stamp == before != self._taken
 
     def _stamp(self) -> _Stamp:
-        """Changes when a file does: also where a link is turned to another folder, as certbot and Kubernetes do it."""
+        """Changes when a file does, or when a link to it is moved to another folder, as certbot and Kubernetes do."""
         return tuple(map(_stamp_of, self.paths))
 
 

@@ -1,10 +1,11 @@
 """
-The garbage collector, so that nobody waits for it.
+When Python's garbage collector runs, so that nobody waits for it.
 
-A full collection looks at every object that there is, about 25 ms for each thousand connections in which nothing else happens; by
-Python's own rule it comes when many have been made, that is, while a fleet connects. But a connection leaves no cycle behind: it
-is gone with the last reference to it (tests/test_garbage.py). So the young generations are collected as ever, what was there at
-the start is not looked at again, and everything else is, for what other people's code may leave, once in FULL_EVERY_S.
+A full collection visits every object, which takes about 25 ms for each thousand connections, and nothing else happens meanwhile.
+By Python's own rule it runs when many objects have been made: that is, while a fleet connects. But a connection leaves no cycle
+behind and is freed with the last reference to it (tests/server/test_gc_policy.py). So the young generations are collected as
+usual, objects that exist at the start are never visited again, and a full collection runs once in FULL_EVERY_S, for cycles that
+libraries may leave.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import gc
 
-FULL_EVERY_S = 3600.0
+FULL_EVERY_S = 3600.0  # rarely, because everybody waits for it, and libraries leave few cycles
 _NEVER = 1 << 30
 
 
 def settle(loop: asyncio.AbstractEventLoop) -> None:
-    """From now on collections are as said above. For the process as a whole: when everything is imported, and once."""
+    """Applies this to the whole process. To be called once, when everything is imported."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*gc.get_threshold()[:2], _NEVER)

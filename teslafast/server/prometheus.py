@@ -1,9 +1,9 @@
 """
 `/metrics`: what the server counts, as Prometheus text.
 
-One table says everything: a row a metric, its name outside (the reference server's where it means the same), its help, its label,
-and where its value stands in a Gauges. prometheus-client writes the text; it is imported at the first scrape. No VIN, token or
-address is ever a label.
+The table says everything: one row for each metric, with its public name (the reference server's where it means the same), its
+help text, its label, and where a Gauges holds its value. prometheus-client writes the text and is imported at the first scrape.
+No VIN, token or address is ever a label.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from ..metrics import Counts, Durations
+from ..outputs import OutputGauges
 from ..protocol._wire import TOPICS
 from ..storage.checkpointer import JournalGauges
 
@@ -25,12 +26,14 @@ _SHORTEST = 5  # the first bucket shown: 32 µs
 @dataclass(frozen=True, kw_only=True)
 class Gauges:
     """
-    The server at the moment of a scrape. `counts` stand on their own; the rest are gauges.
+    The server at the moment of a scrape. `counts` are counters; the rest are gauges.
 
     connections        WebSocket connections by what they are
     readers            dashboards by the view that they read
+    unadmitted         connections that have not been admitted yet
     certificate_days   until the end of the certificate in use, None without TLS
     journal            None without JOURNAL_PATH
+    outputs            by name; empty if none is set
     """
 
     counts: Counts
@@ -48,22 +51,25 @@ class Gauges:
     known_vehicles: int = 0
     uptime_s: float = 0.0
     draining: bool = False
+    log_lines_dropped: int = 0
     certificate_days: float | None = None
     journal: JournalGauges | None = None
+    outputs: Mapping[str, OutputGauges] = field(default_factory=dict)
 
 
-Value = float | Mapping[str, float] | Durations | None
+Value = float | Mapping[str, float] | Mapping[tuple[str, str], float] | Durations | None
 
 
 @dataclass(frozen=True)
 class Row:
-    """`read` gives a number, one a label value, or None where there is nothing to tell."""
+    """`read` returns a number, one number for each value of the label (a pair, if there are two), or None if nothing applies."""
 
     name: str
     kind: str  # counter, gauge, histogram; unknown where the reference's counter does not end in _total
     help: str
     read: Callable[[Gauges], Value]
     label: str = ""
+    second_label: str = ""
 
 
 def _by_topic(counted: Mapping[str, int]) -> dict[str, float]:
@@ -78,86 +84,175 @@ def _of_journal(read: Callable[[JournalGauges], float]) -> Callable[[Gauges], Va
     return lambda now: None if now.journal is None else read(now.journal)
 
 
+def _output(name: str, kind: str, text: str, read: Callable[[OutputGauges], float]) -> Row:
+    name = f"teslafast_output_{name}"
+    return Row(name, kind, text, lambda now: {output: read(one) for output, one in now.outputs.items()} or None, "output")
+
+
+def _dropped(now: Gauges) -> Value:
+    return {(name, cause): count for name, one in now.outputs.items() for cause, count in one.dropped.items()} or None
+
+
 TABLE = (
     # the reference's names
-    Row("num_connections", "gauge", "vehicles' connections", lambda now: now.connections.get("vehicle", 0)),
-    Row("record_total", "counter", "records taken, by topic", lambda now: _by_topic(now.counts.records), "record_type"),
+    Row("num_connections", "gauge", "WebSocket connections of vehicles", lambda now: now.connections.get("vehicle", 0)),
+    Row("record_total", "counter", "records accepted, by topic", lambda now: _by_topic(now.counts.records), "record_type"),
     Row(
         "record_size_bytes_total",
         "counter",
-        "bytes of records taken, by topic",
+        "bytes of accepted records, by topic",
         lambda now: _by_topic(now.counts.record_bytes),
         "record_type",
     ),
-    Row("signal_count", "unknown", "signals taken", lambda now: now.counts.signals),
-    Row("rate_limit_exceeded_total", "counter", "messages over VEHICLE_RATE_LIMIT", _refused("rate_limit")),
-    Row("record_too_big_total", "counter", "messages over MAX_FRAME_BYTES", _refused("too_large")),
+    Row("signal_count", "unknown", "signals in accepted records", lambda now: now.counts.signals),
+    Row(
+        "rate_limit_exceeded_total",
+        "counter",
+        "messages refused because a vehicle exceeded VEHICLE_RATE_LIMIT",
+        _refused("rate_limit"),
+    ),
+    Row(
+        "record_too_big_total", "counter", "messages refused because they are larger than MAX_FRAME_BYTES", _refused("too_large")
+    ),
     Row(
         "unexpected_record_err_total",
         "counter",
-        "messages answered with an error reply because they could not be read",
+        "messages answered with an error reply because the server could not read them",
         _refused("malformed", "unknown_sender", "too_large"),
     ),
-    Row("unknown_message_type_error_total", "counter", "envelopes that carry no record", _refused("unknown_message_type")),
-    Row("socket_err_total", "counter", "TLS handshakes that failed", lambda now: now.counts.tls_failures.total()),
+    Row(
+        "unknown_message_type_error_total",
+        "counter",
+        "envelopes whose message type carries no record",
+        _refused("unknown_message_type"),
+    ),
+    Row("socket_err_total", "counter", "failed TLS handshakes", lambda now: now.counts.tls_failures.total()),
     # ours: who is there
-    Row("teslafast_vehicles", "gauge", "vehicles connected, each counted once", lambda now: now.vehicles),
-    Row("teslafast_known_vehicles", "gauge", "vehicles whose last values are kept", lambda now: now.known_vehicles),
-    Row("teslafast_connections", "gauge", "WebSocket connections", lambda now: now.connections, "role"),
-    Row("teslafast_unadmitted", "gauge", "connections that have not been let in yet", lambda now: now.unadmitted),
+    Row("teslafast_vehicles", "gauge", "connected vehicles; one with several connections counts once", lambda now: now.vehicles),
+    Row("teslafast_known_vehicles", "gauge", "vehicles whose last values the server keeps", lambda now: now.known_vehicles),
+    Row("teslafast_connections", "gauge", "WebSocket connections, by role", lambda now: now.connections, "role"),
+    Row("teslafast_unadmitted", "gauge", "connections that have not been admitted yet", lambda now: now.unadmitted),
     Row("teslafast_readers", "gauge", "dashboards, by the view that they read", lambda now: now.readers, "view"),
     # the log and its readers
     Row("teslafast_seq", "gauge", "seq of the newest event", lambda now: now.seq),
-    Row("teslafast_events_kept", "gauge", "events that can be replayed", lambda now: now.events_kept),
+    Row("teslafast_events_kept", "gauge", "events that a dashboard can still replay", lambda now: now.events_kept),
     Row("teslafast_ring_used_bytes", "gauge", "bytes of the ring in use", lambda now: now.bytes_kept),
-    Row("teslafast_ring_bytes", "gauge", "bytes of the ring (RING_BYTES)", lambda now: now.ring_bytes),
-    Row("teslafast_readers_blocked", "gauge", "dashboards whose socket takes nothing just now", lambda now: now.blocked),
-    Row("teslafast_most_behind_events", "gauge", "events that the slowest dashboard lacks", lambda now: now.most_behind),
-    Row("teslafast_gaps_total", "counter", "gaps told to dashboards", lambda now: now.counts.gaps),
-    Row("teslafast_sent_bytes_total", "counter", "bytes given to dashboards", lambda now: now.sent_bytes),
-    Row("teslafast_turn_seconds", "histogram", "from a turn's first message to its last write", lambda now: now.counts.turns),
+    Row("teslafast_ring_bytes", "gauge", "size of the ring (RING_BYTES)", lambda now: now.ring_bytes),
+    Row("teslafast_readers_blocked", "gauge", "dashboards whose socket buffer is full", lambda now: now.blocked),
+    Row(
+        "teslafast_most_behind_events",
+        "gauge",
+        "events that the slowest dashboard has not been given yet",
+        lambda now: now.most_behind,
+    ),
+    Row("teslafast_gaps_total", "counter", "gaps reported to dashboards", lambda now: now.counts.gaps),
+    Row("teslafast_sent_bytes_total", "counter", "bytes sent to dashboards", lambda now: now.sent_bytes),
+    Row(
+        "teslafast_turn_seconds",
+        "histogram",
+        "time from the first message of an event loop turn to its last write",
+        lambda now: now.counts.turns,
+    ),
     # refusals and ends
-    Row("teslafast_vin_mismatch_total", "counter", "records that named another VIN", lambda now: now.counts.vin_differs),
-    Row("teslafast_messages_refused_total", "counter", "messages refused", lambda now: now.counts.refused_messages, "cause"),
-    Row("teslafast_requests_refused_total", "counter", "requests refused", lambda now: now.counts.refused_requests, "cause"),
+    Row(
+        "teslafast_unknown_values_total",
+        "counter",
+        "values of a type that this version does not know, kept as they came",
+        lambda now: now.counts.unknown_values,
+    ),
+    Row(
+        "teslafast_vin_mismatch_total",
+        "counter",
+        "records whose payload named another VIN than the certificate",
+        lambda now: now.counts.vin_differs,
+    ),
+    Row(
+        "teslafast_messages_refused_total",
+        "counter",
+        "messages of vehicles and dashboards that were refused, by cause",
+        lambda now: now.counts.refused_messages,
+        "cause",
+    ),
+    Row(
+        "teslafast_requests_refused_total",
+        "counter",
+        "HTTP requests and upgrades that were refused, by cause",
+        lambda now: now.counts.refused_requests,
+        "cause",
+    ),
     Row(
         "teslafast_connections_refused_total",
         "counter",
-        "connections ended before their request was read",
+        "connections closed before their request was read, by cause",
         lambda now: now.counts.refused_connections,
         "cause",
     ),
-    Row("teslafast_tls_failures_total", "counter", "TLS handshakes that failed", lambda now: now.counts.tls_failures, "cause"),
-    Row("teslafast_closes_total", "counter", "ends of WebSocket connections", lambda now: now.counts.closes, "cause"),
-    Row("teslafast_accept_pauses_total", "counter", "pauses for want of descriptors", lambda now: now.counts.accept_pauses),
+    Row(
+        "teslafast_tls_failures_total", "counter", "failed TLS handshakes, by cause", lambda now: now.counts.tls_failures, "cause"
+    ),
+    Row("teslafast_closes_total", "counter", "closed WebSocket connections, by cause", lambda now: now.counts.closes, "cause"),
+    Row(
+        "teslafast_accept_pauses_total",
+        "counter",
+        "times that the server stopped accepting because it ran out of file descriptors",
+        lambda now: now.counts.accept_pauses,
+    ),
+    # outputs
+    _output("up", "gauge", "1 while the output delivers, else 0", lambda it: it.state == "up"),
+    _output("lag_events", "gauge", "events that have not arrived yet", lambda it: it.lag_events),
+    _output("lag_seconds", "gauge", "age of the oldest event that has not arrived yet", lambda it: it.lag_seconds),
+    _output("sent_total", "counter", "events that have arrived", lambda it: it.sent),
+    _output("retried_total", "counter", "events sent again after a failure", lambda it: it.retried),
+    Row("teslafast_output_dropped_total", "counter", "events given up, by cause", _dropped, "output", "cause"),
     # the server itself
-    Row("teslafast_uptime_seconds", "gauge", "since the start", lambda now: now.uptime_s),
-    Row("teslafast_draining", "gauge", "1 while it drains", lambda now: int(now.draining)),
-    Row("teslafast_certificate_days", "gauge", "until the server's certificate expires", lambda now: now.certificate_days),
+    Row("teslafast_uptime_seconds", "gauge", "time since the server started", lambda now: now.uptime_s),
+    Row("teslafast_draining", "gauge", "1 while the server drains, else 0", lambda now: int(now.draining)),
+    Row(
+        "teslafast_log_lines_dropped_total",
+        "counter",
+        "log lines dropped because whatever reads the log was too slow",
+        lambda now: now.log_lines_dropped,
+    ),
+    Row("teslafast_certificate_days", "gauge", "days until the server's certificate expires", lambda now: now.certificate_days),
     Row(
         "teslafast_certificate_reloads_total",
         "counter",
-        "certificates read anew: taken or refused",
+        "reloads of the server's certificate, by outcome: taken or refused",
         lambda now: now.counts.certificate_reloads,
         "outcome",
     ),
     Row(
         "teslafast_anchor_reloads_total",
         "counter",
-        "changes of CA_PATH: taken or refused",
+        "reloads of CA_PATH, by outcome: taken or refused",
         lambda now: now.counts.anchor_reloads,
         "outcome",
     ),
-    Row("teslafast_journal_recovered_events", "gauge", "events found at start", _of_journal(lambda it: it.recovered)),
-    Row("teslafast_journal_cut_events", "gauge", "events at start that were no good", _of_journal(lambda it: it.cut)),
-    Row("teslafast_journal_recovery_seconds", "gauge", "what that took", _of_journal(lambda it: it.recovery_s)),
-    Row("teslafast_journal_unsaved_events", "gauge", "since the last checkpoint", _of_journal(lambda it: it.unsaved)),
-    Row("teslafast_journal_sync_seconds", "histogram", "the journal to the disk", lambda now: now.counts.syncs),
+    Row(
+        "teslafast_journal_recovered_events",
+        "gauge",
+        "events recovered from the journal at start",
+        _of_journal(lambda it: it.recovered),
+    ),
+    Row("teslafast_journal_cut_events", "gauge", "events discarded while recovering the journal", _of_journal(lambda it: it.cut)),
+    Row(
+        "teslafast_journal_recovery_seconds",
+        "gauge",
+        "time that the recovery of the journal took",
+        _of_journal(lambda it: it.recovery_s),
+    ),
+    Row("teslafast_journal_unsaved_events", "gauge", "events since the last checkpoint", _of_journal(lambda it: it.unsaved)),
+    Row(
+        "teslafast_journal_sync_seconds",
+        "histogram",
+        "time that a sync of the journal to the disk took",
+        lambda now: now.counts.syncs,
+    ),
 )
 
 
 def text(reading: Gauges) -> bytes:
-    """The whole answer."""
+    """The whole answer to a scrape."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
@@ -186,7 +281,7 @@ class _Collector:
                 yield _family(row, value)
 
 
-def _family(row: Row, value: float | Mapping[str, float] | Durations) -> Any:
+def _family(row: Row, value: Value) -> Any:
     from prometheus_client import core
 
     if isinstance(value, Durations):
@@ -195,9 +290,9 @@ def _family(row: Row, value: float | Mapping[str, float] | Durations) -> Any:
     make = families[row.kind]
     if not isinstance(value, Mapping):
         return make(row.name, row.help, value=value)
-    family = make(row.name, row.help, labels=[row.label])
-    for word, number in sorted(value.items()):
-        family.add_metric([word], number)
+    family = make(row.name, row.help, labels=[label for label in (row.label, row.second_label) if label])
+    for words, number in sorted(value.items()):
+        family.add_metric([words] if isinstance(words, str) else words, number)
     return family
 
 

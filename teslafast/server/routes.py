@@ -1,37 +1,43 @@
 """
-One request head and who sent it: let in as a vehicle, let in as a dashboard, or answered. The whole route table.
+The route table: which path on which listener leads to which page or door, and who may use it.
 
-`decide` is pure: the clock, the tokens' verifier and what is connected just now are arguments. It never sees a payload, and
-what it says to the outside never holds a token. `door.py` carries out what is decided here.
+    request ──▶ the first matching Route ──▶ method, handshake ──▶ caller: a token's grant, or a vehicle's certificate
+                                                                     ├─▶ Serve(page, grant)       a page is to be run
+                                                                     ├─▶ Open(door, admission)    a connection is to be opened
+                                                                     └─▶ Answer                   refused
+
+`decide` is pure and runs nothing: the clock, the tokens' verifier and who is connected are arguments; http_connection.py carries
+out what is decided here. What a client is answered never holds a token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from http import HTTPStatus
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from ..config import Settings
-from ..dashboards.admission import AdmitDashboard
-from ..dashboards.subscription import parse_subscription
+from ..core.load import ServerLoad
+from ..dashboards.doors import ClientDoor, Opened
 from ..dashboards.tokens import Grant, Verifier, find_token
-from ..errors import BadQuery, Refused, Unavailable
+from ..errors import Refused
 from ..http_messages import Answer, Request
-from ..protocol.identity import Certificate, Device, identify
-from ..vehicles.admission import AdmitVehicle, short, uuid_of
-from ..vin import is_vin
+from ..protocol.identity import Certificate
+from ..refusals import BODY, METHOD, NO_TOKEN, NO_UPGRADE, NOT_VEHICLES_PORT, ORIGIN, UNKNOWN_PATH, Refusal
+from ..vehicles.admission import VehicleCaller
+from ..vehicles.door import VehicleDoor
 from ..websocket.handshake import check_handshake, wants_websocket
 
-SUBPROTOCOL = "teslafast.v1"
-ON_VEHICLE_PORT = frozenset({"/health"})  # strangers who reach the vehicles' port have no use for another page
-
 Listener = Literal["all", "dashboards", "vehicles"]
+
+ANY: frozenset[Listener] = frozenset({"all", "dashboards", "vehicles"})
+FOR_VEHICLES: frozenset[Listener] = frozenset({"all", "vehicles"})
+FOR_DASHBOARDS: frozenset[Listener] = frozenset({"all", "dashboards"})  # PORT: strangers at VEHICLE_PORT need no page
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where a connection comes from, the verified certificate that it showed, and the listener that took it."""
+    """Where a connection comes from, the verified certificate that it showed, and the listener that accepted it."""
 
     address: str
     listener: Listener = "all"
@@ -39,108 +45,166 @@ class Peer:
     certificate: Certificate | None = None
 
 
+Page = Callable[[Request, Grant | None], Answer]
+FindToken = Callable[[Request], str | None]
+
+
+class Door(Protocol):
+    """A `dashboards.doors.ClientDoor` or a `vehicles.door.VehicleDoor`, for those who only need to open one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def websocket(self) -> bool: ...
+    def admit(self, request: Request, caller: Any, /) -> Any: ...
+    def open(self, admission: Any, address: str, /) -> Opened: ...
+
+
 @dataclass(frozen=True, slots=True)
-class Now:
-    """What a decision depends on besides the request: seconds since 1970, and who is connected."""
+class Variable:
+    """A path with one variable part: `Variable("/vehicles/")` is `/vehicles/VIN`. `accepts`: which parts it may be."""
 
-    time: float
-    vehicles: int = 0
-    dashboards: int = 0
-    known_vehicle: Callable[[str], bool] = field(default=lambda vin: False)
-    draining: bool = False
+    prefix: str
+    suffix: str = ""
+    accepts: Callable[[str], bool] = bool
+
+    def matches(self, path: str) -> bool:
+        part = path.removeprefix(self.prefix)
+        if len(path) < len(self.prefix) + len(self.suffix) or part == path or not part.endswith(self.suffix):
+            return False
+        part = part.removesuffix(self.suffix)
+        return "/" not in part and self.accepts(part)
 
 
-Pages = Mapping[str, Callable[[Request, Grant | None], Answer]]
+def _always(_: Request) -> bool:
+    return True
 
 
-class Gate:
+@dataclass(frozen=True, slots=True)
+class Route:
     """
-    The route table over one server's settings.
+    One row: a page, a door, or a refusal.
 
-    pages    path → what makes its answer, for `/health` and the like; `locked` ones get the Grant of a token
+    on        the listeners at which it exists
+    when      a further condition on the request, such as a WebSocket handshake; without it the next row is tried
+    token     where to look for the caller's token: every door has that, and every page that is not for everybody
     """
 
-    def __init__(self, settings: Settings, verifier: Verifier, pages: Pages, locked: Pages) -> None:
+    path: str | Variable
+    on: frozenset[Listener]
+    page: Page | None = None
+    door: ClientDoor[Any] | None = None
+    vehicles: VehicleDoor | None = None
+    refusal: Refusal | None = None
+    token: FindToken | None = None
+    when: Callable[[Request], bool] = _always
+
+    def __post_init__(self) -> None:
+        leads_to = [one for one in (self.page, self.door, self.vehicles, self.refusal) if one is not None]
+        if len(leads_to) != 1 or (self.door is not None and self.token is None):
+            raise ValueError(f"the route {self.path} needs one page, door or refusal, and a door needs a place for its token")
+
+    def matches(self, request: Request, path: str, listener: Listener) -> bool:
+        right_path = path == self.path if isinstance(self.path, str) else self.path.matches(path)
+        return right_path and listener in self.on and self.when(request)
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Run `page(request, grant)` and send its answer."""
+
+    page: Page
+    grant: Grant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Let `door.open(admission, address)` take the connection over."""
+
+    door: Door
+    admission: Any
+
+
+Decision = Answer | Serve | Open
+
+
+def table(
+    vehicles: VehicleDoor,
+    stream: ClientDoor[Any],
+    health: Page,
+    metrics: Page,
+    fleet: Page,
+    vehicle: Page,
+    files: dict[str, Page],
+) -> tuple[Route, ...]:
+    """Every route of a server. `files`: path → page, the live page's."""
+    return (
+        Route("/", FOR_VEHICLES, vehicles=vehicles, when=wants_websocket),
+        Route("/", frozenset({"dashboards"}), refusal=NOT_VEHICLES_PORT, when=wants_websocket),
+        Route("/health", ANY, page=health),
+        Route("/metrics", FOR_DASHBOARDS, page=metrics),
+        Route("/vehicles", FOR_DASHBOARDS, page=fleet, token=find_token),
+        Route(Variable("/vehicles/"), FOR_DASHBOARDS, page=vehicle, token=find_token),
+        Route("/stream", FOR_DASHBOARDS, door=stream, token=find_token),
+        *(Route(path, FOR_DASHBOARDS, page=page) for path, page in files.items()),
+    )
+
+
+class Routes:
+    """The table over one server's settings. An exact path goes before a variable one; among equals the first row wins."""
+
+    def __init__(self, settings: Settings, verifier: Verifier, routes: Sequence[Route]) -> None:
         self._settings = settings
         self._verifier = verifier
-        self._pages = pages
-        self._locked = locked
+        self._exact: dict[str, list[Route]] = {}
+        self._variable: list[Route] = []
+        for route in routes:
+            rows = self._exact.setdefault(route.path, []) if isinstance(route.path, str) else self._variable
+            rows.append(route)
 
-    def decide(self, request: Request, peer: Peer, now: Now) -> AdmitVehicle | AdmitDashboard | Answer:
+    def decide(self, request: Request, peer: Peer, load: ServerLoad) -> Decision:
         try:
-            return self._route(request, peer, now)
-        except Unavailable as error:
-            return _plain(error, ("Retry-After", str(error.retry_after_s)))
+            return self._decide(request, peer, load)
         except Refused as error:
-            bearer = (("WWW-Authenticate", "Bearer"),) if error.status is HTTPStatus.UNAUTHORIZED else ()
-            return _plain(error, *bearer)
+            return Answer.of(error)
 
-    def _route(self, request: Request, peer: Peer, now: Now) -> AdmitVehicle | AdmitDashboard | Answer:
-        path = request.path
-        upgrade = wants_websocket(request)
-        vehicles_only = peer.listener == "vehicles"
-        locked = path if path in self._locked else path.rpartition("/")[0] + "/*"
-        if path == "/" and upgrade and peer.listener != "dashboards":
-            return self._vehicle(request, peer, now)
-        if path == "/stream" and not vehicles_only:
-            return self._dashboard(request, now)
-        hidden = vehicles_only and path not in ON_VEHICLE_PORT
-        if hidden or not (path in self._pages or locked in self._locked):
-            raise Refused(HTTPStatus.NOT_FOUND, "unknown_path", "there is nothing at this path")
+    def _decide(self, request: Request, peer: Peer, load: ServerLoad) -> Decision:
+        route = self._find(request, peer.listener)
         _check_method(request)
-        if path in self._pages:
-            return self._pages[path](request, None)
-        return self._locked[locked](request, self._grant(request, now))
+        if route.vehicles is not None:
+            check_handshake(request)
+            return Open(route.vehicles, route.vehicles.admit(request, self._vehicle_caller(peer, load)))
+        if route.door is not None:
+            if route.door.websocket:
+                _require_handshake(request)
+            return Open(route.door, route.door.admit(request, self._dashboard_caller(route.token, request, load)))
+        if route.page is not None:
+            return Serve(route.page, None if route.token is None else self._grant(route.token, request, load))
+        raise Refused(route.refusal or UNKNOWN_PATH)
 
-    # ---- vehicles
+    def _find(self, request: Request, listener: Listener) -> Route:
+        path = request.path
+        candidates: list[Route] = [*self._exact.get(path, ()), *self._variable]
+        for route in candidates:
+            if route.matches(request, path, listener):
+                return route
+        raise Refused(UNKNOWN_PATH)
 
-    def _vehicle(self, request: Request, peer: Peer, now: Now) -> AdmitVehicle:
-        _check_method(request, HTTPStatus.METHOD_NOT_ALLOWED)
-        check_handshake(request)
-        device, verified = self._device(request, peer)
-        allowed = self._settings.tesla_vin
-        if allowed and device.vin not in allowed:
-            raise Refused(HTTPStatus.FORBIDDEN, "vin_not_allowed", f"VIN {device.vin} is not in TESLA_VIN")
-        limit = self._settings.max_vehicles
-        if now.draining or (limit and now.vehicles >= limit and not now.known_vehicle(device.vin)):
-            raise _busy(now, "too_many_vehicles", "MAX_VEHICLES vehicles are connected")
-        return AdmitVehicle(
-            device,
-            verified,
-            network_interface=short(request.header("x-network-interface")),
-            client_version=short(request.header("version")),
-            connection_id=uuid_of(request.header("x-txid")),
-        )
+    # ---- who asks
 
-    def _device(self, request: Request, peer: Peer) -> tuple[Device, bool]:
-        if peer.certificate is not None:
-            return identify(peer.certificate), True
-        vin = dict(request.query).get("vin")
-        if self._settings.production or peer.listener == "vehicles":
-            raise Refused(HTTPStatus.FORBIDDEN, "no_certificate", _no_certificate(peer, self._settings))
-        if vin is not None and not is_vin(vin):
-            raise BadQuery("vin is no VIN")
-        return Device(vin or "", "vehicle_device"), False
+    def _vehicle_caller(self, peer: Peer, load: ServerLoad) -> VehicleCaller:
+        strict = self._settings.production or peer.listener == "vehicles"
+        return VehicleCaller(peer.certificate, _no_certificate(peer, self._settings) if strict else None, load)
 
-    # ---- dashboards
-
-    def _dashboard(self, request: Request, now: Now) -> AdmitDashboard:
-        _check_method(request, HTTPStatus.METHOD_NOT_ALLOWED)
-        if not wants_websocket(request):
-            raise Refused(HTTPStatus.UPGRADE_REQUIRED, "no_upgrade", "this is a WebSocket: connect with an upgrade")
-        check_handshake(request)
+    def _dashboard_caller(self, find: FindToken | None, request: Request, load: ServerLoad) -> Grant:
+        """A stranger learns that the token is bad before learning that the server is full."""
         self._check_origin(request)
-        grant = self._grant(request, now)
-        subscription = parse_subscription(request.query, exact_vins=self._settings.production)
-        subscription = replace(subscription, vins=grant.narrowed(subscription.vins).vins)
-        limit = self._settings.max_dashboards
-        if now.draining or (limit and now.dashboards >= limit):
-            raise _busy(now, "too_many_dashboards", "MAX_DASHBOARDS dashboards are connected")
-        offered = request.tokens("sec-websocket-protocol")
-        return AdmitDashboard(grant, subscription, SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        grant = self._grant(find, request, load)
+        load.require_room_for_dashboard(self._settings.max_dashboards)
+        return grant
 
     def _check_origin(self, request: Request) -> None:
-        """A browser always says where its page comes from; whoever says nothing is no browser."""
+        """A browser always sends the origin of its page; a client that sends none is not a browser."""
         origin = request.header("origin")
         if origin is None:
             return
@@ -148,41 +212,31 @@ class Gate:
         host = (request.header("host") or "").lower()
         same = origin.lower() in (f"http://{host}", f"https://{host}")
         if not (origin.lower() in allowed or (not allowed and same)):
-            raise Refused(HTTPStatus.FORBIDDEN, "origin", "pages of this origin may not connect; see ALLOWED_ORIGINS")
+            raise Refused(ORIGIN, "pages of this origin may not connect; see ALLOWED_ORIGINS")
 
-    def _grant(self, request: Request, now: Now) -> Grant:
-        token = find_token(request)
+    def _grant(self, find: FindToken | None, request: Request, load: ServerLoad) -> Grant:
+        token = find(request) if find is not None else None
         if token is None:
-            raise Refused(
-                HTTPStatus.UNAUTHORIZED, "no_token", "a token is needed: Authorization: Bearer, subprotocol, or ?token="
-            )
-        return self._verifier.verify(token, now.time)
+            raise Refused(NO_TOKEN)
+        return self._verifier.verify(token, load.time)
 
 
-def _check_method(request: Request, refusal: HTTPStatus = HTTPStatus.METHOD_NOT_ALLOWED) -> None:
+def _check_method(request: Request) -> None:
     if request.method not in ("GET", "HEAD"):
-        raise Refused(refusal, "method", "only GET and HEAD are answered here")
+        raise Refused(METHOD)
     if request.has_body:
-        raise Refused(HTTPStatus.BAD_REQUEST, "body", "a request body is not taken here")
+        raise Refused(BODY)
 
 
-def _busy(now: Now, cause: str, reason: str) -> Unavailable:
-    return Unavailable("draining", "the server is restarting") if now.draining else Unavailable(cause, reason)
+def _require_handshake(request: Request) -> None:
+    if not wants_websocket(request):
+        raise Refused(NO_UPGRADE)
+    check_handshake(request)
 
 
 def _no_certificate(peer: Peer, settings: Settings) -> str:
     if not peer.secure:
         return "vehicles connect over mutual TLS: set CERT_PATH, KEY_PATH, CA_PATH and REQUEST_CLIENT_CERT, or VEHICLE_PORT"
     if peer.listener == "all" and not settings.request_client_cert:
-        return "no certificate was asked for: set REQUEST_CLIENT_CERT=true and CA_PATH, or use VEHICLE_PORT"
-    return "the client showed no certificate: a browser or scanner, or a proxy in between that ends TLS"
-
-
-def _plain(error: Refused, *headers: tuple[str, str]) -> Answer:
-    """The answer to a refusal; the reason goes out too, except where it would tell a stranger about our set-up."""
-    reason = str(error) if error.status is not HTTPStatus.FORBIDDEN else error.cause.replace("_", " ")
-    version = (("Sec-WebSocket-Version", "13"),) if error.cause in ("handshake", "no_upgrade") else ()
-    upgrade = (("Upgrade", "websocket"),) if error.status is HTTPStatus.UPGRADE_REQUIRED else ()
-    allow = (("Allow", "GET, HEAD"),) if error.status is HTTPStatus.METHOD_NOT_ALLOWED else ()
-    body = f"{error.status.value} {error.status.phrase}: {reason}\n".encode()
-    return Answer(error.status, body, headers=(*headers, *version, *upgrade, *allow), cause=error.cause, reason=str(error))
+        return "the server did not ask for a certificate: set REQUEST_CLIENT_CERT=true and CA_PATH, or use VEHICLE_PORT"
+    return "the client showed no certificate: a browser, a scanner, or a proxy in between that ends TLS"

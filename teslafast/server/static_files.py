@@ -1,24 +1,27 @@
 """
 The live page's files as answers: a fixed table of paths, made once.
 
-A path is looked up, never put together, so there is nothing that it could climb out of. Every answer carries the headers that
-keep a page to itself: scripts, styles and connections of this host alone, nothing inline, nothing framed. Bodies are gzipped once
-for whoever takes that; an ETag spares the rest. Pure, but for reading the package's own files when the table is made.
+A path is looked up, never assembled, so no request can leave the table. Every answer carries headers that isolate the page:
+scripts, styles and connections of this host only, nothing inline, nothing framed. Bodies are gzipped once, for clients that
+accept it; an ETag saves sending a file again. Pure, except for reading the package's own files when the table is made.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from http import HTTPStatus
 from importlib import resources
+from importlib.resources.abc import Traversable
 from urllib.parse import urlsplit
 
 from ..dashboards.tokens import Grant
 from ..http_messages import Answer, Request
+from .routes import Page
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -26,6 +29,11 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+
+FOLDERS_DEEP = 1  # `web/` has folders and these have files: anything deeper is not the page's, or a link that leads in a circle
+# What a file or folder of the page is called. A name that begins with a dot or an underscore (`.DS_Store`, `__pycache__`) is
+# somebody else's, and one that would need quoting in a URL cannot be asked for.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9]+)?")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; base-uri 'none'; "
@@ -37,29 +45,38 @@ HEADERS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    ("Cache-Control", "no-cache"),  # kept, but asked about each time: the page is never older than the server
+    ("Cache-Control", "no-cache"),  # browsers keep it, but ask each time: the page is never older than the server
     ("Vary", "Accept-Encoding"),
 )
 
-Page = Callable[[Request, Grant | None], Answer]
-
 
 def files() -> Iterator[tuple[str, bytes]]:
-    """(name, content) of each file of the page, in the order of their names."""
-    for file in sorted(resources.files("teslafast.web").iterdir(), key=lambda file: file.name):
-        if file.name.endswith(tuple(CONTENT_TYPES)):
-            yield file.name, file.read_bytes()
+    """(path below `web/`, content) of each file of the page, in the order of their names."""
+    return walk(resources.files("teslafast.web"))
+
+
+def walk(folder: Traversable, prefix: str = "", depth: int = FOLDERS_DEEP) -> Iterator[tuple[str, bytes]]:
+    """(path, content) of each file of a known content type in this folder, and in the `depth` levels of folders below it."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        path = f"{prefix}{entry.name}"
+        if not _NAME.fullmatch(entry.name):
+            continue
+        if entry.is_dir():
+            if depth:
+                yield from walk(entry, f"{path}/", depth - 1)
+        elif entry.name.endswith(tuple(CONTENT_TYPES)):
+            yield path, entry.read_bytes()
 
 
 def answers(tiles: str = "", credit: str = "") -> dict[str, Page]:
     """
-    Path → page, for `Gate`: `/` is index.html, every other file stands under `/web/`.
+    Path → page, for routes.py: `/` is index.html, every other file is under `/web/`.
 
-    tiles    the address of map tiles, `https://host/{z}/{x}/{y}.png`, and whom to credit for them; without it there is no map,
-             and no other host that the page's policy lets a browser ask
+    tiles    the address of map tiles, `https://host/{z}/{x}/{y}.png`; `credit` names their source. Without it there is no map,
+             and the page's policy allows no other host
 
-    index.html is told two things more: the tiles, and every module, so that a browser asks for all of them at once. Without that
-    it learns of a module only from the one that imports it: a round trip for each step down.
+    index.html also names the tiles and every module, so that a browser requests all modules at once. Otherwise it learns of a
+    module only from the one that imports it, which costs a round trip for each level.
     """
     origin = urlsplit(tiles)
     policy = _POLICY.format(images=f"'self' {origin.scheme}://{origin.netloc}" if tiles else "'self'")

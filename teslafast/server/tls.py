@@ -1,32 +1,27 @@
 """
 From settings to `ssl.SSLContext`: one for PORT, one for VEHICLE_PORT.
 
-CPython sends no list of acceptable CA names; nothing here may change that, because vehicles then withhold their certificate.
+CPython sends no list of acceptable CA names. Nothing here may change that, because vehicles then withhold their certificate.
 """
 
 from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..certificates.anchors import load_anchors, load_chain
 from ..config import Settings
-
-if TYPE_CHECKING:
-    pass
-
 
 _KERNEL_TLS: int = getattr(ssl, "OP_ENABLE_KTLS", 0)  # since Python 3.12
 
 
 class ServerContext(ssl.SSLContext):
     """
-    A context whose `verify_mode` can no longer be read once `settle` was called; what OpenSSL does is as it was set.
+    A context whose `verify_mode` reads as CERT_NONE once `settle` was called; OpenSSL still verifies as it was set.
 
-    aiofastnet reads it when a handshake is over: unless it is CERT_NONE, it writes the peer's certificate to a temporary file to
-    have it parsed. That is a fifth of the CPU of a vehicle's connect, and with a full disk no vehicle would come in. Nobody needs
-    what it parses: `peer_certificate` takes the DER.
+    aiofastnet reads `verify_mode` after a handshake: unless it is CERT_NONE, aiofastnet writes the peer's certificate to a
+    temporary file to have it parsed. That takes a fifth of the CPU of a vehicle's connect, and with a full disk no vehicle could
+    connect. Nobody needs the result: `peer_certificate` reads the DER.
     """
 
     _settled = False
@@ -37,7 +32,7 @@ class ServerContext(ssl.SSLContext):
 
     @property
     def asked(self) -> ssl.VerifyMode:
-        """What clients are asked for, settled or not."""
+        """Whether clients are asked for a certificate, settled or not."""
         return ssl.VerifyMode(super().verify_mode)
 
     @property  # type: ignore[override]  # the stub has it as an attribute
@@ -53,7 +48,7 @@ Contexts = tuple[ServerContext | None, ServerContext | None]
 
 
 def contexts(settings: Settings) -> Contexts:
-    """(for PORT, for VEHICLE_PORT); None where TLS is not ours. Raises Misconfigured."""
+    """(for PORT, for VEHICLE_PORT); None where this server does not speak TLS. Raises Misconfigured."""
     if not settings.tls:
         return None, None
     asked = ssl.CERT_OPTIONAL if settings.request_client_cert else ssl.CERT_NONE
@@ -86,9 +81,9 @@ def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ServerCo
 
 
 def kernel_tls_missing() -> str | None:
-    """What keeps KERNEL_TLS from working here; None if nothing does."""
+    """Why KERNEL_TLS cannot work here; None if it can."""
     if not _KERNEL_TLS:
-        return "this Python cannot ask for it: 3.12 or newer can"
+        return "it needs Python 3.12 or newer"
     if not Path("/sys/module/tls").exists():
-        return "the kernel's module tls is not loaded: modprobe tls"
+        return "the kernel module tls is not loaded: run modprobe tls"
     return None

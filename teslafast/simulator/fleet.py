@@ -21,8 +21,8 @@ from urllib.parse import SplitResult, parse_qs
 from picows import WSError
 
 from ..errors import Misconfigured
-from ..websocket.address import mended
-from ..websocket.connect import explained
+from ..websocket.address import websocket_url
+from ..websocket.connect_error import connect_error
 from .chaos import parse_chaos
 from .identities import Identity, identities
 from .simulated_vehicle import VEHICLE_REMEDIES, SimulatedVehicle
@@ -52,7 +52,7 @@ class Fleet:
         try:
             await self._vehicles[0].connect()
         except (OSError, WSError) as error:
-            raise explained(error, self._simulation.url, VEHICLE_REMEDIES) from None
+            raise connect_error(error, self._simulation.url, VEHICLE_REMEDIES) from None
 
     async def drive(self, duration_s: float | None, stop: asyncio.Event, report: Callable[[], None]) -> None:
         """
@@ -108,7 +108,7 @@ async def simulate(
 ) -> Summary:
     """Drives `vehicles` for `duration_s` after the last has tried to connect, or until `stop`. Raises Misconfigured."""
     kinds = parse_chaos(chaos if isinstance(chaos, str) else ",".join(chaos))
-    parts = mended(url)
+    parts = websocket_url(url)
     _check(parts, vehicles, interval_s, certs_dir)
     simulation = Simulation(parts._replace(path="/", query="").geturl(), interval_s, kinds, seed)
     fleet = Fleet(simulation, identities(parts, vehicles, certs_dir))

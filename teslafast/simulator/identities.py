@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qs
 
+from ..certificates.trust_store import add_trusted
 from ..errors import Misconfigured
 from ..vin import sample_vin
-from ..websocket.connect import trust
 
 if TYPE_CHECKING:
     from ..certificates.folder import VehicleFiles
@@ -34,7 +34,7 @@ def _context(ca: Path, vehicle: "VehicleFiles") -> ssl.SSLContext:
     """A vehicle's TLS: it trusts the `ca` of its config, or the system's CAs if there is no such file."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca.exists():
-        trust(context, ca)
+        add_trusted(context, ca)
     else:
         context.load_default_certs()
     try:

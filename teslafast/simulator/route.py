@@ -54,7 +54,7 @@ LOOP = tuple(
 )
 
 
-class Route:
+class DrivingRoute:
     """Of each grid point: `points`, `headings` (degrees from north), `bends` (1/m, positive to the right), `speeds` (m/s)."""
 
     def __init__(self, loop: Sequence[Corner] = LOOP) -> None:

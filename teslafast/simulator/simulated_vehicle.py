@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from picows import WSError
 
 from ..backoff import delay_s
-from ..websocket.connect import dial, explained, is_final
+from ..websocket.connect import connect, is_final
+from ..websocket.connect_error import connect_error
 from .ack_tracker import OutgoingMessage
 from .chaos import Chaos, Copy, Drop, Overlap, Resend, Send, SendMalformed, Step
 from .connection import SimulatedConnection
@@ -65,7 +66,7 @@ class SimulatedVehicle:
             return SimulatedConnection(self._simulation.tally, self._lost.extend)
 
         try:
-            _, connection = await dial(listener, self._url, self._context, headers)
+            _, connection = await connect(listener, self._url, self._context, headers)
         finally:
             self.has_tried = True
         self.was_connected = True
@@ -128,7 +129,7 @@ class SimulatedVehicle:
         return self._connections[-1]
 
     def _count_failure(self, error: Exception) -> None:
-        self._simulation.failures[explained(error, self._simulation.url, VEHICLE_REMEDIES).fault] += 1
+        self._simulation.failures[connect_error(error, self._simulation.url, VEHICLE_REMEDIES).fault] += 1
 
     async def _perform(self, connection: SimulatedConnection, steps: Iterable[Step]) -> None:
         for step in steps:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
 
-from .route import BRAKING_MPS2, Route
+from .route import BRAKING_MPS2, DrivingRoute
 
 ROW_S = 0.5
 _TICKS_PER_ROW = 5
@@ -71,7 +71,7 @@ _STOPOVER = (*_HOME, (_PARKED, 20.0), (_GUARDED, 60.0), (_LOADING, 9.0), *_BOARD
 @cache
 def timetable() -> tuple[TimetableRow, ...]:
     """The day, a row each `ROW_S`. Made once, in a tenth of a second: some 7,000 rows."""
-    day = _Day(Route())
+    day = _Day(DrivingRoute())
     for charger in ("DC", "AC"):
         day.round_trip(charger)
     home = day.rows[0]
@@ -81,7 +81,7 @@ def timetable() -> tuple[TimetableRow, ...]:
 class _Day:
     """The day so far. `at_m` is the place on the route, `distance_m` what the wheels turned; `_tick` advances all of it."""
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: DrivingRoute) -> None:
         self.rows: list[TimetableRow] = []
         self.distance_m = 0.0
         self._route = route

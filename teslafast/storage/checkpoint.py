@@ -20,7 +20,7 @@ import orjson
 
 from .._crc32c import checksum
 from ..core import records
-from ..core.last_values import LastValues, VehicleValues, whole_ms
+from ..core.last_values import LastValues, VehicleValues
 from ..rfc3339 import parse_rfc3339
 from .journal import Life
 
@@ -29,22 +29,21 @@ BATCH = 4096  # events read from the log at once
 _MS = 1_000_000
 
 
-class Log(Protocol):
+class ReadableLog(Protocol):
     """What is read of a log."""
 
     @property
     def seq(self) -> int: ...
     @property
     def oldest(self) -> int: ...
-    def events_after(self, seq: int, limit: int) -> list[tuple[int, int, bytes]]: ...
-    def time_of(self, seq: int) -> int: ...
+    def events_after(self, seq: int, limit: int) -> list[tuple[int, int, str, bytes, int]]: ...
 
 
 def path_of(journal: Path) -> Path:
     return journal.with_name(journal.name + ".state")
 
 
-def lines(state: LastValues, log: Log, journal: str, epoch: str) -> Iterator[bytes]:
+def lines(state: LastValues, log: ReadableLog, journal: str, epoch: str) -> Iterator[bytes]:
     """The file's lines, each made when it is asked for; with the log's seq at that moment in it."""
     crc = 0
     head = {"teslafast": "checkpoint", "version": VERSION, "journal": journal, "epoch": epoch, "seq": log.seq}
@@ -73,7 +72,7 @@ def _line(vin: str, vehicle: VehicleValues, seq: int) -> bytes:
     return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def restore(state: LastValues, log: Log, content: bytes, journal: str, former: Life) -> int:
+def restore(state: LastValues, log: ReadableLog, content: bytes, journal: str, former: Life) -> int:
     """
     Fills an empty `state` from the file's content (b"" if there is none) and the log; returns how many events had to be read.
 
@@ -82,10 +81,10 @@ def restore(state: LastValues, log: Log, content: bytes, journal: str, former: L
     seq, seen = _read(state, content, journal, former, log.seq)
     count = 0
     while batch := log.events_after(seq, BATCH):
-        for seq, kind, text in batch:
+        for seq, kind, _, text, time_ms in batch:
             if kind == records.DATA:
                 count += 1
-                _apply(state, text, seq, seen, log.time_of(seq))
+                _apply(state, text, seq, seen, time_ms)
     return count
 
 
@@ -115,7 +114,7 @@ def _apply(state: LastValues, text: bytes, seq: int, seen: dict[str, int], time_
         created = event["createdAt"]
         created_ns = parse_rfc3339(created) if created is not None else None
         resend = event.get("isResend") is True
-        state.merge(event["vin"], event["data"], whole_ms(created_ns), time_ms * _MS, resend, len(text))
+        state.merge(event["vin"], event["data"], created_ns, time_ms * _MS, resend, len(text))
 
 
 def chained(crc: int, line: bytes) -> int:

@@ -10,17 +10,16 @@ ring goes round within one checkpoint.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from functools import partial
 
 from ..core.hub import Hub
 from ..logs import fields, log
+from ..whole_file import WholeFile
 from . import checkpoint
+from .cursors import Cursors
 from .group_commit import GroupCommit
 from .journal import Journal
 from .journal_file import read_state
@@ -30,6 +29,7 @@ SLICE_S = 0.001
 PAUSE_S = 0.004  # between two slices
 SHARE = 16  # of the ring
 TIMES_ITS_SIZE = 4
+MODE = 0o600  # it tells where vehicles are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class Checkpointer:
         self._path = checkpoint.path_of(journal.path)
         read = checkpoint.restore(hub.last_values, hub.log, read_state(self._path), journal.name, journal.former)
         self.recovery_s = time.monotonic() - began_s
-        self._file: BinaryIO | None = None
+        self._file: WholeFile | None = None
         self._saved_seq = hub.log.seq - read
         self._saved_at = 0  # in bytes of the log
         self._size = 0
@@ -89,6 +89,11 @@ class Checkpointer:
                 seconds=round(self.recovery_s, 3),
             ),
         )
+
+    def cursors(self, outputs: Sequence[str]) -> Cursors:
+        """The outputs' cursors, kept beside the journal. Once, before anything is published. Raises Misconfigured."""
+        journal, log = self._journal, self._hub.log
+        return Cursors.open(journal.path, journal.name, journal.former, journal.epoch, log.seq, log.oldest, outputs)
 
     def reading(self) -> JournalGauges:
         """For /metrics."""
@@ -119,9 +124,9 @@ class Checkpointer:
             if self._file is not None:
                 self._slice(self._file, self._lines(), self._hub.log.seq)
 
-    def _opened(self) -> BinaryIO | None:
+    def _opened(self) -> WholeFile | None:
         try:
-            return _make(self._path)
+            return WholeFile(self._path, MODE)
         except OSError as error:
             self._failed(error)
             return None
@@ -129,7 +134,7 @@ class Checkpointer:
     def _lines(self) -> Iterator[bytes]:
         return checkpoint.lines(self._hub.last_values, self._hub.log, self._journal.name, self._hub.epoch)
 
-    def _slice(self, file: BinaryIO, lines: Iterator[bytes], seq: int) -> None:
+    def _slice(self, file: WholeFile, lines: Iterator[bytes], seq: int) -> None:
         if file.closed:  # the end has come in between
             return
         until_s = time.monotonic() + SLICE_S
@@ -139,11 +144,12 @@ class Checkpointer:
                 if time.monotonic() > until_s:
                     self._loop.call_later(PAUSE_S, self._slice, file, lines, seq)
                     return
-            self._size = file.tell()
+            self._size = file.size
         except OSError as error:
             self._failed(error)
             return
-        self._loop.run_in_executor(None, _put, file, self._path).add_done_callback(lambda done: self._saved(done, seq))
+        put = partial(file.commit, replace=True)
+        self._loop.run_in_executor(None, put).add_done_callback(lambda done: self._saved(done, seq))
 
     def _saved(self, done: asyncio.Future[None], seq: int) -> None:
         error = None if done.cancelled() else done.exception()
@@ -157,19 +163,19 @@ class Checkpointer:
         """No checkpoint this time: a restart reads more of the log. The next try is due as if it had succeeded."""
         self._saving = False
         self._size = self._size or 1
-        _give_up(self._file)
+        self._discard()
         remedy = "make room, and let the server write there"
         log.error("checkpoint_failed", extra=fields(path=str(self._path), reason=str(error), remedy=remedy))
 
     def finish(self) -> None:
         """Puts everything on the disk. After it nothing may be published."""
-        _give_up(self._file)
+        self._discard()
         if self._commit is not None:
             self._commit.close()
         try:
-            self._file = _make(self._path)
+            self._file = WholeFile(self._path, MODE)
             self._file.writelines(self._lines())
-            _put(self._file, self._path)
+            self._file.commit(replace=True)
         except OSError as error:
             self._failed(error)
         try:
@@ -181,28 +187,9 @@ class Checkpointer:
 
     def release(self) -> None:
         """Gives the files up as a kill would."""
-        _give_up(self._file)
+        self._discard()
         self._journal.release()
 
-
-def _make(path: Path) -> BinaryIO:
-    """A new file beside the one in place."""
-    making = path.with_name(path.name + ".new")
-    # a FIFO or a link in the way is an OSError at once, and neither waits nor is written to
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
-    return open(os.open(making, flags, 0o600), "wb")
-
-
-def _give_up(file: BinaryIO | None) -> None:
-    """Closes a file that is not wanted any more: what it could not take does not matter."""
-    if file is not None:
-        with suppress(OSError):
-            file.close()
-
-
-def _put(file: BinaryIO, path: Path) -> None:
-    """Takes the place of the old one, whole or not at all."""
-    with file:
-        file.flush()
-        os.fsync(file.fileno())
-    path.with_name(path.name + ".new").replace(path)
+    def _discard(self) -> None:
+        if self._file is not None:
+            self._file.discard()

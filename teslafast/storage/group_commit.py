@@ -19,15 +19,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple, Protocol
 
+from ..event_loop import ThreadsafeTimer
 from ..logs import fields, log
 from ..metrics import Durations
 
 HELD_AT_MOST = 4 * 1024 * 1024
-
-
-class Loop(Protocol):
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
-    def call_soon_threadsafe(self, callback: Callable[[], object], /) -> object: ...
 
 
 class Disk(Protocol):
@@ -37,7 +33,7 @@ class Disk(Protocol):
     def note_synced(self, seq: int) -> None: ...
 
 
-class Log(Protocol):
+class Numbered(Protocol):
     @property
     def seq(self) -> int: ...
 
@@ -51,7 +47,7 @@ class _Waiting(NamedTuple):
 class GroupCommit:
     """`syncs` counts how long the disk took."""
 
-    def __init__(self, disk: Disk, log: Log, interval_s: float, loop: Loop, syncs: Durations) -> None:
+    def __init__(self, disk: Disk, log: Numbered, interval_s: float, loop: ThreadsafeTimer, syncs: Durations) -> None:
         self._disk = disk
         self._log = log
         self._interval_s = interval_s

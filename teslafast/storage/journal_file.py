@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import Misconfigured
+from ..whole_file import sync_folder
 from . import _mapping
 from .file_system import FileSystem, Room
 
@@ -170,15 +171,7 @@ def _put_in_place(new: Path, path: Path) -> None:
         with suppress(OSError):  # a second name of the journal does no harm: the next start takes it for a leftover
             new.unlink()
     with suppress(OSError):  # not every file system syncs folders: then a crash of the machine may take the new, empty file away
-        _sync_folder(path)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        sync_folder(path)
 
 
 # ---- both

@@ -1,10 +1,25 @@
-"""A vehicle that may connect: what its request and its certificate said of it."""
+"""Who asks to be let in as a vehicle, and what is known of the one that is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..protocol.identity import Device
+from ..core.load import ServerLoad
+from ..protocol.identity import Certificate, Device
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleCaller:
+    """
+    Who asks, as far as the connection tells.
+
+    certificate     what TLS has verified; None if the client showed none
+    unverified      None if such a client may name itself (development only); otherwise the reason why there is no certificate
+    """
+
+    certificate: Certificate | None
+    unverified: str | None
+    load: ServerLoad
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +42,7 @@ def short(text: str | None) -> str:
 
 
 def uuid_of(text: str | None) -> str | None:
-    """X-TXID names the connection if it is a UUID in any of the usual spellings; otherwise it is passed over."""
+    """X-TXID names the connection if it is a UUID in any of the usual spellings; otherwise it is ignored."""
     digits = (text or "").lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
     if len(digits) != 32 or not set(digits) <= set("0123456789abcdef"):
         return None

@@ -19,13 +19,15 @@ from .session import Now, VehicleSession
 class VehicleConnection(ServerConnection):
     """One connection. An Outlet for its session's replies."""
 
-    __slots__ = ("_hub", "_named", "_replies", "_session")
+    __slots__ = ("_held_back", "_hub", "_named", "_replies", "_session", "_unread")
 
     def __init__(self, hub: Hub, rules: Rules, limits: RateLimits, admitted: AdmitVehicle, address: str) -> None:
         super().__init__(rules, address)
         self._hub = hub
         self._named = False  # whether `connections` knows which vehicle this is
         self._replies = Replies(hub.turn, self)
+        self._held_back = False  # too many replies wait for the disk
+        self._unread = False  # the vehicle does not take its replies
         self._session = VehicleSession(hub, limits, admitted, address, self._replies)
 
     # ---- its life
@@ -81,17 +83,28 @@ class VehicleConnection(ServerConnection):
             self.transport.underlying_transport.write(data)
 
     def pause_reading(self) -> None:
-        self.transport.underlying_transport.pause_reading()
+        self._held_back = True
+        self._read_or_not()
 
     def resume_reading(self) -> None:
-        self.transport.underlying_transport.resume_reading()
+        self._held_back = False
+        self._read_or_not()
 
     def pause_writing(self) -> None:
         """The vehicle does not take its acks: nothing more is read from it until it does, so that they cannot pile up."""
-        self.pause_reading()
+        self._unread = True
+        self._read_or_not()
 
     def resume_writing(self) -> None:
-        self.resume_reading()
+        self._unread = False
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        """There are two reasons not to read, and the end of one is not the end of the other."""
+        if self._held_back or self._unread:
+            self.transport.underlying_transport.pause_reading()
+        else:
+            self.transport.underlying_transport.resume_reading()
 
 
 def vehicle_rules(hub: Hub, timer: Any) -> Rules:

@@ -11,14 +11,14 @@ Pure: no picows, no clock, no transport. A message's memory is borrowed: it is d
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from .._fanout import frame
 from ..close_reasons import FLOOD, TEXT_FROM_VEHICLE, CloseReason
-from ..core.hub import Hub, Submission
-from ..core.records import Record, connectivity, fleet_of_connectivity
+from ..core.hub import Hub
+from ..core.records import connectivity, fleet_of_connectivity
 from ..core.registry import VehicleEntry
 from ..core.turn import Replies
 from ..errors import Malformed
@@ -105,7 +105,7 @@ class VehicleSession:
     def _report_connectivity(self, connected: bool, now: Now) -> None:
         report = connectivity(self._vin, connected, self._connection_id, self._admitted.network_interface, now.wall_ns)
         fleet = partial(fleet_of_connectivity, report.body)
-        self._hub.submit(Submission(self._vin, report, fleet, None, now.wall_ns))
+        self._hub.submit(self._vin, report, fleet, None, now.wall_ns)
 
     def _name(self, vin: bytes, now: Now) -> None:
         """An unverified vehicle (development) that did not say who it is when it connected does so in its first message."""
@@ -125,7 +125,8 @@ class VehicleSession:
         self.messages += 1
         txid = b""
         try:
-            within = self._within_rate(now)  # before anything is decoded: a message that does not parse costs as much
+            # before anything is decoded: a message that does not parse costs as much
+            within = not self._limits.rate or self._within_rate(now)
             envelope = read_envelope(payload)
             txid = envelope.txid
             reply = self._answer(envelope, now) if within else error_reply(txid)
@@ -156,9 +157,18 @@ class VehicleSession:
         topic = envelope.topic
         if topic not in TOPICS:
             return self._answer_unknown_topic(envelope)
-        record = read_record(topic, envelope.payload, self._vin, FLAT)
-        self._submit(record, envelope.txid, partial(_fleet_body, envelope, self._vin), len(envelope.payload), now)
-        return ack(envelope.txid, topic)
+        payload, txid, vin, hub = envelope.payload, envelope.txid, self._vin, self._hub
+        record = read_record(topic, payload, vin, FLAT)
+        hub.submit(vin, record, partial(_fleet_body, envelope, vin), txid, now.wall_ns)
+        hub.counts.take_record(record.kind, record.signals, len(payload), record.vin_differs)
+        if record.unknown_values:
+            self._note_unknown(record.unknown_values)
+        return ack(txid, topic)
+
+    def _note_unknown(self, members: Mapping[int, int]) -> None:
+        """Values in members of `Value` that this version does not know: newer firmware, or nonsense."""
+        self._hub.counts.take_unknown_values(sum(members.values()))
+        log.info("unknown_values", extra=fields(cause="newer_schema", members=sorted(members)[:8], vin=self._vin))
 
     def _answer_unknown_topic(self, envelope: Envelope) -> bytes:
         kind = self._admitted.device.kind
@@ -167,10 +177,6 @@ class VehicleSession:
             return error_reply(envelope.txid)
         self._hub.counts.take_unknown_topic()
         return ack(envelope.txid, envelope.topic)
-
-    def _submit(self, record: Record, txid: bytes, fleet: Callable[[], dict[str, Any]], size: int, now: Now) -> None:
-        self._hub.submit(Submission(self._vin, record, fleet, txid, now.wall_ns))
-        self._hub.counts.take_record(record.kind, record.signals, size, record.vin_differs)
 
     def _within_rate(self, now: Now) -> bool:
         if self._limits.allowed(self._vin, now.monotonic_s):
@@ -197,7 +203,10 @@ class VehicleSession:
             text = read_text(payload, self._vin)
             if not self._vin:
                 self._name(text.report.body["vin"].encode(), now)
-            self._submit(text.report, b"" if text.txid is None else str(text.txid).encode(), text.fleet, 0, now)
+            txid = b"" if text.txid is None else str(text.txid).encode()
+            report, counts = text.report, self._hub.counts
+            self._hub.submit(self._vin, report, text.fleet, txid, now.wall_ns)
+            counts.take_record(report.kind, report.signals, 0, report.vin_differs)
         except Malformed as error:
             self.refuse("malformed", str(error))
             return refusal(str(error))

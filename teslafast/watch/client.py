@@ -21,9 +21,11 @@ from typing import Any, TextIO
 from picows import WSCloseCode, WSError, WSTransport
 
 from ..backoff import delay_s
+from ..certificates.trust_store import client_context
 from ..errors import Misconfigured
 from ..text import printable
-from ..websocket.connect import dial, explained, is_final, trusting
+from ..websocket.connect import connect, is_final
+from ..websocket.connect_error import connect_error
 from .connection import StreamConnection
 from .display import Display, Lines, Table
 from .stream import Stream
@@ -58,7 +60,7 @@ async def watch(
     out, err = out or sys.stdout, err or sys.stderr
     as_json = as_json or not out.isatty()
     stream = Stream(url, token, vins, since, flat=not as_json)
-    context = trusting(ca_file) if stream.secure else None
+    context = client_context(ca_file) if stream.secure else None
     display: Display = Lines(out, err) if as_json else Table(out, stream.shown, size)
     tasks = {asyncio.create_task(display.run()), asyncio.create_task(_follow(stream, display, context))}
     try:
@@ -77,11 +79,11 @@ async def _follow(stream: Stream, display: Display, context: ssl.SSLContext | No
     while True:
         headers = {"Authorization": f"Bearer {stream.token}"} if stream.token else {}
         try:
-            transport, connection = await dial(
+            transport, connection = await connect(
                 lambda: StreamConnection(stream, display), stream.url, context, headers, pings=True
             )
         except (OSError, WSError) as error:
-            fault = explained(error, stream.shown, DASHBOARD_REMEDIES)
+            fault = connect_error(error, stream.shown, DASHBOARD_REMEDIES)
             if is_final(error) or not connected_once:
                 raise fault from None
             display.note(fault.fault)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from ..errors import Misconfigured
-from ..websocket.address import mended
+from ..websocket.address import websocket_url
 from .board import RECORDS
 
 
@@ -19,7 +19,7 @@ class Stream:
     """The stream that the user asked for, and how far it has been received."""
 
     def __init__(self, url: str, token: str | None, vins: Sequence[str], since: int | None, *, flat: bool) -> None:
-        parts = mended(url)
+        parts = websocket_url(url)
         path = parts.path.rstrip("/")
         self._base = parts._replace(path=path if path.endswith("/stream") else path + "/stream", query="")
         query = dict(parse_qsl(parts.query))

@@ -8,7 +8,7 @@ What every WebSocket connection to this server does, whoever is at the other end
                 have said it, or after CLOSE_GRACE_S
 
     open ──close()──▶ closing ──their CLOSE, or CLOSE_GRACE_S──▶ ended
-      └──────────────────────their CLOSE───────────────────────────▲
+      └──────────────────────their CLOSE───────────────────────────▲   once all has left, or after CLOSE_GRACE_S
 
 A subclass says what a message means (`on_message`) and what is still owed before a CLOSE (`finish`). Nothing here awaits.
 """
@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from ..close_reasons import FLOOD, FRAGMENTS, NOT_UTF8, PEER, RESERVED_BITS, SILENT, CloseReason
+from ..event_loop import Timer
 from ..metrics import Counts
 from ._transport import slim
 from .closing import close_reply, log_end
@@ -35,10 +36,6 @@ EMPTY_FRAMES_AT_MOST = 1000  # pings, pongs, fragments between two checks, about
 CLOSE_GRACE_S = 1.0  # a peer that is there answers a CLOSE within a round trip; a mobile network's worst is about a second
 
 _OPEN, _CLOSING, _ENDED = range(3)
-
-
-class Timer(Protocol):
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +135,14 @@ class ServerConnection(WSListener):
         self._state = _CLOSING
         self._end_cause = reason.cause
         self.finish(partial(self._send_close, WSCloseCode(reason.code), reason.text))
-        self._rules.timer.call_later(CLOSE_GRACE_S, self.abort)
+        self._abort_later()
 
     def _send_close(self, code: WSCloseCode, text: str) -> None:
         if not self.transport.is_close_frame_sent:
             self.transport.send_close(code, text)
+
+    def _abort_later(self) -> None:
+        self._rules.timer.call_later(CLOSE_GRACE_S, self.abort)
 
     def abort(self) -> None:
         self.transport.underlying_transport.abort()
@@ -237,6 +237,8 @@ class ServerConnection(WSListener):
 
     def _answer_close(self, frame: WSFrame) -> None:
         """The peer has said CLOSE: we say it too, unless we have, and the connection is over."""
+        if self._state == _OPEN:
+            self._abort_later()  # a peer that reads nothing would keep the connection for ever: what waits for it never leaves
         self._state = _ENDED
         self.finish(partial(self._end, close_reply(frame)))
 

@@ -1,77 +1,86 @@
-"""Anchors for vehicles' certificates reach OpenSSL without a disk, and a system that allows neither way is refused in words."""
+"""The anchors of CA_PATH: which clients they let in, proved by handshakes."""
 
 from __future__ import annotations
 
-import errno
-import os
+import base64
 import ssl
-import tempfile
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
-from teslafast.certificates import anchors
-from teslafast.errors import Misconfigured
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from teslafast.certificates import anchors, peer
+from teslafast.protocol.identity import identify
 
-from tests.support.certificates import World
+from tests.support import SHARED
+from tests.support.certificates import CLIENT_AUTH, Pair, World
+from tests.support.handshakes import Ends
+from tests.support.tls import for_vehicles, refusal
 
-
-def read_only(*args: object, **options: object) -> NoReturn:
-    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-
-@pytest.fixture
-def context() -> ssl.SSLContext:
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+BUNDLES = SHARED / "tesla" / "ca"
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system has no memory with a name: a temporary file is used")
-def test_loading_anchors_makes_no_file(world: World, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", read_only)
-    before = os.listdir("/proc/self/fd")
-    count = anchors.load_anchors(context, world.anchors)
-    assert context.cert_store_stats()["x509_ca"] == count > 0
-    assert os.listdir("/proc/self/fd") == before, "the memory is given back"
+def test_an_issuing_ca_that_is_not_self_signed_is_accepted_as_an_anchor(world: World) -> None:
+    ends = Ends(world.client(world.vehicle("device-1")), for_vehicles(world)).shake()
+    shown = peer.peer_certificate(ends.server)
+    assert shown is not None
+    assert identify(shown).vin == "device-1"
 
 
-@pytest.mark.parametrize("without", ["call", "permission", "/proc"])
-def test_without_memory_that_has_a_name_a_temporary_file_is_used_and_removed(
-    world: World, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, without: str
-) -> None:
-    if without == "call":
-        monkeypatch.delattr(os, "memfd_create", raising=False)
-    elif without == "permission":
-        monkeypatch.setattr(os, "memfd_create", read_only, raising=False)
-    else:  # a name that leads nowhere, as without /proc
-        context = Renamed(ssl.PROTOCOL_TLS_SERVER)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    count = anchors.load_anchors(context, world.anchors)
-    assert context.cert_store_stats()["x509_ca"] == count > 0
-    assert list(tmp_path.iterdir()) == []
+def test_a_vehicle_certificate_without_key_usage_is_accepted(world: World) -> None:
+    vehicle = world.pair(world.products, "device-9", usages=(), units=("Tesla Motors SN",))
+    ends = Ends(world.client(vehicle), for_vehicles(world)).shake()
+    shown = peer.peer_certificate(ends.server)
+    assert shown is not None
+    assert identify(shown).kind == "vehicle_board_device"
 
 
-class Renamed(ssl.SSLContext):
-    def load_verify_locations(self, cafile: object = None, capath: object = None, cadata: object = None) -> None:
-        super().load_verify_locations(str(cafile).replace("/proc/self/fd", "/nowhere"))
+@pytest.mark.parametrize("flags", [ssl.VERIFY_DEFAULT, ssl.VERIFY_X509_PARTIAL_CHAIN])
+def test_the_same_anchors_loaded_as_plain_certificates_would_refuse_it(world: World, flags: ssl.VerifyFlags) -> None:
+    plain = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    plain.load_cert_chain(world.server.certificate, world.server.key)
+    plain.verify_mode = ssl.CERT_REQUIRED
+    plain.verify_flags |= flags
+    plain.load_verify_locations(world.anchors)
+    vehicle = world.pair(world.products, "device-9", usages=(), units=("Tesla Motors SN",))
+    assert refusal(world, vehicle, plain)[0] == "purpose"
 
 
-def test_a_system_that_allows_neither_is_refused_in_one_line(
-    world: World, context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "memfd_create", read_only, raising=False)
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", read_only)
-    with pytest.raises(Misconfigured, match="Read-only file system") as caught:
-        anchors.load_anchors(context, world.anchors)
-    assert caught.value.subject == "CA_PATH"
+def test_vehicles_connect_under_strict_verification(world: World) -> None:
+    context = for_vehicles(world)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    for vehicle in (world.vehicle("device-1"), world.pair(world.products, "device-9", usages=(CLIENT_AUTH,))):
+        Ends(world.client(vehicle), context).shake()
 
 
-@pytest.mark.parametrize("memory", [True, False])
-def test_what_openssl_cannot_read_is_refused_either_way(
-    context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, memory: bool
-) -> None:
-    if not memory:
-        monkeypatch.delattr(os, "memfd_create", raising=False)
-    path = tmp_path / "ca.pem"
-    path.write_text("-----BEGIN CERTIFICATE-----\nMIIAAQ==\n-----END CERTIFICATE-----\n")
-    with pytest.raises(Misconfigured, match="cannot be used"):
-        anchors.load_anchors(context, path)
+def test_an_intermediate_that_the_client_sends_completes_its_chain(world: World) -> None:
+    between = world.issuing.authority("Tesla GF0 Product Access Issuing CA")
+    leaf = world.pair(between, "device-2")
+    chain = world.write("chain.pem", leaf.certificate.read_bytes() + between.pem)
+    ends = Ends(world.client(Pair(chain, leaf.key)), for_vehicles(world)).shake()
+    shown = peer.peer_certificate(ends.server)
+    assert shown is not None
+    assert shown.issuer == "Tesla GF0 Product Access Issuing CA"
+    assert refusal(world, leaf)[0] == "unknown_ca"
+
+
+@pytest.mark.parametrize("name", ["prod_ca.crt", "eng_ca.crt"])
+def test_every_certificate_of_teslas_real_bundles_is_loaded(name: str) -> None:
+    path = BUNDLES / name
+    if not path.exists():
+        pytest.skip("Tesla's public bundles are not in the repository; they lie beside it where this was developed")
+    inside = x509.load_pem_x509_certificates(path.read_bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    assert anchors.load_anchors(context, path) == len(inside) == {"prod_ca.crt": 14, "eng_ca.crt": 8}[name]
+    assert context.cert_store_stats() == {"x509": len(inside), "crl": 0, "x509_ca": len(inside)}
+    ders = [certificate.public_bytes(serialization.Encoding.DER) for certificate in inside]
+    assert anchors.anchors(path) == ders
+
+
+def test_anchors_in_openssls_trusted_form_are_loaded(world: World, tmp_path: Path) -> None:
+    aux = bytes.fromhex("300c300a06082b06010505070302")
+    body = base64.encodebytes(anchors.anchors(world.anchors)[0] + aux).decode()
+    path = tmp_path / "trusted.pem"
+    path.write_text(f"some words\n-----BEGIN TRUSTED CERTIFICATE-----\n{body}-----END TRUSTED CERTIFICATE-----\n")
+    assert anchors.anchors(path) == anchors.anchors(world.anchors)[:1]
+    Ends(world.client(world.vehicle("device-1")), for_vehicles(world, CA_PATH=str(path))).shake()

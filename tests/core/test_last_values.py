@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.core.last_values import AHEAD_AT_MOST_NS, FIELDS_AT_MOST, LastValues
+from teslafast.core.last_values import BYTES_AT_MOST, FARTHEST_NS, FIELDS_AT_MOST, LastValues
 
 SECOND = 1_000_000_000
 NOW = 1_800_000_000 * SECOND
@@ -15,25 +15,31 @@ VIN = "5YJ3E1EA7KF000001"
 
 
 class Message(NamedTuple):
-    """What a vehicle sends, and by whose clock. `created`: the vehicle's; `now`: ours."""
+    """What a vehicle sends, and by whose clock. `created`: the vehicle's; `now`: ours; `again`: it is a re-send."""
 
     created: int
     data: dict[str, Any]
     now: int = NOW
+    again: bool = False
 
 
 def known(messages: Iterable[Message]) -> dict[str, Any]:
     """The values after these messages, in this order."""
     state = LastValues()
     for message in messages:
-        state.merge(VIN, message.data, message.created, message.now)
+        state.merge(VIN, message.data, message.created, message.now, message.again)
     vehicle = state.get(VIN)
     return dict(vehicle.values) if vehicle else {}
 
 
+def in_whole_ms(time_ns: int) -> int:
+    """Times are as precise as the events are."""
+    return max(time_ns, -FARTHEST_NS) // 1_000_000 * 1_000_000
+
+
 DATA = st.dictionaries(st.sampled_from("ABCDE"), st.integers(0, 9), max_size=4)
 SOME_DATA = DATA.filter(bool)
-SANE = st.integers(NOW - 3600 * SECOND, NOW + AHEAD_AT_MOST_NS)
+SANE = st.integers(NOW - 3600 * SECOND, NOW).map(in_whole_ms)
 ANY_TIME = st.integers(-(1 << 65), 1 << 65)
 
 
@@ -50,16 +56,16 @@ def test_in_whatever_order_messages_come_each_field_ends_with_its_newest_value(b
     assert known(shuffled) == newest
 
 
-@given(st.lists(st.builds(Message, SANE | ANY_TIME, DATA, st.just(NOW))))
+@given(st.lists(st.builds(Message, SANE | ANY_TIME, DATA, st.just(NOW), st.booleans())))
 def test_every_field_follows_the_rule(messages: list[Message]) -> None:
-    values: dict[str, tuple[int, Any]] = {}
-    for created, data, now in messages:
+    values: dict[str, tuple[int, bool, Any]] = {}
+    for created, data, now, again in messages:
         for name, value in data.items():
-            before = values.get(name)
-            heals = before is not None and created <= now + AHEAD_AT_MOST_NS < before[0]
-            if before is None or created >= before[0] or heals:
-                values[name] = created, value
-    assert known(messages) == {name: value for name, (_, value) in values.items()}
+            time, ahead, _ = values.get(name, (created, False, None))
+            time_ns = in_whole_ms(min(created, now))
+            if name not in values or time_ns >= time or (ahead and not again):
+                values[name] = time_ns, created > now, value
+    assert known(messages) == {name: value for name, (_, _, value) in values.items()}
 
 
 @given(st.lists(st.builds(Message, SANE | ANY_TIME, SOME_DATA, st.just(NOW)), min_size=1))
@@ -81,16 +87,26 @@ def test_of_two_messages_of_the_same_time_the_one_that_came_last_counts() -> Non
     assert known([Message(NOW, {"Soc": 50}), Message(NOW, {"Soc": 51})]) == {"Soc": 51}
 
 
-def test_a_clock_far_ahead_holds_only_until_a_sane_one_comes() -> None:
-    ahead = Message(NOW + 10 * AHEAD_AT_MOST_NS, {"Soc": 1, "Odometer": 2})
+def test_a_time_ahead_of_receipt_counts_as_receipt_and_whatever_comes_later_wins_unless_it_is_a_resend() -> None:
+    ahead = Message(NOW + 1000 * SECOND, {"Soc": 1, "Odometer": 2})
     assert known([ahead]) == {"Soc": 1, "Odometer": 2}
-    assert known([ahead, Message(NOW, {"Soc": 50})]) == {"Soc": 50, "Odometer": 2}
+    assert known([ahead, Message(NOW - SECOND, {"Soc": 50})]) == {"Soc": 50, "Odometer": 2}
+    assert known([ahead, Message(NOW - SECOND, {"Soc": 50}, again=True)]) == {"Soc": 1, "Odometer": 2}
     assert known([ahead, Message(NOW, {"Soc": 50}), Message(NOW - SECOND, {"Soc": 49})]) == {"Soc": 50, "Odometer": 2}
 
 
-def test_a_clock_a_little_ahead_is_believed() -> None:
-    ahead = Message(NOW + AHEAD_AT_MOST_NS, {"Soc": 1})
-    assert known([ahead, Message(NOW, {"Soc": 50})]) == {"Soc": 1}
+def test_values_beyond_the_bound_in_bytes_are_not_kept_and_counted_and_smaller_ones_still_are() -> None:
+    state = LastValues()
+    long = "x" * (BYTES_AT_MOST // 2)
+    for number, value in enumerate((long, long, 7)):
+        state.merge(VIN, {f"F{number}": value}, NOW + number - 10, NOW, size=len(long) + 10)
+    vehicle = state.get(VIN)
+    assert vehicle is not None
+    assert vehicle.values == {"F0": long, "F2": 7}
+    assert (vehicle.not_kept, state.not_kept) == (1, 1)
+    state.merge(VIN, {"F0": 1}, NOW, NOW, size=10)
+    state.merge(VIN, {"F1": long}, NOW, NOW, size=len(long) + 10)
+    assert set(vehicle.values) == {"F0", "F1", "F2"}, "there is room again"
 
 
 def test_a_message_without_a_time_counts_as_of_now() -> None:
@@ -99,7 +115,10 @@ def test_a_message_without_a_time_counts_as_of_now() -> None:
     state.merge(VIN, {"Soc": 2}, NOW - 1, NOW)
     vehicle = state.get(VIN)
     assert vehicle is not None
-    assert vehicle.report() == {"Soc": {"value": 1, "time_ns": NOW}}
+    assert vehicle.report() == {
+        "data": {"Soc": {"value": 1, "time_ns": NOW}},
+        "times": {"Soc": "2027-01-15T08:00:00.000Z"},
+    }
 
 
 def test_a_null_is_a_value() -> None:

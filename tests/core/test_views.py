@@ -8,22 +8,22 @@ import pytest
 from teslafast.core import records
 from teslafast.core.hub import Hub
 from teslafast.core.records import Report
-from teslafast.core.views import ViewKey
+from teslafast.core.views import MERGED_AT_MOST, ViewKey
 
-from tests.core.test_hub import CREATED_NS, VIN, Loop, hub
 from tests.support.fake_log import Dashboard
+from tests.support.fake_loop import CREATED_NS, VIN, FakeLoop, make_hub, publish
 
 HALF_A_SECOND = ViewKey(interval_ms=500)
 
 
-def read(of: Hub, wish: ViewKey) -> Dashboard:
+def read(of: Hub, key: ViewKey) -> Dashboard:
     dashboard = Dashboard()
-    of.views.log_for(wish, of.log).subscribe(dashboard.reader)
+    of.views.log_for(key, of.log).subscribe(dashboard.reader)
     return dashboard
 
 
-def leave(of: Hub, wish: ViewKey, dashboard: Dashboard) -> None:
-    log = of.views.log_for(wish, of.log)
+def leave(of: Hub, key: ViewKey, dashboard: Dashboard) -> None:
+    log = of.views.log_for(key, of.log)
     log.unsubscribe(dashboard.reader)
     of.views.release(log)
 
@@ -37,7 +37,7 @@ def send(to: Hub, vin: str = VIN, made: list[str] | None = None, **values: objec
             made.append(vin)
         return {"data": [], "vin": vin}
 
-    return to.publish(vin, Report("data", body, CREATED_NS, False, len(values)), fleet)
+    return publish(to, Report("data", body, CREATED_NS, False, len(values)), fleet)
 
 
 def told(dashboard: Dashboard) -> list[tuple[str, int, Any]]:
@@ -45,11 +45,11 @@ def told(dashboard: Dashboard) -> list[tuple[str, int, Any]]:
 
 
 @pytest.fixture
-def stage() -> tuple[Hub, Loop]:
-    return hub()
+def stage() -> tuple[Hub, FakeLoop]:
+    return make_hub()
 
 
-def test_a_wish_for_nothing_special_is_the_flat_log(stage: tuple[Hub, Loop]) -> None:
+def test_the_plain_stream_is_read_from_the_flat_log_itself(stage: tuple[Hub, FakeLoop]) -> None:
     own, _ = stage
     assert own.views.log_for(ViewKey(), own.log) is own.log
     assert not own.views.active
@@ -58,19 +58,19 @@ def test_a_wish_for_nothing_special_is_the_flat_log(stage: tuple[Hub, Loop]) -> 
 # ---- fleet
 
 
-def test_the_fleet_shape_has_the_seqs_of_the_flat_one(stage: tuple[Hub, Loop]) -> None:
+def test_the_fleet_shape_has_the_seqs_of_the_flat_one(stage: tuple[Hub, FakeLoop]) -> None:
     own, loop = stage
     send(own, Soc=1)
     fleet = read(own, ViewKey("fleet"))
     send(own, Soc=2)
-    own.publish(VIN, report := records.connectivity(VIN, True, "c1", "wifi", CREATED_NS), lambda: dict(report.body))
+    publish(own, report := records.connectivity(VIN, True, "c1", "wifi", CREATED_NS), lambda: dict(report.body))
     loop.settle()
     first, second = fleet.messages()
     assert first == {"seq": 2, "data": [], "vin": VIN}
     assert (second["seq"], second["status"]) == (3, "CONNECTED")
 
 
-def test_the_fleet_shape_is_made_once_for_all_and_for_nobody_not_at_all(stage: tuple[Hub, Loop]) -> None:
+def test_the_fleet_shape_is_made_once_for_all_and_for_nobody_not_at_all(stage: tuple[Hub, FakeLoop]) -> None:
     own, loop = stage
     made: list[str] = []
     send(own, made=made, Soc=1)
@@ -89,7 +89,7 @@ def test_the_fleet_shape_is_made_once_for_all_and_for_nobody_not_at_all(stage: t
 # ---- an interval
 
 
-def test_within_an_interval_data_is_merged_and_the_latest_value_wins(stage: tuple[Hub, Loop]) -> None:
+def test_within_an_interval_data_is_merged_and_the_latest_value_wins(stage: tuple[Hub, FakeLoop]) -> None:
     own, loop = stage
     dashboard = read(own, HALF_A_SECOND)
     send(own, Soc=1, Gear="P")
@@ -101,7 +101,7 @@ def test_within_an_interval_data_is_merged_and_the_latest_value_wins(stage: tupl
     assert told(dashboard) == [(VIN, 3, {"Soc": 2, "Gear": "P", "Odometer": 7})]
 
 
-def test_each_vehicle_has_its_own_message(stage: tuple[Hub, Loop]) -> None:
+def test_each_vehicle_has_its_own_message(stage: tuple[Hub, FakeLoop]) -> None:
     own, loop = stage
     dashboard = read(own, HALF_A_SECOND)
     for number in range(4):
@@ -110,7 +110,7 @@ def test_each_vehicle_has_its_own_message(stage: tuple[Hub, Loop]) -> None:
     assert told(dashboard) == [("A", 4, {"Soc": 2}), ("B", 4, {"Soc": 3})]
 
 
-def test_after_an_interval_the_next_one_begins_with_the_next_message(stage: tuple[Hub, Loop]) -> None:
+def test_after_an_interval_the_next_one_begins_with_the_next_message(stage: tuple[Hub, FakeLoop]) -> None:
     own, loop = stage
     dashboard = read(own, HALF_A_SECOND)
     for number in (1, 2):
@@ -120,19 +120,19 @@ def test_after_an_interval_the_next_one_begins_with_the_next_message(stage: tupl
     assert told(dashboard) == [(VIN, 1, {"Soc": 1}), (VIN, 2, {"Soc": 2})]
 
 
-def test_other_kinds_are_not_held_back(stage: tuple[Hub, Loop]) -> None:
+def test_other_kinds_are_not_held_back(stage: tuple[Hub, FakeLoop]) -> None:
     own, loop = stage
     dashboard = read(own, HALF_A_SECOND)
     send(own, Soc=1)
     report = records.connectivity(VIN, True, "c1", "wifi", CREATED_NS)
-    own.publish(VIN, report, lambda: dict(report.body))
+    publish(own, report, lambda: dict(report.body))
     loop.settle()
     assert [message["type"] for message in dashboard.messages()] == ["connectivity"]
     loop.elapse()
     assert [message["seq"] for message in dashboard.messages()] == [2, 2]
 
 
-def test_different_intervals_do_not_disturb_each_other(stage: tuple[Hub, Loop]) -> None:
+def test_different_intervals_do_not_disturb_each_other(stage: tuple[Hub, FakeLoop]) -> None:
     own, loop = stage
     slow, fast = read(own, ViewKey(interval_ms=10_000)), read(own, ViewKey(interval_ms=100))
     send(own, Soc=1)
@@ -140,7 +140,7 @@ def test_different_intervals_do_not_disturb_each_other(stage: tuple[Hub, Loop]) 
     assert told(slow) == told(fast) == [(VIN, 1, {"Soc": 1})]
 
 
-def test_merging_changes_neither_the_log_nor_what_is_remembered(stage: tuple[Hub, Loop]) -> None:
+def test_merging_changes_neither_the_log_nor_what_is_remembered(stage: tuple[Hub, FakeLoop]) -> None:
     own, loop = stage
     flat = Dashboard()
     own.log.subscribe(flat.reader)
@@ -151,7 +151,7 @@ def test_merging_changes_neither_the_log_nor_what_is_remembered(stage: tuple[Hub
     assert told(flat) == [(VIN, 1, {"Soc": 1}), (VIN, 2, {"Odometer": 2})]
 
 
-def test_a_view_whose_last_reader_has_gone_is_forgotten_and_begins_anew(stage: tuple[Hub, Loop]) -> None:
+def test_a_view_whose_last_reader_has_gone_is_forgotten_and_begins_anew(stage: tuple[Hub, FakeLoop]) -> None:
     own, loop = stage
     dashboard = read(own, HALF_A_SECOND)
     send(own, Soc=1)
@@ -164,11 +164,23 @@ def test_a_view_whose_last_reader_has_gone_is_forgotten_and_begins_anew(stage: t
     assert told(again) == [(VIN, 2, {"Soc": 2})]
 
 
-def test_a_merged_message_that_is_too_large_costs_no_other_vehicle_its_own(stage: tuple[Hub, Loop]) -> None:
-    own, loop = stage
+def test_what_is_merged_leaves_before_its_time_when_it_grows_too_large() -> None:
+    own, loop = make_hub()
     dashboard = read(own, HALF_A_SECOND)
-    for number in range(6):
-        send(own, "A", None, **{f"Field_{number}": "x" * (900 << 10)})
+    half = "x" * (MERGED_AT_MOST // 2)
+    send(own, "A", None, One=half)
     send(own, "B", Soc=1)
+    send(own, "A", None, Two=half)
+    loop.settle()
+    assert [(vin, seq, set(data)) for vin, seq, data in told(dashboard)] == [("A", 3, {"One"})]
     loop.elapse()
-    assert told(dashboard)[-1] == ("B", 7, {"Soc": 1})
+    assert [(vin, set(data)) for vin, _, data in told(dashboard)[1:]] == [("A", {"Two"}), ("B", {"Soc"})]
+
+
+def test_an_event_that_is_larger_than_a_views_ring_costs_no_other_vehicle_its_own() -> None:
+    own, loop = make_hub()
+    fleet = read(own, ViewKey("fleet"))
+    publish(own, Report("data", {"vin": "A", "data": {}}), lambda: {"vin": "A", "data": "x" * (5 << 20)})
+    send(own, "B", Soc=1)
+    loop.settle()
+    assert [(message["vin"], message["seq"]) for message in fleet.messages()] == [("B", 2)]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from teslafast.config import Settings, parse_duration
+from teslafast.config import Settings
+from teslafast.environment import parse_duration
 
 from tests.deploy.support.dockerfile import instructions
 from tests.support import ROOT

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from teslafast.config import Settings, parse_size
+from teslafast.config import Settings
 from teslafast.doctor import health
+from teslafast.environment import parse_size
 
 from tests.deploy.support.dockerfile import ignored, instructions, words_of
 from tests.support import ROOT
@@ -115,9 +116,11 @@ def test_its_layout_is_served_plain_for_dashboards_and_mutual_for_vehicles(world
 
 
 def test_health_without_a_url_asks_the_server_of_its_environment(settings: Settings, world: World) -> None:
-    assert health.here(settings) == "http://127.0.0.1:3000"
-    assert health.here(Settings.from_env(SECRETS | world.environment | {"HOST": "::1", "PORT": "443"})) == "https://[::1]:443"
-    assert health.here(Settings.from_env(SECRETS | {"HOST": "0.0.0.0"})) == "http://127.0.0.1:3000"
+    assert health.local_url(settings) == "http://127.0.0.1:3000"
+    assert (
+        health.local_url(Settings.from_env(SECRETS | world.environment | {"HOST": "::1", "PORT": "443"})) == "https://[::1]:443"
+    )
+    assert health.local_url(Settings.from_env(SECRETS | {"HOST": "0.0.0.0"})) == "http://127.0.0.1:3000"
 
 
 # ---- deploy.sh
@@ -196,7 +199,7 @@ def test_the_first_run_makes_everything_and_lets_the_doctor_look(operator: Opera
         *("deploy myapp", f"certs add {HOST}"),
     ]
     assert f"DNS: {HOST} must be an A record of 127.0.0.1" in done.stdout
-    assert "✓ asks: vehicles are asked for their certificate, and a stranger's is refused" in done.stdout
+    assert "✓ asks: the server asks vehicles for their certificate, and refuses an unknown one" in done.stdout
     assert "✓ dashboard: the token opens /stream" in done.stdout
     assert "✗" not in done.stdout
 

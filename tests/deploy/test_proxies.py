@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from teslafast import doctor
-from teslafast.doctor import Case, State
+from teslafast.doctor.finding import Finding, State
+from teslafast.doctor.options import DoctorOptions
+from teslafast.doctor.report import examine
 
 from tests.support import ROOT
 from tests.support.certificates import HOST, SERVER_AUTH, Pair, World
@@ -80,9 +81,9 @@ def vehicles(world: World, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def report(world: World, folder: Path, port: int, dashboards: int) -> dict[str, doctor.Finding]:
+def report(world: World, folder: Path, port: int, dashboards: int) -> dict[str, Finding]:
     """What doctor finds at this port, by check."""
-    case = Case(
+    case = DoctorOptions(
         environment={},
         now=datetime.datetime.now(datetime.UTC),
         url=f"https://{HOST}:{port}",
@@ -91,7 +92,7 @@ def report(world: World, folder: Path, port: int, dashboards: int) -> dict[str, 
         ca=world.server_ca,
         certs=folder,
     )
-    return {finding.check: finding for finding in doctor.examine(case)}
+    return {finding.check: finding for finding in examine(case)}
 
 
 # ---- as they should be
@@ -143,7 +144,7 @@ def test_a_vehicles_certificate_arrives_and_the_vehicle_streams(front: int, serv
 def test_doctor_is_content(front: int, server: Process, world: World, vehicles: Path) -> None:
     found = report(world, vehicles, front, server.place.port)
     assert {one.check for one in found.values() if one.state is State.WRONG} == set()
-    assert found["test vehicle"].says == f"{VIN} gets in"
+    assert found["test vehicle"].says == f"{VIN} can connect"
 
 
 def test_other_names_go_to_the_web_server(front: int, world: World) -> None:

@@ -25,7 +25,7 @@ def test_every_source_of_the_package_is_in_it_and_nothing_generated(tmp_path: Pa
         held = {name.partition("/")[2] for name in archive.getnames()}
     tracked = subprocess.run(["git", "ls-files", "teslafast"], cwd=tree, check=True, capture_output=True, text=True).stdout
     wanted = {line for line in tracked.splitlines() if Path(line).suffix in SOURCES}
-    assert {"teslafast/_fanout.pyx", "teslafast/_fanout_reader.pxi", "teslafast/web/main.js"} <= wanted
+    assert {"teslafast/_fanout.pyx", "teslafast/_fanout_reader.pxi", "teslafast/web/app/main.js"} <= wanted
     assert wanted <= held
     assert not [name for name in held if name.endswith((".c", ".so"))]
     subprocess.run(

@@ -1,4 +1,4 @@
-"""What is broken at Tesla: the doctor's lines about access token, configs and reported errors."""
+"""What is broken at Tesla: the report's lines about the access token, configs and reported errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from teslafast.doctor import State
+from teslafast.doctor.finding import State
 
 from tests.support.certificates import HOST, NOW
 from tests.support.fake_fleet_api import access_token
@@ -54,8 +54,8 @@ AT_TESLA: list[Row] = [
     ("token expired", _token(access_token(ends_in_s=-7200)), "access token", W, "expired 2.0 h ago", "get a new access token"),
     ("scope lacking", _token(access_token(("vehicle_device_data",))), "access token", W,
      "lacks the scope vehicle_location", "authorise"),
-    ("no token of Tesla's", _token("abc"), "access token", N, "is no JWT", "begins with ey"),
-    ("two words", _token("a b"), "Fleet API", W, "holds something that no token has", "without quotes"),
+    ("no token of Tesla's", _token("abc"), "access token", N, "is not a JWT", "begins with ey"),
+    ("two words", _token("a b"), "Fleet API", W, "holds characters that no token has", "without quotes"),
     ("another's token", _token(access_token(ends_in_s=99)), CONFIG, W, "HTTP 401", "get a new access token"),
     ("another region", _refusal(421,
      "user out of region, use base URL: https://fleet-api.prd.eu.vn.cloud.tesla.com"), CONFIG, W, "eu.vn", "TESLA_API_BASE_URL"),
@@ -63,10 +63,10 @@ AT_TESLA: list[Row] = [
     ("no virtual key", _car(key_paired=False), CONFIG, W, "virtual key is not on this vehicle", "tesla.com/_ak/"),
     ("rejected", _car(takes=False), CONFIG, W,
      "has rejected its config (synced, but there is none)", "teslafast vehicle errors"),
-    ("limit reached", _car(limit_reached=True), CONFIG, W, "too many apps stream from it already",
+    ("limit reached", _car(limit_reached=True), CONFIG, W, "too many apps already stream from it",
      "remove another app's access"),
-    ("no config", _car(config=None), CONFIG, W, "there is no config for it", "teslafast vehicle configure"),
-    ("asleep", _car(looks=9), CONFIG, N, "when it next talks to Tesla", "wake or drive it"),
+    ("no config", _car(config=None), CONFIG, W, "it has no config", "teslafast vehicle configure"),
+    ("asleep", _car(looks=9), CONFIG, N, "when it next connects to Tesla", "wake or drive it"),
     ("config expired", _told(exp=int(NOW.timestamp()) - 9), CONFIG, W, "its config expired on", "send it again"),
     ("config expires", _told(exp=int(NOW.timestamp()) + 5 * 86400 + 3600), CONFIG, N,
      "expires in 5 days", "configure the vehicle again"),
@@ -81,7 +81,7 @@ AT_TESLA: list[Row] = [
 @pytest.mark.parametrize(
     ("change", "check", "state", "says", "remedy"), [row[1:] for row in AT_TESLA], ids=[row[0] for row in AT_TESLA]
 )
-def test_what_is_broken_at_tesla_is_said(
+def test_a_fault_at_tesla_is_reported_with_its_remedy(
     site: Site, change: Callable[[Site], None], check: str, state: State, says: str, remedy: str
 ) -> None:
     port = free_port()
@@ -90,14 +90,14 @@ def test_what_is_broken_at_tesla_is_said(
     assert_said(site.look(port), check, state, says, remedy)
 
 
-def test_a_new_ca_of_which_the_vehicle_has_not_been_told(site: Site) -> None:
+def test_a_config_whose_ca_does_not_verify_the_server_is_wrong(site: Site) -> None:
     site.told(443, ca=site.world.stranger.pem.decode())
-    findings = [one for one in site.look(free_port()) if one.check == "ca" and "was given" in one.says]
+    findings = [one for one in site.look(free_port()) if one.check == "ca" and "in the vehicle's config" in one.says]
     assert [one.state for one in findings] == [State.WRONG]
     assert "teslafast vehicle configure" in findings[0].remedy
 
 
-def test_without_a_partner_token_the_errors_are_passed_over(site: Site) -> None:
+def test_without_a_partner_token_reported_errors_are_skipped(site: Site) -> None:
     site.told(443)
     site.tesla.partner = False
     (found,) = only(site.look(free_port()), "reported errors")

@@ -44,12 +44,12 @@ def test_a_server_that_is_well_is_told_in_one_line() -> None:
             f"127.0.0.1:{server.place.port}",
             f"http://localhost:{server.place.port}/health",
         ):
-            assert health.health(url) == "ok: 0 vehicles, 0 dashboards, seq 0"
+            assert health.check_health(url) == "ok: 0 vehicles, 0 dashboards, seq 0"
 
 
 def test_its_certificate_need_not_be_for_this_name(world: World) -> None:
     with Inside(world) as server:
-        assert health.health(f"https://127.0.0.1:{server.place.port}").startswith("ok: ")
+        assert health.check_health(f"https://127.0.0.1:{server.place.port}").startswith("ok: ")
 
 
 def test_a_server_that_is_draining_is_not_well() -> None:
@@ -57,14 +57,14 @@ def test_a_server_that_is_draining_is_not_well() -> None:
         server.drain()
         server.lines.wait_for("drained")
         with pytest.raises(Unhealthy, match="HTTP 503, draining"):
-            health.health(f"http://127.0.0.1:{server.place.port}")
+            health.check_health(f"http://127.0.0.1:{server.place.port}")
 
 
 def test_where_nobody_listens_nobody_is_well() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     with pytest.raises(Unhealthy, match="no answer"):
-        health.health(f"http://127.0.0.1:{port}")
+        health.check_health(f"http://127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize(
@@ -72,18 +72,18 @@ def test_where_nobody_listens_nobody_is_well() -> None:
 )
 def test_something_else_that_listens_there_is_not_well(answer: bytes) -> None:
     with answering(answer) as url, pytest.raises(Unhealthy):
-        health.health(url)
+        health.check_health(url)
 
 
 @pytest.mark.parametrize("body", [b"", b"ok", b"[]", b"{}", b"7", b'{"status":"ill"}', b"\xff", b"[" * 60_000])
 def test_an_answer_that_is_no_report_is_not_well(body: bytes) -> None:
     with answering(answered(body)) as url, pytest.raises(Unhealthy):
-        health.health(url)
+        health.check_health(url)
 
 
 def test_an_answer_without_an_end_is_read_only_so_far() -> None:
     with answering(answered(b'{"status":"ok"}' + b" " * 1_000_000)) as url:
-        assert health.health(url).startswith("ok: ")
+        assert health.check_health(url).startswith("ok: ")
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_an_answer_without_an_end_is_read_only_so_far() -> None:
 )
 def test_what_is_no_address_is_the_callers_to_mend(url: str) -> None:
     with pytest.raises(Misconfigured) as caught:
-        health.health(url)
+        health.check_health(url)
     assert caught.value.subject == "URL"
 
 
 @pytest.mark.parametrize("url", ["http://" + "a" * 70, "http://no-such-host.invalid", "http://127.0.0.1:9/a b", "http://..:1"])
 def test_an_address_where_nobody_can_be_is_not_well(url: str) -> None:
     with pytest.raises((Unhealthy, Misconfigured)) as caught:
-        health.health(url)
+        health.check_health(url)
     assert "\n" not in str(caught.value)
 
 
@@ -114,4 +114,4 @@ def test_an_address_where_nobody_can_be_is_not_well(url: str) -> None:
 )
 def test_without_an_address_it_is_the_one_of_the_settings(variables: dict[str, str], url: str) -> None:
     settings = Settings.from_env({"JWT_SECRET": BASE["JWT_SECRET"]} | variables)
-    assert health.here(settings) == url
+    assert health.local_url(settings) == url

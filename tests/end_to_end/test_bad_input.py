@@ -20,6 +20,9 @@ from websockets.frames import Frame, Opcode
 from tests.support.certificates import World
 from tests.support.peers import SECRET, Dashboard, Raw, Vehicle, envelope, payload, refusal, token, upgrade_head
 from tests.support.servers import Inside
+from tests.support.vins import vin_of
+
+GOOD_VIN = vin_of("good")
 
 TEXT, BINARY, CONT, CLOSE, PING = Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.CLOSE, Opcode.PING
 LIMIT = 100_000  # MAX_FRAME_BYTES of the server here
@@ -134,7 +137,9 @@ CASES = {
     "a token in the query": answered(401, "token_expired", request(upgrade_head(f"/stream?token={token(exp=1)}"))),
     "a token that is too long": answered(401, "token_too_long", with_token("x" * 9000)),
     "a VIN that is not granted": answered(
-        403, "vin_not_granted", request(upgrade_head("/stream?vin=B", f"Authorization: Bearer {token(vins=['A'])}"))
+        403,
+        "vin_not_granted",
+        request(upgrade_head(f"/stream?vin={vin_of('B')}", f"Authorization: Bearer {token(vins=[GOOD_VIN])}")),
     ),
     "a page of another host": answered(403, "origin", request(upgrade_head("/stream", "Origin: https://evil.example"))),
     "a query that makes no sense": answered(
@@ -148,7 +153,7 @@ CASES = {
         ERROR, "too_large", *[frame(BINARY, b"x" * 50_000, False)], *[frame(CONT, b"x" * 50_000, False)] * 39, frame(CONT)
     ),
     "a text": refused(1003, "text", frame(TEXT, b'{"data":{"Soc":1}}')),
-    "a text that is no text": refused(1003, "text", frame(TEXT, b"\xff\xfe")),
+    "a text that is not UTF-8": refused(1007, "not_utf8", frame(TEXT, b"\xff\xfe")),
     "a fragment without a beginning": refused(1002, "fragments", frame(CONT, b"x")),
     "a message within a message": refused(1002, "fragments", frame(BINARY, b"x", False), frame(BINARY, b"y")),
     "a compressed frame": refused(1002, "reserved_bits", b"\xc2\x80mask"),
@@ -160,7 +165,7 @@ CASES = {
     "a length that is none": broken(b"\x82\xff" + b"\xff" * 8 + b"mask"),
     # a dashboard's messages
     "a dashboard's message of more than 4 KiB": shown_out(1009, "protocol", frame(TEXT, b"x" * 5000)),
-    "ten messages that are no use": shown_out(1008, "errors", many(10, b"nonsense")),
+    "ten invalid messages": shown_out(1008, "errors", many(10, b"nonsense")),
     "a dashboard's compressed frame": shown_out(1002, "reserved_bits", b"\xc1\x80mask"),
     "a dashboard's frame without a mask": shown_out(1002, "protocol", b"\x81\x01x"),
 }
@@ -176,7 +181,7 @@ class Good:
     def notice_nothing(self) -> None:
         self.vehicle.tell(SOC)
         event = self.dashboard.next()
-        assert (event["type"], event["vin"], event["data"]) == ("data", "good", {"Soc": 50.0})
+        assert (event["type"], event["vin"], event["data"]) == ("data", GOOD_VIN, {"Soc": 50.0})
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +193,7 @@ def server(world: World) -> Iterator[Inside]:
 
 @pytest.fixture(scope="module")
 def good(server: Inside) -> Iterator[Good]:
-    with server.place.vehicle("good") as vehicle, server.place.dashboard("?vin=good&snapshot=0") as dashboard:
+    with server.place.vehicle(GOOD_VIN) as vehicle, server.place.dashboard(f"?vin={GOOD_VIN}&snapshot=0") as dashboard:
         dashboard.next()
         yield Good(vehicle, dashboard)
 

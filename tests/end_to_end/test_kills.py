@@ -10,7 +10,6 @@ import itertools
 import os
 import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -118,14 +117,13 @@ def snapshots(place: Place) -> dict[str, tuple[str, object]]:
 # ---- the end
 
 
-def end_under_load(process: Process, load: Load, vehicles: int, dashboards: int) -> float:
-    """SIGTERM while all are at it; returns how long the process took. What every dashboard got ends with 1012 and holds all."""
+def end_under_load(process: Process, load: Load, vehicles: int, dashboards: int) -> None:
+    """SIGTERM while all are at it. What every dashboard got ends with 1012 and holds all; nothing is broken off."""
     with Crowd(process.place, dashboards) as crowd, load:
         load.wait_for_each(3)
         process.process.send_signal(signal.SIGTERM)
-        began_s = time.monotonic()
         assert process.process.wait(30) == 0
-        took_s = time.monotonic() - began_s
+    assert process.lines.wait_for("drained")[0]["left"] == 0
     streams = [member.frames_read() for member in crowd.members]
     for frames in streams:
         assert frames[-1][0] is Opcode.CLOSE
@@ -141,7 +139,6 @@ def end_under_load(process: Process, load: Load, vehicles: int, dashboards: int)
         frame for frame in streams[0] if frame[0] is Opcode.TEXT and b'"data"' in frame[1]
     }
     assert set(load.close_codes.values()) == {1001}
-    return took_s
 
 
 def end_and_come_back(journal: str, vehicles: int, dashboards: int, world: World | None = None, **environment: str) -> None:
@@ -178,13 +175,11 @@ def test_with_syncs_the_last_acks_leave_before_the_good_bye(journal: str) -> Non
 
 @pytest.mark.faults
 @pytest.mark.parametrize("mutual", [False, True], ids=["plain", "tls"])
-def test_many_are_told_good_bye_within_seconds(journal: str, world: World, mutual: bool) -> None:
+def test_many_are_all_told_good_bye_when_the_server_ends(journal: str, world: World, mutual: bool) -> None:
     environment = {"REQUEST_CLIENT_CERT": "true"} if mutual else {}
     with Process(world if mutual else None, JOURNAL_PATH=journal, RING_BYTES="32MiB", **environment) as process:
         load = Load(process.place, [f"V{number}" for number in range(60)], 1, pause_s=0.2)
-        took_s = end_under_load(process, load, vehicles=60, dashboards=200)
-        print(f"ended after {took_s:.2f} s")
-        assert took_s < 5
+        end_under_load(process, load, vehicles=60, dashboards=200)
 
 
 def test_while_it_drains_nobody_new_is_let_in() -> None:
@@ -200,10 +195,8 @@ def test_while_it_drains_nobody_new_is_let_in() -> None:
 
 
 def test_a_second_signal_ends_it_at_once() -> None:
-    with Process(DRAIN_SECONDS="60") as process, process.place.raw_vehicle("stubborn"):
+    with Process(DRAIN_SECONDS="600") as process, process.place.raw_vehicle("stubborn"):
         process.process.send_signal(signal.SIGTERM)
         process.lines.wait_for("draining")
-        began_s = time.monotonic()
         process.process.send_signal(signal.SIGTERM)
-        assert process.process.wait(10) == 0
-        assert time.monotonic() - began_s < 5
+        assert process.process.wait(60) == 0, "and not when the drain is over"

@@ -1,5 +1,5 @@
 """
-From nothing to a vehicle that streams: with the commands that the README names, and a vehicle that goes by its config alone.
+From nothing to a vehicle that streams: by the commands of docs/your-vehicle.md, and a vehicle that goes by its config alone.
 
 Tesla is `fleet.py`; the vehicle is a WebSocket client that reads host, port and `ca` from the signed config that it was sent.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -70,7 +69,6 @@ def tesla(app: ec.EllipticCurvePrivateKey, vin: str) -> Iterator[FleetServer]:
 def test_from_nothing_to_a_vehicle_that_streams(
     tmp_path: Path, tesla: FleetServer, app: ec.EllipticCurvePrivateKey, vin: str
 ) -> None:
-    began = time.monotonic()
     certs = tmp_path / "certs"
     settings = settings_from(teslafast({}, "certs", "init", str(certs), "--hostname", HOST, "--vehicle", vin)) | {
         "TESLA_VIN": vin
@@ -80,7 +78,7 @@ def test_from_nothing_to_a_vehicle_that_streams(
         operator = settings | tesla.environment
         url = f"https://{HOST}:{port}"
         before = teslafast(settings, "doctor", url, "--address", "127.0.0.1", "--certs", str(certs))
-        assert f"✓ test vehicle: {vin} gets in" in before
+        assert f"✓ test vehicle: {vin} can connect" in before
 
         key = str(tmp_path / "private-key.pem")
         sent = teslafast(operator, "vehicle", "configure", "--port", str(port), "--key", key, "--preset", "minimal")
@@ -104,11 +102,7 @@ def test_from_nothing_to_a_vehicle_that_streams(
         after = teslafast(operator, "doctor", url, "--address", "127.0.0.1", "--certs", str(certs), "--json")
         rows = {row["check"]: row for row in map(json.loads, after.splitlines())}
         assert rows[f"config of {vin}"]["state"] == "well"
-        assert rows["ca"]["says"].startswith(
-            "the `ca` that the vehicle was given leads from the server's certificate to the root"
-        )
-
-    assert time.monotonic() - began < 30
+        assert rows["ca"]["says"].startswith("the `ca` in the vehicle's config leads from the server's certificate to the root")
 
 
 def test_a_vehicle_whose_config_names_another_ca_stays_away(tmp_path: Path, vin: str) -> None:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.config import Settings, parse_duration, parse_size
+from teslafast.config import Settings
+from teslafast.environment import rows
 from teslafast.errors import Misconfigured
-from teslafast.vin import is_vin
-
-from tests.support import ROOT
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ENOUGH = {"JWT_SECRET": SECRET}
@@ -24,7 +20,7 @@ VARIABLES = {"PORT", "HOST", "VEHICLE_PORT", "NODE_ENV", "CERT_PATH", "KEY_PATH"
 VARIABLES |= {"JWT_SECRET", "JWT_ALGORITHMS", "JWT_AUDIENCE", "JWT_ISSUER", "JWT_PUBLIC_KEY_PATH", "JWT_PREVIOUS_SECRETS"}
 VARIABLES |= {"ALLOWED_ORIGINS", "COALESCE_MS", "RING_BYTES", "MAX_FRAME_BYTES", "VEHICLE_RATE_LIMIT", "MAX_VEHICLES"}
 VARIABLES |= {"MAX_DASHBOARDS", "PING_INTERVAL", "HANDSHAKE_TIMEOUT", "DRAIN_SECONDS", "LOG_LEVEL", "LOG_FORMAT"}
-ROWS = {row.metadata["variable"]: row for row in dataclasses.fields(Settings)}
+ROWS = {row.variable: row for row in rows(Settings)}
 
 
 def read(**variables: str) -> Settings:
@@ -37,22 +33,14 @@ def fault(**variables: str) -> Misconfigured:
     return caught.value
 
 
-def refuses(parse: Callable[[str], float], text: str) -> bool:
-    try:
-        parse(text)
-    except ValueError:
-        return True
-    return False
+# What is taken
 
 
-# ---- what is taken
-
-
-def test_every_variable_of_the_contract_has_a_row() -> None:
+def test_every_documented_variable_has_a_row() -> None:
     assert set(ROWS) >= VARIABLES
 
 
-def test_with_a_secret_alone_the_defaults_are_the_contracts() -> None:
+def test_with_only_a_secret_set_every_setting_has_its_default() -> None:
     settings = read()
     expected = {
         "port": 3000,
@@ -111,25 +99,25 @@ TAKEN: list[tuple[str, str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("variable", "text", "name", "value"), TAKEN)
-def test_what_is_taken(variable: str, text: str, name: str, value: object) -> None:
+def test_a_variable_with_a_good_value_sets_its_setting(variable: str, text: str, name: str, value: object) -> None:
     assert getattr(read(**{variable: text}), name) == value
 
 
 @pytest.mark.parametrize("text", ["true", "1", "yes", "ON"])
-def test_many_words_mean_yes(text: str) -> None:
+def test_each_word_for_yes_sets_a_switch(text: str) -> None:
     assert read(REQUEST_CLIENT_CERT=text, **MUTUAL_TLS).request_client_cert
 
 
 @pytest.mark.parametrize("text", ["false", "0", "no", "Off", "", "  "])
-def test_many_words_mean_no(text: str) -> None:
+def test_each_word_for_no_and_nothing_leaves_a_switch_off(text: str) -> None:
     assert not read(REQUEST_CLIENT_CERT=text, **MUTUAL_TLS).request_client_cert
 
 
-def test_the_command_line_goes_before_the_environment() -> None:
+def test_an_option_of_the_command_line_wins_over_its_variable() -> None:
     assert Settings.from_env(ENOUGH | {"PORT": "1"}, port=2, host=None).port == 2
 
 
-def test_a_word_of_the_command_line_hides_a_bad_variable() -> None:
+def test_an_option_of_the_command_line_hides_a_bad_variable() -> None:
     assert Settings.from_env(ENOUGH | {"PORT": "many"}, port=2).port == 2
 
 
@@ -144,7 +132,7 @@ def test_settings_cannot_be_changed() -> None:
         read().port = 1  # type: ignore[misc]  # that is the test
 
 
-# ---- what is refused
+# What is refused
 
 REFUSED = [
     ("PORT", "many"),
@@ -198,7 +186,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("variable", "text"), REFUSED)
-def test_a_bad_value_is_told_with_the_variables_name_and_what_would_be_right(variable: str, text: str) -> None:
+def test_a_bad_value_is_refused_with_the_variables_name_and_the_right_form(variable: str, text: str) -> None:
     error = fault(**{variable: text})
     assert error.subject == variable
     assert error.remedy
@@ -226,28 +214,28 @@ CONTRADICTIONS: list[tuple[str, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("subject", "variables"), CONTRADICTIONS)
-def test_values_that_contradict_each_other_are_told(subject: str, variables: dict[str, str]) -> None:
+def test_settings_that_contradict_each_other_are_refused_by_name(subject: str, variables: dict[str, str]) -> None:
     error = fault(**variables)
     assert error.subject == subject
     assert error.remedy
 
 
-def test_a_credit_is_taken_with_the_tiles_that_it_is_for() -> None:
+def test_a_map_credit_beside_map_tiles_is_kept_without_its_outer_spaces() -> None:
     assert read(MAP_TILES="https://tiles.example.com/{z}/{x}/{y}.png", MAP_CREDIT=" © A & “B” ").map_credit == "© A & “B”"
 
 
-def test_with_a_public_key_no_secret_is_needed() -> None:
+def test_public_key_algorithms_need_a_key_and_no_secret() -> None:
     settings = Settings.from_env({"JWT_ALGORITHMS": "ES256,EdDSA", "JWT_PUBLIC_KEY_PATH": "key.pem"})
     assert settings.jwt_public_key_path == Path("key.pem")
     assert not settings.needs_secret
 
 
-def test_two_listeners_may_both_ask_for_any_free_port() -> None:
+def test_both_ports_may_be_0() -> None:
     assert read(PORT="0", VEHICLE_PORT="0", **MUTUAL_TLS).vehicle_port == 0
 
 
-@pytest.mark.parametrize("variable", [name for name, row in ROWS.items() if row.metadata["secret"]])
-def test_a_secrets_value_stands_in_no_message_and_in_no_repr(variable: str) -> None:
+@pytest.mark.parametrize("variable", [name for name, row in ROWS.items() if row.secret])
+def test_a_secrets_value_is_in_no_message_and_in_no_repr(variable: str) -> None:
     settings = Settings.from_env(
         {"JWT_SECRET": "an unusual word, long enough to be a secret"} | {variable: "an unusual word" * 4}
     )
@@ -257,78 +245,11 @@ def test_a_secrets_value_stands_in_no_message_and_in_no_repr(variable: str) -> N
     assert "unusual" not in str(caught.value)
 
 
-# ---- the little parsers
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("20", 20), ("20s", 20), ("500ms", 0.5), ("15m", 900), ("1h", 3600), ("30d", 2_592_000), (" 1.5 h ", 5400)],
-)
-def test_durations(text: str, seconds: float) -> None:
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("7", 7), ("7B", 7), ("1K", 1024), ("1kB", 1000), ("1.5MiB", 3 << 19), ("1 GB", 10**9)]
-)
-def test_sizes(text: str, size: int) -> None:
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "h", "-1h", "1 week", "1h30m", "0x10", "1..5h", ".", "inf", "nan", "１h", "9" * 400])
-@pytest.mark.parametrize("parse", [parse_duration, parse_size])
-def test_what_is_neither_is_refused(parse: Callable[[str], float], text: str) -> None:
-    assert refuses(parse, text)
-
-
-@given(st.text())
-def test_no_text_is_more_than_a_number_or_a_value_error(text: str) -> None:
-    for parse in (parse_duration, parse_size):
-        try:
-            assert parse(text) >= 0
-        except ValueError:
-            continue
-
-
 @given(st.sampled_from(sorted(ROWS)), st.text().filter(lambda text: "\0" not in text))
-def test_no_value_is_more_than_taken_or_told(variable: str, text: str) -> None:
+def test_any_value_of_any_variable_is_taken_or_refused_in_one_line(variable: str, text: str) -> None:
     told = ""
     try:
         Settings.from_env(ENOUGH | {variable: text})
     except Misconfigured as error:
         told = str(error)
     assert "\n" not in told
-
-
-@pytest.mark.parametrize("text", ["5YJ3E1EA7KF000001", "device-1", "a", "a_b", "x" * 64])
-def test_what_can_name_a_vehicle(text: str) -> None:
-    assert is_vin(text)
-
-
-@pytest.mark.parametrize("text", ["", "-", "a b", "a/b", "a.b", "*", "é", "x" * 65, "a\n", '"', "a,b"])
-def test_what_cannot_name_a_vehicle(text: str) -> None:
-    assert not is_vin(text)
-
-
-# ---- the README
-
-
-def shown(default: object) -> str:
-    """A default as the README writes it."""
-    match default:
-        case None | "" | b"" | () | frozenset():
-            return "–"
-        case bool():
-            return f"`{default}`".lower()
-        case tuple():
-            return f"`{','.join(default)}`"
-        case float():
-            return f"`{default:g}`"
-    return f"`{default}`"
-
-
-def test_the_readme_shows_every_setting_with_its_default_and_its_meaning() -> None:
-    lines = (ROOT / "README.md").read_text().splitlines()
-    start = lines.index("| variable | default | meaning |") + 2
-    rows = list(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
-    assert rows == [f"| `{name}` | {shown(row.default)} | {row.metadata['meaning']} |" for name, row in ROWS.items()]

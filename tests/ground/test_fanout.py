@@ -1,4 +1,4 @@
-"""What the log does, sentence by sentence: its frames, what it keeps, and what each kind of reader is given."""
+"""The log sentence by sentence: its frames, and what it keeps of them."""
 
 from __future__ import annotations
 
@@ -12,22 +12,16 @@ from hypothesis import strategies as st
 from teslafast._fanout import FLAT_PREFIXES, FLEET_PREFIXES, KINDS, Fanout, bytes_needed, frame
 from websockets.frames import Frame, Opcode
 
-from tests.support.fake_log import CHUNK, Dashboard, Stage, body, frames_in
+from tests.support.fake_log import FRAME, Dashboard, Stage, body, frames_in, padded_to
 
 MIB = 1 << 20
-FRAME = len(b'\x81\x00{"type":"data","seq":1,') + len(body("A")) - 1  # bytes of the smallest event's frame
 
 
 def nobody(log: Fanout) -> None:
     """Schedules nothing."""
 
 
-def padded_to(size: int) -> int:
-    """The pad that makes the frame of an event of A, of kind data and with a seq of one digit, `size` bytes long."""
-    return size - FRAME - (0 if size < 128 else 2 if size < 65540 else 8)
-
-
-# ---- frames
+# Frames
 
 
 def test_an_event_is_one_text_frame_with_its_kind_and_seq_before_its_body() -> None:
@@ -38,7 +32,7 @@ def test_an_event_is_one_text_frame_with_its_kind_and_seq_before_its_body() -> N
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)))
-def test_every_kind_names_itself(kind: int) -> None:
+def test_a_flat_event_carries_the_name_of_its_kind(kind: int) -> None:
     stage = Stage()
     dashboard = stage.join()
     stage.publish(kind=kind)
@@ -55,7 +49,7 @@ def test_the_fleet_shape_has_no_type() -> None:
 
 
 @pytest.mark.parametrize("text_size", [125, 126, 127, 255, 256, 65535, 65536, 65537, 70000])
-def test_a_header_is_right_on_both_sides_of_each_of_its_sizes(text_size: int) -> None:
+def test_a_frame_is_valid_on_both_sides_of_each_header_size(text_size: int) -> None:
     stage = Stage(MIB)
     dashboard = stage.join()
     stage.publish(pad=text_size - (FRAME - 2))
@@ -81,7 +75,7 @@ def test_a_seq_of_any_length_is_written_out(seq: int) -> None:
     assert stage.log.seq == stage.log.oldest == seq
 
 
-# ---- what stands in the log
+# What stands in the log
 
 
 def test_an_empty_log_has_had_no_event() -> None:
@@ -125,7 +119,7 @@ def test_a_seq_that_is_past_is_refused_and_leaves_no_trace(seq: int) -> None:
     ("kind", "vin", "content"),
     [(-1, "A", b'{"a":1}'), (4, "A", b'{"a":1}'), (0, "A", b"{}"), (0, "A", b""), (0, "A", None), (0, None, b'{"a":1}')],
 )
-def test_what_is_no_event_is_refused(kind: int, vin: Any, content: Any) -> None:
+def test_an_unknown_kind_an_empty_body_or_a_missing_vin_is_refused(kind: int, vin: Any, content: Any) -> None:
     stage = Stage()
     with pytest.raises(ValueError, match="not an event"):
         stage.log.publish(kind, vin, content, 0)
@@ -182,13 +176,13 @@ def test_events_can_be_read_back_as_text(text_size: int) -> None:
     stage.publish("A", kind=0, pad=text_size - (FRAME - 2))
     stage.publish("B", kind=3, seq=7)
     stage.publish("C", kind=1)
-    texts = [json.loads(text) for _, _, text in stage.log.events_after(0, 10)]
+    texts = [json.loads(text) for _, _, _, text, _ in stage.log.events_after(0, 10)]
     assert [(text["seq"], text["vin"], text["type"]) for text in texts] == [
         (1, "A", "data"),
         (7, "B", "connectivity"),
         (8, "C", "alerts"),
     ]
-    assert [(seq, kind) for seq, kind, _ in stage.log.events_after(1, 1)] == [(7, 3)]
+    assert [(seq, kind) for seq, kind, *_ in stage.log.events_after(1, 1)] == [(7, 3)]
     assert stage.log.events_after(8, 10) == []
 
 
@@ -201,7 +195,7 @@ def test_a_seq_can_be_found_by_how_much_earlier_its_events_were_published() -> N
     assert stage.log.seq_before(0, 5000) == 0
 
 
-def test_an_event_s_time_can_be_asked_for() -> None:
+def test_the_time_of_a_seq_is_that_of_its_event_or_of_the_next_one() -> None:
     stage = Stage()
     assert stage.log.time_of(1) == 0
     for seq, time_ms in ((1, 1000), (5, 1100)):
@@ -209,7 +203,7 @@ def test_an_event_s_time_can_be_asked_for() -> None:
     assert [stage.log.time_of(seq) for seq in (0, 1, 2, 5, 6)] == [1000, 1000, 1100, 1100, 0]
 
 
-def test_what_is_kept_is_counted() -> None:
+def test_kept_counts_the_events_and_the_bytes_in_the_ring() -> None:
     stage = Stage(1024)
     assert (stage.log.kept, stage.log.kept_bytes) == (0, 0)
     stage.publish_many(3, pad=padded_to(256))
@@ -219,7 +213,7 @@ def test_what_is_kept_is_counted() -> None:
     assert stage.log.kept_bytes <= 1024
 
 
-def test_memory_of_the_wrong_kind_is_refused() -> None:
+def test_memory_that_is_too_small_or_read_only_is_refused() -> None:
     with pytest.raises(ValueError, match="too few"):
         Fanout(bytearray(bytes_needed(1000) - 1), 1000, FLAT_PREFIXES, nobody)
     with pytest.raises(BufferError):
@@ -256,151 +250,3 @@ def test_a_log_that_is_forgotten_with_its_readers_lets_go_of_its_memory() -> Non
     del log
     gc.collect()
     memory.clear()
-
-
-# ---- readers of the whole stream
-
-
-def test_however_many_events_a_turn_brought_they_are_one_write() -> None:
-    stage = Stage()
-    dashboard = stage.join()
-    stage.publish_many(20)
-    stage.settle()
-    assert dashboard.seqs() == list(range(1, 21))
-    assert len(dashboard.wire.writes) == dashboard.reader.writes == 1
-    assert dashboard.reader.sent_bytes == len(dashboard.wire.writes[0])
-
-
-def test_the_log_asks_for_one_flush_a_turn_and_for_none_without_readers() -> None:
-    stage = Stage()
-    stage.publish_many(3)
-    assert stage.asked == 0
-    stage.join()
-    stage.publish_many(3)
-    assert stage.asked == 1
-    stage.settle()
-    stage.publish()
-    assert stage.asked == 2
-
-
-def test_a_newcomer_gets_only_what_comes_from_now_on() -> None:
-    stage = Stage()
-    stage.publish()
-    dashboard = stage.join()
-    assert not stage.owed
-    stage.publish()
-    stage.settle()
-    assert dashboard.seqs() == [2]
-
-
-@pytest.mark.parametrize(("size", "per_write"), [(1024, 128), (1000, 131), (1023, 128), (1025, 127)])
-def test_a_backlog_goes_out_in_chunks_as_full_as_whole_frames_allow(size: int, per_write: int) -> None:
-    stage = Stage(4 * MIB)
-    whole, some = stage.join(), stage.join({"A"})
-    for _ in range(400):
-        digits = len(str(stage.log.seq + 1))
-        stage.publish(pad=padded_to(size) + 1 - digits)
-    stage.settle()
-    for dashboard in (whole, some):
-        assert dashboard.seqs() == list(range(1, 401))
-        counts = [len(frames_in(data)) for data in dashboard.wire.writes]
-        assert counts[0] == counts[1] == per_write
-        assert max(map(len, dashboard.wire.writes)) <= CHUNK
-
-
-def test_a_frame_larger_than_a_chunk_goes_alone() -> None:
-    stage = Stage(MIB)
-    whole, some = stage.join(), stage.join({"A"})
-    for pad in (10, CHUNK - FRAME - 8, CHUNK - FRAME - 7, 2 * CHUNK, 10):
-        stage.publish(pad=pad)
-    stage.settle()
-    for dashboard in (whole, some):
-        assert dashboard.seqs() == [1, 2, 3, 4, 5]
-        assert [len(frames_in(data)) for data in dashboard.wire.writes] == [1, 1, 1, 1, 1]
-
-
-def test_a_frame_larger_than_a_chunk_goes_round_the_rings_end_too() -> None:
-    stage = Stage(3 * CHUNK)
-    whole, some = stage.join(), stage.join({"A"})
-    for _ in range(3):
-        stage.publish(pad=2 * CHUNK)
-        stage.settle()
-    assert whole.seqs() == some.seqs() == [1, 2, 3]
-
-
-# ---- readers of some
-
-
-def test_a_reader_of_some_vehicles_gets_theirs_only() -> None:
-    stage = Stage()
-    one, two, none, unheard_of = stage.join({"A"}), stage.join({"A", "C"}), stage.join(()), stage.join({"Z"})
-    for vin in "ABCABC":
-        stage.publish(vin)
-    stage.settle()
-    assert (one.seqs(), two.seqs(), none.seqs(), unheard_of.seqs()) == ([1, 4], [1, 3, 4, 6], [], [])
-
-
-def test_a_reader_of_some_kinds_gets_those_only_of_all_its_vehicles() -> None:
-    stage = Stage()
-    alerts, both, of_one = stage.join(kinds=0b0010), stage.join(kinds=0b1010), stage.join({"B"}, 0b1000)
-    for kind in (0, 1, 2, 3):
-        for vin in "AB":
-            stage.publish(vin, kind)
-    stage.settle()
-    assert (alerts.seqs(), both.seqs(), of_one.seqs()) == ([3, 4], [3, 4, 7, 8], [8])
-
-
-def test_a_reader_of_all_kinds_by_name_is_one_of_the_whole_stream() -> None:
-    stage = Stage()
-    dashboard = stage.join(kinds=0b1111)
-    stage.publish_many(3, pad=100)
-    stage.settle()
-    assert dashboard.seqs() == [1, 2, 3]
-    assert len(dashboard.wire.writes) == 1
-
-
-def test_a_reader_of_some_gets_one_gathered_write() -> None:
-    stage = Stage()
-    dashboard = stage.join({"A"})
-    for vin in "ABABABA":
-        stage.publish(vin)
-    stage.settle()
-    assert dashboard.seqs() == [1, 3, 5, 7]
-    assert len(dashboard.wire.writes) == 1
-
-
-def test_an_event_that_nobody_wants_wakes_nobody() -> None:
-    stage = Stage()
-    stage.join({"A"})
-    stage.join(kinds=0b0100)
-    stage.publish("B")
-    assert stage.asked == 0
-
-
-@pytest.mark.parametrize("count", [255, 256, 257, 513, 2000])
-def test_a_reader_of_some_that_has_more_to_come_than_it_can_remember_misses_nothing(count: int) -> None:
-    stage = Stage(MIB)
-    dashboard = stage.join({"A"})
-    dashboard.reader.block()
-    for _ in range(count):
-        stage.publish("B")
-        stage.publish("A")
-    assert dashboard.reader.behind == 2 * count - 1
-    stage.publish_many(9, "B")
-    dashboard.wire.drain()
-    stage.settle()
-    assert dashboard.seqs() == list(range(2, 2 * count + 1, 2))
-    assert dashboard.gaps == []
-    assert dashboard.reader.behind == 0
-
-
-def test_a_scan_of_a_long_index_goes_on_until_it_is_through() -> None:
-    stage = Stage(16 * MIB)
-    wanted = [1, 2, 16_384, 16_385, 16_386, 32_767, 32_768, 49_152]
-    for seq in range(1, 49_153):
-        stage.log.publish(0, "A" if seq in wanted else "B", b'{"a":1}', 0)
-    one, two = stage.join({"A"}, after=0), stage.join({"A", "Z"}, after=2)
-    nothing = stage.join({"Z"}, after=0)
-    stage.settle()
-    assert (one.seqs(), two.seqs(), nothing.seqs()) == (wanted, wanted[2:], [])
-    assert nothing.reader.behind == 0

@@ -1,170 +1,31 @@
 """
 The log against its promise.
 
-`Promise` is the model: every event that a reader wants is given to it, in order and once, or lies in a gap that it is told of.
 The machine below does to a small log whatever a server's day may bring, in any order: events of every kind and size, readers
-of everything or of some, coming at any place, changing their mind, stalling, drained by bits, failing, closing one another
-from within a write. After every step, what was written is held against the promise; and whenever the log has not asked for a
-flush, every reader that could have been written to must have had all that was promised.
+of everything or of some, coming at any place, resubscribing, stalling, drained by bits, failing, closing one another from within
+a write. After every step, what was written is held against the promise (tests/support/log_model.py); and whenever the log has not
+asked for a flush, every reader that could have been written to must have had all that was promised.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
-from teslafast._fanout import ALL_KINDS, KINDS
-from websockets.frames import Frame, Opcode
+from teslafast._fanout import ALL_KINDS
 
-from tests.support.fake_log import CHUNK, Dashboard, Stage, body, frames_in, gap_frame, note
+from tests.support.fake_log import CHUNK, Stage, note
+from tests.support.log_model import Event, History, Promise, Subscription, Witness
 
 VINS = ("A", "B", "C")
 NEVER = "never published"
 
 
-@dataclass(frozen=True)
-class Event:
-    number: int
-    seq: int
-    vin: str
-    kind: int
-    text: bytes
-    size: int  # of its frame
-
-    @classmethod
-    def of(cls, number: int, seq: int, vin: str, kind: int, pad: int) -> Event:
-        text = b'{"type":"%s","seq":%d,' % (KINDS[kind].encode(), seq) + body(vin, pad)[1:]
-        return cls(number, seq, vin, kind, text, len(Frame(Opcode.TEXT, text).serialize(mask=False)))
-
-
-class History:
-    """All events there have been, and which of them a ring of so many bytes still has."""
-
-    def __init__(self, ring_bytes: int) -> None:
-        self.events: list[Event] = []
-        self.kept: deque[Event] = deque()
-        self.repeats = False  # two events share a seq, as they may in a view: a gap's ends may then be lost in part
-        self.room = ring_bytes
-        self.slots = 1
-        while 128 * self.slots < ring_bytes:
-            self.slots *= 2
-
-    def add(self, event: Event) -> None:
-        self.repeats |= bool(self.events) and event.seq == self.events[-1].seq
-        self.events.append(event)
-        self.kept.append(event)
-        self.room -= event.size
-        while self.room < 0 or len(self.kept) > self.slots:
-            self.room += self.kept.popleft().size
-
-
-@dataclass
-class Wish:
-    vins: frozenset[str] | None
-    kinds: int
-
-    def covers(self, event: Event) -> bool:
-        return (self.vins is None or event.vin in self.vins) and bool(self.kinds >> event.kind & 1)
-
-    @property
-    def is_for_all(self) -> bool:
-        return self.vins is None and self.kinds & 15 == 15
-
-
-class Promise:
-    """`owed`: what a reader wants, was not given and was not told lost. `seen`: the seq up to which it is served, -1 unknown."""
-
-    def __init__(self, wish: Wish, events: Iterable[Event], seen: int) -> None:
-        self.wish = wish
-        self.seen = seen
-        self.owed = deque(event for event in events if wish.covers(event) and event.seq > seen)
-
-    def published(self, event: Event) -> None:
-        if self.wish.covers(event):
-            self.owed.append(event)
-
-    def given(self, text: bytes) -> None:
-        assert self.seen >= 0, "its place was not known, and no gap was told"
-        event = self.owed.popleft()
-        assert text == event.text
-        self.seen = event.seq
-
-    def told(self, first: int, last: int, history: History) -> None:
-        slack = int(history.repeats)
-        assert first == 0 if self.seen < 0 else first > self.seen - 2 * slack
-        assert first <= last + slack or (first, last) == (0, 0)
-        assert not self.owed or first <= self.owed[0].seq
-        while self.owed and self.owed[0].number < history.kept[0].number:
-            assert self.owed.popleft().seq <= last
-        self.seen = last - slack
-
-
-class Witness(Dashboard):
-    """A dashboard that holds every frame against the promise made to it."""
-
-    def __init__(self, stage: Stage, history: History) -> None:
-        super().__init__()
-        self.stage = stage
-        self.history = history
-        self.said: deque[bytes] = deque()
-        self.largest = CHUNK  # bytes that it may be given at once
-        self.read = 0  # of the wire's writes
-
-    def subscribe(self, wish: Wish, after: int | None) -> None:
-        newest = self.stage.log.seq
-        self.stage.log.subscribe(self.reader, wish.vins, wish.kinds, after)
-        known = after is None or 0 <= after <= newest
-        self.promise = Promise(wish, self.history.events, (newest if after is None else after) if known else -1)
-        self.came_late = after is not None  # a first gap may be told although it turns out that nothing was in it
-        self.largest = max(self.largest, *(event.size for event in self.history.kept), 0)
-
-    def published(self, event: Event) -> None:
-        self.promise.published(event)
-        self.largest = max(self.largest, event.size)
-
-    def on_gap(self, first: int, last: int) -> Iterator[bytes]:
-        self.check()
-        assert last == self.stage.log.oldest - 1 + self.history.repeats
-        oldest = self.history.kept[0].number if self.history.kept else 0
-        assert self.came_late or any(event.seq >= first for event in self.history.events[:oldest]), "a gap with nothing in it"
-        self.came_late = False
-        self.promise.told(first, last, self.history)
-        self.said.append(gap_frame(first, last))
-        return iter([gap_frame(first, last)])
-
-    def say(self, frames: list[bytes]) -> None:
-        self.check()
-        self.said += frames
-        self.largest = max(self.largest, *map(len, frames))
-        self.reader.say(iter(frames))
-
-    def check(self) -> None:
-        """Reads what was written since the last time: whole frames, a chunk at most or one frame at a time."""
-        fresh = self.wire.writes[self.read :]
-        self.read += len(fresh)
-        for one in frames_in(b"".join(fresh)):
-            assert one.opcode is Opcode.TEXT
-            assert one.fin
-            if self.said:
-                assert one.serialize(mask=False) == self.said.popleft()
-            else:
-                self.promise.given(bytes(one.data))
-        assert all(len(data) <= self.largest for data in fresh)
-        assert self.wire.backlog <= self.largest
-
-    @property
-    def waits(self) -> bool:
-        """It could take something, and there is something for it."""
-        return not self.reader.blocked and bool(self.promise.owed or self.said or self.promise.seen < 0)
-
-
-WISHES = st.builds(
-    Wish,
+SUBSCRIPTIONS = st.builds(
+    Subscription,
     st.none() | st.frozensets(st.sampled_from([*VINS, NEVER]), max_size=3),
     st.just(ALL_KINDS) | st.integers(0, ALL_KINDS),
 )
@@ -218,24 +79,24 @@ class LogKeepsItsPromise(RuleBasedStateMachine):
 
     # ---- dashboards
 
-    def let_in(self, wish: Wish, after: int | None) -> Witness:
+    def let_in(self, subscription: Subscription, after: int | None) -> Witness:
         witness = Witness(self.stage, self.history)
-        witness.subscribe(wish, after)
+        witness.subscribe(subscription, after)
         self.present.append(witness)
         return witness
 
     def place(self, after: float | None) -> int | None:
         return None if after is None else -1 if after < 0 else int(after * self.stage.log.seq)
 
-    @rule(target=witnesses, wish=WISHES, after=AFTER)
-    def join(self, wish: Wish, after: float | None) -> Witness:
-        return self.let_in(wish, self.place(after))
+    @rule(target=witnesses, subscription=SUBSCRIPTIONS, after=AFTER)
+    def join(self, subscription: Subscription, after: float | None) -> Witness:
+        return self.let_in(subscription, self.place(after))
 
     @rule(target=witnesses, old=witnesses)
     def reconnect_where_it_left(self, old: Witness) -> Witness:
         """What the old connection was given, and then the new one, is the whole."""
         self.leave(old)
-        return self.let_in(old.promise.wish, old.promise.seen)
+        return self.let_in(old.promise.subscription, old.promise.seen)
 
     @rule(witness=witnesses)
     def leave(self, witness: Witness) -> None:
@@ -244,28 +105,28 @@ class LogKeepsItsPromise(RuleBasedStateMachine):
             witness.check()
             self.present.remove(witness)
 
-    @rule(witness=witnesses, wish=WISHES, after=AFTER)
-    def come_back(self, witness: Witness, wish: Wish, after: float | None) -> None:
+    @rule(witness=witnesses, subscription=SUBSCRIPTIONS, after=AFTER)
+    def come_back(self, witness: Witness, subscription: Subscription, after: float | None) -> None:
         if witness in self.present:
             with pytest.raises(ValueError, match="a log already"):
                 self.stage.log.subscribe(witness.reader)
         elif not witness.faults:  # what it was being told when it failed is lost with it
             witness.check()  # the write in which it left, if it was one of its own
-            witness.subscribe(wish, self.place(after))
+            witness.subscribe(subscription, self.place(after))
             self.present.append(witness)
 
-    @rule(witness=witnesses, wish=WISHES)
-    def change_its_mind(self, witness: Witness, wish: Wish) -> None:
+    @rule(witness=witnesses, subscription=SUBSCRIPTIONS)
+    def resubscribe(self, witness: Witness, subscription: Subscription) -> None:
         log, promise = self.stage.log, witness.promise
         if witness not in self.present:
             with pytest.raises(ValueError, match="not one of this log"):
-                log.resubscribe(witness.reader, wish.vins, wish.kinds)
+                log.resubscribe(witness.reader, subscription.vins, subscription.kinds)
             return
         coming = self.history.events[len(self.history.events) - witness.reader.behind :]
         seen = log.seq if not coming and promise.seen >= 0 else promise.seen
-        log.resubscribe(witness.reader, wish.vins, wish.kinds)
-        witness.promise = Promise(wish, (), seen)
-        witness.promise.owed.extend(event for event in coming if wish.covers(event))
+        log.resubscribe(witness.reader, subscription.vins, subscription.kinds)
+        witness.promise = Promise(subscription, (), seen)
+        witness.promise.owed.extend(event for event in coming if subscription.covers(event))
         witness.came_late = True  # what it may have lost is what it wanted before
 
     @rule(witness=witnesses)
@@ -293,9 +154,9 @@ class LogKeepsItsPromise(RuleBasedStateMachine):
     def let_its_next_write_close_one(self, witness: Witness, victim: Witness) -> None:
         self.at_its_next_write(witness, lambda: self.leave(victim))
 
-    @rule(witness=witnesses, wish=WISHES)
-    def let_its_next_write_let_one_in(self, witness: Witness, wish: Wish) -> None:
-        self.at_its_next_write(witness, lambda: self.let_in(wish, 0))
+    @rule(witness=witnesses, subscription=SUBSCRIPTIONS)
+    def let_its_next_write_let_one_in(self, witness: Witness, subscription: Subscription) -> None:
+        self.at_its_next_write(witness, lambda: self.let_in(subscription, 0))
 
     @rule(witness=witnesses)
     def let_its_next_write_fail(self, witness: Witness) -> None:
@@ -332,7 +193,7 @@ class LogKeepsItsPromise(RuleBasedStateMachine):
             owed, behind = witness.promise.owed, witness.reader.behind
             if not witness.came_late:
                 assert not owed or owed[0].number >= len(self.history.events) - behind
-                assert not witness.promise.wish.is_for_all or behind == len(owed)
+                assert not witness.promise.subscription.is_for_all or behind == len(owed)
 
     @invariant()
     def the_log_has_as_much_as_fits(self) -> None:

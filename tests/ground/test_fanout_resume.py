@@ -13,7 +13,7 @@ from tests.support.fake_log import CHUNK, Dashboard, Stage, note
 MIB = 1 << 20
 
 
-# ---- resuming
+# Resuming
 
 
 @pytest.mark.parametrize("vins", [None, {"A"}], ids=["whole", "some"])
@@ -76,7 +76,7 @@ def test_a_gap_that_was_never_told_is_not_told_to_the_next_subscription() -> Non
     assert dashboard.seqs() == [2]
 
 
-def test_a_change_of_mind_counts_from_the_first_event_that_was_not_given() -> None:
+def test_a_resubscription_counts_from_the_first_event_that_was_not_given() -> None:
     stage = Stage()
     dashboard = stage.join({"A"})
     for vin in "AB":
@@ -159,7 +159,7 @@ def test_a_thousand_reconnects_leave_every_sequence_complete_and_without_a_repea
     assert any(client.gaps for client in clients) == loses
 
 
-# ---- slow readers
+# Slow readers
 
 
 def test_a_reader_whose_transport_holds_bytes_is_left_alone_until_it_has_drained() -> None:
@@ -226,7 +226,7 @@ def test_a_reader_that_was_lapped_is_told_exactly_what_it_missed_and_goes_on_fro
     assert quick.gaps == []
 
 
-def test_a_reader_of_some_is_not_told_of_the_loss_of_what_it_does_not_want() -> None:
+def test_a_filtered_reader_is_not_told_of_the_loss_of_what_it_does_not_want() -> None:
     stage = Stage(1024)
     dashboard = stage.join({"A"})
     dashboard.reader.block()

@@ -133,10 +133,10 @@ def test_a_p_256_key_is_taken_in_both_of_openssls_forms() -> None:
 @pytest.mark.parametrize(
     ("pem", "words"),
     [
-        (pem_of(ec.generate_private_key(ec.SECP384R1())), "on the curve secp384r1, Tesla takes only P-256"),
-        (pem_of(ec.generate_private_key(ec.SECP256K1())), "on the curve secp256k1, Tesla takes only P-256"),
-        (pem_of(rsa.generate_private_key(65537, 2048)), "an RSA key, Tesla takes only EC keys"),
-        (pem_of(ed25519.Ed25519PrivateKey.generate()), "an Ed25519 key, Tesla takes only EC keys"),
+        (pem_of(ec.generate_private_key(ec.SECP384R1())), "on the curve secp384r1, Tesla accepts only P-256"),
+        (pem_of(ec.generate_private_key(ec.SECP256K1())), "on the curve secp256k1, Tesla accepts only P-256"),
+        (pem_of(rsa.generate_private_key(65537, 2048)), "an RSA key, Tesla accepts only EC keys"),
+        (pem_of(ed25519.Ed25519PrivateKey.generate()), "an Ed25519 key, Tesla accepts only EC keys"),
         (pem_of(ec.generate_private_key(ec.SECP256R1()), b"secret"), "is encrypted"),
         (
             ec.generate_private_key(ec.SECP256R1())

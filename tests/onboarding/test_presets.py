@@ -1,4 +1,4 @@
-"""What is asked for, and what it costs."""
+"""Presets and their cost: fields that exist, intervals that build on one another, an estimate from how fields change."""
 
 import pytest
 from teslafast.onboarding import presets
@@ -8,25 +8,24 @@ from teslafast.protocol.signals import FIELDS
 def test_every_field_of_every_preset_is_one_that_cars_have() -> None:
     for fields in presets.PRESETS.values():
         assert set(fields) <= set(presets.OF_CARS)
-    assert set(presets.RHYTHMS) <= set(FIELDS)
+    assert set(presets.CHANGE_RATES) <= set(FIELDS)
 
 
-def test_everything_leaves_out_nothing_but_what_carries_nothing_or_is_a_trucks() -> None:
+def test_the_preset_everything_omits_only_unused_numbers_and_fields_of_trucks() -> None:
     left_out = set(FIELDS) - set(presets.PRESETS["everything"])
     assert all(
-        field.startswith(("Unknown", "Deprecated_", "Experimental_", "Semitruck", "LifetimeEnergyUsedDrive"))
-        for field in left_out
+        field.startswith(("Unknown", "Deprecated_", "Experimental_", "Semi", "LifetimeEnergyUsedDrive")) for field in left_out
     )
-    assert len(presets.PRESETS["everything"]) == 229
+    assert len(presets.PRESETS["everything"]) == 245
 
 
-def test_the_presets_cost_what_the_readme_says() -> None:
+def test_the_presets_cost_what_the_documentation_says() -> None:
     costs = {name: round(presets.dollars_a_month(fields), 2) for name, fields in presets.PRESETS.items()}
-    assert costs == {"minimal": 0.05, "driving": 3.2, "charging": 0.38, "everything": 7.27}
+    assert costs == {"minimal": 0.05, "driving": 3.2, "charging": 0.38, "everything": 7.69}
     assert all(cost < presets.MONTHLY_CREDIT for cost in costs.values())
 
 
-def test_one_preset_asks_for_no_less_often_than_the_one_it_builds_on() -> None:
+def test_every_preset_has_the_fields_of_minimal_at_least_as_often() -> None:
     for name in ("driving", "charging", "everything"):
         for field, interval in presets.PRESETS["minimal"].items():
             assert presets.PRESETS[name][field] <= interval
@@ -37,12 +36,12 @@ def test_a_field_that_moves_with_the_car_is_billed_for_every_interval_of_driving
     assert presets.signals_a_month({"VehicleSpeed": 10}) == 30 * 360 + 60
 
 
-def test_a_field_is_not_billed_oftener_than_it_changes() -> None:
+def test_a_field_is_not_billed_more_often_than_it_changes() -> None:
     assert presets.signals_a_month({"Soc": 1}) == presets.signals_a_month({"Soc": 30})
     assert presets.signals_a_month({"Locked": 1}) == presets.signals_a_month({"Locked": 3600})
 
 
-def test_a_field_of_which_nothing_is_known_is_taken_for_one_that_seldom_changes() -> None:
+def test_a_field_without_a_known_change_rate_counts_as_seldom() -> None:
     assert presets.signals_a_month({"SunroofInstalled": 1}) == presets.SELDOM.changes
 
 

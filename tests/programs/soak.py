@@ -19,11 +19,12 @@ import threading
 import time
 from pathlib import Path
 
-from teslafast.server.drain import REASON
+from teslafast.close_reasons import DASHBOARD_DRAIN
 from websockets.frames import Frame, Opcode
 
 from tests.programs import fuzz_server
-from tests.support.faults import Healthy, Load, resident_bytes
+from tests.support.faults import Load, resident_bytes
+from tests.support.healthy import Healthy
 from tests.support.peers import PATIENCE_S, Place
 from tests.support.servers import Process
 
@@ -67,7 +68,7 @@ class Readers:
         """After the server's end: all were there until then, and have read the same last."""
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
-        goodbye = (1012).to_bytes(2, "big") + REASON.encode()
+        goodbye = (1012).to_bytes(2, "big") + DASHBOARD_DRAIN.text.encode()
         (last,) = set(self._last.values())
         assert last.endswith(goodbye), last
         for member in self._members.values():

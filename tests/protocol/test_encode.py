@@ -13,7 +13,7 @@ def datum(value: dict[str, Any], key: str | int = "Soc") -> bytes:
     return write_record(b"V", {"data": [{"key": key, "value": value}]})
 
 
-def test_what_is_absent_or_none_is_left_unset() -> None:
+def test_members_that_are_absent_or_none_are_left_unset() -> None:
     assert write_record(b"V", {}) == b""
     assert write_record(b"V", {"vin": None, "createdAt": None, "isResend": False, "data": []}) == b""
     assert write_record(b"errors", {"errors": [{"tags": {}, "body": ""}]}) == b"\x0a\x00"
@@ -80,11 +80,11 @@ def test_a_timestamp_is_seconds_and_nanoseconds(text: str, seconds: int, nanos: 
         ({"createdAt": "2024-02-30T00:00:00Z"}, "day"),
     ],
 )
-def test_what_the_protocol_cannot_say_is_refused(record: dict[str, Any], reason: str) -> None:
+def test_a_record_that_the_protocol_cannot_say_is_a_value_error(record: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         write_record(b"V", record)
 
 
-def test_an_unknown_topic_is_refused() -> None:
+def test_an_unknown_topic_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="topic b'canlogs'"):
         write_record(b"canlogs", {})

@@ -1,4 +1,4 @@
-"""Which device a verified certificate names: every row of the protocol's tables (tesla-protocol.md 1.3), and their order."""
+"""Which device a verified certificate names: every row of the protocol's tables (docs/protocol.md), and their order."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_protocol_has_fifteen_issuers_and_sixteen_oids() -> None:
 
 @pytest.mark.parametrize("oid", TYPES)
 @pytest.mark.parametrize("issuer", OID_ISSUERS)
-def test_of_every_issuer_each_oid_says_what_it_is_and_only_vehicles_may_stream(issuer: str, oid: str) -> None:
+def test_every_issuer_and_oid_names_its_kind_and_only_vehicles_may_stream(issuer: str, oid: str) -> None:
     shown = certificate(issuer, CLIENT_AUTH, TESLA + oid)
     if TYPES[oid] in ("vehicle_device", "vehicle_board_device"):
         assert identify(shown) == Device(VIN, TYPES[oid])
@@ -135,7 +135,7 @@ def test_the_old_issuers_issue_to_vehicles_whatever_the_oids_say(issuer: str) ->
         ("TeslaMotors", ("Tesla Motors SN",), "vehicle_device"),
     ],
 )
-def test_a_board_is_told_by_the_first_unit_and_by_one_issuer_alone(issuer: str, units: tuple[str, ...], kind: str) -> None:
+def test_only_products_ca_with_the_sn_unit_first_names_a_vehicle_board(issuer: str, units: tuple[str, ...], kind: str) -> None:
     assert identify(certificate(issuer, units=units)).kind == kind
 
 
@@ -166,7 +166,7 @@ def test_a_name_that_cannot_be_a_vehicles_is_refused(name: str) -> None:
         units=st.lists(st.text() | st.just("Tesla Motors SN")),
     )
 )
-def test_no_certificate_is_more_than_named_or_refused_in_one_line(shown: Certificate) -> None:
+def test_any_certificate_is_identified_or_refused_in_one_line(shown: Certificate) -> None:
     try:
         said = identify(shown).vin
     except Refused as error:

@@ -28,17 +28,18 @@ def test_every_enum_of_the_schema_is_a_tuple_indexed_by_its_numbers() -> None:
     assert {name: {value: number for number, value in enumerate(names)} for name, names in signals.ENUMS.items()} == ENUMS
 
 
-def test_there_are_260_signals() -> None:
-    assert len(signals.FIELDS) == 260
-    assert (signals.FIELDS[21], signals.FIELDS[179], signals.FIELDS[259]) == (
+def test_there_are_278_signals() -> None:
+    assert len(signals.FIELDS) == 278
+    assert (signals.FIELDS[21], signals.FIELDS[179], signals.FIELDS[259], signals.FIELDS[277]) == (
         "Location",
         "DetailedChargeState",
         "SelfDrivingMilesSinceReset",
+        "SemiVehicleMassKg",
     )
 
 
-def test_a_value_has_53_alternatives() -> None:
-    assert len(messages.VALUE) == 53
+def test_a_value_has_56_alternatives() -> None:
+    assert len(messages.VALUE) == 56
 
 
 def test_the_messages_are_those_of_the_schema() -> None:

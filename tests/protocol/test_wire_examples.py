@@ -25,7 +25,7 @@ def frames(case: dict[str, Any]) -> list[bytes]:
 
 
 def reply(frame: bytes) -> bytes:
-    """What a server answers: the table of tesla-protocol 2.1."""
+    """What a server answers: the table in docs/protocol.md."""
     envelope = _wire.read_envelope(frame)
     if envelope.topic not in _wire.TOPICS:
         known = envelope.sender_id in SENDERS

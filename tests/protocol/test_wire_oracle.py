@@ -60,6 +60,18 @@ def test_a_payload_reads_as_protobuf_reads_it(given_payload: tuple[bytes, bytes]
 
 
 @law
+@given(payloads.PAYLOADS)
+def test_the_unknown_members_counted_are_those_that_protobuf_kept(given_payload: tuple[bytes, bytes]) -> None:
+    topic, payload = given_payload
+    try:
+        expected = oracle.unknown_values(topic, payload)
+    except oracle.Refused:
+        reject()
+    for shape in (_wire.FLAT, _wire.FLEET):
+        assert _wire.read_record(topic, payload, VIN, shape).unknown_values == expected, payload.hex()
+
+
+@law
 @given(payloads.PAYLOADS, st.data())
 def test_a_damaged_payload_reads_as_protobuf_reads_it(given_payload: tuple[bytes, bytes], data: st.DataObject) -> None:
     topic, payload = given_payload

@@ -20,7 +20,7 @@ class Hall:
         return self.waiting.enter(host, lambda: self.cut_off.append(name))
 
 
-def test_one_address_has_no_more_than_its_share() -> None:
+def test_a_connection_over_the_limit_of_its_address_is_refused() -> None:
     hall = Hall()
     tickets = [hall.enter("1.1.1.1") for _ in range(4)]
     assert tickets[3] is None
@@ -31,7 +31,7 @@ def test_one_address_has_no_more_than_its_share() -> None:
     assert hall.enter("1.1.1.1") is not None
 
 
-def test_when_all_places_are_taken_the_oldest_is_cut_off() -> None:
+def test_over_the_total_limit_the_oldest_connection_is_closed() -> None:
     hall = Hall()
     for number in range(7):
         assert hall.enter(f"1.1.1.{number}", str(number)) is not None
@@ -40,7 +40,7 @@ def test_when_all_places_are_taken_the_oldest_is_cut_off() -> None:
     assert len(hall.waiting) == 5
 
 
-def test_whoever_was_cut_off_and_then_leaves_leaves_nothing_behind() -> None:
+def test_leaving_after_being_closed_changes_nothing() -> None:
     hall = Hall(per_address=1, total=1)
     first = hall.enter("1.1.1.1")
     assert first is not None
@@ -64,12 +64,12 @@ def test_whoever_was_cut_off_and_then_leaves_leaves_nothing_behind() -> None:
         ("::1", "2001:db8::1", False),
     ],
 )
-def test_an_ipv6_address_counts_by_its_network(one: str, other: str, same: bool) -> None:
+def test_an_ipv6_address_counts_by_its_64_bit_network(one: str, other: str, same: bool) -> None:
     assert (source_of(one) == source_of(other)) is same
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=60))
-def test_the_bounds_hold_and_nothing_is_counted_twice(steps: list[tuple[str, bool]]) -> None:
+def test_the_limits_hold_and_nothing_is_counted_twice(steps: list[tuple[str, bool]]) -> None:
     hall = Hall()
     here: list[int] = []
     for host, comes in steps:

@@ -76,7 +76,7 @@ class Maker:
         try:
             secure = self._client.wrap_socket(secure, server_hostname="localhost", session=self._session)
             secure.sendall(upgrade_head("/"))
-            assert secure.recv(12) in (b"HTTP/1.1 101", b"HTTP/1.1 200"), "a vehicle, or a visitor of the page at PORT"
+            assert secure.recv(12) in (b"HTTP/1.1 101", b"HTTP/1.1 421"), "PORT answers 421: it accepts no vehicles"
         except BaseException:
             secure.close()
             raise
@@ -91,13 +91,13 @@ class Maker:
         return True
 
 
-def test_a_change_of_the_file_is_taken_in_once_it_has_stood_still(files: Files) -> None:
+def test_a_changed_bundle_is_read_once_it_stays_the_same(files: Files) -> None:
     settings = Settings.from_env({"JWT_SECRET": SECRET, "VEHICLE_PORT": "0"} | files.environment)
     contexts, used, counts = tls.contexts(settings), list[tls.Contexts](), Counts()
-    renewal = CertificateReload(settings, contexts, used.append, counts)
+    reload = CertificateReload(settings, contexts, used.append, counts)
 
     def look(number: int) -> None:
-        renewal.check(NOW.timestamp(), 1000 + number * LOOK_EVERY_S)
+        reload.check(NOW.timestamp(), 1000 + number * LOOK_EVERY_S)
 
     look(1)
     files.put_anchors(files.other)
@@ -112,7 +112,7 @@ def test_a_change_of_the_file_is_taken_in_once_it_has_stood_still(files: Files) 
     assert (counts.anchor_reloads, counts.certificate_reloads) == ({"taken": 1}, {})
 
 
-def test_an_anchor_that_is_added_counts_at_both_ports(server: Inside, files: Files) -> None:
+def test_an_added_anchor_is_used_at_both_ports(server: Inside, files: Files) -> None:
     ports = [server.place.port, server.place.vehicle_port]
     one, other = Maker(files.world, files.one), Maker(files.world, files.other)
     assert [other.gets_in(port) for port in ports] == [False, False]
@@ -124,7 +124,7 @@ def test_an_anchor_that_is_added_counts_at_both_ports(server: Inside, files: Fil
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_anchor_that_is_taken_out_lets_nobody_in_by_a_session_either(
+def test_a_removed_anchor_is_refused_even_when_a_session_is_resumed(
     server: Inside, files: Files, version: ssl.TLSVersion
 ) -> None:
     ports = [server.place.port, server.place.vehicle_port]
@@ -140,7 +140,7 @@ def test_an_anchor_that_is_taken_out_lets_nobody_in_by_a_session_either(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_new_certificate_alone_leaves_sessions_good(server: Inside, files: Files, version: ssl.TLSVersion) -> None:
+def test_sessions_can_be_resumed_after_a_new_certificate(server: Inside, files: Files, version: ssl.TLSVersion) -> None:
     maker = Maker(files.world, files.one, version)
     assert maker.gets_in(server.place.vehicle_port)
     renew(server)  # CA_PATH is read again too, and says what it said
@@ -150,7 +150,7 @@ def test_a_new_certificate_alone_leaves_sessions_good(server: Inside, files: Fil
     assert server.counts("anchor_reloads") == {}
 
 
-def test_a_vehicle_that_is_connected_stays_when_its_anchor_goes(server: Inside, files: Files) -> None:
+def test_a_connected_vehicle_stays_when_its_anchor_is_removed(server: Inside, files: Files) -> None:
     from websockets.frames import Frame, Opcode
 
     with Maker(files.world, files.one).open(server.place.vehicle_port) as there:
@@ -163,7 +163,7 @@ def test_a_vehicle_that_is_connected_stays_when_its_anchor_goes(server: Inside, 
 
 
 @pytest.mark.parametrize("content", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nMIIB\n", None])
-def test_a_bad_bundle_is_refused_and_the_old_anchors_stay(server: Inside, files: Files, content: bytes | None) -> None:
+def test_an_invalid_bundle_is_refused_and_the_old_anchors_stay(server: Inside, files: Files, content: bytes | None) -> None:
     if content is None:
         files.bundle.unlink()
     else:
@@ -177,7 +177,7 @@ def test_a_bad_bundle_is_refused_and_the_old_anchors_stay(server: Inside, files:
     assert not Maker(files.world, files.other).gets_in(server.place.vehicle_port)
 
 
-def test_anchors_wait_for_a_good_pair(server: Inside, files: Files) -> None:
+def test_new_anchors_wait_for_a_valid_pair(server: Inside, files: Files) -> None:
     files.put_anchors(files.other)
     files.key.write_text("no key")
     renew(server)

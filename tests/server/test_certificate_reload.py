@@ -56,13 +56,13 @@ class Stage:
         self.contexts = tls.contexts(settings)
         counts = Counts()
         self.outcomes = counts.certificate_reloads
-        self.renewal = CertificateReload(settings, self.contexts, lambda _: None, counts)
+        self.reload = CertificateReload(settings, self.contexts, lambda _: None, counts)
         self.clock_s = 1000.0
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):
             self.clock_s += LOOK_EVERY_S
-            self.renewal.check(TIME, self.clock_s)
+            self.reload.check(TIME, self.clock_s)
 
     @property
     def shown(self) -> str:
@@ -97,12 +97,12 @@ def stage(files: Files) -> Stage:
     return Stage(files)
 
 
-def test_files_that_stay_are_not_read_again(stage: Stage) -> None:
+def test_unchanged_files_are_not_read_again(stage: Stage) -> None:
     stage.look(5)
     assert (stage.shown, stage.outcomes) == ("first", {})
 
 
-def test_a_new_pair_is_shown_once_it_has_stood_still(stage: Stage, files: Files) -> None:
+def test_a_new_pair_is_used_once_it_stays_the_same(stage: Stage, files: Files) -> None:
     stage.look()
     files.put("second")
     stage.look()
@@ -113,11 +113,11 @@ def test_a_new_pair_is_shown_once_it_has_stood_still(stage: Stage, files: Files)
     assert stage.outcomes == {"taken": 1}
 
 
-def test_nobody_looks_more_often_than_agreed(stage: Stage, files: Files) -> None:
+def test_the_files_are_looked_at_once_in_10_seconds(stage: Stage, files: Files) -> None:
     stage.look()
     files.put("second")
     for _ in range(100):
-        stage.renewal.check(TIME, stage.clock_s + 1)
+        stage.reload.check(TIME, stage.clock_s + 1)
     assert stage.outcomes == {}
 
 
@@ -142,7 +142,7 @@ def expire(files: Files) -> None:
 
 
 @pytest.mark.parametrize("spoil", [break_key, break_certificate, cut_certificate, remove_key, expire])
-def test_a_bad_pair_is_refused_once_and_the_old_one_stays(
+def test_an_invalid_pair_is_refused_once_and_the_old_one_stays(
     stage: Stage, files: Files, spoil: Callable[[Files], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     spoil(files)
@@ -154,25 +154,25 @@ def test_a_bad_pair_is_refused_once_and_the_old_one_stays(
     assert (stage.shown, stage.outcomes) == ("third", {"refused": 1, "taken": 1})
 
 
-def test_days_left_are_those_of_the_certificate_in_use(stage: Stage, files: Files) -> None:
-    assert stage.renewal.days(TIME) == pytest.approx(30)
-    assert stage.renewal.days(TIME + 31 * 86400) == pytest.approx(-1)
+def test_the_days_left_are_those_of_the_certificate_in_use(stage: Stage, files: Files) -> None:
+    assert stage.reload.days(TIME) == pytest.approx(30)
+    assert stage.reload.days(TIME + 31 * 86400) == pytest.approx(-1)
     files.put("longer", (VALID[0], NOW + datetime.timedelta(days=90)))
-    stage.renewal.renew(TIME)
-    assert stage.renewal.days(TIME) == pytest.approx(90)
+    stage.reload.renew(TIME)
+    assert stage.reload.days(TIME) == pytest.approx(90)
 
 
 def warnings(records: Sequence[object]) -> int:
     return sum(getattr(record, "msg", "") == "certificate_ends" for record in records)
 
 
-def test_the_end_is_said_once_a_day_when_it_is_near(files: Files, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_certificate_that_expires_soon_is_logged_once_a_day(files: Files, caplog: pytest.LogCaptureFixture) -> None:
     files.put("short", (VALID[0], NOW + datetime.timedelta(days=WARN_DAYS, hours=1)))
     stage = Stage(files)
     stage.look()
     assert warnings(caplog.records) == 0
     for hour in range(49):
-        stage.renewal.check(TIME + 2 * 3600 + hour * 3600, stage.clock_s + 100 + hour * 3600)
+        stage.reload.check(TIME + 2 * 3600 + hour * 3600, stage.clock_s + 100 + hour * 3600)
     assert warnings(caplog.records) == 3
 
 

@@ -151,7 +151,7 @@ def garbage_of(server: Inside, visit: Visit) -> Counter[str]:
     try:
         for _ in range(TIMES):
             visit(server.place)
-        while server.ask(lambda inside: len(inside.hub.connections) or inside.hub.connections._ended or inside._waiting):
+        while server.ask(lambda inside: len(inside.hub.connections) or inside.hub.connections._ended or inside._pending):
             pass
         gc.set_debug(gc.DEBUG_SAVEALL)
         server.ask(lambda _: gc.collect())
@@ -163,12 +163,12 @@ def garbage_of(server: Inside, visit: Visit) -> Counter[str]:
 
 
 @pytest.mark.parametrize("visit", VISITS, ids=lambda visit: visit.__name__)
-def test_nobody_leaves_a_cycle(server: Inside, visit: Visit) -> None:
+def test_no_connection_leaves_a_reference_cycle(server: Inside, visit: Visit) -> None:
     found = garbage_of(server, visit)
     assert not {name: count for name, count in found.items() if count >= TIMES // 2}, found
 
 
-def test_a_full_collection_comes_once_an_hour_and_not_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_collection_runs_once_an_hour_only(monkeypatch: pytest.MonkeyPatch) -> None:
     usual, calls, timers = gc.get_threshold(), [], []
     loop = Mock(spec=asyncio.AbstractEventLoop)
     loop.call_later.side_effect = lambda delay, callback, *arguments: timers.append((delay, callback, arguments))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from teslafast.metrics import Counts, Durations
+from teslafast.outputs import OutputGauges
 from teslafast.server import prometheus
 from teslafast.server.prometheus import TABLE, Gauges
 from teslafast.storage import checkpointer
@@ -46,30 +47,44 @@ def server() -> Iterator[Inside]:
         yield inside
 
 
-def test_the_references_names_are_there_and_the_rest_is_ours() -> None:
+def test_metrics_have_the_references_names_or_start_with_teslafast() -> None:
     names = [row.name for row in TABLE]
     assert len(names) == len(set(names))
     assert set(names) >= OF_THE_REFERENCE
     assert all(name.startswith("teslafast_") for name in set(names) - OF_THE_REFERENCE)
 
 
-def test_every_name_of_the_table_is_in_the_text() -> None:
+def test_every_metric_of_the_table_is_in_the_text() -> None:
     counts = Counts()
     for labelled in (name for name in Counts.__slots__ if isinstance(getattr(counts, name), dict)):
         getattr(counts, labelled)["a_cause"] += 1
     journal = checkpointer.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
-    groups = {"connections": {"vehicle": 1}, "readers": {"flat": 1}}
+    output = OutputGauges(state="up", lag_events=0, lag_seconds=0.0, sent=0, retried=0, dropped={"overtaken": 0})
+    groups = {"connections": {"vehicle": 1}, "readers": {"flat": 1}, "outputs": {"jsonl": output}}
     text = prometheus.text(Gauges(counts=counts, certificate_days=20.5, journal=journal, **groups))  # type: ignore[arg-type]
     found = {family.name for family in text_string_to_metric_families(text.decode())}
     assert {row.name.removesuffix("_total") for row in TABLE} <= found
 
 
-def test_what_does_not_apply_is_not_there() -> None:
+def test_each_output_has_its_numbers_and_what_it_dropped_by_cause() -> None:
+    output = OutputGauges(state="failing", lag_events=7, lag_seconds=2.5, sent=10, retried=3, dropped={"overtaken": 4})
+    found = samples(prometheus.text(Gauges(counts=Counts(), outputs={"jsonl": output})))
+    assert {name: number for (name, labels), number in found.items() if labels == "jsonl"} == {
+        "teslafast_output_up": 0,
+        "teslafast_output_lag_events": 7,
+        "teslafast_output_lag_seconds": 2.5,
+        "teslafast_output_sent_total": 10,
+        "teslafast_output_retried_total": 3,
+    }
+    assert found["teslafast_output_dropped_total", "overtaken,jsonl"] == 4
+
+
+def test_a_metric_that_does_not_apply_is_left_out() -> None:
     found = {name for name, _ in samples(prometheus.text(Gauges(counts=Counts())))}
-    assert not any(name.startswith(("teslafast_journal_cut", "teslafast_certificate_days")) for name in found)
+    assert not any(name.startswith(("teslafast_journal_cut", "teslafast_certificate_days", "teslafast_output")) for name in found)
 
 
-def test_a_counter_is_said_to_be_one_and_ends_in_total() -> None:
+def test_every_counter_has_the_type_counter_and_ends_in_total() -> None:
     kinds = {
         family.name: family.type for family in text_string_to_metric_families(prometheus.text(Gauges(counts=Counts())).decode())
     }
@@ -80,7 +95,7 @@ def test_a_counter_is_said_to_be_one_and_ends_in_total() -> None:
 
 
 @given(st.lists(st.floats(0, 100)))
-def test_durations_are_counted_once_and_in_rising_buckets(seconds: list[float]) -> None:
+def test_each_duration_is_counted_once_in_cumulative_buckets(seconds: list[float]) -> None:
     counts = Counts()
     for one in seconds:
         counts.turns.add(one)
@@ -94,13 +109,13 @@ def test_durations_are_counted_once_and_in_rising_buckets(seconds: list[float]) 
             assert value == sum(int(one * 1e6) < round(float(limit) * 1e6) for one in seconds)
 
 
-def test_a_duration_without_end_is_in_the_last_bucket() -> None:
+def test_a_very_long_duration_is_in_the_last_bucket() -> None:
     durations = Durations()
     durations.add(1e9)
     assert durations.buckets[-1] == 1
 
 
-def test_what_vehicles_and_dashboards_do_is_counted(server: Inside) -> None:
+def test_records_and_connections_are_counted(server: Inside) -> None:
     place = server.place
     with place.dashboard() as dashboard, place.vehicle() as vehicle:
         vehicle.tell({"Soc": {"floatValue": 1.0}, "Gear": {"shiftStateValue": "ShiftStateD"}})
@@ -123,7 +138,7 @@ def test_what_vehicles_and_dashboards_do_is_counted(server: Inside) -> None:
     assert found["process_open_fds", ""] > 3
 
 
-def test_what_was_sent_to_a_dashboard_that_has_gone_stays_counted(server: Inside) -> None:
+def test_bytes_sent_to_a_closed_dashboard_stay_counted(server: Inside) -> None:
     with server.place.dashboard() as dashboard, server.place.vehicle():
         dashboard.until("connectivity")
         before = scraped(server.place)["teslafast_sent_bytes_total", ""]
@@ -143,7 +158,7 @@ def test_refused_requests_are_counted_by_cause(server: Inside) -> None:
     assert found["teslafast_requests_refused_total", "no_token"] == 1
 
 
-def test_no_vin_no_token_and_no_address_is_in_it(server: Inside) -> None:
+def test_the_text_contains_no_vin_token_or_address(server: Inside) -> None:
     vin, secret = "5YJ3E1EA7KF000001", token(sub="somebody")
     with server.place.vehicle(vin) as vehicle, server.place.dashboard(bearer=secret):
         vehicle.tell({"Soc": {"floatValue": 1.0}})
@@ -154,7 +169,7 @@ def test_no_vin_no_token_and_no_address_is_in_it(server: Inside) -> None:
         assert word.encode() not in answer.body
 
 
-def test_the_vehicles_port_does_not_tell(world: World) -> None:
+def test_the_vehicle_port_does_not_serve_metrics(world: World) -> None:
     with Inside(world, VEHICLE_PORT="0") as server:
         assert server.place.get("/metrics").status == 200
         with server.place.raw(world.vehicle("device-1"), server.place.vehicle_port) as raw:

@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from teslafast.simulator.route import CORNERING_MPS2, Route
+from teslafast.simulator.route import CORNERING_MPS2, DrivingRoute
 from teslafast.simulator.timetable import ROW_S, timetable
 
 
@@ -31,6 +31,6 @@ def test_acceleration_braking_cornering_and_speed_stay_within_a_calm_drivers_lim
     assert min(row.acceleration_mps2 for row in rows) > -4
     assert max(abs(row.lateral_mps2) for row in rows) < CORNERING_MPS2 * 1.3
     assert max(row.speed_mps for row in rows) <= 120 / 3.6
-    route = Route()
+    route = DrivingRoute()
     assert 10_000 < route.length_m < 20_000
     assert all(math.dist(here, there) < 2 * route.step_m for here, there in pairwise([*route.points, route.points[0]]))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from teslafast.core import records
-from teslafast.core.last_values import LastValues, whole_ms
+from teslafast.core.last_values import LastValues
 from teslafast.rfc3339 import rfc3339
 from teslafast.storage import checkpoint
 from teslafast.storage.journal import Life
@@ -38,7 +38,7 @@ class Server:
         created = None if created_ms is None else rfc3339(created_ms * MS)
         body = {"vin": vin, "createdAt": created, "data": data, "isResend": False}
         self.log.publish(records.DATA, vin, orjson.dumps(body), self.clock_ms)
-        self.state.merge(vin, data, whole_ms(None if created_ms is None else created_ms * MS), self.clock_ms * MS)
+        self.state.merge(vin, data, None if created_ms is None else created_ms * MS, self.clock_ms * MS)
 
     def lines(self, epoch: str = LIFE.epoch) -> Iterator[bytes]:
         return checkpoint.lines(self.state, self.log, JOURNAL, epoch)
@@ -162,10 +162,3 @@ def test_what_the_log_has_lost_does_not_hide_the_events_that_have_its_seqs_now(s
     restored, read = server.restored(content, Life("epoch", previous="the epoch before", base_seq=1))
     assert read == 2
     assert restored["A"][0] == {"Soc": 9, "Gear": "ShiftStateP"}
-
-
-def test_a_time_that_no_int64_holds_is_none() -> None:
-    assert whole_ms(None) is None
-    assert whole_ms(1 << 63) is None
-    assert whole_ms(-(1 << 63) - 1) is None
-    assert whole_ms(1_234_567_890) == 1_234_000_000

@@ -91,8 +91,8 @@ def check_the_ring_goes_on(kept: Kept, watch: JournalWatch, cause: str, said: Li
     assert kept.journal.stopped == cause
     assert kept.log.seq == before + 8000
     events = kept.events
-    assert [seq for seq, _, _ in events] == list(range(kept.log.oldest, kept.log.seq + 1))
-    assert all(text.endswith(b'"pad":"%s"}' % (b"x" * 300)) for _, _, text in events)
+    assert [seq for seq, *_ in events] == list(range(kept.log.oldest, kept.log.seq + 1))
+    assert all(text.endswith(b'"pad":"%s"}' % (b"x" * 300)) for *_, text, _ in events)
     with pytest.raises(OSError, match="has stopped"):
         kept.journal.sync()
     watch.check(20 * LOOK_S)

@@ -172,7 +172,7 @@ def test_without_links_the_file_is_renamed(path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EACCES, errno.ENOSYS])
 def test_a_folder_that_cannot_be_synced_does_not_matter(path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    failing(monkeypatch, journal_file, "_sync_folder", number)
+    failing(monkeypatch, journal_file, "sync_folder", number)
     with Kept(path) as kept:
         assert kept.publish() == 1
 

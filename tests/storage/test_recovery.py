@@ -65,7 +65,7 @@ def damaged(path: Path, published: list[Event]) -> None:
         found = kept.events
         assert set(found) <= set(published)
         assert len(found) == kept.journal.recovered
-        seqs = [seq for seq, _, _ in found]
+        seqs = [seq for seq, *_ in found]
         assert seqs == sorted(set(seqs))
         assert all(kept.log.oldest <= seq <= kept.log.seq for seq in seqs)
         kept.publish("after")
@@ -141,7 +141,7 @@ class Image:
             self.content = path.read_bytes()
         self.slots = (RING_AT - PAGE) // ENTRY_BYTES
         self.frames: list[tuple[int, int, int]] = []  # (first byte in the ring, bytes, seq)
-        for seq, _, _ in self.events:
+        for seq, *_ in self.events:
             entry = self.content[PAGE + (seq - 1) % self.slots * ENTRY_BYTES :]
             self.frames.append((int.from_bytes(entry[:8], "little") % MIB, int.from_bytes(entry[24:28], "little"), seq))
 
@@ -202,8 +202,8 @@ def at(file: BinaryIO, place: int, size: int) -> bytes:
 
 def spoil(path: Path, seq: int, events: list[Event]) -> None:
     """One byte of the frame of this seq, in a ring that has not gone round."""
-    headers = [2 if len(text) < 126 else 4 if len(text) < 65536 else 10 for _, _, text in events]
-    place = RING_AT + sum(len(event[2]) + header for event, header in zip(events, headers, strict=True) if event[0] < seq) + 20
+    headers = [2 if len(text) < 126 else 4 if len(text) < 65536 else 10 for *_, text, _ in events]
+    place = RING_AT + sum(len(event[3]) + header for event, header in zip(events, headers, strict=True) if event[0] < seq) + 20
     with path.open("r+b") as file:
         file.seek(place)
         file.write(b"\x00")
@@ -220,7 +220,7 @@ def holed(path: Path, *seqs: int, sync: bool = False, count: int = 100) -> tuple
 
 
 def seqs(kept: Kept) -> list[int]:
-    return [seq for seq, _, _ in kept.events]
+    return [seq for seq, *_ in kept.events]
 
 
 def test_a_damaged_event_costs_itself_alone_and_a_dashboard_is_told(path: Path) -> None:

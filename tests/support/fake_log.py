@@ -115,6 +115,14 @@ def body(vin: str, pad: int = 0) -> bytes:
     return b'{"vin":"%s","pad":"%s"}' % (vin.encode(), b"x" * pad)
 
 
+FRAME = len(b'\x81\x00{"type":"data","seq":1,') + len(body("A")) - 1  # bytes of the smallest event's frame
+
+
+def padded_to(size: int) -> int:
+    """The pad that makes the frame of an event of A, of kind data and with a seq of one digit, `size` bytes long."""
+    return size - FRAME - (0 if size < 128 else 2 if size < 65540 else 8)
+
+
 class Stage:
     """`turn` does one flush if one is owed, `settle` all that are."""
 

@@ -5,17 +5,15 @@ What fault tests need: a server that may be killed, those who keep at it meanwhi
     Load        vehicles in threads, each with WINDOW messages un-acknowledged; message n of a vehicle says {"Odometer": n}
     Follower    a dashboard that comes back after each end of the server
     Crowd       dashboards that are read until the server ends them
-    Healthy     a vehicle and a dashboard that nothing has happened to
 """
 
 from __future__ import annotations
 
-import math
 import resource
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -227,86 +225,6 @@ class Crowd:
         for member in self.members:
             member.socket.close()
         assert not self._thread.is_alive()
-
-
-class Healthy:
-    """
-    A vehicle at an even pace and a dashboard that reads, while something goes wrong; in the end neither has missed a thing.
-
-    long    what goes wrong takes until ENOUGH messages have been sent meanwhile, and of those 99 in 100 were acknowledged, and
-            seen by the dashboard, within P99_S
-    """
-
-    VIN = "healthy"
-    ENOUGH = 400
-    P99_S = 0.1
-
-    def __init__(self, place: Place, long: bool = False) -> None:
-        self._place = place
-        self._long = long
-        self.load = Load(place, [self.VIN], 1, pause_s=0.005)
-        self._seen: list[int] = []
-        self._seen_after_s: list[float] = []
-        self._gaps: list[dict[str, Any]] = []
-        self._last = math.inf
-        self._thread = threading.Thread(target=self._read)
-
-    def _read(self) -> None:
-        while not self._seen or self._seen[-1] < self._last:
-            message = self._dashboard.next()
-            if message["type"] == "gap":
-                self._gaps.append(message)
-            elif message["type"] == "data":
-                number = int(message["data"]["Odometer"])
-                self._seen.append(number)
-                if number < self._last:
-                    self._seen_after_s.append(time.monotonic() - self.load.sent_at[self.VIN, number])
-
-    def __enter__(self) -> Self:
-        self._dashboard = self._place.dashboard(f"?vin={self.VIN}&snapshot=0&type=data")
-        self._thread.start()
-        self.load.__enter__()
-        self.load.wait_for(1)
-        return self
-
-    def rounds(self) -> Iterator[int]:
-        """For what goes wrong again and again: once, or until it was often enough to say what latencies are meanwhile."""
-        number, until = 1, self.load.total + self.ENOUGH
-        yield number
-        while self._long and self.load.total < until:
-            number += 1
-            yield number
-
-    def endure(self) -> None:
-        """For what is wrong and stays so: returns when that was long enough."""
-        if self._long:
-            self.load.wait_for(self.load.total + self.ENOUGH)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.load.stop()
-        acked = self.load.acked[self.VIN]
-        self._last = acked[-1] + 1
-        with self._place.vehicle(self.VIN) as vehicle:  # one more, so that the reader wakes and sees that it is over
-            vehicle.tell({"Odometer": {"doubleValue": float(self._last)}})
-        self._thread.join(20)
-        self._dashboard.__exit__(None, None, None)
-        assert not self._thread.is_alive()
-        assert self.load.faults == []
-        assert self.load.close_codes == {}
-        assert self._gaps == []
-        assert self._seen == [*acked, self._last]
-        if self._long and kind is None:
-            self._check_latencies()
-
-    def _check_latencies(self) -> None:
-        acked_s, seen_s = p99(self.load.latencies_s), p99(self._seen_after_s)
-        print(f"p99 of {len(self._seen_after_s)}: acknowledged {1000 * acked_s:.1f} ms, seen {1000 * seen_s:.1f} ms")
-        assert len(self._seen_after_s) >= self.ENOUGH
-        assert max(acked_s, seen_s) < self.P99_S
-
-
-def p99(samples: list[float]) -> float:
-    return sorted(samples)[int(len(samples) * 0.99)]
 
 
 def resident_bytes(pid: int) -> int:

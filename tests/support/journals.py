@@ -19,7 +19,7 @@ from teslafast.storage.file_system import identity
 from teslafast.storage.journal import LIFE_AT, PAGE, Journal, Life
 
 MIB = 1 << 20
-Event = tuple[int, int, bytes]  # seq, kind, JSON text
+Event = tuple[int, int, str, bytes, int]  # seq, kind, VIN, JSON text, ms since 1970
 
 
 class Kept:

@@ -19,7 +19,7 @@ from flatbuffers.table import Table
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 from google.protobuf.message import DecodeError, Message
 
-from tests.support import DATA
+from tests.support import DATA, unknown_members
 
 SCHEMA = json.loads((DATA / "schema.json").read_text())
 TOPICS = {
@@ -193,8 +193,18 @@ def flat(topic: bytes, payload: bytes, vin: str) -> dict[str, Any]:
     message.vin = vin
     body = _object(TOPICS[topic], message, "flat")
     if topic == b"V":
-        body["data"] = {_key(datum["key"]): _plain(datum["value"]) for datum in body["data"]}
+        body["data"] = {
+            _key(datum["key"]): unknown_members.last(sent.value) if datum["value"] == {} else _plain(datum["value"])
+            for datum, sent in zip(body["data"], message.data, strict=True)
+        }
     return body
+
+
+def unknown_values(topic: bytes, payload: bytes) -> dict[int, int]:
+    """How many values are in a member of Value that schema.json does not have, by the member's number."""
+    message: Any = parse(topic, payload)
+    data = message.data if topic == b"V" else ()
+    return unknown_members.counted([datum.value for datum in data if datum.value.WhichOneof("value") is None])
 
 
 def _key(key: str | int) -> str:
@@ -287,7 +297,7 @@ def float32(exact: Fraction) -> float:
 
 
 def correct(topic: bytes, message: Any) -> None:
-    """Positions, scientific notation and milliseconds, as tesla-protocol 4.1 describes them."""
+    """Positions, scientific notation and milliseconds, as docs/protocol.md describes them."""
     if topic == b"V":
         _correct_location(message)
         for datum in message.data:

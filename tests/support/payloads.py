@@ -104,7 +104,7 @@ def groups(depth: int) -> st.SearchStrategy[bytes]:
 @cache
 def unknown(depth: int = 3) -> st.SearchStrategy[bytes]:
     """A field that no message has, of any wire type."""
-    numbers = st.sampled_from([20, 55, 56, 100, 2047, 2048, HIGHEST_NUMBER])
+    numbers = st.sampled_from([20, 56, 58, 59, 61, 100, 2047, 2048, HIGHEST_NUMBER])
     simple = st.one_of(
         st.tuples(st.just(VARINT), VARINTS),
         st.tuples(st.just(FIXED64), st.binary(min_size=8, max_size=8)),
@@ -151,7 +151,7 @@ def known(message: str, index: int) -> st.SearchStrategy[bytes]:
     elif field["type"] == "message":
         value = content(field["type_name"]).map(sized)
     elif field.get("type_name") == "telemetry.vehicle_data.Field":
-        value = st.one_of(st.integers(0, 262), st.just(oracle.LOCATION), INTEGERS).map(varint)
+        value = st.one_of(st.integers(0, 280), st.just(oracle.LOCATION), INTEGERS).map(varint)
     else:
         value = scalar(field["type"])
     one = value.map(lambda encoded: tagged(number, wire, encoded))
@@ -181,7 +181,8 @@ def content(message: str) -> st.SearchStrategy[bytes]:
     orderly = st.one_of(fields) if one_of_them else st.tuples(*fields).map(b"".join)
     wild = st.lists(rarely(st.one_of(fields), stray(message), 8), max_size=3 if one_of_them else 6).map(b"".join)
     insistent = st.one_of([st.lists(field, min_size=2, max_size=3).map(b"".join) for field in fields])
-    return st.one_of(orderly, orderly, orderly, insistent, wild)
+    newer = st.lists(unknown(), min_size=1, max_size=3).map(b"".join) if one_of_them else orderly
+    return st.one_of(orderly, orderly, orderly, insistent, wild, newer)
 
 
 def record(topic: bytes) -> st.SearchStrategy[tuple[bytes, bytes]]:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import serialization
-from teslafast import doctor
-from teslafast.doctor import Case, Finding, State
+from teslafast.doctor.finding import Finding, State
+from teslafast.doctor.options import DoctorOptions
+from teslafast.doctor.report import examine
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
@@ -36,7 +37,7 @@ VARIABLES = ("CERT_PATH", "KEY_PATH", "CA_PATH", "REQUEST_CLIENT_CERT", "JWT_SEC
 class Site:
     """
     environment   the settings that doctor reads; the server was started with the same ones unless a row changed them
-    options       doctor's words
+    options       doctor's options
     car, tesla    the vehicle at Tesla, and Tesla
     """
 
@@ -74,7 +75,7 @@ class Site:
     def look(self, port: int) -> list[Finding]:
         """The report on the server at this port."""
         self.options.setdefault("url", f"https://{HOST}:{port}")
-        return list(doctor.examine(Case(environment=self.environment, now=self.now, **self.options)))
+        return list(examine(DoctorOptions(environment=self.environment, now=self.now, **self.options)))
 
     def told(self, port: int, **members: Any) -> None:
         """The vehicle was told to stream to that port; `members` go before what it was told."""

@@ -70,7 +70,7 @@ def test_a_server_that_does_not_speak_http_is_refused_with_the_reason() -> None:
 
 
 def test_a_server_that_never_answers_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connect, "HANDSHAKE_S", 0.05)
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

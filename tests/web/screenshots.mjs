@@ -19,7 +19,8 @@ try {
   await enter(desktop, server);
   await live(desktop);
   await desktop.evaluate(() => [...document.querySelectorAll('.line[data-state="driving"]:not([hidden])')].find((row) => /5\d mph|[67]\d mph|4\d mph/.test(row.textContent)).click());
-  await until(desktop, "its track", () => Number(/of (\d+)/.exec(document.getElementById("track").ariaLabel)?.[1]) > 300);
+  await until(desktop, "its track", () => Number(/of (\d+)/.exec(document.getElementById("map").ariaLabel)?.[1]) > 300);
+  await until(desktop, "events counted", () => Number(document.getElementById("meter-rate").textContent) > 1);
   await desktop.screenshot({ path: `${FOLDER}desktop.png` });
 
   const phone = await newPage(t, browser);

@@ -1,4 +1,9 @@
-/** A browser's globals for modules that run without one: a WebSocket that the test speaks for, a fetch that it answers. */
+/**
+ * A browser's globals for modules that run without one: a WebSocket that the test speaks for, a fetch that it answers, a clock
+ * that stands still until `pass` moves it.
+ */
+
+import { afterEach, beforeEach, mock } from "node:test";
 
 export class FakeSocket {
   static OPEN = 1;
@@ -53,3 +58,39 @@ Object.assign(globalThis, {
 export const settle = async () => {
   for (let turn = 0; turn < 10; turn++) await Promise.resolve();
 };
+
+/** A module of the page, by its path below web/. */
+export const web = (path) => import(new URL(`../../teslafast/web/${path}.js`, import.meta.url));
+
+export const START = Date.parse("2026-11-23T08:00:00Z");
+export const at = (seconds) => new Date(START + seconds * 1000).toISOString();
+export const data = (seq, seconds, fields = { VehicleSpeed: seq }, vin = "A") => ({ type: "data", seq, vin, createdAt: at(seconds), data: fields, isResend: false });
+export const hello = (seq, epoch = "e1", oldest = 1) => ({ type: "hello", epoch, seq, oldest, server: "teslafast/0" });
+
+let clock = 0;
+
+/** Called once by a test file: time stands still in each of its tests, and every wait is drawn at its longest. */
+export function stopTheClock() {
+  beforeEach(() => {
+    FakeSocket.made.length = 0;
+    Object.assign(answers, { status: 200, headers: new Map() });
+    clock = 0;
+    mock.timers.enable({ apis: ["setTimeout", "Date"], now: START });
+    mock.method(performance, "now", () => clock);
+    mock.method(Math, "random", () => 1);
+  });
+  afterEach(() => {
+    mock.timers.reset();
+    mock.restoreAll();
+  });
+}
+
+/** Lets so much time pass, and whatever waited for it run. */
+export async function pass(ms) {
+  clock += ms;
+  mock.timers.tick(ms);
+  await settle();
+}
+
+/** Moves performance.now() alone. */
+export const drift = (ms) => (clock += ms);

@@ -1,0 +1,68 @@
+"""
+The bounds that hostile input meets, as SECURITY.md tells them: tests/docs/test_bounds.py compares the numbers.
+
+Each number lives beside the code that enforces it, with its reason; this table only names them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..core import last_values
+from ..core.connections import CONNECTIONS_PER_VIN
+from ..dashboards import session, websocket
+from ..dashboards.tokens import LONGEST_TOKEN
+from ..http_messages import MOST_QUERY_FIELDS
+from ..outputs import runner
+from ..storage.group_commit import HELD_AT_MOST
+from ..vehicles.session import REFUSED_AT_MOST
+from ..websocket.connection import EMPTY_FRAMES_AT_MOST
+from . import acceptor, admission, http_connection
+
+_UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """`who`, `what`: the row of SECURITY.md that names it."""
+
+    who: Literal["strangers", "vehicles", "dashboards", "outputs", "both"]
+    what: str
+    value: float
+    unit: Literal["", "bytes", "s"] = ""
+
+    @property
+    def shown(self) -> str:
+        """The number as the document writes it: `4,096`, `16 KiB`, `3 s`."""
+        if self.unit == "bytes":
+            return next(f"{self.value / size:g} {name}" for size, name in _UNITS if self.value >= size)
+        return f"{self.value:,g} s" if self.unit == "s" else f"{int(self.value):,}"
+
+
+BOUNDS = (
+    Bound("strangers", "connections not admitted yet", admission.PER_ADDRESS),
+    Bound("strangers", "connections not admitted yet", admission.TOTAL),
+    Bound("strangers", "TLS handshake and request head together", http_connection.HEAD_LIMIT, "bytes"),
+    Bound("strangers", "requests on one connection", http_connection.MOST_REQUESTS),
+    Bound("strangers", "requests on one connection", http_connection.KEPT_S, "s"),
+    Bound("strangers", "parameters of a query", MOST_QUERY_FIELDS),
+    Bound("strangers", "token", LONGEST_TOKEN, "bytes"),
+    Bound("strangers", "TLS handshakes at once", acceptor.SLOTS),
+    Bound("strangers", "descriptors", acceptor.RESERVED_DESCRIPTORS),
+    Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),
+    Bound("vehicles", "refused messages", REFUSED_AT_MOST),
+    Bound("vehicles", "last values of one vehicle", last_values.FIELDS_AT_MOST),
+    Bound("vehicles", "last values of one vehicle", last_values.BYTES_AT_MOST, "bytes"),
+    Bound("vehicles", "connections of one VIN", CONNECTIONS_PER_VIN),
+    Bound("dashboards", "message", websocket.MESSAGE_LIMIT, "bytes"),
+    Bound("dashboards", "messages", websocket.FRAMES_AT_MOST),
+    Bound("dashboards", "messages", websocket.BYTES_AT_MOST, "bytes"),
+    Bound("dashboards", "invalid messages", session.ERRORS_AT_MOST),
+    Bound("dashboards", "invalid messages", session.ERRORS_WINDOW_S, "s"),
+    Bound("dashboards", "renewals and subscriptions", session.CHANGES_AT_MOST),
+    Bound("dashboards", "messages while the client reads nothing", websocket.FRAMES_UNREAD_AT_MOST),
+    Bound("outputs", "events that an output has not delivered", runner.BATCH_EVENTS),
+    Bound("outputs", "events that an output has not delivered", runner.BATCH_BYTES, "bytes"),
+    Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),
+)

@@ -1,0 +1,124 @@
+"""
+The pages that are answered over plain HTTP: `/health`, `/metrics`, `/vehicles`, `/vehicles/VIN`.
+
+Each is made from what it reads, and reads it when it is asked. routes.py has decided whether the caller may see the page; which
+VINs the caller may see is for the page to ask of the grant.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from .. import __version__
+from ..core.hub import Hub
+from ..core.last_values import LastValues
+from ..core.registry import Registry
+from ..dashboards.tokens import Grant
+from ..errors import Refused
+from ..http_messages import Answer, Request
+from ..logs import lines_dropped
+from ..refusals import UNKNOWN_VIN, VIN_NOT_GRANTED
+from ..storage.checkpointer import JournalGauges
+from . import prometheus
+from .routes import Page
+
+if TYPE_CHECKING:
+    from ..outputs.group import Outputs
+
+
+def health(hub: Hub, started_at: float, outputs: Outputs | None) -> Page:
+    """For everybody: no VIN stands in it. `started_at`: monotonic."""
+
+    def page(request: Request, grant: Grant | None) -> Answer:
+        status = HTTPStatus.SERVICE_UNAVAILABLE if hub.draining else HTTPStatus.OK
+        report: dict[str, Any] = {
+            "status": "draining" if hub.draining else "ok",
+            "version": __version__,
+            "uptime_s": round(time.monotonic() - started_at, 3),
+            "time_ms": time.time_ns() // 1_000_000,
+            "vehicles": hub.registry.connected,
+            "dashboards": len(hub.connections.dashboards),
+            "seq": hub.log.seq,
+            "oldest": hub.log.oldest,
+            "epoch": hub.epoch,
+        }
+        if outputs is not None:
+            report["outputs"] = outputs.states()
+        return _json(status, report)
+
+    return page
+
+
+def metrics(gauges: Callable[[], prometheus.Gauges]) -> Page:
+    def page(request: Request, grant: Grant | None) -> Answer:
+        return Answer(HTTPStatus.OK, prometheus.text(gauges()), prometheus.CONTENT_TYPE)
+
+    return page
+
+
+def fleet(registry: Registry) -> Page:
+    """`/vehicles`: every vehicle that the grant allows."""
+
+    def page(request: Request, grant: Grant | None) -> Answer:
+        entries = [entry.report() for entry in registry if grant is not None and grant.allows(entry.vin)]
+        return _json(HTTPStatus.OK, {"vehicles": entries})
+
+    return page
+
+
+def vehicle(registry: Registry, values: LastValues) -> Page:
+    """`/vehicles/VIN`: one vehicle, with its last known values."""
+
+    def page(request: Request, grant: Grant | None) -> Answer:
+        vin = request.path.rpartition("/")[2]
+        if grant is None or not grant.allows(vin):
+            return Answer.of(Refused(VIN_NOT_GRANTED))
+        entry, known = registry.get(vin), values.get(vin)
+        if entry is None and known is None:
+            return Answer.of(Refused(UNKNOWN_VIN))
+        report: dict[str, Any] = entry.report() if entry is not None else {"vin": vin, "connected": False}
+        return _json(HTTPStatus.OK, report | (known.report() if known is not None else {"data": {}, "times": {}}))
+
+    return page
+
+
+def gauges(
+    hub: Hub,
+    started_at: float,
+    pending: int,
+    certificate_days: float | None,
+    journal: JournalGauges | None,
+    outputs: Outputs | None,
+) -> prometheus.Gauges:
+    """The server at this moment. `started_at`: monotonic; `pending`: connections that have not been admitted yet."""
+    dashboards = hub.connections.dashboards
+    return prometheus.Gauges(
+        counts=hub.counts,
+        vehicles=hub.registry.connected,
+        connections={"vehicle": len(hub.connections.vehicles), "dashboard": len(dashboards)},
+        readers={"flat": hub.log.readers} | hub.views.readers,
+        blocked=sum(one.blocked for one in dashboards),
+        most_behind=max((one.behind for one in dashboards), default=0),
+        sent_bytes=hub.counts.sent_bytes + sum(one.sent_bytes for one in dashboards),
+        seq=hub.log.seq,
+        events_kept=hub.log.kept,
+        bytes_kept=hub.log.kept_bytes,
+        ring_bytes=hub.log.capacity,
+        known_vehicles=len(hub.last_values),
+        uptime_s=time.monotonic() - started_at,
+        draining=hub.draining,
+        log_lines_dropped=lines_dropped(),
+        certificate_days=certificate_days,
+        unadmitted=pending,
+        journal=journal,
+        outputs=outputs.gauges() if outputs is not None else {},
+    )
+
+
+def _json(status: HTTPStatus, value: object) -> Answer:
+    return Answer(status, orjson.dumps(value), "application/json")

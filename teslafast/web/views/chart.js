@@ -1,0 +1,183 @@
+/**
+ * Any field over time: one line, drawn from a series between two moments.
+ *
+ * Law: a point stands for its value until the next one: vehicles report what has changed, so between two points nothing has. Where there are
+ * more points than pixels, each pixel shows the least and the greatest of its own.
+ */
+
+import { POWER } from "../model/series.js";
+import { colour, el, icon, prepareCanvas, setAttr, setText } from "./dom.js";
+import { convert, fixed, formatTime, formatValue, quantityOf } from "./format.js";
+
+const LEFT = 44;
+const BELOW = 18;
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400].map((s) => s * 1000);
+
+export class Chart {
+  /** `on`: { field(chart), remove(chart), point(share or null) } */
+  constructor(field, on) {
+    this.field = field;
+    this.choice = el("select", { "aria-label": "Field", change: () => this.#choose(on) });
+    this.now = el("output");
+    this.canvas = el("canvas", { role: "img" });
+    this.canvas.addEventListener("pointermove", (event) => on.point((event.offsetX - LEFT) / (this.canvas.clientWidth - LEFT)));
+    this.canvas.addEventListener("pointerleave", () => on.point(null));
+    const remove = el("button", { class: "ghost", "aria-label": "Remove this chart", click: () => on.remove(this) }, icon("M6 6l12 12M18 6 6 18"));
+    this.node = el("figure", {}, el("figcaption", {}, this.choice, this.now, remove), this.canvas);
+  }
+
+  #choose(on) {
+    this.field = this.choice.value;
+    on.field(this);
+  }
+
+  /** The fields that can be chosen: whatever the vehicle has reported so far. */
+  offer(names) {
+    const wanted = names.includes(this.field) ? names : [this.field, ...names];
+    if (this.offered !== wanted.join()) {
+      this.offered = wanted.join();
+      this.choice.replaceChildren(...wanted.map((name) => el("option", { value: name }, name)));
+    }
+    if (this.choice.value !== this.field) this.choice.value = this.field;
+  }
+
+  /** `series` may be undefined; `from`, `to`: ms; `share`: where a pointer is, 0 to 1, or null. */
+  render(series, from, to, share) {
+    const { ctx, width, height } = prepareCanvas(this.canvas);
+    if (!width) return;
+    const area = { left: LEFT, right: width - 8, top: 8, bottom: height - BELOW };
+    const x = (at) => area.left + ((at - from) / (to - from)) * (area.right - area.left);
+    this.#times(ctx, area, from, to, x);
+    if (!series?.size) {
+      setText(this.now, "–");
+      setAttr(this.canvas, "aria-label", `${this.field}: no data yet`);
+      ctx.fillStyle = colour("soft");
+      ctx.fillText("No data yet", area.left + 8, (area.top + area.bottom) / 2);
+      return;
+    }
+    const first = Math.max(0, series.find(from) - 1);
+    const last = series.find(to + 1);
+    const scale = this.#scale(series, first, last);
+    const y = (value) => area.bottom - ((value - scale.low) / (scale.high - scale.low)) * (area.bottom - area.top);
+    this.#levels(ctx, area, series, scale, y);
+    this.#line(ctx, area, series, first, last, x, y, scale);
+    const at = share === null ? to : from + Math.min(1, Math.max(0, share)) * (to - from);
+    const place = series.find(at + 1) - 1;
+    const value = place >= 0 ? series.rows[0][place] : NaN;
+    if (share !== null && place >= 0) this.#cross(ctx, area, x(at), y(value * scale.factor + scale.offset));
+    const text = this.#text(series, value);
+    setText(this.now, share === null ? text : `${text} at ${formatTime(at, to)}`);
+    if (share === null) this.#describe(text, to - from);
+  }
+
+  #describe(text, span) {
+    setAttr(this.canvas, "aria-label", `${this.field} over ${Math.round(span / 60_000)} minutes, now ${text}`);
+  }
+
+  #text(series, value) {
+    if (series.words) return series.words[value] === undefined ? "–" : formatValue(this.field, series.words[value]);
+    return formatValue(this.field, Number.isNaN(value) ? null : value);
+  }
+
+  #scale(series, first, last) {
+    const quantity = this.field === POWER ? "power" : quantityOf(this.field);
+    const offset = quantity ? convert(quantity, 0).value : 0;
+    const factor = quantity ? convert(quantity, 1).value - offset : 1;
+    if (series.words) return { low: -0.5, high: series.words.length - 0.5, factor: 1, offset: 0 };
+    let [low, high] = [Infinity, -Infinity];
+    for (let index = first; index < last; index++) {
+      const value = series.rows[0][index];
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+    if (low > high) [low, high] = [0, 1];
+    [low, high] = [low * factor + offset, high * factor + offset];
+    const room = Math.max((high - low) * 0.12, Math.abs(high) * 0.01, 0.05);
+    return { low: low >= 0 && low - room < 0 ? 0 : low - room, high: high + room, factor, offset };
+  }
+
+  #levels(ctx, area, series, scale, y) {
+    ctx.fillStyle = colour("soft");
+    ctx.textAlign = "right";
+    ctx.textBaseline = "middle";
+    const levels = series.words ? series.words.map((_, index) => index) : ticks(scale.low, scale.high, 3);
+    for (const level of levels) {
+      const text = series.words ? formatValue(this.field, series.words[level]) : fixed(level, Math.max(0, -Math.floor(Math.log10(levels[1] - levels[0] || 1))));
+      ctx.fillText(text.length > 7 ? `${text.slice(0, 6)}…` : text, area.left - 6, y(level));
+      ctx.globalAlpha = 0.5;
+      ctx.fillRect(area.left, Math.round(y(level)), 3, 1);
+      ctx.globalAlpha = 1;
+    }
+  }
+
+  #times(ctx, area, from, to, x) {
+    const step = STEPS.find((ms) => (to - from) / ms <= (area.right - area.left) / 90) ?? STEPS.at(-1);
+    ctx.textAlign = "center";
+    ctx.textBaseline = "alphabetic";
+    for (let at = Math.ceil(from / step) * step; at <= to; at += step) {
+      ctx.fillStyle = colour("grid");
+      ctx.fillRect(Math.round(x(at)), area.top, 1, area.bottom - area.top);
+      ctx.fillStyle = colour("soft");
+      const label = formatTime(at, at);
+      if (x(at) > area.left + 20 && x(at) < area.right - 20) ctx.fillText(step % 60_000 ? label : label.slice(0, 5), x(at), area.bottom + 13);
+    }
+    ctx.fillStyle = colour("grid");
+    ctx.fillRect(area.left, area.bottom, area.right - area.left, 1);
+  }
+
+  #line(ctx, area, series, first, last, x, y, scale) {
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(area.left, area.top - 2, area.right - area.left, area.bottom - area.top + 4);
+    ctx.clip();
+    ctx.beginPath();
+    let [before, drawn] = [NaN, -Infinity];
+    let [low, high] = [Infinity, -Infinity];
+    for (let index = first; index < last; index++) {
+      const at = x(series.at[index]);
+      const value = y(series.rows[0][index] * scale.factor + scale.offset);
+      if (at - drawn < 0.5) {
+        [low, high] = [Math.min(low, value), Math.max(high, value)];
+      } else {
+        if (low < high) {
+          ctx.moveTo(drawn, low);
+          ctx.lineTo(drawn, high);
+          ctx.moveTo(drawn, before);
+        }
+        [low, high] = [value, value];
+        if (Number.isNaN(before) || Number.isNaN(value)) ctx.moveTo(at, value);
+        else {
+          if (series.words || at - drawn > 24) ctx.lineTo(at, before); // a step; close points make a line
+          ctx.lineTo(at, value);
+        }
+        drawn = at;
+      }
+      before = value;
+    }
+    ctx.lineTo(area.right, before);
+    ctx.strokeStyle = colour("accent");
+    ctx.lineWidth = 1.75;
+    ctx.stroke();
+    ctx.restore();
+  }
+
+  #cross(ctx, area, x, y) {
+    ctx.fillStyle = colour("soft");
+    ctx.fillRect(Math.round(x), area.top, 1, area.bottom - area.top);
+    if (Number.isNaN(y)) return;
+    ctx.beginPath();
+    ctx.arc(x, y, 4, 0, 7);
+    ctx.fillStyle = colour("accent");
+    ctx.fill();
+  }
+}
+
+/** About `count` round numbers between two. */
+function ticks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((times) => times * power >= rough) * power;
+  const levels = [];
+  for (let level = Math.ceil(low / step) * step; level <= high; level += step) levels.push(level);
+  return levels;
+}

@@ -1,0 +1,189 @@
+/**
+ * One vehicle: where it went, what it does now, any field over time, and everything that it has reported.
+ *
+ * Law: its past comes from the log: a stream of this vehicle alone, from as far back as is worth reading, which then stays open. The
+ * present comes from the fleet, like everywhere on the page.
+ */
+
+import { POWER, VehicleHistory } from "../model/series.js";
+import { getJson } from "../stream/http.js";
+import { Chart } from "./chart.js";
+import { $, el, setAttr, setText } from "./dom.js";
+import { formatAge, formatAgo, formatTime, formatValue } from "./format.js";
+import { Gauges } from "./gauges.js";
+import { VehicleMap } from "./map.js";
+
+const WINDOWS = [[1, "1 min"], [5, "5 min"], [15, "15 min"], [60, "1 h"], [360, "6 h"], [0, "All"]];
+const FIRST_CHARTS = ["VehicleSpeed", POWER, "Soc"];
+const MOST_CHARTS = 8; // each is drawn whenever something new has come
+const SLIDE_MS = 250; // how often charts move on when nothing new has come
+const OLD_MS = 600_000; // a value reported so long ago is shown as old
+
+export class VehiclePage {
+  /** `feed`: { fleet, now(), requestFrame(), follow(vin, history, again), token() } */
+  constructor(feed) {
+    this.feed = feed;
+    this.map = new VehicleMap(() => this.redraw());
+    this.gauges = new Gauges($("gauges"));
+    this.minutes = 5;
+    this.pointer = null;
+    this.rows = new Map();
+    this.words = "";
+    this.charts = [];
+    for (const field of FIRST_CHARTS) this.#addChart(field);
+    $("window").append(...WINDOWS.map(([minutes, text]) => el("option", { value: minutes }, text)));
+    $("window").value = "5";
+    $("window").addEventListener("change", ({ target }) => this.#set(() => (this.minutes = Number(target.value))));
+    $("add-chart").addEventListener("click", () => this.#set(() => this.#addChart(this.#unshown())));
+    $("field-search").addEventListener("input", ({ target }) => this.#set(() => (this.words = target.value.trim().toLowerCase())));
+  }
+
+  /** Turns to a vehicle (null: to none). */
+  show(vin) {
+    this.vin = vin;
+    this.history = new VehicleHistory();
+    this.map.moved = null;
+    this.drawnAt = -Infinity;
+    this.drawn = undefined;
+    this.rows.clear();
+    $("fields").replaceChildren();
+    $("events").replaceChildren();
+    this.lastEvent = null;
+    this.source?.close();
+    this.source = vin && this.feed.follow(vin, this.history, () => this.show(vin));
+    if (vin) this.#learnTimes(vin);
+  }
+
+  /** A snapshot does not say when each value was reported; the server knows. */
+  async #learnTimes(vin) {
+    const report = await getJson(`/vehicles/${vin}`, this.feed.token());
+    if (!report || this.vin !== vin) return;
+    const { data } = report;
+    const vehicle = this.feed.fleet.vehicle(vin);
+    for (const [name, { time_ns: ns }] of Object.entries(data)) {
+      const cell = vehicle.fields.get(name);
+      if (cell && cell.at <= vehicle.newest) cell.at = Math.min(cell.at, ns / 1e6);
+    }
+    this.feed.requestFrame();
+  }
+
+  #set(change) {
+    change();
+    this.redraw();
+  }
+
+  /** Somebody did something: the next frame draws all, whether there is news or not. */
+  redraw() {
+    this.drawnAt = -Infinity;
+    this.feed.requestFrame();
+  }
+
+  #unshown() {
+    return [...this.history.series.keys()].find((name) => !this.charts.some((chart) => chart.field === name)) ?? FIRST_CHARTS[0];
+  }
+
+  #addChart(field) {
+    if (this.charts.length >= MOST_CHARTS) return;
+    const chart = new Chart(field, {
+      field: () => this.redraw(),
+      remove: (one) => this.#set(() => this.#remove(one)),
+      point: (share) => this.#set(() => (this.pointer = share !== null && share >= 0 ? share : null)),
+    });
+    this.charts.push(chart);
+    $("charts").append(chart.node);
+  }
+
+  #remove(chart) {
+    this.charts = this.charts.filter((one) => one !== chart);
+    chart.node.remove();
+  }
+
+  // ---- drawing
+
+  render(now) {
+    const { history } = this;
+    const vehicle = this.feed.fleet.vehicle(this.vin);
+    const news = vehicle.rev + history.rev;
+    if (this.news === news && performance.now() - this.drawnAt < SLIDE_MS) return;
+    Object.assign(this, { news, drawnAt: performance.now() });
+    const stale = vehicle.stale(now);
+    setText($("vehicle-name"), vehicle.name);
+    setText($("vehicle-vin"), vehicle.name === vehicle.vin ? "" : vehicle.vin);
+    setText($("vehicle-kind"), [formatValue("CarType", vehicle.value("CarType")), vehicle.value("Trim"), vehicle.value("Version")].filter((part) => part && part !== "–").join(" · "));
+    setAttr($("vehicle-state"), "data-state", vehicle.condition(now));
+    setText($("vehicle-state"), vehicle.condition(now));
+    setText($("vehicle-heard"), vehicle.heard ? `last heard ${formatAgo(now - vehicle.heard)}${stale ? "; these values may be out of date" : ""}${skew(vehicle)}` : "");
+    setAttr($("vehicle"), "data-stale", stale);
+    this.gauges.render(vehicle, now);
+    this.map.render(history.track, vehicle.value("Location"), vehicle.value("GpsHeading"), stale);
+    this.#renderCharts(now - vehicle.skew);
+    this.#renderEvents(now);
+    const second = Math.floor(now / 1000);
+    if (this.drawn === `${second} ${this.words}`) return;
+    this.drawn = `${second} ${this.words}`;
+    this.#renderFields(vehicle, now);
+  }
+
+  #renderCharts(now) {
+    const { series } = this.history;
+    const firsts = this.minutes ? [] : [...series.values()].map((series) => series.at[0]);
+    const from = firsts.length ? Math.min(...firsts) : now - (this.minutes || 5) * 60_000;
+    const names = [...series.keys()].sort();
+    for (const chart of this.charts) {
+      chart.offer(names);
+      chart.render(series.get(chart.field), from, now, this.pointer);
+    }
+  }
+
+  #renderFields(vehicle, now) {
+    const names = [...vehicle.fields.keys()].sort();
+    if (this.rows.size !== names.length) this.#layFields(names);
+    for (const name of names) {
+      const row = this.rows.get(name);
+      const { value, at } = vehicle.fields.get(name);
+      row.node.hidden = !name.toLowerCase().includes(this.words);
+      setText(row.value, formatValue(name, value));
+      setText(row.age, formatAge(now - at - vehicle.skew));
+      setAttr(row.node, "data-old", now - at - vehicle.skew > OLD_MS);
+    }
+  }
+
+  #layFields(names) {
+    for (const name of names) {
+      if (this.rows.has(name)) continue;
+      const [value, age] = [el("td"), el("td")];
+      const draw = el("button", { class: "ghost", "aria-label": `Show a chart of ${name}`, click: () => this.#chartOf(name) }, "∿");
+      this.rows.set(name, { value, age, node: el("tr", {}, el("th", { scope: "row" }, name), value, age, el("td", {}, draw)) });
+    }
+    $("fields").replaceChildren(...names.map((name) => this.rows.get(name).node));
+  }
+
+  #chartOf(name) {
+    this.#set(() => this.charts.some((chart) => chart.field === name) || this.#addChart(name));
+    this.charts.find((chart) => chart.field === name)?.node.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }
+
+  #renderEvents(now) {
+    const { events } = this.history;
+    if (this.lastEvent === events.at(-1) && events.length) return;
+    this.lastEvent = events.at(-1);
+    const items = events.toReversed().map((event) => line(event, now));
+    $("events").replaceChildren(...(items.length ? items : [el("li", { class: "soft" }, "No events in the log.")]));
+  }
+}
+
+function skew(vehicle) {
+  if (!vehicle.skew) return "";
+  return ` · its clock is ${formatAge(Math.abs(vehicle.skew))} ${vehicle.skew > 0 ? "behind, or its messages arrive that late" : "ahead"}`;
+}
+
+function line({ kind, at, item }, now) {
+  const [title, note] = {
+    alerts: () => [item.name, `${item.endedAt ? "ended" : "started"}${item.audiences?.length ? ` · for ${item.audiences.join(", ")}` : ""}`],
+    errors: () => [item.name, [item.body, ...Object.entries(item.tags ?? {}).map(([key, value]) => `${key} ${value}`)].filter(Boolean).join(" · ")],
+    connectivity: () => [item.status === "CONNECTED" ? "Connected" : "Disconnected", item.networkInterface],
+  }[kind]();
+  const node = el("li", { "data-kind": kind }, el("time", { datetime: new Date(at || 0).toISOString() }, formatTime(at, now)), el("b", {}, title), el("span", {}, note || ""));
+  setAttr(node, "data-over", kind === "alerts" && Boolean(item.endedAt));
+  return node;
+}

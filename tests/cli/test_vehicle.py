@@ -1,0 +1,151 @@
+"""The commands `teslafast vehicle …` as processes, against a server that is shaped as Tesla's is described."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from teslafast.cli import vehicle
+
+from tests.support import ROOT
+from tests.support.certificates import World
+from tests.support.fake_fleet_api import Car, FleetServer, read_signed
+
+VIN, OTHER = "5YJ3TEST5PF000001", "5YJ3TEST7PF000002"
+CONFIG = {"hostname": "telemetry.example.com", "port": 443}
+
+
+@pytest.fixture(scope="module")
+def app() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture
+def tesla(app: ec.EllipticCurvePrivateKey) -> Iterator[FleetServer]:
+    with FleetServer({VIN: Car(), OTHER: Car()}, app=app.public_key()) as server:
+        yield server
+
+
+@pytest.fixture
+def folder(tmp_path: Path, world: World, app: ec.EllipticCurvePrivateKey) -> Path:
+    """ca.pem and app.key, as an operator has them."""
+    clear = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (tmp_path / "app.key").write_bytes(app.private_bytes(serialization.Encoding.PEM, *clear))
+    (tmp_path / "ca.pem").write_bytes(world.server_ca.read_bytes())
+    return tmp_path
+
+
+def run(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`teslafast vehicle …` in that folder."""
+    whole = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | environment
+    command = [sys.executable, "-W", "error", "-m", "teslafast", "vehicle", *arguments]
+    return subprocess.run(command, cwd=folder, env=whole, capture_output=True, text=True, timeout=30)
+
+
+ASK = ("configure", "--hostname", "telemetry.example.com", "--ca", "ca.pem", "--vin", VIN)
+
+
+def test_configure_sends_a_signed_config_and_prints_its_cost(tesla: FleetServer, folder: Path) -> None:
+    done = run(folder, tesla.environment, *ASK, "--port", "8443", "--key", "app.key", "--preset", "minimal", "--field", "Soc=30")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "sent to 1 of 1 vehicles"), done.stderr
+    assert "minimal: 8 fields: about 12,780 signals, $0.09 a month for each vehicle" in done.stderr
+    claims = read_signed(tesla.cars[VIN].token)
+    assert claims is not None
+    assert claims["port"] == 8443
+    assert claims["fields"]["Soc"] == {"interval_seconds": 30}
+    assert claims["ca"] == (folder / "ca.pem").read_text()
+    assert claims["exp"] == pytest.approx(time.time() + 365 * 86400, abs=60)
+    assert tesla.token not in done.stdout + done.stderr
+
+
+def test_a_dry_run_prints_the_config_and_sends_nothing(tesla: FleetServer, folder: Path) -> None:
+    done = run(folder, {}, *ASK, "--dry-run")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["hostname"] == "telemetry.example.com"
+    assert "$3.20 a month for each vehicle" in done.stderr
+    assert tesla.calls == []
+
+
+def test_a_skipped_vehicle_is_exit_1(tesla: FleetServer, folder: Path) -> None:
+    tesla.cars[VIN].skipped = "max_configs"
+    done = run(folder, tesla.environment, *ASK, "--via-proxy")
+    assert done.returncode == 1
+    assert f"✗ {VIN} max_configs: too many apps already stream from it" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"), [([], "--key: is not given"), (["--key", "app.key", "--via-proxy"], "exclude each other")]
+)
+def test_configure_wants_either_a_key_or_a_proxy(tesla: FleetServer, folder: Path, words: list[str], says: str) -> None:
+    done = run(folder, tesla.environment, *ASK, *words)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 2  # the estimate, and one line about what is wrong
+    assert tesla.calls == []
+
+
+def test_on_a_terminal_the_status_line_is_rewritten(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    terminal = vehicle._terminal()
+    terminal.status("1 of 2 have taken it")
+    terminal.line("✓ both")
+    printed = capsys.readouterr()
+    assert printed.err == "\r\x1b[K1 of 2 have taken it\r\x1b[K"
+    assert printed.out == "✓ both\n"
+
+
+def test_without_a_terminal_no_status_line_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = vehicle._terminal()
+    terminal.status("1 of 2 have taken it")
+    terminal.line("✓ both")
+    assert capsys.readouterr() == ("✓ both\n", "")
+
+
+def test_with_a_wait_of_zero_tesla_is_not_asked_for_the_state(tesla: FleetServer, folder: Path) -> None:
+    assert run(folder, tesla.environment, *ASK, "--via-proxy", "--wait", "0s").returncode == 0
+    assert [method for method, _ in tesla.calls] == ["POST"]
+
+
+def test_show_prints_the_state_of_each_vehicle(tesla: FleetServer, folder: Path) -> None:
+    tesla.cars[VIN].config = {**CONFIG, "fields": {"Soc": {}}}
+    done = run(folder, tesla.environment | {"TESLA_VIN": f"{VIN},{OTHER}"}, "show")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"✓ {VIN} streams 1 fields to telemetry.example.com:443",
+        f"✗ {OTHER} it has no config — send one: teslafast vehicle configure",
+    ]
+    (row,) = run(folder, tesla.environment, "show", "--json", "--vin", VIN).stdout.splitlines()
+    assert json.loads(row)["state"] == "taken"
+
+
+def test_remove_deletes_only_the_configs_of_named_vehicles(tesla: FleetServer, folder: Path) -> None:
+    tesla.cars[VIN].config = tesla.cars[OTHER].config = CONFIG
+    assert run(folder, tesla.environment | {"TESLA_VIN": OTHER}, "remove").returncode == 2
+    done = run(folder, tesla.environment, "remove", "--vin", VIN)
+    assert (done.returncode, tesla.cars[VIN].config, tesla.cars[OTHER].config) == (0, None, CONFIG)
+    assert run(folder, tesla.environment, "remove", "--vin", VIN).returncode == 1
+
+
+def test_errors_prints_what_vehicles_reported_and_its_meaning(tesla: FleetServer, folder: Path) -> None:
+    assert run(folder, tesla.environment, "errors").stdout == "✓ no errors reported\n"
+    reported = {"created_at": "2026-11-23T08:00:00Z", "vin": VIN, "error_name": "cloud_manager_error", "error": "webconnection"}
+    tesla.errors = [reported, reported | {"vin": OTHER, "error_name": "odd\x1b"}]
+    done = run(folder, tesla.environment, "errors", "--vin", VIN)
+    assert done.returncode == 1
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(f"✗ 2026-11-23T08:00:00Z {VIN} cloud_manager_error: webconnection = the vehicle could not")
+    rows = run(folder, tesla.environment, "errors", "--json").stdout.splitlines()
+    assert [json.loads(row)["vin"] for row in rows] == [VIN, OTHER]
+
+
+def test_a_token_that_tesla_refuses_is_one_line_and_exit_1(tesla: FleetServer, folder: Path) -> None:
+    done = run(folder, tesla.environment | {"TESLA_ACCESS_TOKEN": "wrong"}, "show", "--vin", VIN)
+    assert done.returncode == 1
+    assert done.stderr.startswith("teslafast: Fleet API: HTTP 401")
+    assert len(done.stderr.splitlines()) == 1

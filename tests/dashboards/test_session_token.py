@@ -1,0 +1,42 @@
+"""How long a dashboard may stay: the warning ahead of its token's end, and the end."""
+
+from __future__ import annotations
+
+import pytest
+from teslafast.close_reasons import TOKEN_EXPIRED
+
+from tests.support.dashboard_stage import NOW, DashboardStage
+from tests.support.peers import token
+
+
+@pytest.mark.parametrize(("token_s", "warned_at"), [(3600, 3540), (300, 240), (100, 80), (10, 8)])
+def test_the_warning_comes_once_a_minute_or_a_fifth_before_the_tokens_end(token_s: float, warned_at: float) -> None:
+    stage = DashboardStage(token_s=token_s).begin()
+    stage.told()
+    stage.check(NOW + warned_at - 0.5)
+    assert stage.told() == []
+    for seconds in (warned_at, warned_at + 0.5):
+        stage.check(NOW + seconds)
+    assert stage.told() == [{"type": "token_expiring", "exp": int(NOW + token_s)}]
+    stage.check(NOW + token_s)
+    assert stage.closed == [TOKEN_EXPIRED]
+    assert stage.told() == []
+
+
+def test_each_token_has_a_warning_of_its_own() -> None:
+    stage = DashboardStage(token_s=100).begin()
+    stage.check(NOW + 90)
+    stage.say({"type": "auth", "token": token(exp=NOW + 190)})
+    stage.check(NOW + 169)
+    assert stage.kinds() == ["hello", "token_expiring", "auth"]
+    stage.check(NOW + 170)
+    assert stage.kinds() == ["token_expiring"]
+
+
+def test_the_plain_fleet_shape_is_closed_without_a_warning_and_with_control_it_is_warned() -> None:
+    for query, kinds in (({"format": "fleet"}, []), ({"format": "fleet", "control": "1"}, ["hello", "token_expiring"])):
+        stage = DashboardStage(token_s=100).begin(**query)
+        stage.check(NOW + 99)
+        stage.check(NOW + 100)
+        assert stage.kinds() == kinds
+        assert stage.closed == [TOKEN_EXPIRED]
