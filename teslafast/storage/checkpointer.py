@@ -107,7 +107,6 @@ class Checkpointer:
             stopped=bool(found.stopped),
         )
 
-    @property
     def journal_stopped(self) -> str:
         """Why the log goes on without the file, for /health; "" as long as it does not."""
         return self._journal.stopped

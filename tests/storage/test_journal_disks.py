@@ -241,5 +241,7 @@ def test_a_server_whose_journal_is_cut_short_says_so_and_serves_on(path: Path) -
             vehicle.tell({"Odometer": {"doubleValue": 1.0}})
             os.truncate(path, 4096)
             process.lines.wait_for("journal_stopped", cause="file_cut_short")
+            assert process.place.get("/health").json["journal"]["state"] == "stopped"
+            assert b"teslafast_journal_stopped 1.0" in process.place.get("/metrics").body
             vehicle.tell({"Odometer": {"doubleValue": 2.0}})
         assert process.place.get("/health").status == 200
