@@ -4,15 +4,18 @@
  * Law: every value of every field has one line of text, and units change nowhere else. Vehicles speak in miles, mph, °C and bar; what is shown depends on `units.metric`.
  */
 
+import { browserStore } from "./storage.js";
+
+const KEY = "teslafast.units";
 const MILE_KM = 1.609344;
 const BAR_PSI = 14.5038;
 const inMiles = /^(?:en-(?:US|GB|LR)|my)/.test(navigator.language);
 
-export const units = { metric: (localStorage.getItem("teslafast.units") ?? (inMiles ? "mi" : "km")) === "km" };
+export const units = { metric: (browserStore.get(KEY) ?? (inMiles ? "mi" : "km")) === "km" };
 
 export function chooseUnits(metric) {
   units.metric = metric;
-  localStorage.setItem("teslafast.units", metric ? "km" : "mi");
+  browserStore.set(KEY, metric ? "km" : "mi");
 }
 
 // What a quantity is shown in: [metric unit, factor, offset, decimals], [the other unit, factor, offset, decimals].

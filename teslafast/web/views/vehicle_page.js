@@ -58,12 +58,7 @@ export class VehiclePage {
   async #learnTimes(vin) {
     const report = await getJson(`/vehicles/${vin}`, this.feed.token());
     if (!report || this.vin !== vin) return;
-    const { data } = report;
-    const vehicle = this.feed.fleet.vehicle(vin);
-    for (const [name, { time_ns: ns }] of Object.entries(data)) {
-      const cell = vehicle.fields.get(name);
-      if (cell && cell.at <= vehicle.newest) cell.at = Math.min(cell.at, ns / 1e6);
-    }
+    this.feed.fleet.vehicle(vin).learnTimes(report.times);
     this.feed.requestFrame();
   }
 
@@ -116,7 +111,7 @@ export class VehiclePage {
     setAttr($("vehicle"), "data-stale", stale);
     this.gauges.render(vehicle, now);
     this.map.render(history.track, vehicle.value("Location"), vehicle.value("GpsHeading"), stale);
-    this.#renderCharts(now - vehicle.skew);
+    this.#renderCharts(now - vehicle.behind);
     this.#renderEvents(now);
     const second = Math.floor(now / 1000);
     if (this.drawn === `${second} ${this.words}`) return;
@@ -143,8 +138,8 @@ export class VehiclePage {
       const { value, at } = vehicle.fields.get(name);
       row.node.hidden = !name.toLowerCase().includes(this.words);
       setText(row.value, formatValue(name, value));
-      setText(row.age, formatAge(now - at - vehicle.skew));
-      setAttr(row.node, "data-old", now - at - vehicle.skew > OLD_MS);
+      setText(row.age, formatAge(now - at - vehicle.behind));
+      setAttr(row.node, "data-old", now - at - vehicle.behind > OLD_MS);
     }
   }
 
@@ -167,7 +162,7 @@ export class VehiclePage {
     const { events } = this.history;
     if (this.lastEvent === events.at(-1) && events.length) return;
     this.lastEvent = events.at(-1);
-    const items = events.toReversed().map((event) => line(event, now));
+    const items = [...events].reverse().map((event) => line(event, now));
     $("events").replaceChildren(...(items.length ? items : [el("li", { class: "soft" }, "No events in the log.")]));
   }
 }
@@ -179,11 +174,11 @@ function skew(vehicle) {
 
 function line({ kind, at, item }, now) {
   const [title, note] = {
-    alerts: () => [item.name, `${item.endedAt ? "ended" : "started"}${item.audiences?.length ? ` · for ${item.audiences.join(", ")}` : ""}`],
-    errors: () => [item.name, [item.body, ...Object.entries(item.tags ?? {}).map(([key, value]) => `${key} ${value}`)].filter(Boolean).join(" · ")],
-    connectivity: () => [item.status === "CONNECTED" ? "Connected" : "Disconnected", item.networkInterface],
+    alerts: () => [item.name, `${item.ended ? "ended" : "started"}${item.audiences && ` · for ${item.audiences}`}`],
+    errors: () => [item.name, [item.body, ...item.tags].filter(Boolean).join(" · ")],
+    connectivity: () => [item.connected ? "Connected" : "Disconnected", item.networkInterface],
   }[kind]();
   const node = el("li", { "data-kind": kind }, el("time", { datetime: new Date(at || 0).toISOString() }, formatTime(at, now)), el("b", {}, title), el("span", {}, note || ""));
-  setAttr(node, "data-over", kind === "alerts" && Boolean(item.endedAt));
+  setAttr(node, "data-over", kind === "alerts" && item.ended);
   return node;
 }
