@@ -9,8 +9,8 @@
  * replay differ in where the events come from and what time it is, and in nothing else.
  */
 
-import { eventTime } from "../model/event.js";
 import { Fleet } from "../model/fleet.js";
+import { eventTime } from "../model/receipt.js";
 import { Stats } from "../model/stats.js";
 import { ReplayClock } from "../replay/replay_clock.js";
 import { Clock } from "../stream/clock.js";

@@ -68,7 +68,7 @@ export class Session {
   signOut(text = "") {
     tabStore.remove(KEY);
     $("renew").hidden = true;
-    setText($("sign-in-fault"), text);
+    setText($("sign-in-fault"), text && text[0].toUpperCase() + text.slice(1));
     this.on.signedOut();
     $("token").focus();
   }

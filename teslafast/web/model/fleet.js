@@ -10,8 +10,7 @@
  * (a name, the charge, where it stands) stays, with its age; what changes by the second is not known any more.
  */
 
-import { eventTime } from "./event.js";
-import { outranks, receiptTime, showsAhead } from "./receipt.js";
+import { eventTime, outranks, receiptTime, showsAhead } from "./receipt.js";
 import { FieldMap, cleanFields, cleanItems, cleanValue } from "./values.js";
 
 const SKEW_FROM_MS = 2000; // differences below this are taken for the network's delay
@@ -98,7 +97,7 @@ export class Vehicle {
   merge(data, at, now, isResend = false) {
     const bounded = !(at <= now);
     const time = receiptTime(at, now);
-    if (showsAhead(time, isResend, this.newest)) this.#bound(time);
+    if (showsAhead(time, isResend, this.newest, false)) this.#bound(time); // cells know by themselves whether they are bounded
     this.newest = Math.max(this.newest, time);
     for (const [name, value] of cleanFields(data)) {
       const cell = this.fields.get(name);

@@ -6,8 +6,7 @@
  * back to the moment at which that shows. Words (enums) become numbers in the order in which they appear, and keep their words for the axis.
  */
 
-import { eventTime } from "./event.js";
-import { receiptTime, showsAhead } from "./receipt.js";
+import { eventTime, receiptTime, showsAhead } from "./receipt.js";
 import { FieldMap, asText, cleanFields, cleanItems, cleanText } from "./values.js";
 
 const MOST = 8192; // two hours of a value a second, 128 KiB
@@ -74,7 +73,8 @@ export class VehicleHistory {
     this.track = new Series(3); // latitude, longitude, speed
     this.events = [];
     this.rev = 0;
-    this.newest = -Infinity; // the latest time of an event
+    this.newest = -Infinity; // the latest time of an event …
+    this.bounded = false; // … and whether that event's own was ahead of receipt
     this.latest = new Map([["PackVoltage", NaN], ["PackCurrent", NaN], ["VehicleSpeed", 0]]); // what is shown along with other fields
   }
 
@@ -84,8 +84,8 @@ export class VehicleHistory {
     this.rev += 1;
     const own = eventTime(event);
     const at = receiptTime(Number.isNaN(own) ? this.newest : own, received);
-    if (showsAhead(at, event.isResend, this.newest)) this.#bound(at);
-    this.newest = Math.max(this.newest, at);
+    if (showsAhead(at, event.isResend, this.newest, this.bounded)) this.#bound(at);
+    if (at >= this.newest) Object.assign(this, { newest: at, bounded: own > received });
     if (event.type !== "data") this.#note(event, at);
     else if (Number.isFinite(at)) this.#data(event.data, at);
   }

@@ -9,7 +9,7 @@ import { POWER, VehicleHistory } from "../model/series.js";
 import { getJson } from "../stream/http.js";
 import { Chart } from "./chart.js";
 import { $, el, setAttr, setText } from "./dom.js";
-import { formatAge, formatAgo, formatTime, formatValue } from "./format.js";
+import { fieldLabel, formatAge, formatAgo, formatTime, formatValue } from "./format.js";
 import { Gauges } from "./gauges.js";
 import { VehicleMap } from "./map.js";
 
@@ -34,7 +34,7 @@ export class VehiclePage {
     $("window").append(...WINDOWS.map(([minutes, text]) => el("option", { value: minutes }, text)));
     $("window").value = "5";
     $("window").addEventListener("change", ({ target }) => this.#set(() => (this.minutes = Number(target.value))));
-    $("add-chart").addEventListener("click", () => this.#set(() => this.#addChart(this.#unshown())));
+    $("add-chart").addEventListener("click", () => this.#chartOf(this.#unshown()));
     $("field-search").addEventListener("input", ({ target }) => this.#set(() => (this.words = target.value.trim().toLowerCase())));
   }
 
@@ -136,7 +136,7 @@ export class VehiclePage {
     for (const name of names) {
       const row = this.rows.get(name);
       const { value, at } = vehicle.fields.get(name);
-      row.node.hidden = !name.toLowerCase().includes(this.words);
+      row.node.hidden = !row.words.includes(this.words);
       setText(row.value, formatValue(name, value));
       setText(row.age, formatAge(now - at - vehicle.behind));
       setAttr(row.node, "data-old", now - at - vehicle.behind > OLD_MS);
@@ -146,9 +146,9 @@ export class VehiclePage {
   #layFields(names) {
     for (const name of names) {
       if (this.rows.has(name)) continue;
-      const [value, age] = [el("td"), el("td")];
-      const draw = el("button", { class: "ghost", "aria-label": `Show a chart of ${name}`, click: () => this.#chartOf(name) }, "∿");
-      this.rows.set(name, { value, age, node: el("tr", {}, el("th", { scope: "row" }, name), value, age, el("td", {}, draw)) });
+      const [value, age, label] = [el("td"), el("td"), fieldLabel(name)];
+      const draw = el("button", { class: "ghost", "aria-label": `Show a chart of ${label}`, click: () => this.#chartOf(name) }, "∿");
+      this.rows.set(name, { value, age, words: `${name} ${label}`.toLowerCase(), node: el("tr", {}, el("th", { scope: "row", title: name }, label), value, age, el("td", {}, draw)) });
     }
     $("fields").replaceChildren(...names.map((name) => this.rows.get(name).node));
   }
