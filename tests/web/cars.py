@@ -123,14 +123,14 @@ def _small(lot: random.Random, number: int) -> dict[str, object]:
     }
 
 
-async def main(url: str, vehicles: int, past_s: float, every_s: float, plain: bool, records: Path | None) -> None:
+async def main(url: str, vehicles: int, past_s: float, every_s: float, plain: bool, records: list[dict[str, Any]] | None) -> None:
     vins = [sample_vin(number) for number in range(vehicles)]
     cars: list[tuple[str, Car]] = []
     for first in range(0, vehicles, AT_ONCE):
         some = vins[first : first + AT_ONCE]
         cars += zip(some, await asyncio.gather(*(connect(url, vin) for vin in some)), strict=True)
     if records is not None:
-        await recite(cars, orjson.loads(records.read_bytes()))
+        await recite(cars, records)
     await (hum(cars, every_s) if plain else drive(cars, past_s, every_s))
 
 
@@ -143,4 +143,5 @@ if __name__ == "__main__":
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--records", type=Path)
     given = parser.parse_args()
-    uvloop.run(main(given.url, given.vehicles, given.past, given.every, given.plain, given.records))
+    told = orjson.loads(given.records.read_bytes()) if given.records else None
+    uvloop.run(main(given.url, given.vehicles, given.past, given.every, given.plain, told))
