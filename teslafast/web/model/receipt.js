@@ -1,8 +1,8 @@
 /**
  * The rule of time, for everything on the page: a vehicle's time orders what it reports only as far as the moment of receipt.
  *
- * An event, as JSON.parse gives it, has a `seq`, its place in the log, and `createdAt`, when the vehicle made it, by the vehicle's
- * own clock. Many vehicles wake with a clock that is minutes ahead, some are years ahead. A time ahead of receipt is no time: it
+ * An event, as JSON.parse gives it (docs/stream.md), has a `seq`, its place in the log, and `createdAt`, when the vehicle made it,
+ * by the vehicle's own clock. Many vehicles wake with a clock that is minutes ahead, some are years ahead. A time ahead of receipt is no time: it
  * counts as that moment, and whatever arrives later and is not a re-send wins over it. So it is with a snapshot, whose one time is
  * the latest of many. The log keeps no receipt, but its order: an event that is earlier than those before it, and no re-send, shows
  * that these were ahead.
