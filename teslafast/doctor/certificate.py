@@ -34,13 +34,11 @@ def check_own_chain(settings: Settings, options: DoctorOptions) -> tuple[list[x5
     """The server's chain in CERT_PATH, and whether vehicles can accept it."""
     try:
         anchors.load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), settings)
-        sent = chain.read(anchors.read_file("CERT_PATH", settings.cert_path or Path()).encode())
+        sent = chain.read(anchors.read_bytes("CERT_PATH", settings.cert_path or Path()))
     except Misconfigured as error:
         return [], [from_error("key", error)]
-    except ValueError:
-        return [], [
-            wrong("key", f"CERT_PATH {settings.cert_path} holds a broken certificate", "give the PEM chain, server first")
-        ]
+    except ValueError as error:
+        return [], [wrong("key", f"CERT_PATH {settings.cert_path} {error}", "give the PEM chain, server first")]
     at = options.vehicles_at
     return sent, [
         well("key", "KEY_PATH belongs to the certificate in CERT_PATH"),
@@ -139,8 +137,8 @@ def check_ca(pem: str, leaf: x509.Certificate, options: DoctorOptions, whose: st
     """Whether a vehicle that has only this `ca`, and no help from what the server sends, can verify the server up to a root."""
     try:
         known = chain.read(pem.encode())
-    except ValueError:
-        return wrong("ca", f"{whose} holds no readable certificate", "give the PEM of the intermediates and the root")
+    except ValueError as error:
+        return wrong("ca", f"{whose} {error}", "give the PEM of the intermediates and the root")
     path = chain.build_path(leaf, known)
     if not path:
         issuer = chain.name_of(leaf.issuer)

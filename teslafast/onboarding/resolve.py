@@ -35,7 +35,10 @@ def resolve_vins(options: Sequence[str], environment: Mapping[str, str]) -> list
 def resolve_ca(given: Path | None, environment: Mapping[str, str]) -> str:
     """The `ca` of the config: the file that is given, else the certificates above the server's in CERT_PATH."""
     if given is not None:
-        return _read("--ca", given).decode("utf-8", "replace")
+        try:
+            return chain.write(chain.read(_read("--ca", given)))
+        except ValueError as error:
+            raise Misconfigured("--ca", f"{given} {error}", "give the PEM of the intermediates and the root") from None
     path = environment.get("CERT_PATH", "")
     if not path:
         raise Misconfigured(
@@ -65,9 +68,9 @@ def resolve_hostname(given: str | None, environment: Mapping[str, str]) -> str:
 def _server_chain(path: Path) -> list[x509.Certificate]:
     try:
         return chain.read(_read("CERT_PATH", path))
-    except ValueError:
+    except ValueError as error:
         raise Misconfigured(
-            "CERT_PATH", f"{path} holds no readable certificate", "give a PEM file: the server's certificate, then its issuers"
+            "CERT_PATH", f"{path} {error}", "give a PEM file: the server's certificate, then its issuers"
         ) from None
 
 

@@ -113,6 +113,25 @@ def test_a_new_pair_is_used_once_it_stays_the_same(stage: Stage, files: Files) -
     assert stage.outcomes == {"taken": 1}
 
 
+def events(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_the_same_certificate_written_again_is_not_called_renewed(
+    stage: Stage, files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "teslafast")
+    content = files.certificate.read_bytes()
+    files.certificate.unlink()
+    files.certificate.write_bytes(content + b"\n")
+    stage.look(3)
+    stage.reload.renew(TIME)
+    assert set(events(caplog)) == {"certificate_unchanged"}
+    files.put("second")
+    stage.look(2)
+    assert events(caplog)[-1] == "certificate_renewed"
+
+
 def test_the_files_are_looked_at_once_in_10_seconds(stage: Stage, files: Files) -> None:
     stage.look()
     files.put("second")
