@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from ..errors import Misconfigured
 from ..protocol.signals import FIELDS
+from ..text import typing_errors
 
 KNOWN = tuple(FIELDS[1:])  # the first, Unknown, is no field
 NEAR = 2  # typing errors; new fields differ from their siblings by a word (…ChargedKwh and …DischargedKwh: four)
@@ -48,21 +49,3 @@ def nearest(word: str) -> str:
     allowed = min(NEAR, len(word) // 4)
     near = ((typing_errors(lowered, known.lower(), allowed), known) for known in KNOWN)
     return min((found for found in near if found[0] <= allowed), default=(0, ""))[1]
-
-
-def typing_errors(one: str, other: str, at_most: int) -> int:
-    """How many letters were added, left out, mistaken or swapped with the next (optimal string alignment); bounded work."""
-    if abs(len(one) - len(other)) > at_most:
-        return at_most + 1
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for y, letter in enumerate(one, 1):
-        older, before, row = before, row, [y]
-        for x, twin in enumerate(other, 1):
-            least = min(before[x] + 1, row[x - 1] + 1, before[x - 1] + (letter != twin))
-            if x > 1 and y > 1 and letter == other[x - 2] and one[y - 2] == twin:
-                least = min(least, older[x - 2] + 1)
-            row.append(least)
-        if min(row) > at_most:
-            return at_most + 1
-    return row[-1]

@@ -2,7 +2,8 @@
 
 import pytest
 from teslafast.errors import Misconfigured
-from teslafast.onboarding.field_names import nearest, typing_errors, unknown_fields
+from teslafast.onboarding.field_names import nearest, unknown_fields
+from teslafast.text import typing_errors
 
 
 @pytest.mark.parametrize(
