@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 RENEWAL_DAYS = 21  # public CAs renew 30 days before the end: later, the renewal has failed
+RENEW = "renew it, under the same CA if you can: teslafast certs renew DIR for a certificate of `certs init`"
 SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 
 _FULL_CHAIN = "give vehicles the full chain: intermediates and root, with {issuer!r} in it, then `teslafast vehicle configure`"
@@ -114,12 +115,14 @@ def _expiry(sent: list[x509.Certificate], options: DoctorOptions) -> Finding:
         fault = f"{chain.name_of(early.subject)!r} is not valid before {early.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
         return wrong("expiry", fault, "set this machine's clock, or wait")
     if left < 0:
-        return wrong(
-            "expiry", f"{name!r} expired on {first.not_valid_after_utc:%Y-%m-%d}", "renew it, under the same CA if you can"
-        )
+        return wrong("expiry", f"{name!r} expired on {first.not_valid_after_utc:%Y-%m-%d}", RENEW)
     if left < RENEWAL_DAYS:
-        return note("expiry", f"{name!r} expires in {left:.0f} days", "renew it, under the same CA if you can")
-    return well("expiry", f"{name!r} expires on {first.not_valid_after_utc:%Y-%m-%d}, the others in the chain not before")
+        return note("expiry", f"{name!r} expires in {left:.0f} days", RENEW)
+    if first is sent[0]:
+        return well("expiry", f"the server's certificate expires on {first.not_valid_after_utc:%Y-%m-%d}")
+    return well(
+        "expiry", f"{name!r}, above the server's certificate, is the first to expire, on {first.not_valid_after_utc:%Y-%m-%d}"
+    )
 
 
 # ---- the `ca` for vehicles
