@@ -9,7 +9,7 @@ import click
 
 @click.group()
 def certs() -> None:
-    """Make certificates, or fetch Tesla's CAs."""
+    """Make and renew certificates, or fetch Tesla's CAs."""
 
 
 @certs.command("tesla-ca")

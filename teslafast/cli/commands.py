@@ -48,7 +48,7 @@ def serve(host: str | None, port: int | None) -> None:
     from ..logs import fields, log, set_up
     from ..outputs.settings import planned
     from ..server import server
-    from .hints import hints
+    from .hints import hints, rows_in_use
 
     settings = Settings.from_env(os.environ, host=host, port=port)
     plans = planned(os.environ, settings)
@@ -58,7 +58,7 @@ def serve(host: str | None, port: int | None) -> None:
             "secret_made",
             extra=fields(meaning="JWT_SECRET is not set: this run uses a random one, and you cannot mint tokens for it"),
         )
-    for hint in hints(os.environ, settings):
+    for hint in hints(os.environ, settings, rows_in_use(os.environ)):
         log.warning("setting_doubtful", extra=fields(cause=hint.variable, meaning=f"{hint.variable}: {hint.meaning}"))
     uvloop.run(server.serve(settings, plans))
 

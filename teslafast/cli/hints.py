@@ -10,7 +10,7 @@ What is probably a mistake in an environment, although a server starts with it: 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,18 +41,29 @@ def all_rows() -> list[SettingRow]:
     return [*rows(Settings), *(row for output in OUTPUTS for row in rows(settings_class(output)))]
 
 
-def hints(environment: Mapping[str, str], settings: Settings | None, mount_info: Path = MOUNT_INFO) -> list[Hint]:
-    """`settings`: None if they cannot be read; then only names and values are looked at."""
-    found = [*_misspelt(environment), *_odd_values(environment)]
+def rows_in_use(environment: Mapping[str, str]) -> list[SettingRow]:
+    """As `all_rows`, without those of outputs that are not set: a server does not import these."""
+    used = (output for output in OUTPUTS if environment.get(output.switch, "").strip())
+    return [*rows(Settings), *(row for output in used for row in rows(settings_class(output)))]
+
+
+def hints(
+    environment: Mapping[str, str],
+    settings: Settings | None,
+    known: Sequence[SettingRow],
+    mount_info: Path = MOUNT_INFO,
+) -> list[Hint]:
+    """`settings`: None if they cannot be read; then only names and values are looked at, those of the rows in `known`."""
+    found = [*_misspelt(environment, known), *_odd_values(environment, known)]
     if settings is not None:
         found += [*_mounted(settings, mount_info), *_ambiguous(settings)]
     return found
 
 
-def _misspelt(environment: Mapping[str, str]) -> Iterable[Hint]:
-    known = {row.variable for row in all_rows()}.union(OTHER_VARIABLES)
+def _misspelt(environment: Mapping[str, str], known: Iterable[SettingRow]) -> Iterable[Hint]:
+    names = {row.variable for row in known}.union(OTHER_VARIABLES, (output.switch for output in OUTPUTS))
     for name in sorted(environment):
-        if name not in known and not name.startswith(_FREE_NAMES) and (meant := _nearest(name, known)):
+        if name not in names and not name.startswith(_FREE_NAMES) and (meant := _nearest(name, names)):
             yield Hint(name, f"is not a setting: did you mean {meant}?")
 
 
@@ -67,8 +78,8 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return min((found for found in near if found[0] <= allowed), default=(0, ""))[1]
 
 
-def _odd_values(environment: Mapping[str, str]) -> Iterable[Hint]:
-    for row in all_rows():
+def _odd_values(environment: Mapping[str, str], known: Iterable[SettingRow]) -> Iterable[Hint]:
+    for row in known:
         text = environment.get(row.variable, "")
         if text.strip() and (doubt := doubtful(text)):
             shown = "its value" if row.secret else repr(text)

@@ -51,7 +51,7 @@ def settings(check: bool, host: str | None, port: int | None, as_json: bool) -> 
     Secrets are hidden. With --check, the files that the settings name are read, too. Nothing is started.
     """
     from ..config import Settings
-    from .hints import hints
+    from .hints import all_rows, hints
 
     flags = {"host": host, "port": port}
     found, fault = None, None
@@ -64,7 +64,7 @@ def settings(check: bool, host: str | None, port: int | None, as_json: bool) -> 
         width = max(len(row.variable) for row in shown)
         for row in shown:
             click.echo(json.dumps(asdict(row)) if as_json else f"{row.variable:<{width}}  {row.source:<11}  {row.value}")
-    for hint in hints(os.environ, found):
+    for hint in hints(os.environ, found, all_rows()):
         click.echo(f"warning: {hint.variable}: {one_line(hint.meaning)}", err=True)
     if found is None:
         raise fault or AssertionError("no settings and no reason")

@@ -6,14 +6,14 @@ import socket
 from pathlib import Path
 
 import pytest
-from teslafast.cli.hints import Hint, all_rows, hints
+from teslafast.cli.hints import Hint, all_rows, hints, rows_in_use
 from teslafast.config import Settings
 
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
 def told(**environment: str) -> dict[str, str]:
-    return {hint.variable: hint.meaning for hint in hints(environment, None)}
+    return {hint.variable: hint.meaning for hint in hints(environment, None, all_rows())}
 
 
 @pytest.mark.parametrize(
@@ -36,14 +36,53 @@ def test_a_name_that_is_nearly_a_settings_is_told_with_the_one_that_was_meant(ty
 
 @pytest.mark.parametrize(
     "name",
-    ["HOME", "PATH", "PWD", "LANG", "SHLVL", "HOSTNAME", "POST", "USER", "TERM", "LOGNAME", "KAFKA_PORTS", "NODE_PATH", "_"],
+    [
+        "HOME",
+        "PATH",
+        "PWD",
+        "LANG",
+        "SHLVL",
+        "HOSTNAME",
+        "POST",
+        "USER",
+        "TERM",
+        "LOGNAME",
+        "KAFKA_PORTS",
+        "NODE_PATH",
+        "_",
+        "HOSTTYPE",
+        "LINES",
+        "COLUMNS",
+        "SHELL",
+        "VIRTUAL_ENV",
+        "KUBERNETES_PORT",
+        "KUBERNETES_SERVICE_HOST",
+        "NODE_VERSION",
+        "NODE_OPTIONS",
+        "FLY_APP_NAME",
+        "SSL_CERT_FILE",
+        "TESLAFAST_PORT",
+        "TESLAFAST_SERVICE_PORT",
+        "LOG_FILE",
+        "HTTPS_PROXY",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "NOTIFY_SOCKET",
+    ],
 )
 def test_other_programs_variables_are_left_alone(name: str) -> None:
     assert told(**{name: "x"}) == {}
 
 
+def test_an_output_that_is_not_set_is_not_imported_for_its_rows() -> None:
+    assert "JSONL_KEEP" not in {row.variable for row in rows_in_use({})}
+    assert "JSONL_KEEP" in {row.variable for row in rows_in_use({"JSONL_PATH": "x"})}
+
+
 def test_no_setting_is_taken_for_a_misspelt_other() -> None:
-    assert [one for one in hints({row.variable: "1" for row in all_rows()}, None) if "did you mean" in one.meaning] == []
+    assert [
+        one for one in hints({row.variable: "1" for row in all_rows()}, None, all_rows()) if "did you mean" in one.meaning
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +110,7 @@ def test_a_secret_in_quotes_is_told_without_its_value() -> None:
 def test_a_file_that_is_a_mount_of_its_own_is_told(tmp_path: Path) -> None:
     (tmp_path / "mountinfo").write_text("31 22 8:1 /x /certs/server.pem ro - ext4 /dev/sda1 rw\n")
     settings = Settings(cert_path=Path("/certs/server.pem"), key_path=Path("/certs/server.key"))
-    (found,) = hints({}, settings, tmp_path / "mountinfo")
+    (found,) = hints({}, settings, (), tmp_path / "mountinfo")
     assert found.variable == "CERT_PATH"
     assert "a renewal will not be seen" in found.meaning
 
@@ -79,6 +118,6 @@ def test_a_file_that_is_a_mount_of_its_own_is_told(tmp_path: Path) -> None:
 def test_a_host_with_two_addresses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = [(socket.AF_INET6, 1, 6, "", ("::1", 0, 0, 0)), (socket.AF_INET, 1, 6, "", ("127.0.0.1", 0))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
-    assert hints({}, Settings(host="localhost"), tmp_path) == [
+    assert hints({}, Settings(host="localhost"), (), tmp_path) == [
         Hint("HOST", "localhost is ::1 and 127.0.0.1: the server listens on the first alone; give an address")
     ]
