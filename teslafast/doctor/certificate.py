@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..certificates import anchors, chain, peer
+from ..certificates.mounts import mounted_alone
 from ..certificates.trust_store import public_roots
 from ..config import Settings
 from ..errors import Misconfigured
@@ -47,7 +48,13 @@ def check_own_chain(settings: Settings, options: DoctorOptions) -> tuple[list[x5
         *_purpose(sent[0]),
         _name(sent[0], at[0] if at else None),
         _expiry(sent, options),
+        *_mounts(settings),
     ]
+
+
+def _mounts(settings: Settings) -> Iterator[Finding]:
+    for path in mounted_alone([path for path in (settings.cert_path, settings.key_path, settings.ca_path) if path]):
+        yield note("mount", f"{path} is a mount of its own: a renewal will not be seen", "mount its folder instead")
 
 
 def check_leaf(leaf: x509.Certificate, hostname: str, options: DoctorOptions) -> Iterator[Finding]:
