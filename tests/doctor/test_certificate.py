@@ -13,7 +13,7 @@ from teslafast.doctor import certificate
 from teslafast.doctor.finding import State
 
 from tests.support.certificates import CLIENT_AUTH, EXPIRED, HOST, NOW, SERVER_AUTH, TO_COME
-from tests.support.sites import N, Row, Site, W, assert_said, free_port, pem_of
+from tests.support.sites import N, Row, Site, W, assert_said, free_port, only, pem_of
 
 
 def _no_certificate(site: Site) -> None:
