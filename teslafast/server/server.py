@@ -41,6 +41,7 @@ from .drain import drain
 from .http_connection import HttpConnection
 from .prometheus import Gauges
 from .routes import Decision, Listener, Peer, Route, Routes, table
+from .terminal import StartingTerminal
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
@@ -266,7 +267,8 @@ async def serve(settings: Settings, outputs: Sequence[OutputPlan] = ()) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    loop.add_signal_handler(signal.SIGHUP, server.renew_certificates)
+    terminal = StartingTerminal()
+    loop.add_signal_handler(signal.SIGHUP, lambda: on_signal() if terminal.has_gone() else server.renew_certificates())
     server.start()
     gc_policy.settle(loop)
     await asyncio.wait([living])
