@@ -5,8 +5,8 @@ Order is the order of receipt, or a time bounded by it. A vehicle's own time ord
 never steps back; but a time ahead of the moment of receipt is no time (many vehicles wake with a wrong clock): it counts as that
 moment, and whatever arrives later and is not a re-send wins over it.
 
-    Bounds of one vehicle: FIELDS_AT_MOST fields, BYTES_AT_MOST bytes of names and values. What does not fit is not kept here,
-    and counted; it is in the log all the same.
+    Bounds of one vehicle: FIELDS_AT_MOST fields, VALUE_BYTES_AT_MOST bytes of names and values. What does not fit is not kept
+    here, and counted; it is in the log all the same.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import orjson
 from ..rfc3339 import rfc3339
 
 FIELDS_AT_MOST = 1024
-BYTES_AT_MOST = 64 * 1024  # ten times what all fields of the schema take
+VALUE_BYTES_AT_MOST = 64 * 1024  # ten times what all fields of the schema take
 NUMBER_BYTES = 8
 FARTHEST_NS = 1 << 63
 
@@ -52,7 +52,7 @@ class VehicleValues:
         self.not_kept = 0
         # A lower bound of the bytes that are free: each message takes all its bytes from it, and only when it is used up the
         # fields are counted again. So a message costs one subtraction, and the exact count comes once in hundreds of messages.
-        self._room = BYTES_AT_MOST
+        self._room = VALUE_BYTES_AT_MOST
 
     @classmethod
     def restored(cls, values: dict[str, Any], times: dict[str, int], newest_ns: int, ahead: set[str]) -> VehicleValues:
@@ -74,7 +74,7 @@ class VehicleValues:
         time_ns -= time_ns % 1_000_000  # as precise as the events are, so that the last values are what the log says
         self._room -= size
         if self._room < 0:
-            self._room = BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items()) - size
+            self._room = VALUE_BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items()) - size
         fits = self._room >= 0 and len(self.values) + len(data) <= FIELDS_AT_MOST
         if fits and time_ns >= self.newest_ns:
             self.values.update(data)
@@ -97,7 +97,7 @@ class VehicleValues:
     def _has_room(self, name: str, value: object) -> bool:
         """Whether a value fits, counted exactly."""
         known = name in self.values
-        free = BYTES_AT_MOST - sum(cost(*field) for field in self.values.items() if field[0] != name)
+        free = VALUE_BYTES_AT_MOST - sum(cost(*field) for field in self.values.items() if field[0] != name)
         if cost(name, value) <= free and (known or len(self.values) < FIELDS_AT_MOST):
             return True
         self.not_kept += 1

@@ -190,7 +190,7 @@ class DashboardSession:
     def _take(self, text: bytes, now: float) -> None:
         """Raises Refused."""
         if text == b"ping":
-            self._say(messages.PONG)
+            self._say(messages.PONG_MESSAGE)
             return
         try:
             said = orjson.loads(text)
@@ -198,7 +198,7 @@ class DashboardSession:
             raise messages.invalid("not JSON") from None
         match said.get("type") if isinstance(said, dict) else None:
             case "ping":
-                self._say(messages.PONG)
+                self._say(messages.PONG_MESSAGE)
             case "auth":
                 self._changes += 1
                 self._renew(said, now)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from teslafast.errors import Misconfigured
 from teslafast.simulator import fleet
 from teslafast.simulator.ack_tracker import OutgoingMessage
-from teslafast.simulator.chaos import KINDS, Chaos, Copy, Drop, Overlap, Resend, Send, SendMalformed, parse_chaos
+from teslafast.simulator.chaos import CHAOS_KINDS, Chaos, Copy, Drop, Overlap, Resend, Send, SendMalformed, parse_chaos
 from teslafast.simulator.fleet import simulate
 from teslafast.simulator.simulation import Simulation
 from teslafast.simulator.summary import Summary
@@ -39,7 +39,7 @@ def chaotic(kinds: str, answers: Answers = ack) -> tuple[FakeVehicleServer, Summ
         return cast(tuple[FakeVehicleServer, Summary], run(test()))
 
 
-@pytest.mark.parametrize("kinds", [*KINDS, "all", "drops,duplicates,reordering", "overlap,resend,malformed"])
+@pytest.mark.parametrize("kinds", [*CHAOS_KINDS, "all", "drops,duplicates,reordering", "overlap,resend,malformed"])
 def test_under_any_chaos_every_message_is_acknowledged_once_and_only_malformed_ones_are_rejected(
     kinds: str,
 ) -> None:
@@ -136,7 +136,7 @@ def message(number: int, topic: bytes = b"V") -> OutgoingMessage:
     return OutgoingMessage(b"%022x-%09d" % (7, number), topic, b"frame %d" % number, ("Soc",))
 
 
-@given(st.sets(st.sampled_from(sorted(KINDS))), st.integers(0, 1000), st.lists(st.integers(0, 3), max_size=40))
+@given(st.sets(st.sampled_from(sorted(CHAOS_KINDS))), st.integers(0, 1000), st.lists(st.integers(0, 3), max_size=40))
 def test_chaos_neither_loses_nor_invents_a_message(kinds: set[str], seed: int, sizes: list[int]) -> None:
     chaos = Chaos(kinds, seed)
     numbers = iter(range(1000))
@@ -170,6 +170,6 @@ def test_a_copy_follows_its_message_and_the_oracle_refuses_every_malformed_frame
 def test_a_list_of_chaos_kinds_is_parsed_and_an_unknown_kind_is_refused() -> None:
     assert parse_chaos("") == frozenset()
     assert parse_chaos("drops, skew") == {"drops", "skew"}
-    assert parse_chaos("all") == set(KINDS)
+    assert parse_chaos("all") == set(CHAOS_KINDS)
     with pytest.raises(Misconfigured, match=r"'rain' is not known.*reordering"):
         parse_chaos("drops,rain")
