@@ -1,6 +1,6 @@
 # cython: language_level=3
 """
-A limit on the size of frames that answers instead of closing, and an end of what is read at the peer's CLOSE.
+A limit on the size of frames that answers instead of closing, and order where picows parses ahead.
 
 FrameLimit stands between a transport and picows, and reads the heads of frames.
 
@@ -8,6 +8,8 @@ FrameLimit stands between a transport and picows, and reads the heads of frames.
                     on. So the payload of a frame beyond the limit is discarded as it arrives.
     after a CLOSE   RFC 6455, 5.5.1: nothing that follows it counts. picows parses one frame ahead, so a bad frame behind a CLOSE
                     would have that CLOSE answered with 1002. So what follows it is discarded.
+    invalid         For the same reason a good message right before a frame that breaks the protocol would be lost. So picows gets
+                    such a frame only when it has taken everything before it.
 
 Law: picows gets every byte of every other frame, once and in order; what it has not been given is at most one frame's head.
 """
@@ -26,7 +28,11 @@ cdef enum:
     # would keep the connection busy for nothing.
     SKIP_AT_MOST = 64 * 1024 * 1024
     LAST_DATA_OPCODE = 2
-    CLOSE_BYTE = 0x88                   # the first byte of a valid CLOSE: the peer may still answer our CLOSE after a bad one
+    CLOSE_OPCODE = 8
+    LAST_OPCODE = 10                    # PONG
+    FIN = 0x80
+    VALID_CLOSE = 0x88                  # its first byte; after a CLOSE with reserved bits the peer may still answer ours
+    CONTROL_AT_MOST = 125               # bytes of a control frame's payload (RFC 6455, 5.5)
     DISCARD_BYTES = 64 * 1024           # read at once of a frame that is being discarded
 
 cdef char discarded[DISCARD_BYTES]      # shared by all connections: nobody reads it
@@ -123,8 +129,10 @@ cdef class FrameLimit(Protocol):
                 break
             if self.limit < payload <= SKIP_AT_MOST and self.base[at] & 0x0F <= LAST_DATA_OPCODE:
                 return self.begin_skip(at, length, size, payload)
+            if at and invalid(<uint8_t>self.base[at], payload):
+                return self.pass_on_first(at, size)
             self.left = payload
-            self.closing = <uint8_t>self.base[at] == CLOSE_BYTE
+            self.closing = <uint8_t>self.base[at] == VALID_CLOSE
             at += length
         if at:
             self.inner.buffer_updated(at)
@@ -137,6 +145,12 @@ cdef class FrameLimit(Protocol):
         if at:
             self.inner.buffer_updated(at)
         return self.discard(PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
+
+    cdef int pass_on_first(self, Py_ssize_t at, Py_ssize_t size) except -1:
+        """Lets inner take what comes before `at` before it sees the rest."""
+        cdef bytes rest = PyBytes_FromStringAndSize(self.base + at, size - at)      # inner may move its buffer
+        self.inner.buffer_updated(at)
+        return self.feed(rest)
 
     cdef int discard(self, char *data, Py_ssize_t size) except -1:
         cdef Py_ssize_t dropped = <Py_ssize_t>min(self.skip, <uint64_t>size)
@@ -160,6 +174,14 @@ cdef class FrameLimit(Protocol):
             at += room
             self.buffer_updated(room)
         return 0
+
+
+cdef bint invalid(uint8_t first, uint64_t payload) noexcept:
+    """Whether picows refuses the frame for its opcode, or for what no control frame may be; `first`: the first byte of its head."""
+    cdef uint8_t opcode = first & 0x0F
+    if opcode <= LAST_DATA_OPCODE:
+        return False
+    return not CLOSE_OPCODE <= opcode <= LAST_OPCODE or not first & FIN or payload > CONTROL_AT_MOST
 
 
 cdef Py_ssize_t read_head(const uint8_t *data, Py_ssize_t size, uint64_t *payload) noexcept:

@@ -19,7 +19,7 @@ import pytest
 from teslafast.server import gc_policy
 
 from tests.support.certificates import World
-from tests.support.peers import Place, Raw, payload
+from tests.support.peers import Place, Raw
 from tests.support.servers import Inside
 
 OURS = ("teslafast", "picows", "aiofastnet", "uvloop", "_asyncio", "asyncio")
