@@ -1,5 +1,6 @@
-"""What tests share: one world of certificates for the whole run, and a set-up that can be broken. Servers, peers and the like
-stand in modules of their own: `running.py`, `peers.py`, `premises.py`, `fleet.py`.
+"""
+What tests share: one world of certificates for the whole run, and a set-up that can be broken. Servers, peers, set-ups and a fake
+Tesla are modules of tests/support: `servers.py`, `peers.py`, `sites.py`, `fake_fleet_api.py`.
 """
 
 from collections.abc import Iterator

@@ -18,10 +18,10 @@ import orjson
 
 from ..rfc3339 import rfc3339
 
-FIELDS_AT_MOST = 1024
+FIELDS_AT_MOST = 1024  # nearly four times as many as the schema has; cars may know newer ones
 VALUE_BYTES_AT_MOST = 64 * 1024  # ten times what all fields of the schema take
-NUMBER_BYTES = 8
-FARTHEST_NS = 1 << 63
+NUMBER_BYTES = 8  # what a number counts for: a double
+FARTHEST_NS = 1 << 63  # 292 years: where 64-bit times end, either way
 
 
 def cost(name: str, value: object) -> int:

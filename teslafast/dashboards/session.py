@@ -35,7 +35,7 @@ from .subscription import hint, parse_kinds, parse_vins
 from .tokens import Verifier
 
 ERRORS_AT_MOST = 10  # within ERRORS_WINDOW_S: a program that does not listen to answers; a person who tries things out is slower
-ERRORS_WINDOW_S = 60.0
+ERRORS_WINDOW_S = 60.0  # a person needs seconds for each try; a program in a loop fills it at once
 WARN_S = 60.0  # before its token ends, or …
 WARN_SHARE = 0.2  # … this share of what the token had left when it was presented, whichever is less
 CHANGES_AT_MOST = 50  # subscriptions and renewals between two checks, about a second; 200 VINs each, they take some 50 ms

@@ -22,7 +22,7 @@ cdef enum Kind:
 
 cdef enum:
     HIGHEST_FIELD = 60          # of any message: Value's last alternative
-    MAX_CELLS = 16
+    MAX_CELLS = 16              # of one message: more than the widest layout has; _Layout checks it
     TAG_STRANGE = 2             # the cell of a map entry that says: it held a field other than key and value
     MAX_KEYS = 10               # members of one message: TireLocation's
     MAX_ENTRIES = 131072        # a megabyte of the smallest datums that say anything (8 bytes) stays below it

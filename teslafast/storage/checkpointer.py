@@ -24,10 +24,10 @@ from . import checkpoint
 from .group_commit import GroupCommit
 from .journal import Journal
 
-CHECKPOINT_SLICE_S = 0.001
-PAUSE_S = 0.004  # between two slices
+CHECKPOINT_SLICE_S = 0.001  # of the loop at once: a frame that comes meanwhile waits no longer
+PAUSE_S = 0.004  # between two slices: a checkpoint takes a fifth of the loop at most
 SHARE = 16  # of the ring
-TIMES_ITS_SIZE = 4
+TIMES_ITS_SIZE = 4  # of the last checkpoint: writing them stays below a quarter of what the journal writes
 MODE = 0o600  # it tells where vehicles are
 
 

@@ -23,6 +23,7 @@ from ..core.turn import Replies
 from ..errors import Malformed
 from ..logs import fields, log
 from ..protocol._wire import FLAT, FLEET, TOPICS, Envelope, ack, error_reply, read_envelope, read_record
+from ..protocol.identity import Device
 from ..vin import is_vin
 from ..websocket.text_frames import BINARY_OPCODE, message, refusal
 from .admission import AdmitVehicle
@@ -163,8 +164,8 @@ class VehicleSession:
         return ack(txid, topic)
 
     def _answer_unknown_topic(self, envelope: Envelope) -> bytes:
-        kind = self._admitted.device.kind
-        if envelope.sender_id not in (f"{kind}.{self._vin}".encode(), self._vin.encode()):
+        device = Device(self._vin, self._admitted.device.kind)
+        if envelope.sender_id not in (device.sender_id.encode(), self._vin.encode()):
             self.refuse("unknown_sender")
             return error_reply(envelope.txid)
         self._hub.counts.take_unknown_topic()

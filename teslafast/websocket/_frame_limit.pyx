@@ -177,7 +177,7 @@ cdef class FrameLimit(Protocol):
 
 
 cdef bint invalid(uint8_t first, uint64_t payload) noexcept:
-    """Whether picows refuses the frame for its opcode, or for what no control frame may be; `first`: the first byte of its head."""
+    """Whether picows refuses the frame for its opcode or as a control frame. `first`: the first byte of its head."""
     cdef uint8_t opcode = first & 0x0F
     if opcode <= LAST_DATA_OPCODE:
         return False
