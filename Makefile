@@ -14,7 +14,7 @@ PYTHON2 ?= $(shell python2.7 -c 'import sys; print(sys.executable)' 2>/dev/null 
 AUTOBAHN := $(VENV)/autobahn
 AUTOBAHN_REPORTS := build/autobahn
 
-.PHONY: install dev demo test test-web test-autobahn test-faults soak test-deploy check bench bench-peers fix clean
+.PHONY: install dev demo test test-web test-autobahn test-faults soak test-deploy check docs bench bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -40,7 +40,7 @@ test: check
 
 # Kills, full disks, cut lines, hostile input: what `make test` runs of it, and what takes longer.
 test-faults: dev
-	$(BIN)/pytest -m "faults or not faults" tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/storage
+	$(BIN)/pytest -m "faults or not faults" tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/storage tests/docs
 
 # Ten minutes of load: memory must not grow.
 soak: dev
@@ -76,6 +76,10 @@ test-deploy: dev
 	/usr/bin/python3 -c 'import yaml' 2>/dev/null || missing=yes; \
 	test -z "$$missing" || { apt-get update -q && apt-get install -qy --no-install-recommends $(DEPLOY_TOOLS); }
 	$(BIN)/pytest -m deploy tests/deploy
+
+# The tables in docs/ that are made from the code.
+docs: dev
+	$(BIN)/python -m tests.docs.generate
 
 bench: dev
 	$(BIN)/pytest bench --benchmark-enable --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops

@@ -1,8 +1,9 @@
 """
-What tests share: one world of certificates for the whole run, and a set-up that can be broken. Servers, peers, set-ups and a fake
-Tesla are modules of tests/support: `servers.py`, `peers.py`, `sites.py`, `fake_fleet_api.py`.
+Fixtures that all tests share: one world of certificates for the whole run, a set-up that can be broken, and a log that each test
+leaves as it was. Servers, peers and doubles stand in tests/support.
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,17 @@ from tests.support.sites import VIN, Site
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """A command that runs in this process sets the process's log up."""
+    ours, root = logging.getLogger("teslafast"), logging.getLogger()
+    before = [(one, list(one.handlers), one.level, one.propagate) for one in (ours, root)]
+    yield
+    for one, handlers, level, propagate in before:
+        one.handlers, one.level, one.propagate = handlers, level, propagate
+    logging.captureWarnings(False)
 
 
 @pytest.fixture

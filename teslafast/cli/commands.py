@@ -17,6 +17,7 @@ from ..errors import Misconfigured
 from .certs import certs
 from .doctor import doctor
 from .options import Duration
+from .outputs import outputs
 from .vehicle import vehicle
 
 # A copy of the simulator's kinds, which a test compares: to import them would make every command load the protocol's codec.
@@ -38,16 +39,18 @@ def serve(host: str | None, port: int | None) -> None:
 
     from ..config import Settings
     from ..logs import fields, log, set_up
+    from ..outputs.settings import planned
     from ..server import server
 
     settings = Settings.from_env(os.environ, host=host, port=port)
+    plans = planned(os.environ, settings)
     set_up(settings.log_level, settings.log_format)
     if settings.jwt_secret and not os.environ.get("JWT_SECRET"):
         log.warning(
             "secret_made",
             extra=fields(meaning="JWT_SECRET is not set: this run uses a random one, and you cannot mint tokens for it"),
         )
-    uvloop.run(server.serve(settings))
+    uvloop.run(server.serve(settings, plans))
 
 
 @teslafast.command()
@@ -170,4 +173,5 @@ def simulate(
 
 teslafast.add_command(certs)
 teslafast.add_command(doctor)
+teslafast.add_command(outputs)
 teslafast.add_command(vehicle)
