@@ -52,11 +52,11 @@ cdef class FrameLimit(Protocol):
         uint64_t limit
         uint64_t left               # payload bytes of a frame that inner gets, yet to come
         uint64_t skip               # payload bytes of a frame that nobody gets, yet to come
-        bint closing                # the peer's CLOSE is under way, or was the last that inner got
-        uint8_t head[HEAD_AT_MOST]  # the beginning of a frame's head, which inner has not been given
-        Py_ssize_t have
-        uint8_t skipped             # first byte of the head of the frame that is being discarded
         char *base                  # inner's buffer, as it was given to the transport last
+        Py_ssize_t have
+        uint8_t head[HEAD_AT_MOST]  # the beginning of a frame's head, which inner has not been given: `have` bytes
+        uint8_t skipped             # first byte of the head of the frame that is being discarded
+        uint8_t closing             # 1: the peer's CLOSE is under way, or was the last that inner got
 
     def __init__(self, inner, listener, uint64_t limit):
         self.inner = inner

@@ -70,12 +70,9 @@ def run_suite(wstest: Path, reports: Path, ports: Mapping[str, int], cases: list
 
 
 def verdict(record: Mapping[str, str]) -> str:
-    """How the case went; where only its closing went wrong, how that did."""
-    return record["behavior"] if record["behavior"] not in GOOD else _worse(record["behavior"], record["behaviorClose"])
-
-
-def _worse(behavior: str, closing: str) -> str:
-    return behavior if closing in GOOD else f"{closing} when closing"
+    """How the case went, or, if only its closing went wrong, how that went."""
+    behavior, closing = record["behavior"], record["behaviorClose"]
+    return f"{closing} when closing" if behavior in GOOD and closing not in GOOD else behavior
 
 
 def table(outcomes: Outcomes) -> str:
