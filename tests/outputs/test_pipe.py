@@ -38,7 +38,7 @@ def ends() -> Iterator[tuple[int, int]]:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stalled at once, as far as the pipe is concerned."""
     monkeypatch.setattr(module, "PIPE_STALLED_S", 0.0)
-    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    monkeypatch.setattr(module, "PIPE_LOOK_S", 0.01)
 
 
 class Reading:
