@@ -31,8 +31,8 @@ from ..simulator.fleet import simulate
 from ..watch.client import watch
 
 DEFAULT_PORT = 3000
-TOKEN_TTL_S = 86_400.0
-INTERVAL_S = 0.5
+TOKEN_TTL_S = 86_400.0  # a day: nobody leaves a demo running for longer
+INTERVAL_S = 0.5  # as often as a real vehicle sends at most
 
 
 def run(port: int | None, vehicles: int, seconds: float | None) -> None:

@@ -5,8 +5,8 @@ Order is the order of receipt, or a time bounded by it. A vehicle's own time ord
 never steps back; but a time ahead of the moment of receipt is no time (many vehicles wake with a wrong clock): it counts as that
 moment, and whatever arrives later and is not a re-send wins over it.
 
-    Bounds of one vehicle: FIELDS_AT_MOST fields, BYTES_AT_MOST bytes of names and values. What does not fit is not kept here,
-    and counted; it is in the log all the same.
+    Bounds of one vehicle: FIELDS_AT_MOST fields, VALUE_BYTES_AT_MOST bytes of names and values. What does not fit is not kept
+    here, and counted; it is in the log all the same.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import orjson
 
 from ..rfc3339 import rfc3339
 
-FIELDS_AT_MOST = 1024
-BYTES_AT_MOST = 64 * 1024  # ten times what all fields of the schema take
-NUMBER_BYTES = 8
-FARTHEST_NS = 1 << 63
+FIELDS_AT_MOST = 1024  # nearly four times as many as the schema has; cars may know newer ones
+VALUE_BYTES_AT_MOST = 64 * 1024  # ten times what all fields of the schema take
+NUMBER_BYTES = 8  # what a number counts for: a double
+FARTHEST_NS = 1 << 63  # 292 years: where 64-bit times end, either way
 
 
 def cost(name: str, value: object) -> int:
@@ -52,7 +52,7 @@ class VehicleValues:
         self.not_kept = 0
         # A lower bound of the bytes that are free: each message takes all its bytes from it, and only when it is used up the
         # fields are counted again. So a message costs one subtraction, and the exact count comes once in hundreds of messages.
-        self._room = BYTES_AT_MOST
+        self._room = VALUE_BYTES_AT_MOST
         self._exact = True  # whether `_room` is not only a lower bound
 
     @classmethod
@@ -74,7 +74,7 @@ class VehicleValues:
         time_ns = now_ns if created_ns is None or ahead else max(created_ns, -FARTHEST_NS)
         time_ns -= time_ns % 1_000_000  # as precise as the events are, so that the last values are what the log says
         if self._room < size and not self._exact:
-            self._room = BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items())
+            self._room = VALUE_BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items())
             self._exact = True
         if self._room < size or len(self.values) + len(data) > FIELDS_AT_MOST:
             self._merge_what_fits(data, time_ns, ahead, is_resend)
@@ -98,7 +98,7 @@ class VehicleValues:
     def _merge_what_fits(self, data: Mapping[str, Any], time_ns: int, ahead: bool, is_resend: bool) -> None:
         """Field by field, with the bytes counted exactly: the work grows with the message, not with what is known."""
         if not self._exact:  # there are bytes enough, but perhaps too many fields
-            self._room = BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items())
+            self._room = VALUE_BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items())
             self._exact = True
         for name, value in data.items():
             if not self._outranks(name, time_ns, is_resend):

@@ -46,7 +46,7 @@ SKIPPED: Mapping[str, tuple[str, str]] = {
 }
 
 # What vehicles report when streaming fails: the start of the report's `error_name` -> (meaning, remedy); docs/protocol.md
-ERRORS: Mapping[str, tuple[str, str]] = {
+ERROR_MEANINGS: Mapping[str, tuple[str, str]] = {
     "config_manager_error": (
         "the vehicle refused the config: its signature, or a value in it",
         "configure again with the key whose public half your app's domain serves; the port must be a number",
@@ -199,7 +199,7 @@ def _day(seconds: int) -> str:
 def explain_error(report: Mapping[str, Any]) -> tuple[str, str]:
     """(meaning, remedy) of a reported error, ("", "") for one that is not known here."""
     name = str(report.get("error_name"))
-    return next((explained for start, explained in ERRORS.items() if name.startswith(start)), ("", ""))
+    return next((explained for start, explained in ERROR_MEANINGS.items() if name.startswith(start)), ("", ""))
 
 
 def to_json(config: Mapping[str, Any]) -> str:

@@ -24,7 +24,8 @@ from ..http_messages import Answer, Request
 from ..logs import lines_dropped
 from ..refusals import UNKNOWN_VIN, VIN_NOT_GRANTED
 from ..storage.checkpointer import JournalGauges
-from . import prometheus
+from . import exposition
+from .prometheus import Gauges
 from .routes import Page
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def health(hub: Hub, started_at: float, outputs: Outputs | None, journal_stopped
     return page
 
 
-def metrics(gauges: Callable[[], prometheus.Gauges]) -> Page:
+def metrics(gauges: Callable[[], Gauges]) -> Page:
     def page(request: Request, grant: Grant | None) -> Answer:
-        return Answer(HTTPStatus.OK, prometheus.text(gauges()), prometheus.CONTENT_TYPE)
+        return Answer(HTTPStatus.OK, exposition.text(gauges()), exposition.CONTENT_TYPE)
 
     return page
 
@@ -102,10 +103,10 @@ def gauges(
     certificate_days: float | None,
     journal: JournalGauges | None,
     outputs: Outputs | None,
-) -> prometheus.Gauges:
+) -> Gauges:
     """The server at this moment. `started_at`: monotonic; `pending`: connections that have not been admitted yet."""
     dashboards = hub.connections.dashboards
-    return prometheus.Gauges(
+    return Gauges(
         counts=hub.counts,
         vehicles=hub.registry.connected,
         connections={"vehicle": len(hub.connections.vehicles), "dashboard": len(dashboards)},

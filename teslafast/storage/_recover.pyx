@@ -33,7 +33,7 @@ cdef enum:
     PONG = 0x8A
     TEXT = 0x81
 
-cdef const char* MARK = b'"vin":"'
+cdef const char *MARK = b'"vin":"'
 
 
 def recover(Fanout log not None, uint64_t known_seq=0, uint64_t base_seq=0):
@@ -65,7 +65,7 @@ def recover(Fanout log not None, uint64_t known_seq=0, uint64_t base_seq=0):
     for hole in holes:
         make_holes(log, hole[0], hole[1])
     wiped(log, low, high)
-    cdef Entry* entry = log.entry(high - 1)
+    cdef Entry *entry = log.entry(high - 1)
     log.head = entry.start + entry.size
     log.first = low - 1
     log.last = high
@@ -77,7 +77,7 @@ cdef uint64_t wiped(Fanout log, uint64_t low, uint64_t high) noexcept:
     """Clears all entries but those from `low` to `high`; returns how many of the others held something."""
     cdef uint64_t count = 0
     cdef uint64_t slot
-    cdef Entry* entry
+    cdef Entry *entry
     for slot in range(log.slots):
         entry = &log.index[slot]
         if entry.seq < low or entry.seq > high or slot != (entry.seq - 1) & (log.slots - 1):
@@ -86,14 +86,14 @@ cdef uint64_t wiped(Fanout log, uint64_t low, uint64_t high) noexcept:
     return count
 
 
-cdef bint there(Entry* entry) noexcept:
+cdef bint there(Entry *entry) noexcept:
     """Whether there is or was an entry: an empty place in which one bit was flipped is none."""
     return (entry.seq != 0) + (entry.start != 0) + (entry.time_ms != 0) + (entry.size != 0) + (entry.crc != 0) >= 2
 
 
 cdef bint whole(Fanout log, uint64_t seq) noexcept:
     """Whether the entry of this seq and its bytes are as they were published."""
-    cdef Entry* entry = log.entry(seq - 1)
+    cdef Entry *entry = log.entry(seq - 1)
     return (
         entry.seq == seq and (entry.kind < KIND_COUNT or entry.kind == HOLE) and 0 < entry.size <= log.capacity
         and entry.start < (<uint64_t>1) << 63 and log.crc_of(entry) == entry.crc
@@ -134,7 +134,7 @@ cdef list runs_below(Fanout log, uint64_t newest, uint64_t head):
     cdef uint64_t seq = newest - 1
     cdef uint64_t stop = newest - log.slots if newest > log.slots else 0
     cdef uint64_t end, above, missing
-    cdef Entry* entry
+    cdef Entry *entry
     cdef list holes = []
     cdef list runs = []
     while seq > stop:
@@ -164,7 +164,7 @@ cdef uint64_t kept_below(Fanout log, uint64_t lowest, uint64_t last, uint64_t re
     cdef uint64_t count = 0
     cdef uint64_t stop = last - log.slots if last > log.slots else 0
     cdef uint64_t start = log.entry(lowest - 1).start
-    cdef Entry* entry
+    cdef Entry *entry
     while lowest - count - 1 > stop:
         entry = log.entry(lowest - count - 2)
         if not there(entry):
@@ -178,7 +178,7 @@ cdef uint64_t kept_below(Fanout log, uint64_t lowest, uint64_t last, uint64_t re
 
 cdef uint64_t start_of(Fanout log, uint64_t seq, uint64_t above) noexcept:
     """Where a frame began whose entry may be damaged: what two of its start, its size and the entry before it agree on."""
-    cdef Entry* entry = log.entry(seq - 1)
+    cdef Entry *entry = log.entry(seq - 1)
     cdef uint64_t by_size = above - entry.size
     cdef uint64_t by_former = 0
     if seq > 1:
@@ -194,7 +194,7 @@ cdef uint64_t newer_than(Fanout log, uint64_t newest, uint64_t head) noexcept:
     """How many entries tell of frames after the newest whole one."""
     cdef uint64_t count = 0
     cdef uint64_t seq
-    cdef Entry* entry
+    cdef Entry *entry
     for seq in range(newest + 2, newest + log.slots):
         entry = log.entry(seq - 1)
         count += entry.seq == seq and entry.start >= head
@@ -203,7 +203,7 @@ cdef uint64_t newer_than(Fanout log, uint64_t newest, uint64_t head) noexcept:
 
 cdef bint next_is_torn(Fanout log, uint64_t newest, uint64_t head) noexcept:
     """Whether the entry after the newest whole one is that of a frame, and not of one that went before it in the same place."""
-    cdef Entry* entry = log.entry(newest)
+    cdef Entry *entry = log.entry(newest)
     if not there(entry) or entry.start == head:
         return entry.start == head and there(entry)
     return entry.seq == newest + 1 and entry.start + entry.size != log.entry(newest + 1).start
@@ -213,7 +213,7 @@ cdef uint64_t torn_size(Fanout log, uint64_t newest, uint64_t head) noexcept:
     """How many bytes the log had made room for after the newest whole frame."""
     if not next_is_torn(log, newest, head):
         return 0
-    cdef Entry* entry = log.entry(newest)
+    cdef Entry *entry = log.entry(newest)
     cdef Entry said = entry[0]
     entry.size = <unsigned int>size_in_header(log, head)
     cdef bint only_size = whole(log, newest + 1)      # with the size that its own bytes tell it is whole: its entry's was damaged
@@ -226,7 +226,7 @@ cdef uint64_t torn_size(Fanout log, uint64_t newest, uint64_t head) noexcept:
 cdef uint64_t size_in_header(Fanout log, uint64_t start) noexcept:
     """The size of the frame whose bytes begin there; 0 if that is none of ours."""
     cdef char head[10]
-    cdef uint8_t* at = <uint8_t*>head
+    cdef uint8_t *at = <uint8_t *>head
     cdef uint64_t size = 0
     cdef int i
     log.fetch(head, start, sizeof(head))
@@ -258,7 +258,7 @@ cdef int make_holes(Fanout log, uint64_t first, uint64_t last) except -1:
     cdef uint64_t end = log.entry(last).start
     cdef uint64_t time_ms = log.entry(last).time_ms
     cdef uint64_t seq
-    cdef Entry* entry
+    cdef Entry *entry
     for seq in range(first, last + 1):
         entry = log.entry(seq - 1)
         entry.start = start
@@ -291,7 +291,7 @@ cdef uint64_t name_all(Fanout log) except? 0xFFFFFFFFFFFFFFFF:
     """Numbers the vehicles of all frames anew: each frame's text has the name right after its seq. Returns how many are holes."""
     cdef uint64_t number = log.first
     cdef uint64_t holes = 0
-    cdef Entry* entry
+    cdef Entry *entry
     while number < log.last:
         entry = log.entry(number)
         holes += entry.kind == HOLE
@@ -300,7 +300,7 @@ cdef uint64_t name_all(Fanout log) except? 0xFFFFFFFFFFFFFFFF:
     return holes
 
 
-cdef str name_in(Fanout log, Entry* entry):
+cdef str name_in(Fanout log, Entry *entry):
     """The VIN in a whole frame; "" if its body does not begin with one (the log took it all the same)."""
     cdef char text[HEAD_LIMIT + MARK_SIZE + NAME_LIMIT + 1]
     cdef uint64_t size = min(<uint64_t>entry.size, <uint64_t>sizeof(text))

@@ -2,9 +2,9 @@
 What is kept when the process ends, and when that is written: the log's own file, and checkpoints of the last known values.
 
 A checkpoint is begun when the log has taken a sixteenth of its ring since the last one (or four times what the last one held, if
-that is more), and made in slices of SLICE_S, so that the frame path is never held up for longer; its last step, which waits for
-the disk, is a thread's. So a restart reads a small part of the log again, and nothing leaves the ring unsaved unless the whole
-ring goes round within one checkpoint.
+that is more), and made in slices of CHECKPOINT_SLICE_S, so that the frame path is never held up for longer; its last step, which
+waits for the disk, is a thread's. So a restart reads a small part of the log again, and nothing leaves the ring unsaved unless
+the whole ring goes round within one checkpoint.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .journal import Journal
 from .journal_file import read_state
 from .journal_watch import JournalWatch
 
-SLICE_S = 0.001
-PAUSE_S = 0.004  # between two slices
+CHECKPOINT_SLICE_S = 0.001  # of the loop at once: a frame that comes meanwhile waits no longer
+PAUSE_S = 0.004  # between two slices: a checkpoint takes a fifth of the loop at most
 SHARE = 16  # of the ring
-TIMES_ITS_SIZE = 4
+TIMES_ITS_SIZE = 4  # of the last checkpoint: writing them stays below a quarter of what the journal writes
 MODE = 0o600  # it tells where vehicles are
 
 
@@ -136,7 +136,7 @@ class Checkpointer:
     def _slice(self, file: WholeFile, lines: Iterator[bytes], seq: int) -> None:
         if file.closed:  # the end has come in between
             return
-        until_s = time.monotonic() + SLICE_S
+        until_s = time.monotonic() + CHECKPOINT_SLICE_S
         try:
             for line in lines:
                 file.write(line)

@@ -41,7 +41,7 @@ from .file_system import FileSystem, identity
 
 PAGE = 4096
 LIFE_AT = 1024
-VERSION = 1
+JOURNAL_VERSION = 1
 MAGIC = b"teslfast"
 _NATURE = struct.Struct("<8sIIQQ16s")  # magic, version, bytes of page 0, ring bytes, bytes in all, the journal's own name
 _LIFE = struct.Struct("<16s16sQQ40sQQ")
@@ -111,7 +111,7 @@ class Journal:
     def open(cls, path: Path, ring_bytes: int) -> Journal:
         """Raises Misconfigured: another process has it, it is no journal or one of another size, the disk is full, …"""
         total = PAGE + bytes_needed(ring_bytes)
-        nature = _NATURE.pack(MAGIC, VERSION, PAGE, ring_bytes, total, secrets.token_hex(8).encode())
+        nature = _NATURE.pack(MAGIC, JOURNAL_VERSION, PAGE, ring_bytes, total, secrets.token_hex(8).encode())
         descriptor, map = journal_file.opened(
             path, total, _sealed(nature), lambda head, size: _check(head, size, path, ring_bytes, total)
         )
@@ -211,8 +211,8 @@ def _check(head: bytes, size: int, path: Path, ring_bytes: int, total: int) -> N
     if head[: len(MAGIC)] != MAGIC:
         raise Misconfigured("JOURNAL_PATH", f"{path} is not a journal", f"{_AWAY}: it is not written over")
     version = int.from_bytes(head[8:12], "little")
-    if version != VERSION:
-        fault = f"{path} is a journal of version {version}, this teslafast knows version {VERSION}"
+    if version != JOURNAL_VERSION:
+        fault = f"{path} is a journal of version {version}, this teslafast knows version {JOURNAL_VERSION}"
         raise Misconfigured("JOURNAL_PATH", fault, f"use the teslafast that wrote it, or {_AWAY}")
     body = _unsealed(head, _NATURE)
     if body is None:

@@ -254,7 +254,7 @@ def test_a_misspelt_setting_is_warned_of_at_start() -> None:
 
 def test_help_names_every_kind_of_chaos() -> None:
     named = CHAOS_HELP.partition(": ")[2].partition(";")[0].split(", ")
-    assert named == list(chaos.KINDS)
+    assert named == list(chaos.CHAOS_KINDS)
 
 
 def test_the_package_runs_as_a_module() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from teslafast.core import last_values
-from teslafast.core.last_values import BYTES_AT_MOST, FARTHEST_NS, FIELDS_AT_MOST, LastValues, VehicleValues, cost
+from teslafast.core.last_values import FARTHEST_NS, FIELDS_AT_MOST, VALUE_BYTES_AT_MOST, LastValues, VehicleValues, cost
 
 SECOND = 1_000_000_000
 NOW = 1_800_000_000 * SECOND
@@ -99,7 +99,7 @@ def test_a_time_ahead_of_receipt_counts_as_receipt_and_whatever_comes_later_wins
 
 def test_values_beyond_the_bound_in_bytes_are_not_kept_and_counted_and_smaller_ones_still_are() -> None:
     state = LastValues()
-    long = "x" * (BYTES_AT_MOST // 2)
+    long = "x" * (VALUE_BYTES_AT_MOST // 2)
     for number, value in enumerate((long, long, 7)):
         state.merge(VIN, {f"F{number}": value}, NOW + number - 10, NOW, size=len(long) + 10)
     vehicle = state.get(VIN)
@@ -183,7 +183,7 @@ def test_whatever_comes_the_bytes_and_fields_kept_stay_within_their_bounds(messa
         size = sum(cost(*field) for field in data.items())
         vehicle.merge(data, None, NOW + number * 1_000_000, False, size)
         kept = sum(cost(*field) for field in vehicle.values.items())
-        assert kept <= BYTES_AT_MOST
+        assert kept <= VALUE_BYTES_AT_MOST
         assert len(vehicle.values) <= FIELDS_AT_MOST
         assert vehicle.values.keys() == vehicle.times.keys()
 
