@@ -24,7 +24,7 @@ from ..text import typing_errors
 
 # What commands read besides the rows of settings.
 OTHER_VARIABLES = ("TESLA_ACCESS_TOKEN", "TESLA_API_BASE_URL", "TESLAFAST_TOKEN")
-NEAR = 2  # typing errors; in a short name one is already a lot
+SETTING_TYPOS_AT_MOST = 2  # typing errors; in a short name one is already a lot
 _FREE_NAMES = ("KAFKA_",)  # librdkafka's own settings: any name is one
 
 
@@ -73,7 +73,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     for one in names:
         if word in (one, f"{one}_FILE", one.removesuffix("_PATH")):
             return one
-    allowed = min(NEAR, len(word) // 5)
+    allowed = min(SETTING_TYPOS_AT_MOST, len(word) // 5)
     near = ((typing_errors(word, one, allowed), one) for one in names if len(one) > 4 and allowed)
     return min((found for found in near if found[0] <= allowed), default=(0, ""))[1]
 

@@ -15,7 +15,7 @@ from ..protocol.signals import FIELDS
 from ..text import typing_errors
 
 KNOWN = tuple(FIELDS[1:])  # the first, Unknown, is no field
-NEAR = 2  # typing errors; new fields differ from their siblings by a word (…ChargedKwh and …DischargedKwh: four)
+FIELD_TYPOS_AT_MOST = 2  # typing errors; new fields differ from their siblings by a word (…ChargedKwh and …DischargedKwh: four)
 
 _CAMEL_CASE = re.compile(r"[A-Z][A-Za-z0-9]{2,63}")
 _LIST = "list the fields: teslafast vehicle configure --preset everything --dry-run"
@@ -46,6 +46,6 @@ def nearest(word: str) -> str:
     if word == FIELDS[0]:
         return ""
     lowered = word.lower()
-    allowed = min(NEAR, len(word) // 4)
+    allowed = min(FIELD_TYPOS_AT_MOST, len(word) // 4)
     near = ((typing_errors(lowered, known.lower(), allowed), known) for known in KNOWN)
     return min((found for found in near if found[0] <= allowed), default=(0, ""))[1]
