@@ -25,7 +25,8 @@ from tests.support import ROOT
 PACKAGE = ROOT / "teslafast"
 
 GROUND = (  # noqa: SIM905
-    "refusals errors close_reasons text vin rfc3339 backoff http_messages event_loop metrics environment config log_writer logs "
+    "refusals errors close_reasons text vin hosts rfc3339 backoff http_messages event_loop metrics environment setting_values "
+    "config log_writer logs served_at "
     "urls https whole_file _crc32c _fanout __main__"
 ).split()
 ROOMS = {
@@ -45,7 +46,8 @@ ROOMS = {
     "cli": "protocol certificates core storage websocket vehicles dashboards server onboarding doctor simulator watch",
 }
 PURE = (  # noqa: SIM905
-    "refusals errors close_reasons text vin rfc3339 backoff http_messages event_loop metrics environment config urls "
+    "refusals errors close_reasons text vin hosts rfc3339 backoff http_messages event_loop metrics environment setting_values "
+    "config urls "
     "protocol core"
 ).split()
 FORBIDDEN = {"asyncio", "ssl", "socket", "picows", "uvloop"}

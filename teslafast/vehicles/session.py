@@ -23,7 +23,7 @@ from ..core.turn import Replies
 from ..errors import Malformed
 from ..logs import fields, log
 from ..protocol._wire import FLAT, FLEET, TOPICS, Envelope, ack, error_reply, read_envelope, read_record
-from ..vin import is_vin
+from ..vin import is_vin, mended_vin
 from ..websocket.text_frames import BINARY, message, refusal
 from .admission import AdmitVehicle
 from .json_text import read_text
@@ -112,6 +112,7 @@ class VehicleSession:
             named = vin.decode("ascii")
         except UnicodeDecodeError:
             named = ""
+        named = mended_vin(named)
         if not is_vin(named):
             raise Malformed("the vehicle has no name: connect to /?vin=VIN")
         self._vin = named

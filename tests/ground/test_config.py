@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from teslafast.config import Settings
 from teslafast.environment import rows
 from teslafast.errors import Misconfigured
+from teslafast.hosts import WebOrigin
 
 from tests.support import ROOT
 
@@ -53,7 +54,7 @@ def test_with_only_a_secret_set_every_setting_has_its_default() -> None:
         "jwt_algorithms": ("HS256",),
         "request_client_cert": False,
         "tesla_vin": frozenset(),
-        "allowed_origins": (),
+        "allowed_origins": frozenset(),
         "coalesce_ms": 0,
         "ring_bytes": 64 << 20,
         "max_frame_bytes": 1_000_000,
@@ -84,7 +85,7 @@ TAKEN: list[tuple[str, str, str, Any]] = [
         "ALLOWED_ORIGINS",
         "https://A.example/, http://b.example:8080",
         "allowed_origins",
-        ("https://a.example", "http://b.example:8080"),
+        frozenset({WebOrigin("https", "a.example", 443), WebOrigin("http", "b.example", 8080)}),
     ),
     ("MAP_TILES", " http://127.0.0.1:8080/{z}/{x}/{y} ", "map_tiles", "http://127.0.0.1:8080/{z}/{x}/{y}"),
     ("MAP_TILES", "https://t.example.com/a?k=1&z={z}&y={y}&x={x}", "map_tiles", "https://t.example.com/a?k=1&z={z}&y={y}&x={x}"),
