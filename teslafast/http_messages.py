@@ -60,6 +60,7 @@ def check_head(request: Request) -> None:
         raise Refused(HOST_HEADER)
     try:
         for host in hosts:
+            host.encode("ascii")
             split_authority(host)
     except ValueError:
         raise Refused(HOST_HEADER) from None

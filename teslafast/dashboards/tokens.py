@@ -114,19 +114,19 @@ class Verifier:
         raise refused[0] if refused else Refused(NO_TOKEN)
 
     def _claims_of(self, token: str) -> dict[str, Any]:
-        last = Refused(TOKEN_SIGNATURE)
+        unfit: Refused | None = Refused(TOKEN_INVALID, "the token's alg is not among JWT_ALGORITHMS, or no key is for it")
         for key in self._keys:
             try:
                 return jwt.decode(token, key.key, algorithms=key.algorithms, options=self._options, **self._claims)
             except jwt.InvalidSignatureError:
-                last = Refused(TOKEN_SIGNATURE)
+                unfit = None
             except jwt.InvalidAlgorithmError:  # this key is not for it, another one may be
-                last = Refused(TOKEN_INVALID, "the token's alg is not among JWT_ALGORITHMS, or no key is for it")
+                continue
             except jwt.PyJWTError as error:
                 raise Refused(TOKEN_INVALID, _fault_of(error)) from None
             except (ValueError, TypeError, RecursionError):
                 raise Refused(TOKEN_INVALID) from None
-        raise last
+        raise unfit or Refused(TOKEN_SIGNATURE)
 
 
 def keys_of(settings: Settings, public_key: str | None) -> tuple[VerifyingKey, ...]:

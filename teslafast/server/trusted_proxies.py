@@ -52,7 +52,8 @@ class TrustedProxies:
                     self._ignored[name] += 1
             return address, ""
         named = {self._walk(host, hops) for hops in _hops(request)}
-        return (named.pop() if len(named) == 1 else host), address
+        client = named.pop() if len(named) == 1 else host
+        return (address if client == host else client), address
 
     def _walk(self, host: str, hops: list[str | None]) -> str:
         current = host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def test_with_only_a_secret_set_every_setting_has_its_default() -> None:
     assert not settings.tls
 
 
+BOOKS = WebOrigin("https", "xn--bcher-kva.example", 443)
 TAKEN: list[tuple[str, str, str, Any]] = [
     ("PORT", "0", "port", 0),
     ("PORT", " 65535 ", "port", 65535),
@@ -87,6 +89,13 @@ TAKEN: list[tuple[str, str, str, Any]] = [
         "allowed_origins",
         frozenset({WebOrigin("https", "a.example", 443), WebOrigin("http", "b.example", 8080)}),
     ),
+    ("ALLOWED_ORIGINS", "https://Bücher.example, null", "allowed_origins", frozenset({BOOKS, None})),
+    ("ALLOWED_ORIGINS", "capacitor://localhost", "allowed_origins", frozenset({WebOrigin("capacitor", "localhost", None)})),
+    ("TESLA_VIN", " 5yj3e1ea7kf000001 ,device-1", "tesla_vin", frozenset({"5YJ3E1EA7KF000001", "device-1"})),
+    ("BASE_PATH", "cars/", "base_path", "/cars"),
+    ("BASE_PATH", "/a/b-c", "base_path", "/a/b-c"),
+    ("BASE_PATH", "/", "base_path", ""),
+    ("TRUSTED_PROXIES", "10.0.0.0/8, ::1", "trusted_proxies", (ip_network("10.0.0.0/8"), ip_network("::1/128"))),
     ("MAP_TILES", " http://127.0.0.1:8080/{z}/{x}/{y} ", "map_tiles", "http://127.0.0.1:8080/{z}/{x}/{y}"),
     ("MAP_TILES", "https://t.example.com/a?k=1&z={z}&y={y}&x={x}", "map_tiles", "https://t.example.com/a?k=1&z={z}&y={y}&x={x}"),
     ("RING_BYTES", "128MiB", "ring_bytes", 128 << 20),
@@ -153,6 +162,19 @@ REFUSED = [
     ("TESLA_VIN", "5YJ3E1EA7KF000001;5YJ3E1EA7KF000002"),
     ("ALLOWED_ORIGINS", "example.com"),
     ("ALLOWED_ORIGINS", "*"),
+    ("ALLOWED_ORIGINS", "https://*.example.com"),
+    ("ALLOWED_ORIGINS", "https://example.com/dashboard"),
+    ("ALLOWED_ORIGINS", "https://example.com:99999"),
+    ("ALLOWED_ORIGINS", "https://user@example.com"),
+    ("ALLOWED_ORIGINS", "https://example.com?x"),
+    ("ALLOWED_ORIGINS", "https://"),
+    ("BASE_PATH", "/a b"),
+    ("BASE_PATH", "/a/../b"),
+    ("BASE_PATH", "/a?b"),
+    ("TRUSTED_PROXIES", "proxy.example"),
+    ("TRUSTED_PROXIES", "10.0.0.1/8"),
+    ("TRUSTED_PROXIES", "10.0.0.0/33"),
+    ("CLIENT_CERT_HEADER", "maybe"),
     ("MAP_TILES", "ftp://tiles.example.com/{z}/{x}/{y}.png"),
     ("MAP_TILES", "//tiles.example.com/{z}/{x}/{y}.png"),
     ("MAP_TILES", "https:///{z}/{x}/{y}.png"),
