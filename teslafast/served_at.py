@@ -43,9 +43,11 @@ def remember(environment: Mapping[str, str], host: str, port: int) -> Path | Non
 
 
 def forget(path: Path | None) -> None:
+    """Removes the file, unless it is another server's by now."""
     if path is not None:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads(path.read_text()).get("pid") == os.getpid():
+                path.unlink()
 
 
 def recall(environment: Mapping[str, str]) -> tuple[str, int] | None:

@@ -27,10 +27,10 @@ import aiofastnet
 from ..logs import fields, log
 from ..metrics import Counts
 from ..websocket._transport import PlainTransport
-from . import proxy_protocol, tls_errors
+from . import tls_errors
 from .admission import PendingConnections
 from .http_connection import HttpConnection
-from .proxy_reader import read_proxy_header
+from .proxy_reader import NotTrusted, read_proxy_header, refuse_proxy_header
 from .routes import Listener
 
 BACKLOG = 4096  # the kernel's queue; Linux caps it at net.core.somaxconn, which is 4096 by default
@@ -38,7 +38,6 @@ ACCEPTS_PER_TURN = 64  # of plain connections: a burst leaves the loop to the ot
 SLOTS = 16  # at 1 to 2 ms of CPU a handshake, the loop is held up for some 30 ms at most
 SLOT_S = 0.1  # longer than a handshake over a land line takes
 TLS_BUFFER_BYTES = 16 * 1024  # of a connection, each way: aiofastnet's minimum
-TLS_HEADER_BYTES = 5  # of a TLS record: its type, version and length
 TLS_GOODBYE_S = 2.0  # for the other side's close_notify: a few round trips of a bad connection
 PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
 RESERVED_DESCRIPTORS = 32  # for files, and for the sockets of outputs
@@ -216,6 +215,7 @@ class Acceptor:
     ) -> None:
         give_back = self._hold_slot()
         try:
+            await refuse_proxy_header(self._loop, accepted, self._handshake_s)
             await aiofastnet.connect_accepted_socket(
                 self._loop,
                 lambda: connection,
@@ -233,8 +233,8 @@ class Acceptor:
         except Exception as error:  # OSError, and ssl.SSLError is one; what else it may be must not reach the event loop
             done()
             cause, meaning = tls_errors.failure(error)
-            if cause == "not_tls" and proxy_protocol.looks_like(_unread(accepted), TLS_HEADER_BYTES):
-                meaning = proxy_protocol.NOT_TRUSTED
+            if isinstance(error, NotTrusted):
+                cause, meaning = "not_tls", str(error)
             accepted.close()
             self._counts.tls_failures[cause] += 1
             log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=address))
@@ -257,14 +257,6 @@ class Acceptor:
 
         lease = self._loop.call_later(SLOT_S, give_back)
         return give_back
-
-
-def _unread(accepted: socket.socket) -> bytes:
-    """What OpenSSL has left of the first bytes: it reads TLS_HEADER_BYTES and stops if they are not TLS."""
-    try:
-        return accepted.recv(len(proxy_protocol.V2_SIGNATURE), socket.MSG_PEEK)
-    except OSError:
-        return b""
 
 
 class _Arrival:

@@ -49,9 +49,9 @@ def parse(data: bytes) -> ProxyHeader | Unread:
     return Unread.INCOMPLETE if begun else Unread.ABSENT
 
 
-def looks_like(data: bytes, already_read: int = 0) -> bool:
-    """Whether these bytes begin a PROXY header, or go on with one of which others took the first `already_read` bytes."""
-    return any(data.startswith(mark[already_read:]) for mark in (V1_PREFIX + b"TCP", V1_PREFIX + b"UNKNOWN", V2_SIGNATURE))
+def looks_like(data: bytes) -> bool:
+    """Whether these bytes begin a PROXY header."""
+    return data.startswith((V1_PREFIX + b"TCP", V1_PREFIX + b"UNKNOWN", V2_SIGNATURE))
 
 
 def _v1(data: bytes) -> ProxyHeader | Unread:
@@ -65,7 +65,7 @@ def _v1(data: bytes) -> ProxyHeader | Unread:
         return ProxyHeader(size, None)
     if len(words) != 6 or words[1] not in _WORDS:
         raise ValueError("a PROXY header of version 1 is PROXY TCP4|TCP6 SOURCE DESTINATION PORT PORT")
-    source, target = (ipaddress.ip_address(word.decode("ascii")) for word in words[2:4])
+    source, target = (ipaddress.ip_address(word.decode("latin-1")) for word in words[2:4])
     if {source.version, target.version} != {_WORDS[words[1]]}:
         raise ValueError("the addresses of the PROXY header are of another family than it says")
     return ProxyHeader(size, (_host(source), _port(words[4])))

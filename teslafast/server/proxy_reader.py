@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from .proxy_protocol import V2_AT_MOST, ProxyHeader, Unread, parse
+from .proxy_protocol import NOT_TRUSTED, V2_AT_MOST, V2_SIGNATURE, ProxyHeader, Unread, looks_like, parse
+
+
+class NotTrusted(ConnectionError):
+    """Somebody who is no trusted proxy speaks the PROXY protocol."""
 
 
 async def read_proxy_header(loop: asyncio.AbstractEventLoop, accepted: socket.socket) -> tuple[str, int] | None:
@@ -34,6 +38,22 @@ async def read_proxy_header(loop: asyncio.AbstractEventLoop, accepted: socket.so
         return None
     accepted.recv(found.size)
     return found.client
+
+
+async def refuse_proxy_header(loop: asyncio.AbstractEventLoop, accepted: socket.socket, patience_s: float) -> None:
+    """
+    Returns when the first bytes are there, and leaves them there: OpenSSL would only say that they are not TLS.
+
+    Raises NotTrusted if they are a PROXY header's, ConnectionAbortedError if none come in `patience_s`.
+    """
+    accepted.setblocking(False)
+    try:
+        async with asyncio.timeout(patience_s):
+            await _readable(loop, accepted)
+    except TimeoutError:
+        raise ConnectionAbortedError from None
+    if looks_like(accepted.recv(len(V2_SIGNATURE), socket.MSG_PEEK)):
+        raise NotTrusted(NOT_TRUSTED)
 
 
 async def _readable(loop: asyncio.AbstractEventLoop, accepted: socket.socket) -> None:

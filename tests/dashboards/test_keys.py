@@ -51,7 +51,8 @@ def jwk(key: Any, **members: str) -> dict[str, Any]:
         ec.EllipticCurvePrivateKey: jwt.algorithms.ECAlgorithm,
     }
     kind = next((kind for base, kind in kinds.items() if isinstance(key, base)), jwt.algorithms.OKPAlgorithm)
-    return json.loads(kind.to_jwk(key.public_key())) | members
+    made: dict[str, Any] = json.loads(kind.to_jwk(key.public_key()))
+    return made | members
 
 
 def verifies(text: str, key: Any, algorithm: str, allowed: str | None = None) -> bool:

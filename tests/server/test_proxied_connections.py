@@ -49,7 +49,7 @@ def test_the_header_names_the_client_before_tls(kind: str, world: World) -> None
 @pytest.mark.parametrize("step", [1, 5, 13, 17])
 @pytest.mark.parametrize("header", [V1, v2("192.0.2.1", 56324)], ids=["version 1", "version 2"])
 def test_a_header_in_pieces_names_the_client_on_a_plain_port(header: bytes, step: int) -> None:
-    with Inside(**LOOPBACK) as server, through(server, header, step=step) as raw:
+    with Inside(None, **LOOPBACK) as server, through(server, header, step=step) as raw:
         raw.send(b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
         assert raw.status() == 404
         assert server.lines.wait_for("request_refused")[0]["address"] == "192.0.2.1:56324"
@@ -61,7 +61,7 @@ def test_a_trusted_proxy_need_not_speak_it(world: World) -> None:
 
 
 def test_a_check_that_connects_and_says_nothing_leaves_no_line() -> None:
-    with Inside(**LOOPBACK) as server:
+    with Inside(None, **LOOPBACK) as server:
         server.place.bare().socket.close()
         assert server.place.get("/health").status == 200
         assert server.counts("refused_connections") == {}
@@ -69,7 +69,7 @@ def test_a_check_that_connects_and_says_nothing_leaves_no_line() -> None:
 
 @pytest.mark.parametrize("header", [b"PROXY TCP4 nobody\r\n", b"PROXY TC"])
 def test_a_broken_or_unfinished_header_ends_the_connection_with_a_line(header: bytes) -> None:
-    with Inside(**LOOPBACK) as server, through(server, header) as raw:
+    with Inside(None, **LOOPBACK) as server, through(server, header) as raw:
         raw.socket.shutdown(socket.SHUT_WR)
         assert raw.rest() == b""
         assert "PROXY" in server.lines.wait_for("connection_refused", cause="proxy_header")[0]["reason"]
@@ -77,7 +77,7 @@ def test_a_broken_or_unfinished_header_ends_the_connection_with_a_line(header: b
 
 
 def test_a_header_that_never_comes_ends_with_the_handshake_timeout() -> None:
-    with Inside(HANDSHAKE_TIMEOUT="0.2", **LOOPBACK) as server, server.place.bare() as raw:
+    with Inside(None, HANDSHAKE_TIMEOUT="0.2", **LOOPBACK) as server, server.place.bare() as raw:
         assert raw.rest() == b""
         assert "HANDSHAKE_TIMEOUT" in server.lines.wait_for("connection_refused", cause="proxy_header")[0]["reason"]
 
@@ -106,7 +106,7 @@ def test_a_header_of_anybody_else_is_named_on_a_plain_port(header: bytes) -> Non
 
 
 def test_each_request_of_a_kept_connection_names_its_own_client() -> None:
-    with Inside(**LOOPBACK) as server, server.place.bare() as raw:
+    with Inside(None, **LOOPBACK) as server, server.place.bare() as raw:
         raw.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
         assert raw.head().startswith(b"HTTP/1.1 200 ")
         raw.send(b"GET /nothing HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6, 192.0.2.2\r\n\r\n")
@@ -134,7 +134,7 @@ def header_of(pair: Pair) -> str:
 
 def accepting(world: World, **more: str) -> Inside:
     """A server behind a proxy that ends TLS: production, a plain port, anchors."""
-    return Inside(NODE_ENV="production", CA_PATH=str(world.anchors), **({"CLIENT_CERT_HEADER": "true"} | LOOPBACK | more))
+    return Inside(None, NODE_ENV="production", CA_PATH=str(world.anchors), **({"CLIENT_CERT_HEADER": "true"} | LOOPBACK | more))
 
 
 def test_a_certificate_that_a_trusted_proxy_passes_on_is_a_vehicles(world: World) -> None:
@@ -206,7 +206,7 @@ def test_a_certificate_of_the_connection_beside_the_header_is_refused_loudly(wor
 def test_anchors_that_change_are_used_for_the_next_header(world: World, tmp_path: Path) -> None:
     bundle = tmp_path / "anchors.pem"
     bundle.write_bytes(world.stranger.pem)
-    with Inside(NODE_ENV="production", CA_PATH=str(bundle), CLIENT_CERT_HEADER="true", **LOOPBACK) as server:
+    with Inside(None, NODE_ENV="production", CA_PATH=str(bundle), CLIENT_CERT_HEADER="true", **LOOPBACK) as server:
         for anchor, status in ((None, b"403"), (world.issuing.pem, b"101"), (b"junk", b"101")):
             if anchor is not None:
                 bundle.write_bytes(anchor)

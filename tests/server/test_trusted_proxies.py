@@ -24,7 +24,7 @@ def client(address: str, **headers: str | list[str]) -> tuple[str, str]:
     return proxies().client(Request("GET", "/", named), address)
 
 
-NAMED = {
+NAMED: dict[str, dict[str, str | list[str]]] = {
     "one hop": {"x_forwarded_for": CLIENT},
     "with its port": {"x_forwarded_for": f"{CLIENT}:4711"},
     "two proxies of ours": {"x_forwarded_for": f"{CLIENT}, {INNER}"},

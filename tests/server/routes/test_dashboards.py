@@ -185,8 +185,8 @@ def test_null_may_connect_where_it_is_listed() -> None:
 
 def test_the_first_token_that_verifies_counts_wherever_it_stands() -> None:
     foreign = jwt.encode({"sub": "proxy", "exp": TIME + 60}, "the proxy's own secret of 32 bytes or more")
-    for place in ({"target": f"/stream?token={token()}"}, {"target": "/stream", "sec_websocket_protocol": f"bearer.{token()}"}):
-        asked = upgrade(**place, authorization=f"Bearer {foreign}")
+    for target, words in ((f"/stream?token={token()}", None), ("/stream", f"bearer.{token()}")):
+        asked = upgrade(target, authorization=f"Bearer {foreign}", sec_websocket_protocol=words)
         assert isinstance(decide(asked), AdmitDashboard)
     asked = upgrade(f"/stream?token={foreign}", authorization=f"Bearer {token()}")
     assert isinstance(decide(asked), AdmitDashboard)
