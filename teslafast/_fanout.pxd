@@ -11,8 +11,13 @@ cdef struct Entry:
     uint64_t time_ms    # when it was published, since 1970
     uint32_t size
     uint32_t kind       # its place in KINDS
-    uint32_t vin        # the vehicle's number in `Fanout.numbers`; means nothing in another process
+    uint32_t vin        # the vehicle's place in `Fanout.vins`; means nothing in another process
     uint32_t crc        # of what stands above and of the frame, in a log that is kept
+
+
+cdef inline uint64_t header_size(uint64_t frame_size) noexcept:
+    """Bytes of a server frame's header: 2, 4 or 10. 125 + 2 and 65,535 + 4 are the largest frames of the shorter two."""
+    return 2 if frame_size <= 127 else 4 if frame_size <= 65539 else 10
 
 
 cdef class Reader:
@@ -62,7 +67,8 @@ cdef class Fanout:
         object schedule
         bint asked                  # a flush is owed
         readonly double flushed_at  # monotonic seconds of the last flush
-        dict numbers                # VIN -> number, for the index
+        dict numbers                # VIN -> its place in `vins`, for the index
+        list vins                   # every VIN that has ever been in this log, in the order in which they came
         list whole                  # readers of everything
         list by_kind                # readers of all vehicles but not of all kinds: a list a kind
         dict by_vin                 # VIN -> list of its readers

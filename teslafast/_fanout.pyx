@@ -91,6 +91,7 @@ cdef class Fanout:
         self.schedule = schedule
         self.kept_for_good = kept_for_good
         self.numbers = {}
+        self.vins = []
         self.whole = []
         self.woken = []
         self.by_vin = {}
@@ -188,18 +189,27 @@ cdef class Fanout:
         self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
         return out
 
-    def events_after(self, uint64_t seq, int limit):
-        """[(seq, kind, JSON text)] of the first `limit` events after `seq` that are in the ring."""
+    def events_after(self, uint64_t seq, int limit, uint64_t most_bytes=NOWHERE):
+        """
+        [(seq, kind, VIN, JSON text, when it was published in ms since 1970)] of the events after `seq` that are in the ring.
+
+        The first `limit` of them; no more after the one with which their texts come to `most_bytes`.
+        """
         cdef uint64_t number = self.after(seq)
-        cdef uint64_t stop = min(self.last, number + <uint64_t>limit)
+        cdef uint64_t stop = min(self.last, number + <uint64_t>max(limit, 0))
+        cdef uint64_t taken = 0
+        cdef uint64_t skip, size
         cdef Entry *entry
-        cdef bytes out
+        cdef bytes text
         cdef list events = []
-        while number < stop:
+        while number < stop and taken < most_bytes:
             entry = self.entry(number)
-            out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
-            self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
-            events.append((entry.seq, entry.kind, out[2 if entry.size < 128 else 4 if entry.size < 65540 else 10:]))
+            skip = header_size(entry.size)
+            size = entry.size - skip
+            text = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>size)
+            self.fetch(PyBytes_AS_STRING(text), entry.start + skip, size)
+            events.append((entry.seq, entry.kind, self.vins[<Py_ssize_t>entry.vin], text, entry.time_ms))
+            taken += size
             number += 1
         return events
 
@@ -273,6 +283,7 @@ cdef class Fanout:
         if number is None:
             number = len(self.numbers)
             self.numbers[vin] = number
+            self.vins.append(vin)
         return number
 
     cdef void make_room(self, uint64_t size) noexcept:

@@ -17,6 +17,7 @@ from ..errors import Misconfigured
 from .certs import certs
 from .doctor import doctor
 from .options import Duration
+from .outputs import outputs
 from .vehicle import vehicle
 
 # A copy of the simulator's kinds, which a test compares: to import them would make every command load the protocol's codec.
@@ -39,9 +40,11 @@ def serve(host: str | None, port: int | None) -> None:
     from .. import served_at
     from ..config import Settings
     from ..logs import fields, log, set_up
+    from ..outputs.settings import planned
     from ..server import server
 
     settings = Settings.from_env(os.environ, host=host, port=port)
+    plans = planned(os.environ, settings)
     set_up(settings.log_level, settings.log_format)
     if settings.jwt_secret and not os.environ.get("JWT_SECRET"):
         log.warning(
@@ -57,7 +60,7 @@ def serve(host: str | None, port: int | None) -> None:
                 log.warning("health_cannot_know", extra=fields(meaning=f"give the URL to `teslafast health`: port {ports[0]}"))
 
     try:
-        uvloop.run(server.serve(settings, tell_health))
+        uvloop.run(server.serve(settings, plans, tell_health))
     finally:
         served_at.forget(told[0] if told else None)
 
@@ -188,4 +191,5 @@ def simulate(
 
 teslafast.add_command(certs)
 teslafast.add_command(doctor)
+teslafast.add_command(outputs)
 teslafast.add_command(vehicle)

@@ -41,3 +41,11 @@ class KeyReload:
 
     def _text(self) -> str:
         return anchors.read_file("JWT_PUBLIC_KEY_PATH", self._files.paths[0])
+
+
+def verifier_of(settings: Settings) -> tuple[Verifier, KeyReload | None]:
+    """The verifier of these settings, and what keeps its keys up to date if they are in a file. Raises Misconfigured."""
+    if settings.jwt_public_key_path is None:
+        return Verifier.from_settings(settings), None
+    keys = KeyReload(settings, settings.jwt_public_key_path)
+    return keys.verifier, keys

@@ -13,10 +13,10 @@ import signal
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..certificates import peer
 from ..config import Settings
@@ -36,16 +36,20 @@ from ..vehicles.rate_limit import RateLimits
 from . import gc_policy, pages, static_files, tls
 from .acceptor import Acceptor, bind
 from .admission import PendingConnections
-from .assemble import assembled
+from .assemble import assembled, assembled_outputs
 from .certificate_reload import CertificateReload
-from .client_certificates import PassedOnCertificates
+from .client_certificates import PassedOnCertificates, passed_on_certificates
 from .drain import drain
 from .http_connection import HttpConnection
-from .key_reload import KeyReload
+from .key_reload import KeyReload, verifier_of
 from .prometheus import Gauges
-from .routes import Decision, Listener, Peer, ReadCertificate, Route, Routes, table
+from .routes import Decision, Listener, Peer, Route, Routes, table
 from .start_warnings import warnings_of
 from .trusted_proxies import TrustedProxies
+
+if TYPE_CHECKING:
+    from ..outputs.group import Outputs
+    from ..outputs.settings import OutputPlan
 
 ROUND_S = 1.0  # every connection is checked once in so long …
 ROUND_PARTS = 20  # … in so many parts, so that no part holds the event loop up for longer than a few ms
@@ -57,8 +61,17 @@ class Server:
 
     hub: Hub
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, contexts: tls.Contexts | None = None) -> None:
-        """`contexts`: TLS for PORT and for VEHICLE_PORT, in the place of what the settings say."""
+    def __init__(
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        contexts: tls.Contexts | None = None,
+        outputs: Sequence[OutputPlan] = (),
+    ) -> None:
+        """
+        contexts   TLS for PORT and for VEHICLE_PORT, in the place of what the settings say
+        outputs    those that the environment asks for, as `outputs.settings.planned` reads them
+        """
         self.settings = settings
         self._loop = loop
         self._contexts = contexts
@@ -66,6 +79,8 @@ class Server:
         self._reload: CertificateReload | None = None
         self._checkpointer: Checkpointer | None = None
         self._watched: list[KeyReload | PassedOnCertificates] = []
+        self._plans = outputs
+        self._outputs: Outputs | None = None
         self._round: deque[Connection] = deque()
         self._started_at = 0.0
 
@@ -75,34 +90,23 @@ class Server:
         """Reads keys and certificates, recovers the journal, binds, and begins to accept. Raises Misconfigured."""
         settings = self.settings
         self._started_at = time.monotonic()
-        verifier = self._verifier()
-        passed_on = self._passed_on_certificates()
+        verifier, keys = verifier_of(settings)
+        passed_on = passed_on_certificates(settings)
+        self._watched = [one for one in (keys, passed_on) if one is not None]
         contexts = self._contexts or tls.contexts(settings)
         self.hub, self._checkpointer = assembled(settings, self._loop)
+        self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer)
         self._pending = PendingConnections(self.hub.counts.refused_connections)
         self._proxies = TrustedProxies(settings.trusted_proxies, self.hub.counts.ignored_headers)
-        self._routes = Routes(settings, verifier, self._table(verifier), passed_on)
+        self._routes = Routes(settings, verifier, self._table(verifier), passed_on and passed_on.read)
         if any(contexts) and settings.tls:
             self._reload = CertificateReload(settings, contexts, self._use, self.hub.counts)
         self._listen(contexts)
         self._log_kernel_tls()
         self._warn_of_openness()
+        if self._outputs is not None:
+            self._outputs.start()
         self._loop.call_later(ROUND_S / ROUND_PARTS, self._go_round)
-
-    def _verifier(self) -> Verifier:
-        path = self.settings.jwt_public_key_path
-        if path is None:
-            return Verifier.from_settings(self.settings)
-        keys = KeyReload(self.settings, path)
-        self._watched.append(keys)
-        return keys.verifier
-
-    def _passed_on_certificates(self) -> ReadCertificate | None:
-        if not self.settings.client_cert_header or self.settings.ca_path is None:
-            return None
-        passed_on = PassedOnCertificates(self.settings.ca_path)
-        self._watched.append(passed_on)
-        return passed_on.read
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
         hub, settings = self.hub, self.settings
@@ -110,7 +114,7 @@ class Server:
         return table(
             vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
             stream=StreamDoor(settings.production, partial(DashboardConnection, hub, dashboard_rules(hub, self._loop), verifier)),
-            health=pages.health(hub, self._started_at),
+            health=pages.health(hub, self._started_at, self._outputs),
             metrics=pages.metrics(self._gauges),
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
@@ -177,7 +181,7 @@ class Server:
     def _gauges(self) -> Gauges:
         days = self._reload.days(time.time()) if self._reload is not None else None
         journal = self._checkpointer.reading() if self._checkpointer is not None else None
-        return pages.gauges(self.hub, self._started_at, len(self._pending), days, journal)
+        return pages.gauges(self.hub, self._started_at, len(self._pending), days, journal, self._outputs)
 
     def _go_round(self) -> None:
         """Checks a part of the connections: pings those that are idle, ends those that are gone or out of time."""
@@ -199,7 +203,7 @@ class Server:
 
     async def drain(self) -> None:
         """Lets nobody new in, sends everything that is owed, and closes all connections; in DRAIN_SECONDS at most."""
-        await drain(self.hub, self.settings.drain_seconds)
+        await drain(self.hub, self.settings.drain_seconds, self._outputs)
 
     def stop(self) -> None:
         """Closes the ports and whatever is still open. Does nothing to a server that never listened."""
@@ -209,6 +213,8 @@ class Server:
             acceptor.close()
         for connection in list(self.hub.connections):
             connection.abort()
+        if self._outputs is not None:
+            self._outputs.stop()
 
     def renew_certificates(self) -> None:
         """Reads CERT_PATH, KEY_PATH, CA_PATH and JWT_PUBLIC_KEY_PATH again, now."""
@@ -221,6 +227,8 @@ class Server:
         """After `stop` and the last connection's end: writes what is to be kept to the disk, and closes the files."""
         if self._checkpointer is not None:
             self._checkpointer.finish()
+        if self._outputs is not None:
+            self._outputs.close()
 
 
 def _cannot_listen(variable: str, host: str, port: int, error: OSError | UnicodeError) -> Misconfigured:
@@ -247,11 +255,13 @@ def log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     log.error("fault", extra=fields(cause=cause, what=str(context.get("message", ""))), exc_info=error)
 
 
-async def serve(settings: Settings, on_listening: Callable[[list[int]], object] = lambda ports: None) -> None:
+async def serve(
+    settings: Settings, outputs: Sequence[OutputPlan] = (), on_listening: Callable[[list[int]], object] = lambda ports: None
+) -> None:
     """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Raises Misconfigured."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_exception)
-    server = Server(settings, loop)
+    server = Server(settings, loop, outputs=outputs)
     signalled = asyncio.Event()
 
     async def live() -> None:

@@ -18,7 +18,7 @@ from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memset
 
-from .._fanout cimport Entry, Fanout
+from .._fanout cimport Entry, Fanout, header_size
 
 cdef enum:
     GENERATIONS = 64        # of seqs that are looked at, the most frequent; a log that was never damaged has two
@@ -152,7 +152,7 @@ cdef str name_in(Fanout log, Entry* entry):
     """The VIN in a whole frame; "" if its body does not begin with one (the log took it all the same)."""
     cdef char text[HEAD_LIMIT + MARK_SIZE + NAME_LIMIT + 1]
     cdef uint64_t size = min(<uint64_t>entry.size, <uint64_t>sizeof(text))
-    cdef uint64_t at = 2 if entry.size < 128 else 4 if entry.size < 65540 else 10
+    cdef uint64_t at = header_size(entry.size)
     cdef uint64_t seq = entry.seq
     cdef uint64_t end
     log.fetch(text, entry.start, size)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..errors import Misconfigured
 from ..logs import fields, log
 from ..whole_file import WholeFile
 from . import checkpoint
+from .cursors import Cursors
 from .group_commit import GroupCommit
 from .journal import Journal
 
@@ -81,6 +82,11 @@ class Checkpointer:
                 seconds=round(self.recovery_s, 3),
             ),
         )
+
+    def cursors(self, outputs: Sequence[str]) -> Cursors:
+        """The outputs' cursors, kept beside the journal. Once, before anything is published. Raises Misconfigured."""
+        journal, log = self._journal, self._hub.log
+        return Cursors.open(journal.path, journal.name, journal.former, journal.epoch, log.seq, log.oldest, outputs)
 
     def reading(self) -> JournalGauges:
         """For /metrics."""

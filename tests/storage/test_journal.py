@@ -163,7 +163,7 @@ def damaged(path: Path, published: list[Event]) -> None:
     with kept:
         found = kept.events
         assert set(found) <= set(published)
-        assert [seq for seq, _, _ in found] == list(range(kept.log.oldest, kept.log.seq + 1))
+        assert [event[0] for event in found] == list(range(kept.log.oldest, kept.log.seq + 1))
         kept.publish("after")
         assert kept.events[-1][0] == kept.log.seq
 
@@ -217,7 +217,7 @@ def test_a_stretch_of_garbage_gives_nothing_that_was_not_published(
 
 def spoil(path: Path, seq: int, events: list[Event]) -> None:
     """One byte of the frame of this seq, in a ring that has not gone round."""
-    place = RING_AT + sum(len(text) + 4 for number, _, text in events if number < seq) + 20
+    place = RING_AT + sum(len(text) + 4 for number, _, _, text, _ in events if number < seq) + 20
     with path.open("r+b") as file:
         file.seek(place)
         file.write(b"\x00")
@@ -234,7 +234,7 @@ def holed(path: Path, *seqs: int, sync: bool = False, count: int = 100) -> tuple
 
 
 def seqs(kept: Kept) -> list[int]:
-    return [seq for seq, _, _ in kept.events]
+    return [event[0] for event in kept.events]
 
 
 def test_of_two_stretches_the_longer_goes_on(path: Path) -> None:

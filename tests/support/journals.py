@@ -16,7 +16,7 @@ from teslafast._fanout import FLAT_PREFIXES
 from teslafast.storage.journal import Journal
 
 MIB = 1 << 20
-Event = tuple[int, int, bytes]  # seq, kind, JSON text
+Event = tuple[int, int, str, bytes, int]  # seq, kind, VIN, JSON text, ms since 1970
 
 
 class Kept:

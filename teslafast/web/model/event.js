@@ -1,5 +1,5 @@
 /**
- * An event of the stream, as JSON.parse gives it: { seq, type, vin, createdAt, … } (docs/reference/stream.md).
+ * An event of the stream, as JSON.parse gives it: { seq, type, vin, createdAt, … } (docs/stream.md).
  *
  * Law: `seq` says where an event stands in the log, `createdAt` when the vehicle made it, by the vehicle's own clock. The two
  * need not agree: a vehicle's clock may be wrong, and a message may be late.
