@@ -98,7 +98,7 @@ class Server:
         self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer)
         self._pending = PendingConnections(self.hub.counts.refused_connections)
         self._proxies = TrustedProxies(settings.trusted_proxies, self.hub.counts.ignored_headers)
-        self._routes = Routes(settings, verifier, self._table(verifier), passed_on and passed_on.read)
+        self._routes = Routes(settings, verifier, self._table(verifier), passed_on.read if passed_on is not None else None)
         if any(contexts) and settings.tls:
             self._reload = CertificateReload(settings, contexts, self._use, self.hub.counts)
         self._listen(contexts)

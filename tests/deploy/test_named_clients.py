@@ -17,7 +17,7 @@ from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
 from tests.deploy.test_proxies import MISSING, haproxy, nginx, running
-from tests.support.certificates import World
+from tests.support.certificates import Pair, World
 from tests.support.peers import PATIENCE_S, Connection, Vehicle
 from tests.support.servers import Process
 from tests.support.sites import free_port
@@ -86,6 +86,10 @@ frontend public
 backend teslafast
     server teslafast 127.0.0.1:{behind}
 """
+PASSED_ON = """
+    http-request set-header Client-Cert ":%[ssl_c_der,base64]:" if { ssl_c_used }
+    http-request set-header Client-Cert-Chain ":%[ssl_c_chain_der,base64]:" if { ssl_c_used }
+"""
 TCP = {
     "nginx, version 1": (nginx, NGINX_TCP, ""),
     "haproxy, version 1": (haproxy, HAPROXY_TCP, "send-proxy"),
@@ -141,15 +145,19 @@ def test_haproxy_passes_a_vehicles_certificate_on_and_the_server_verifies_it(wor
     port, config, pair = free_port(), tmp_path / "proxy.conf", world.server
     (tmp_path / "both.pem").write_bytes(pair.certificate.read_bytes() + pair.key.read_bytes())
     tls = f"ssl crt {tmp_path}/both.pem ca-file {world.anchors} verify optional ca-ignore-err all crt-ignore-err all"
-    certificate = 'http-request set-header Client-Cert ":%[ssl_c_der,base64]:" if { ssl_c_used }'
+    certificate = PASSED_ON
+    between = world.issuing.authority("Tesla Motors Product RSA Issuing CA")
+    below = world.pair(between, VIN)
+    chain = Pair(world.write("with-chain.pem", below.certificate.read_bytes() + between.pem), below.key)
     settings = {"NODE_ENV": "production", "CA_PATH": str(world.anchors), "CLIENT_CERT_HEADER": "true"}
     with Process(None, **(settings | TRUST)) as server:
         config.write_text(HAPROXY_HTTP.format(port=port, behind=server.place.port, tls=tls, certificate=certificate))
         with running(haproxy, config, port):
-            with vehicle(port, world.client(world.vehicle(VIN))) as car:
-                car.tell({"VehicleSpeed": {"floatValue": 65.5}})
-            (line,) = server.lines.wait_for("vehicle_connected")
-            assert (line["vin"], line["address"]) == (VIN, CLIENT)
+            for count, shown in enumerate((world.vehicle(VIN), chain), 1):
+                with vehicle(port, world.client(shown)) as car:
+                    car.tell({"VehicleSpeed": {"floatValue": 65.5}})
+                line = server.lines.wait_for("vehicle_connected", count)[-1]
+                assert (line["vin"], line["address"]) == (VIN, CLIENT)
             with (
                 connected(port) as plain,
                 world.client(world.pair(world.stranger, VIN)).wrap_socket(plain, server_hostname="localhost") as bad,
