@@ -44,10 +44,11 @@ class PassedOnCertificates:
         if LEAF not in request.headers and CHAIN not in request.headers:
             return None
         try:
-            leaf, *others = _certificates(request, LEAF)
-            if others:
-                raise ValueError(f"{LEAF} holds more than one certificate")
-            given = [one for one in _certificates(request, CHAIN) if one != leaf] if CHAIN in request.headers else []
+            leaves = _certificates(request, LEAF)
+            if len(leaves) != 1:
+                raise ValueError(f"{LEAF} holds {len(leaves)} certificates")
+            leaf = leaves[0]
+            given = [one for one in _certificates(request, CHAIN) if one != leaf]
             verify_client(leaf, given, self._anchors, datetime.datetime.fromtimestamp(now, datetime.UTC))
             return certificate_of(leaf)
         except ValueError as error:
@@ -74,15 +75,15 @@ def passed_on_certificates(settings: Settings) -> PassedOnCertificates | None:
 
 
 def _certificates(request: Request, name: str) -> list[x509.Certificate]:
-    """Of a list of byte sequences (RFC 8941, 3.3.5). HAProxy has a chain as one sequence, its certificates back to back."""
+    """Of a list of byte sequences (RFC 8941, 3.3.5). HAProxy sends a chain as one, its certificates back to back, or empty."""
     found: list[bytes] = []
     for word in request.tokens(name):
         content, colon, parameters = word.removeprefix(":").partition(":")
         if not word.startswith(":") or not colon or (parameters and not parameters.startswith(";")):
             raise ValueError(f"{name} is not a byte sequence, :BASE64:")
         found += _back_to_back(base64.b64decode(content, validate=True))
-    if not found or len(found) > LONGEST_GIVEN + 1:
-        raise ValueError(f"{name} holds {len(found)} certificates")
+    if len(found) > LONGEST_GIVEN + 1:
+        raise ValueError(f"{name} holds more than {LONGEST_GIVEN} certificates")
     return [x509.load_der_x509_certificate(one) for one in found]
 
 
