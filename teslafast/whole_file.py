@@ -118,7 +118,7 @@ def sync_folder(path: Path) -> None:
 def _opened(new: Path, mode: int) -> int:
     """An empty, locked file of this name; its descriptor."""
     while True:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Another writer may have put the file in place between our `open` and our lock: then it is not ours to empty.

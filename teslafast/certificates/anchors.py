@@ -55,15 +55,42 @@ def read_file(variable: str, path: Path) -> str:
 def load_anchors(context: ssl.SSLContext, path: Path) -> int:
     """Makes every certificate in the PEM file an anchor for clients; returns how many there are. Raises Misconfigured."""
     blocks = anchors(path)
-    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:  # cadata does not take this form
-        file.write("".join(trusted_block(der) for der in blocks))
+    text = "".join(trusted_block(der) for der in blocks).encode()
     try:
-        context.load_verify_locations(cafile=file.name)
+        if not _loaded_from_memory(context, text):
+            _load_from_temporary_file(context, text)
     except ssl.SSLError as error:
         raise Misconfigured("CA_PATH", f"{path} cannot be used ({error.reason})", "give a PEM file of CA certificates") from None
-    finally:
-        os.unlink(file.name)
+    except OSError as error:
+        fault = f"the certificates of {path} cannot be handed to OpenSSL ({error.strerror or error})"
+        raise Misconfigured("CA_PATH", fault, "mount /proc, or give the server a writable /tmp") from None
     return len(blocks)
+
+
+def _loaded_from_memory(context: ssl.SSLContext, text: bytes) -> bool:
+    """
+    OpenSSL reads TRUSTED blocks from a named file only, and Linux gives memory a name: no disk, which may be read-only or full,
+    is written to. False where the system has no such memory, or no /proc. Raises ssl.SSLError.
+    """
+    if not hasattr(os, "memfd_create"):
+        return False
+    try:
+        with open(os.memfd_create("anchors", os.MFD_CLOEXEC), "wb", buffering=0) as file:
+            file.write(text)
+            context.load_verify_locations(cafile=f"/proc/self/fd/{file.fileno()}")
+    except ssl.SSLError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def _load_from_temporary_file(context: ssl.SSLContext, text: bytes) -> None:
+    """Raises OSError, of which ssl.SSLError is one."""
+    with tempfile.NamedTemporaryFile("wb", suffix=".pem") as file:
+        file.write(text)
+        file.flush()
+        context.load_verify_locations(cafile=file.name)
 
 
 def anchors(path: Path) -> list[bytes]:

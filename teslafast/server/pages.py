@@ -32,8 +32,13 @@ if TYPE_CHECKING:
     from ..outputs.group import Outputs
 
 
-def health(hub: Hub, started_at: float, outputs: Outputs | None) -> Page:
-    """For everybody: no VIN stands in it. `started_at`: monotonic."""
+def health(hub: Hub, started_at: float, outputs: Outputs | None, journal_stopped: Callable[[], str] | None) -> Page:
+    """
+    For everybody: no VIN stands in it.
+
+    started_at        monotonic
+    journal_stopped   why the log goes on in memory, "" if it does not; None without JOURNAL_PATH
+    """
 
     def page(request: Request, grant: Grant | None) -> Answer:
         status = HTTPStatus.SERVICE_UNAVAILABLE if hub.draining else HTTPStatus.OK
@@ -48,6 +53,9 @@ def health(hub: Hub, started_at: float, outputs: Outputs | None) -> Page:
             "oldest": hub.log.oldest,
             "epoch": hub.epoch,
         }
+        if journal_stopped is not None:
+            reason = journal_stopped()
+            report["journal"] = {"state": "stopped", "reason": reason} if reason else {"state": "writing"}
         if outputs is not None:
             report["outputs"] = outputs.states()
         return _json(status, report)

@@ -241,6 +241,12 @@ TABLE = (
         "events recovered from the journal at start",
         _of_journal(lambda it: it.recovered),
     ),
+    Row(
+        "teslafast_journal_stopped",
+        "gauge",
+        "1 while the log goes on in memory because the journal's disk does not work",
+        _of_journal(lambda it: int(it.stopped)),
+    ),
     Row("teslafast_journal_cut_events", "gauge", "events discarded while recovering the journal", _of_journal(lambda it: it.cut)),
     Row(
         "teslafast_journal_recovery_seconds",

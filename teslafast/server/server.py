@@ -109,12 +109,12 @@ class Server:
         self._loop.call_later(ROUND_S / ROUND_PARTS, self._go_round)
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
-        hub, settings = self.hub, self.settings
+        hub, settings, kept = self.hub, self.settings, self._checkpointer
         limits = RateLimits(settings.vehicle_rate_limit)
         return table(
             vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
             stream=StreamDoor(settings.production, partial(DashboardConnection, hub, dashboard_rules(hub, self._loop), verifier)),
-            health=pages.health(hub, self._started_at, self._outputs),
+            health=pages.health(hub, self._started_at, self._outputs, kept.journal_stopped if kept is not None else None),
             metrics=pages.metrics(self._gauges),
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),

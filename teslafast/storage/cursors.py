@@ -27,6 +27,7 @@ from .._crc32c import checksum
 from ..errors import Misconfigured
 from ..whole_file import write_whole
 from .journal import Life
+from .journal_file import refuse_others
 
 MAGIC = b"teslcurs"
 VERSION = 1
@@ -73,6 +74,7 @@ class Cursors:
         Raises Misconfigured if the file cannot be read or made.
         """
         path = path_of(journal)
+        refuse_others(path)
         try:
             kept = _read(path)
             first = {one: _first(one, kept, name, former, log_seq, log_oldest) for one in outputs}
