@@ -33,7 +33,7 @@ class StreamDoor:
 
     def open(self, admission: AdmitDashboard, address: str) -> Upgrade:
         listener = self._connect(admission, address)
-        return Upgrade(listener, MESSAGE_LIMIT, answers_too_large=False, subprotocol=admission.subprotocol)
+        return Upgrade(listener, MESSAGE_LIMIT, subprotocol=admission.subprotocol)
 
 
 def chosen_subprotocol(request: Request) -> str | None:

@@ -137,6 +137,10 @@ class DashboardConnection(ServerConnection):
         if reason is not None:
             self.close(reason)
 
+    def on_too_large(self, opcode: int, fin: int) -> None:
+        if not self.closing:
+            self._refuse(TOO_LARGE)
+
     def on_message_too_large(self, opcode: int, now_s: float) -> None:
         self._refuse(TOO_LARGE)
 

@@ -45,7 +45,7 @@ class VehicleDoor:
         )
 
     def open(self, admission: AdmitVehicle, address: str) -> Upgrade:
-        return Upgrade(self._connect(admission, address), self._settings.max_frame_bytes, answers_too_large=True)
+        return Upgrade(self._connect(admission, address), self._settings.max_frame_bytes)
 
 
 def _device(request: Request, caller: VehicleCaller) -> Device:
