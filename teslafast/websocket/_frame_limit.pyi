@@ -3,6 +3,8 @@ from typing import Any, Protocol
 from picows import WSFrame, WSTransport
 from typing_extensions import disjoint_base
 
+READ_AT_MOST: int
+
 class Listener(Protocol):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None: ...
     def on_too_large(self, opcode: int, fin: int) -> None: ...

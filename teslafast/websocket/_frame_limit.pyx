@@ -44,6 +44,8 @@ cdef enum:
     CLOSE_OPCODE = 8
     CONTROL_AT_MOST = 125               # bytes of a control frame's payload (RFC 6455, 5.5)
 
+READ_AT_MOST = READ_BYTES               # for the table of bounds
+
 cdef uint8_t shared[HEAD_AT_MOST + READ_BYTES]      # the head that a connection has kept, then what it has read
 
 
@@ -100,6 +102,7 @@ cdef class FrameLimit(Protocol):
     def connection_lost(self, error):
         self.drop_large()
         self.inner.connection_lost(error)
+        self.inner = self.listener = self.transport = self.read_again = None    # they refer to this object
 
     def eof_received(self):
         return self.inner.eof_received()

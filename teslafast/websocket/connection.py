@@ -144,6 +144,7 @@ class ServerConnection(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._state = _ENDED
+        self.incoming = None  # it refers to this object
         event = f"{self._rules.event}_disconnected"
         cause = log_end(event, transport, self._end_cause, self._started_at, address=self.address, **self.log_fields())
         self._rules.counts.close(cause)
