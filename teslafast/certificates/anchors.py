@@ -11,7 +11,10 @@ from __future__ import annotations
 import base64
 import os
 import ssl
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..config import Settings
@@ -55,15 +58,28 @@ def read_file(variable: str, path: Path) -> str:
 def load_anchors(context: ssl.SSLContext, path: Path) -> int:
     """Makes every certificate in the PEM file an anchor for clients; returns how many there are. Raises Misconfigured."""
     blocks = anchors(path)
-    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:  # cadata does not take this form
-        file.write("".join(trusted_block(der) for der in blocks))
     try:
-        context.load_verify_locations(cafile=file.name)
-    except ssl.SSLError as error:
-        raise Misconfigured("CA_PATH", f"{path} cannot be used ({error.reason})", "give a PEM file of CA certificates") from None
-    finally:
-        os.unlink(file.name)
+        with _in_memory("".join(trusted_block(der) for der in blocks)) as name:  # cadata does not take this form
+            context.load_verify_locations(cafile=name)
+    except OSError as error:  # ssl.SSLError is one
+        reason = getattr(error, "reason", None) or error.strerror or str(error)
+        raise Misconfigured("CA_PATH", f"{path} cannot be used ({reason})", "give a PEM file of CA certificates") from None
     return len(blocks)
+
+
+@contextmanager
+def _in_memory(text: str) -> Iterator[str]:
+    """The path of a file that holds the text; in Linux it needs no disk: /tmp may be full, or missing. Raises OSError."""
+    if sys.platform == "linux":
+        with os.fdopen(os.memfd_create("anchors"), "w") as file:
+            file.write(text)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+    else:
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as named:
+            named.write(text)
+            named.flush()
+            yield named.name
 
 
 def anchors(path: Path) -> list[bytes]:

@@ -25,6 +25,7 @@ from ..websocket._transport import PlainTransport
 from ..websocket.tcp_info import socket_bytes_received
 from . import tls_errors
 from .admission import PendingConnections
+from .descriptors import MOST, RESERVED_DESCRIPTORS
 from .handshakes import Handshake, Handshakes
 from .http_connection import HttpConnection
 from .routes import Listener
@@ -36,8 +37,8 @@ ACCEPTS_PER_TURN = 64  # at some 50 µs each: a burst leaves the loop to the oth
 RECEIVE_BUFFER_BYTES = 64 * 1024
 # Over TCP before a connection is admitted: MOST_REQUESTS with 4 KB of cookies each, and TLS around them.
 UNADMITTED_BYTES = 256 * 1024
+CHECK_S = 0.5  # some 5 ms, if there are as many as PendingConnections allows
 PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
-RESERVED_DESCRIPTORS = 32  # for files, and for the sockets of outputs
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -92,9 +93,10 @@ class Acceptor:
         self._pending = pending
         self._counts = counts
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._highest = limit - RESERVED_DESCRIPTORS if limit != resource.RLIM_INFINITY else 1 << 30
+        self._highest = (limit if limit != resource.RLIM_INFINITY else MOST) - RESERVED_DESCRIPTORS
         self._reading = False
         self._handshakes = Handshakes(loop, handshake_s, self._resume)
+        self._checked_s = 0.0
         self._arrivals: set[_Arrival] = set()
 
     @property
@@ -117,8 +119,11 @@ class Acceptor:
             if arrival.handshake is not None:
                 arrival.handshake.abort()
 
-    def check(self) -> None:
-        """About once a second: ends those who send and send, and are never admitted."""
+    def check(self, now_s: float) -> None:
+        """Once in CHECK_S at most: ends those who send and send, and are never admitted."""
+        if now_s < self._checked_s + CHECK_S:
+            return
+        self._checked_s = now_s
         for arrival in list(self._arrivals):
             received = socket_bytes_received(arrival.sock)
             if received is not None and received > UNADMITTED_BYTES:

@@ -19,7 +19,7 @@ from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket import connection
 from ..websocket._frame_limit import READ_AT_MOST
 from ..websocket.connection import EMPTY_FRAMES_AT_MOST
-from . import acceptor, admission, handshakes, http_connection
+from . import acceptor, admission, descriptors, handshakes, http_connection
 
 _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
 
@@ -52,7 +52,7 @@ BOUNDS = (
     Bound("strangers", "TLS handshake", handshakes.HANDSHAKE_BYTES, "bytes"),
     Bound("strangers", "TLS handshakes that can go on", handshakes.READY_AT_MOST),
     Bound("strangers", "bytes before a connection is admitted", acceptor.UNADMITTED_BYTES, "bytes"),
-    Bound("strangers", "descriptors", acceptor.RESERVED_DESCRIPTORS),
+    Bound("strangers", "descriptors", descriptors.RESERVED_DESCRIPTORS),
     Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),
     Bound("vehicles", "refused messages", REFUSED_AT_MOST),
     Bound("vehicles", "last values of one vehicle", last_values.FIELDS_AT_MOST),

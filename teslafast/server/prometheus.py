@@ -179,6 +179,13 @@ TABLE = (
         lambda now: now.counts.accept_pauses,
     ),
     # the server itself
+    Row(
+        "teslafast_round_failures_total",
+        "counter",
+        "failures of the server's periodic checks, by part; the checks go on",
+        lambda now: now.counts.round_failures,
+        "part",
+    ),
     Row("teslafast_uptime_seconds", "gauge", "time since the server started", lambda now: now.uptime_s),
     Row("teslafast_draining", "gauge", "1 while the server drains, else 0", lambda now: int(now.draining)),
     Row(

@@ -12,14 +12,12 @@ import errno
 import signal
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from ..certificates import anchors, peer
 from ..config import Settings
-from ..core.connections import Connection
 from ..core.hub import Hub
 from ..core.load import ServerLoad
 from ..dashboards.stream_door import StreamDoor
@@ -37,13 +35,13 @@ from .acceptor import Acceptor, bind
 from .admission import PendingConnections
 from .assemble import assembled
 from .certificate_reload import CertificateReload
+from .descriptors import raise_limit
 from .drain import drain
 from .http_connection import HttpConnection
 from .prometheus import Gauges
+from .rounds import Rounds
 from .routes import Decision, Listener, Peer, Route, Routes, table
 
-ROUND_S = 1.0  # every connection is checked once in so long …
-ROUND_PARTS = 20  # … in so many parts, so that no part holds the event loop up for longer than a few ms
 TURNS_TO_END = 10  # turns of the event loop: an aborted connection takes a few to report its end
 
 
@@ -60,7 +58,6 @@ class Server:
         self._acceptors: list[Acceptor] = []
         self._reload: CertificateReload | None = None
         self._checkpointer: Checkpointer | None = None
-        self._round: deque[Connection] = deque()
         self._started_at = 0.0
 
     # ---- start
@@ -70,6 +67,7 @@ class Server:
         settings = self.settings
         self._started_at = time.monotonic()
         verifier = _verifier(settings)
+        self._most_of_a_sub = max(1, raise_limit(settings) // 2)
         contexts = self._contexts or tls.contexts(settings)
         self.hub, self._checkpointer = assembled(settings, self._loop)
         self._pending = PendingConnections(self.hub.counts.refused_connections)
@@ -79,7 +77,7 @@ class Server:
         self._listen(contexts)
         self._log_kernel_tls()
         self._warn_of_openness()
-        self._loop.call_later(ROUND_S / ROUND_PARTS, self._go_round)
+        self._rounds().begin()
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
         hub, settings = self.hub, self.settings
@@ -147,7 +145,15 @@ class Server:
     def _decide(self, request: Request, peer: Peer) -> Decision:
         hub = self.hub
         dashboards = len(hub.connections.dashboards)
-        load = ServerLoad(time.time(), hub.registry.connected, dashboards, hub.registry.is_connected, hub.draining)
+        load = ServerLoad(
+            time.time(),
+            hub.registry.connected,
+            dashboards,
+            hub.registry.is_connected,
+            hub.draining,
+            hub.connections.dashboards_of,
+            self._most_of_a_sub,
+        )
         return self._routes.decide(request, peer, load)
 
     def _gauges(self) -> Gauges:
@@ -155,19 +161,18 @@ class Server:
         journal = self._checkpointer.reading() if self._checkpointer is not None else None
         return pages.gauges(self.hub, self._started_at, len(self._pending), days, journal)
 
-    def _go_round(self) -> None:
-        """Checks a part of the connections: pings those that are idle, ends those that are gone or out of time."""
-        now = time.monotonic()
-        for _ in range(len(self.hub.connections) // ROUND_PARTS + 1):
-            if not self._round:
-                self._round.extend(self.hub.connections)
-                break
-            self._round.popleft().check(now)
-        if self._checkpointer is not None:
-            self._checkpointer.check()
-        if self._reload is not None:
-            self._reload.check(time.time(), now)
-        self._loop.call_later(min(ROUND_S, self.settings.ping_interval / 2) / ROUND_PARTS, self._go_round)
+    def _rounds(self) -> Rounds:
+        checks: dict[str, Callable[[float], object]] = {"unadmitted": self._check_unadmitted}
+        checkpointer, reload = self._checkpointer, self._reload
+        if checkpointer is not None:
+            checks["checkpoint"] = lambda now_s: checkpointer.check()
+        if reload is not None:
+            checks["certificates"] = lambda now_s: reload.check(time.time(), now_s)
+        return Rounds(self._loop, self.hub.connections, checks, self.settings.ping_interval / 2, self.hub.counts)
+
+    def _check_unadmitted(self, now_s: float) -> None:
+        for acceptor in self._acceptors:
+            acceptor.check(now_s)
 
     # ---- drain, stop
 
