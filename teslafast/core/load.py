@@ -36,7 +36,7 @@ class ServerLoad:
         if limit and self.vehicles >= limit and not self.known_vehicle(vin):
             raise Refused(TOO_MANY_VEHICLES)
 
-    def require_room_for_dashboard(self, sub: str, limit: int) -> None:
+    def require_room_for_dashboard(self, limit: int, sub: str = "") -> None:
         """Raises Refused (503)."""
         if self.draining:
             raise Refused(DRAINING)

@@ -1,8 +1,8 @@
 """
 How many files and connections the process may have open.
 
-The soft limit is often 1,024, for programs that use `select`; the hard one is what the operator meant. So the soft one is raised at
-start, as far as the settings can make use of it.
+The soft limit is often 1,024, for programs that use `select`; the hard one is what the operator meant. So the soft one is raised
+at start, as far as the settings can make use of it.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ What the server looks at over and over: its connections, and everything else tha
 The next round is asked for before anything is checked, and each check is guarded by itself: one that fails is logged and counted,
 and ends neither the others nor the rounds. Tokens would outlive their `exp` otherwise.
 
-After a stall (a stopped process, a suspended machine) the sockets are read first: who has answered a ping in the meantime must not
-be taken for dead.
+After a stall (a stopped process, a suspended machine) the sockets are read first: who has answered a ping in the meantime must
+not be taken for dead.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ class Routes:
         """A stranger learns that the token is bad before learning that the server is full."""
         self._check_origin(request)
         grant = self._grant(find, request, load)
-        load.require_room_for_dashboard(grant.sub, self._settings.max_dashboards)
+        load.require_room_for_dashboard(self._settings.max_dashboards, grant.sub)
         return grant
 
     def _check_origin(self, request: Request) -> None:

@@ -32,12 +32,14 @@ def test_a_certificate_is_parsed_once_and_the_oldest_is_forgotten(world: World, 
 def test_usages_and_units_of_a_certificate_keep_their_order(world: World) -> None:
     usages = (CLIENT_AUTH, "1.3.6.1.4.1.49279.2.5.1.1", VEHICLE)
     leaf, _ = world.issuing.leaf("a.b", usages, units=("one", "two"))
-    assert peer.certificate_of(leaf) == Certificate("a.b", "Tesla Motors Product Issuing CA", usages, ("one", "two"))
+    ends_at = leaf.not_valid_after_utc.timestamp()
+    assert peer.certificate_of(leaf) == Certificate("a.b", "Tesla Motors Product Issuing CA", usages, ("one", "two"), ends_at)
 
 
 def test_a_certificate_without_subject_and_usages_is_empty(world: World) -> None:
     leaf, _ = world.issuing.leaf("", ())
-    assert peer.certificate_of(leaf) == Certificate("", "Tesla Motors Product Issuing CA", (), ())
+    ends_at = leaf.not_valid_after_utc.timestamp()
+    assert peer.certificate_of(leaf) == Certificate("", "Tesla Motors Product Issuing CA", (), (), ends_at)
 
 
 def test_a_client_that_shows_no_certificate_has_none(world: World) -> None:
