@@ -30,16 +30,17 @@ from picows.picows cimport WSFrame, WSMsgType, WSTransport
 
 cdef enum:
     HEAD_AT_MOST = 14                   # of a client's frame: 2, 8 of length, 4 of mask
-    # What one connection has read and parsed in one go. The smallest record has some 60 bytes: 500 of them take some 5 ms.
-    READ_BYTES = 32 * 1024
+    # What one connection has read and parsed in one go, a TLS record. The smallest record of a vehicle has some 60 bytes: 270 of
+    # them take some 3 ms.
+    READ_BYTES = 16 * 1024
     # picows' first buffer has 1,792 bytes, and grows as soon as all but 256 of them are in use.
     SLICE_BYTES = 1500
     SMALL_AT_MOST = SLICE_BYTES - HEAD_AT_MOST
     # The most that MAX_FRAME_BYTES may be. A frame that announces more ends the connection: discarding it would keep the
     # connection busy for nothing.
     SKIP_AT_MOST = 64 * 1024 * 1024
-    # What may be under way from a peer that has yet to read our CLOSE: some socket buffers full.
-    CLOSING_AT_MOST = 1024 * 1024
+    # What a peer may send before it reads our CLOSE: looking through it costs next to nothing, and there is a second for it.
+    CLOSING_AT_MOST = 16 * 1024 * 1024
     LAST_DATA_OPCODE = 2
     CLOSE_OPCODE = 8
     CONTROL_AT_MOST = 125               # bytes of a control frame's payload (RFC 6455, 5.5)

@@ -9,6 +9,7 @@ documented API: hence the pinned version.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,9 @@ class Upgrade:
         self.listener.incoming = incoming
         transport.set_protocol(incoming)
         _feed(incoming, rest)
+        read_again = getattr(transport, "_retry_ssl_read", None)
+        if rest and read_again is not None:  # OpenSSL may hold more of what came with the request
+            asyncio.get_running_loop().call_soon(read_again)
 
     def _protocol(self) -> WSProtocol:
         return WSProtocol(
