@@ -58,7 +58,8 @@ class DashboardConnection(ServerConnection):
         self._reader.end()
 
     def finish(self, send_close: Callable[[], object]) -> None:
-        self._session.leave()
+        if self._begun:
+            self._session.leave()
         send_close()
 
     def log_fields(self) -> dict[str, object]:

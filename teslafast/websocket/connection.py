@@ -140,7 +140,10 @@ class ServerConnection(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
         slim(transport)
-        self.on_opened()
+        try:
+            self.on_opened()
+        except Exception as error:
+            self.on_failure(error)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._state = _ENDED
@@ -210,7 +213,7 @@ class ServerConnection(WSListener):
             self.close(TLS_FLOOD)
 
     def on_failure(self, error: Exception) -> None:
-        """Our own fault, at a frame that has come."""
+        """Our own fault, at the beginning or at a frame that has come."""
         log.error("connection_failed", extra=fields(what=type(error).__name__, address=self.address), exc_info=error)
         self.close(FAULT)
 

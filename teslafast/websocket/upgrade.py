@@ -71,6 +71,8 @@ class Upgrade:
         _feed(protocol, head.encode("latin-1"))
         incoming = FrameLimit(protocol, self.listener, self.listener.transport, self.largest)
         self.listener.incoming = incoming
+        if self.listener.closing:  # it failed at its beginning
+            incoming.stop()
         transport.set_protocol(incoming)
         _feed(incoming, rest)
         read_again = getattr(transport, "_retry_ssl_read", None)
