@@ -9,7 +9,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml
 CYTHON := $(shell find teslafast -name '*.py[x]' -o -name '*.px[di]')
 
-.PHONY: install dev demo test test-web test-faults soak test-deploy check bench bench-peers fix clean
+.PHONY: install dev demo test test-web test-faults soak test-deploy check docs bench bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -35,7 +35,7 @@ test: check
 
 # Kills, full disks, cut lines, hostile input: what `make test` runs of it, and what takes longer.
 test-faults: dev
-	$(BIN)/pytest -m "faults or not faults" tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/storage
+	$(BIN)/pytest -m "faults or not faults" tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/storage tests/docs
 
 # Ten minutes of load: memory must not grow.
 soak: dev
@@ -59,6 +59,10 @@ test-deploy: dev
 	/usr/bin/python3 -c 'import yaml' 2>/dev/null || missing=yes; \
 	test -z "$$missing" || { apt-get update -q && apt-get install -qy --no-install-recommends $(DEPLOY_TOOLS); }
 	$(BIN)/pytest -m deploy tests/deploy
+
+# The tables in docs/ that are made from the code.
+docs: dev
+	$(BIN)/python -m tests.docs.generate
 
 bench: dev
 	$(BIN)/pytest bench --benchmark-enable --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops

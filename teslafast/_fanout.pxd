@@ -5,14 +5,23 @@ from cpython.buffer cimport Py_buffer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
+cdef enum:
+    HOLE = 7            # the kind of an entry that stands for a damaged frame: it is in nobody's events
+
+
 cdef struct Entry:
     uint64_t start      # the frame's first byte, counted as `head` is
     uint64_t seq        # the number in its text
     uint64_t time_ms    # when it was published, since 1970
     uint32_t size
-    uint32_t kind       # its place in KINDS
-    uint32_t vin        # the vehicle's number in `Fanout.numbers`; means nothing in another process
+    uint32_t kind       # its place in KINDS, or HOLE
+    uint32_t vin        # the vehicle's place in `Fanout.vins`; means nothing in another process
     uint32_t crc        # of what stands above and of the frame, in a log that is kept
+
+
+cdef inline uint64_t header_size(uint64_t frame_size) noexcept:
+    """Bytes of a server frame's header: 2, 4 or 10. 125 + 2 and 65,535 + 4 are the largest frames of the shorter two."""
+    return 2 if frame_size <= 127 else 4 if frame_size <= 65539 else 10
 
 
 cdef class Reader:
@@ -62,7 +71,8 @@ cdef class Fanout:
         object schedule
         bint asked                  # a flush is owed
         readonly double flushed_at  # monotonic seconds of the last flush
-        dict numbers                # VIN -> number, for the index
+        dict numbers                # VIN -> its place in `vins`, for the index
+        list vins                   # every VIN that has ever been in this log, in the order in which they came
         list whole                  # readers of everything
         list by_kind                # readers of all vehicles but not of all kinds: a list a kind
         dict by_vin                 # VIN -> list of its readers
@@ -98,6 +108,6 @@ cdef class Fanout:
     cdef int give_all(self, Reader reader) except -1
     cdef uint64_t last_within(self, uint64_t number, uint64_t limit) noexcept
     cdef int give_some(self, Reader reader) except -1
-    cdef void forget(self, Reader reader, uint32_t count) noexcept
+    cdef void drop_given(self, Reader reader, uint32_t count) noexcept
     cdef int find(self, Reader reader) except -1
     cdef int send(self, Reader reader, uint64_t start, uint64_t size) except -1

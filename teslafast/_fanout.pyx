@@ -91,6 +91,7 @@ cdef class Fanout:
         self.schedule = schedule
         self.kept_for_good = kept_for_good
         self.numbers = {}
+        self.vins = []
         self.whole = []
         self.woken = []
         self.by_vin = {}
@@ -182,25 +183,35 @@ cdef class Fanout:
         """The frame of the event `seq` as bytes, or None if it is not in the ring."""
         cdef uint64_t number = self.after(seq - 1) if seq else self.last
         cdef Entry *entry = self.entry(number)
-        if number == self.last or entry.seq != seq:
+        if number == self.last or entry.seq != seq or entry.kind == HOLE:
             return None
         cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
         self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
         return out
 
-    def events_after(self, uint64_t seq, int limit):
-        """[(seq, kind, JSON text)] of the first `limit` events after `seq` that are in the ring."""
+    def events_after(self, uint64_t seq, int limit, uint64_t most_bytes=NOWHERE):
+        """
+        [(seq, kind, VIN, JSON text, when it was published in ms since 1970)] of the events after `seq` that are in the ring.
+
+        The first `limit` of them; no more after the one with which their texts come to `most_bytes`.
+        """
         cdef uint64_t number = self.after(seq)
-        cdef uint64_t stop = min(self.last, number + <uint64_t>limit)
+        cdef uint64_t taken = 0
+        cdef uint64_t skip, size
         cdef Entry *entry
-        cdef bytes out
+        cdef bytes text
         cdef list events = []
-        while number < stop:
+        while number < self.last and len(events) < limit and taken < most_bytes:
             entry = self.entry(number)
-            out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
-            self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
-            events.append((entry.seq, entry.kind, out[2 if entry.size < 128 else 4 if entry.size < 65540 else 10:]))
             number += 1
+            if entry.kind == HOLE:
+                continue
+            skip = header_size(entry.size)
+            size = entry.size - skip
+            text = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>size)
+            self.fetch(PyBytes_AS_STRING(text), entry.start + skip, size)
+            events.append((entry.seq, entry.kind, self.vins[<Py_ssize_t>entry.vin], text, entry.time_ms))
+            taken += size
         return events
 
     def time_of(self, uint64_t seq):
@@ -273,6 +284,7 @@ cdef class Fanout:
         if number is None:
             number = len(self.numbers)
             self.numbers[vin] = number
+            self.vins.append(vin)
         return number
 
     cdef void make_room(self, uint64_t size) noexcept:
@@ -320,6 +332,10 @@ cdef class Fanout:
             reader.queued = True
             self.woken.append(reader)
         return self.ask()
+
+    def forget(self):
+        """Drops all events, because their bytes are gone; readers that had not been given them are told of a gap."""
+        self.first = self.last
 
     # ---- readers come and go
 
@@ -593,14 +609,14 @@ cdef class Fanout:
             taken += 1
         if reader.pending_count and taken == 0:      # a frame larger than a chunk goes alone, straight from the ring
             entry = self.entry(reader.pending[0])
-            self.forget(reader, 1)
+            self.drop_given(reader, 1)
             return self.send(reader, entry.start, entry.size)
         if taken:
-            self.forget(reader, taken)
+            self.drop_given(reader, taken)
             return reader.write(self.scratch, size)
         return 0
 
-    cdef void forget(self, Reader reader, uint32_t count) noexcept:
+    cdef void drop_given(self, Reader reader, uint32_t count) noexcept:
         cdef uint32_t i
         reader.given = self.entry(reader.pending[count - 1]).seq
         reader.pending_count -= count

@@ -9,6 +9,8 @@ holds a token, a secret or a payload.
     ├── Malformed          a vehicle's message that does not parse                  → an error reply, counted
     ├── Unhealthy          a server's that was asked how it is                      → one line on stderr, exit 1
     ├── Declined           Tesla's: its Fleet API did not do what it was asked      → one line on stderr, exit 1
+    ├── Undelivered        an output's: what it was given has not arrived           → tried again, logged
+    │   └── Unreachable    there is no connection to where it should arrive
     └── Refused            a request that may not pass (refusals.py)                → an HTTP answer, counted
         └── BadQuery       its query or its target cannot be read                   → 400
 """
@@ -49,6 +51,14 @@ class Declined(TeslafastError):
         self.status = status
         self.fault = fault
         self.remedy = remedy
+
+
+class Undelivered(TeslafastError):
+    """An output could not deliver what it was given; the message says why, and is fit for a log."""
+
+
+class Unreachable(Undelivered):
+    """There is no connection to where an output's events go. Whoever takes them may be down; nothing has been refused."""
 
 
 class Malformed(TeslafastError, ValueError):

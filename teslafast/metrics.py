@@ -45,6 +45,7 @@ class Counts:
         "syncs",
         "tls_failures",
         "turns",
+        "unknown_values",
         "vin_differs",
     )
 
@@ -53,6 +54,7 @@ class Counts:
         self.record_bytes: Counter[str] = Counter()  # by kind: payload bytes
         self.signals = 0
         self.vin_differs = 0
+        self.unknown_values = 0  # kept as they came: their member of `Value` is not in our schema
         self.refused_messages: Counter[str] = Counter()  # by cause: a vehicle's or dashboard's message not accepted
         self.refused_requests: Counter[str] = Counter()  # by cause: answered with an HTTP error
         self.refused_connections: Counter[str] = Counter()  # by cause: ended before a request was read
@@ -73,6 +75,10 @@ class Counts:
         self.record_bytes[kind] += size
         self.signals += signals
         self.vin_differs += vin_differs
+
+    def take_unknown_values(self, count: int) -> None:
+        """Values of a type that we do not know were kept as they came."""
+        self.unknown_values += count
 
     def take_unknown_topic(self) -> None:
         """A message of a topic that we do not know was acknowledged and left out."""

@@ -1,13 +1,16 @@
-"""What tests share: one world of certificates for the whole run, and a set-up that can be broken. Servers, peers and the like
-stand in modules of their own: `running.py`, `peers.py`, `premises.py`, `fleet.py`.
+"""
+Fixtures that all tests share: one world of certificates for the whole run, a set-up that can be broken, and a log that each test
+leaves as it was. Servers, peers and doubles stand in tests/support.
 """
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from teslafast.certificates import chain
 from teslafast.doctor import authorities
+from teslafast.log_writer import LogWriter
 
 from tests.support.certificates import World
 from tests.support.fake_fleet_api import Car, FleetServer
@@ -17,6 +20,18 @@ from tests.support.sites import VIN, Site
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(autouse=True)
+def log_without_writers() -> Iterator[None]:
+    """A command that runs in this process sets the process's log up; the next test must not write to its stderr."""
+    yield
+    for one in (logging.getLogger("teslafast"), logging.getLogger()):
+        writers = [handler for handler in one.handlers if isinstance(handler, LogWriter)]
+        if writers:
+            one.handlers = [handler for handler in one.handlers if handler not in writers]
+            one.propagate = True
+            logging.captureWarnings(False)
 
 
 @pytest.fixture

@@ -36,13 +36,14 @@ ROOMS = {
     "storage": "core",
     "vehicles": "protocol core websocket",
     "dashboards": "core websocket",
-    "server": "protocol certificates core storage websocket vehicles dashboards web",
+    "outputs": "core",
+    "server": "protocol certificates core storage websocket vehicles dashboards outputs web",
     "onboarding": "protocol certificates websocket",
     "doctor": "protocol certificates onboarding dashboards websocket",
     "simulator": "protocol certificates websocket",
     "watch": "certificates websocket dashboards",
     "web": "",
-    "cli": "protocol certificates core storage websocket vehicles dashboards server onboarding doctor simulator watch",
+    "cli": "protocol certificates core storage websocket vehicles dashboards outputs server onboarding doctor simulator watch",
 }
 PURE = (  # noqa: SIM905
     "refusals errors close_reasons text vin rfc3339 backoff http_messages event_loop metrics environment config urls "
@@ -55,7 +56,7 @@ KNOWN_LONG_FUNCTIONS: set[str] = set()
 KNOWN_CLASSES_OF_ONE_NAME: set[str] = set()
 ELSEWHERE = re.compile(r"\b(contract|tesla-protocol|rooms|design)\.md|tesla-protocol \d")
 KNOWN_CITATIONS: set[str] = set()
-KNOWN_PAGES_TO_COME = {"docs/reference/stream.md"}
+KNOWN_PAGES_TO_COME: set[str] = set()
 CYTHON_IMPORT = re.compile(r"^\s*(?:from (\S+) c?import (.+)|c?import (\S+))", re.MULTILINE)
 
 
@@ -160,6 +161,12 @@ def _names(path: Path, module: str) -> bool:
 def test_what_is_pure_imports_no_io(unit: str) -> None:
     names = {name.split(".")[0] for path in sources(unit) for name in imported(path)}
     assert not names & FORBIDDEN, f"{unit} is pure: pass what {names & FORBIDDEN} would give as an argument"
+
+
+@pytest.mark.parametrize("session", ["vehicles/session.py", "dashboards/session.py"])
+def test_a_session_has_no_socket_and_no_clock(session: str) -> None:
+    names = {name.split(".")[0] for name in imported(PACKAGE / session)}
+    assert not names & (FORBIDDEN | {"time"}), "give the session what it needs as an argument: its connection has the clock"
 
 
 def test_what_is_pure_loads_no_io_when_it_is_imported() -> None:

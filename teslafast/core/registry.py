@@ -52,6 +52,18 @@ class VehicleEntry:
         self._txids: dict[int, None] = {}  # hashes, oldest first
         self._newest_ns = 0
 
+    def join(self, network_interface: str, client_version: str) -> bool:
+        """One connection more; whether it is the only one."""
+        self.connections += 1
+        self.network_interface = network_interface
+        self.client_version = client_version
+        return self.connections == 1
+
+    def leave(self) -> bool:
+        """One connection less; whether it was the last."""
+        self.connections -= 1
+        return self.connections == 0
+
     def heard(self, record: Record, txid: bytes, now_ns: int) -> None:
         """
         One of its records is in the log, since `now_ns`.
@@ -121,17 +133,13 @@ class Registry:
     def join(self, vin: str, network_interface: str = "", client_version: str = "") -> tuple[VehicleEntry, bool]:
         """The vehicle's entry with one connection more, and whether that is its first (it was not connected before)."""
         entry = self._entry(vin)
-        entry.connections += 1
-        entry.network_interface = network_interface
-        entry.client_version = client_version
-        first = entry.connections == 1
+        first = entry.join(network_interface, client_version)
         self.connected += first
         return entry, first
 
     def leave(self, entry: VehicleEntry) -> bool:
         """One connection less; whether it was the last (the vehicle is not connected any more)."""
-        entry.connections -= 1
-        last = entry.connections == 0
+        last = entry.leave()
         self.connected -= last
         return last
 

@@ -28,7 +28,7 @@ def merged_since(log: Fanout, after: int, interval_ms: int, sees: Callable[[str]
     merged: dict[str, dict[str, Any]] = {}
     seq = log.seq_before(max(after, 0), interval_ms + SLACK_MS)
     while batch := log.events_after(seq, STEP):
-        for seq, kind, text in batch:
+        for seq, kind, _, text, _ in batch:
             event = orjson.loads(text)
             if not kinds >> kind & 1 or not sees(event["vin"]):
                 continue

@@ -1,11 +1,13 @@
-"""Puts the hub together: in memory, or over what the journal has kept."""
+"""Puts the hub together, in memory or over what the journal has kept, and the outputs over it."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
+from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from .._fanout import FLAT_PREFIXES, Fanout
 from ..config import Settings
@@ -17,6 +19,10 @@ from ..metrics import Counts
 from ..storage.checkpointer import Checkpointer
 from ..storage.group_commit import GroupCommit
 from ..storage.journal import Journal
+
+if TYPE_CHECKING:
+    from ..outputs.group import Outputs
+    from ..outputs.settings import OutputPlan
 
 
 def assembled(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub, Checkpointer | None]:
@@ -36,6 +42,15 @@ def assembled(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub,
         commit = GroupCommit(journal, log, settings.journal_sync_ms / 1000, loop, counts.syncs)
         turn.hold_replies_by(commit)
     return hub, Checkpointer(hub, journal, commit, loop, began_s)
+
+
+def assembled_outputs(plans: Sequence[OutputPlan], hub: Hub, checkpointer: Checkpointer | None) -> Outputs | None:
+    """The outputs, with their cursors beside the journal if there is one; None if there are no plans. Raises Misconfigured."""
+    if not plans:
+        return None
+    from ..outputs.group import Outputs  # nobody pays for what is not set
+
+    return Outputs(plans, hub, checkpointer.cursors([plan.row.name for plan in plans]) if checkpointer is not None else None)
 
 
 def _in_memory(ring_bytes: int, make_log: MakeLog) -> Fanout:

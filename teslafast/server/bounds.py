@@ -14,6 +14,7 @@ from ..core.connections import CONNECTIONS_PER_VIN
 from ..dashboards import session, websocket
 from ..dashboards.tokens import LONGEST_TOKEN
 from ..http_messages import MOST_QUERY_FIELDS
+from ..outputs import runner
 from ..storage.group_commit import HELD_AT_MOST
 from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket import connection
@@ -28,7 +29,7 @@ _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
 class Bound:
     """`who`, `what`: the row of SECURITY.md that names it."""
 
-    who: Literal["strangers", "vehicles", "dashboards", "both"]
+    who: Literal["strangers", "vehicles", "dashboards", "outputs", "both"]
     what: str
     value: float
     unit: Literal["", "bytes", "s"] = ""
@@ -65,6 +66,8 @@ BOUNDS = (
     Bound("dashboards", "invalid messages", session.ERRORS_WINDOW_S, "s"),
     Bound("dashboards", "renewals and subscriptions", session.CHANGES_AT_MOST),
     Bound("dashboards", "messages while the client reads nothing", websocket.FRAMES_UNREAD_AT_MOST),
+    Bound("outputs", "events that an output has not delivered", runner.BATCH_EVENTS),
+    Bound("outputs", "events that an output has not delivered", runner.BATCH_BYTES, "bytes"),
     Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),
     Bound("both", "bytes that are not read yet", acceptor.RECEIVE_BUFFER_BYTES, "bytes"),
     Bound("both", "bytes read and parsed at once", READ_AT_MOST, "bytes"),

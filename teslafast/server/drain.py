@@ -5,6 +5,7 @@ The end of a server, so that nobody notices more of it than a reconnect.
     vehicles    closed with 1001 one after the other, VEHICLES_PER_S, so that they do not all come back at once; what has
                 arrived from one is in the log and acknowledged before; its DISCONNECTED event is in the log after
     dashboards  each closed with 1012 when it has had its last frame; one that takes nothing for STALLED_S is not waited for
+    outputs     send all the while; when everybody has gone, each sends what it still lacks (outputs/runner.py)
 
 Every step has a share of DRAIN_SECONDS, and what is not done by then is broken off.
 """
@@ -15,6 +16,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..close_reasons import DASHBOARD_DRAIN, VEHICLE_DRAIN
 from ..core.connections import Connection
@@ -22,20 +24,24 @@ from ..core.hub import Hub
 from ..logs import fields, log
 from ..websocket.connection import CLOSE_GRACE_S
 
+if TYPE_CHECKING:
+    from ..outputs.group import Outputs
+
 VEHICLES_PER_S = 250  # what one core takes in of handshakes, where they come back to
 SHARE_OF_VEHICLES = 0.5  # of DRAIN_SECONDS
 DASHBOARDS_AT_ONCE = 100  # closing so many takes about 10 ms of the loop
 STALLED_S = 1.0
+SHARE_OF_OUTPUTS = 0.2  # of DRAIN_SECONDS, for them alone: they send all the time before it, too
 COALESCE_S = 0.05  # each vehicle's end is an event for every dashboard: some together in one write
 TICK_S = 0.02
 
 
-async def drain(hub: Hub, drain_s: float) -> None:
-    """Returns when all are gone, or after `drain_s`."""
+async def drain(hub: Hub, drain_s: float, outputs: Outputs | None = None) -> None:
+    """Returns when all are gone and the outputs have everything, or after `drain_s`."""
     hub.begin_drain()
     hub.turn.coalesce(COALESCE_S)
     began_s = time.monotonic()
-    deadline = began_s + drain_s
+    deadline = began_s + drain_s * (1 if outputs is None else 1 - SHARE_OF_OUTPUTS)
     vehicles = list(hub.connections.vehicles)
     log.info("draining", extra=fields(vehicles=len(vehicles), dashboards=len(hub.connections.dashboards)))
     await _close_vehicles(vehicles, min(len(vehicles) / VEHICLES_PER_S, drain_s * SHARE_OF_VEHICLES))
@@ -43,6 +49,8 @@ async def drain(hub: Hub, drain_s: float) -> None:
     hub.views.flush_pending()
     await _close_dashboards(hub, deadline - CLOSE_GRACE_S)
     await _until(deadline, lambda: not len(hub.connections))
+    if outputs is not None:
+        await outputs.finish(began_s + drain_s - time.monotonic())
     log.info("drained", extra=fields(left=len(hub.connections), seconds=round(time.monotonic() - began_s, 3)))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -27,13 +27,21 @@ from ..storage.checkpointer import JournalGauges
 from . import prometheus
 from .routes import Page
 
+if TYPE_CHECKING:
+    from ..outputs.group import Outputs
 
-def health(hub: Hub, started_at: float) -> Page:
-    """For everybody: no VIN stands in it. `started_at`: monotonic."""
+
+def health(hub: Hub, started_at: float, outputs: Outputs | None, journal_stopped: Callable[[], str] | None) -> Page:
+    """
+    For everybody: no VIN stands in it.
+
+    started_at        monotonic
+    journal_stopped   why the log goes on in memory, "" if it does not; None without JOURNAL_PATH
+    """
 
     def page(request: Request, grant: Grant | None) -> Answer:
         status = HTTPStatus.SERVICE_UNAVAILABLE if hub.draining else HTTPStatus.OK
-        report = {
+        report: dict[str, Any] = {
             "status": "draining" if hub.draining else "ok",
             "version": __version__,
             "uptime_s": round(time.monotonic() - started_at, 3),
@@ -44,6 +52,11 @@ def health(hub: Hub, started_at: float) -> Page:
             "oldest": hub.log.oldest,
             "epoch": hub.epoch,
         }
+        if journal_stopped is not None:
+            reason = journal_stopped()
+            report["journal"] = {"state": "stopped", "reason": reason} if reason else {"state": "writing"}
+        if outputs is not None:
+            report["outputs"] = outputs.states()
         return _json(status, report)
 
     return page
@@ -83,7 +96,12 @@ def vehicle(registry: Registry, values: LastValues) -> Page:
 
 
 def gauges(
-    hub: Hub, started_at: float, pending: int, certificate_days: float | None, journal: JournalGauges | None
+    hub: Hub,
+    started_at: float,
+    pending: int,
+    certificate_days: float | None,
+    journal: JournalGauges | None,
+    outputs: Outputs | None,
 ) -> prometheus.Gauges:
     """The server at this moment. `started_at`: monotonic; `pending`: connections that have not been admitted yet."""
     dashboards = hub.connections.dashboards
@@ -106,6 +124,7 @@ def gauges(
         certificate_days=certificate_days,
         unadmitted=pending,
         journal=journal,
+        outputs=outputs.gauges() if outputs is not None else {},
     )
 
 

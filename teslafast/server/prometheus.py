@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from ..metrics import Counts, Durations
+from ..outputs import OutputGauges
 from ..protocol._wire import TOPICS
 from ..storage.checkpointer import JournalGauges
 
@@ -32,6 +33,7 @@ class Gauges:
     unadmitted         connections that have not been admitted yet
     certificate_days   until the end of the certificate in use, None without TLS
     journal            None without JOURNAL_PATH
+    outputs            by name; empty if none is set
     """
 
     counts: Counts
@@ -52,20 +54,22 @@ class Gauges:
     log_lines_dropped: int = 0
     certificate_days: float | None = None
     journal: JournalGauges | None = None
+    outputs: Mapping[str, OutputGauges] = field(default_factory=dict)
 
 
-Value = float | Mapping[str, float] | Durations | None
+Value = float | Mapping[str, float] | Mapping[tuple[str, str], float] | Durations | None
 
 
 @dataclass(frozen=True)
 class Row:
-    """`read` returns a number, one number for each value of the label, or None if the metric does not apply."""
+    """`read` returns a number, one number for each value of the label (a pair, if there are two), or None if nothing applies."""
 
     name: str
     kind: str  # counter, gauge, histogram; unknown where the reference's counter does not end in _total
     help: str
     read: Callable[[Gauges], Value]
     label: str = ""
+    second_label: str = ""
 
 
 def _by_topic(counted: Mapping[str, int]) -> dict[str, float]:
@@ -78,6 +82,15 @@ def _refused(*causes: str) -> Callable[[Gauges], Value]:
 
 def _of_journal(read: Callable[[JournalGauges], float]) -> Callable[[Gauges], Value]:
     return lambda now: None if now.journal is None else read(now.journal)
+
+
+def _output(name: str, kind: str, text: str, read: Callable[[OutputGauges], float]) -> Row:
+    name = f"teslafast_output_{name}"
+    return Row(name, kind, text, lambda now: {output: read(one) for output, one in now.outputs.items()} or None, "output")
+
+
+def _dropped(now: Gauges) -> Value:
+    return {(name, cause): count for name, one in now.outputs.items() for cause, count in one.dropped.items()} or None
 
 
 TABLE = (
@@ -142,6 +155,12 @@ TABLE = (
     ),
     # refusals and ends
     Row(
+        "teslafast_unknown_values_total",
+        "counter",
+        "values of a type that this version does not know, kept as they came",
+        lambda now: now.counts.unknown_values,
+    ),
+    Row(
         "teslafast_vin_mismatch_total",
         "counter",
         "records whose payload named another VIN than the certificate",
@@ -178,6 +197,13 @@ TABLE = (
         "times that the server stopped accepting because it ran out of file descriptors",
         lambda now: now.counts.accept_pauses,
     ),
+    # outputs
+    _output("up", "gauge", "1 while the output delivers, else 0", lambda it: it.state == "up"),
+    _output("lag_events", "gauge", "events that have not arrived yet", lambda it: it.lag_events),
+    _output("lag_seconds", "gauge", "age of the oldest event that has not arrived yet", lambda it: it.lag_seconds),
+    _output("sent_total", "counter", "events that have arrived", lambda it: it.sent),
+    _output("retried_total", "counter", "events sent again after a failure", lambda it: it.retried),
+    Row("teslafast_output_dropped_total", "counter", "events given up, by cause", _dropped, "output", "cause"),
     # the server itself
     Row(
         "teslafast_round_failures_total",
@@ -214,6 +240,12 @@ TABLE = (
         "gauge",
         "events recovered from the journal at start",
         _of_journal(lambda it: it.recovered),
+    ),
+    Row(
+        "teslafast_journal_stopped",
+        "gauge",
+        "1 while the log goes on in memory because the journal's disk does not work",
+        _of_journal(lambda it: int(it.stopped)),
     ),
     Row("teslafast_journal_cut_events", "gauge", "events discarded while recovering the journal", _of_journal(lambda it: it.cut)),
     Row(
@@ -262,7 +294,7 @@ class _Collector:
                 yield _family(row, value)
 
 
-def _family(row: Row, value: float | Mapping[str, float] | Durations) -> Any:
+def _family(row: Row, value: Value) -> Any:
     from prometheus_client import core
 
     if isinstance(value, Durations):
@@ -271,9 +303,9 @@ def _family(row: Row, value: float | Mapping[str, float] | Durations) -> Any:
     make = families[row.kind]
     if not isinstance(value, Mapping):
         return make(row.name, row.help, value=value)
-    family = make(row.name, row.help, labels=[row.label])
-    for word, number in sorted(value.items()):
-        family.add_metric([word], number)
+    family = make(row.name, row.help, labels=[label for label in (row.label, row.second_label) if label])
+    for words, number in sorted(value.items()):
+        family.add_metric([words] if isinstance(words, str) else words, number)
     return family
 
 

@@ -12,9 +12,9 @@ import errno
 import signal
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..certificates import anchors, peer
 from ..config import Settings
@@ -33,7 +33,7 @@ from ..vehicles.rate_limit import RateLimits
 from . import gc_policy, pages, static_files, tls
 from .acceptor import Acceptor, bind
 from .admission import PendingConnections
-from .assemble import assembled
+from .assemble import assembled, assembled_outputs
 from .certificate_reload import CertificateReload
 from .descriptors import raise_limit
 from .drain import drain
@@ -41,6 +41,11 @@ from .http_connection import HttpConnection
 from .prometheus import Gauges
 from .rounds import Rounds
 from .routes import Decision, Listener, Peer, Route, Routes, table
+from .terminal import StartingTerminal
+
+if TYPE_CHECKING:
+    from ..outputs.group import Outputs
+    from ..outputs.settings import OutputPlan
 
 TURNS_TO_END = 10  # turns of the event loop: an aborted connection takes a few to report its end
 
@@ -50,14 +55,25 @@ class Server:
 
     hub: Hub
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, contexts: tls.Contexts | None = None) -> None:
-        """`contexts`: TLS for PORT and for VEHICLE_PORT, in the place of what the settings say."""
+    def __init__(
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        contexts: tls.Contexts | None = None,
+        outputs: Sequence[OutputPlan] = (),
+    ) -> None:
+        """
+        contexts   TLS for PORT and for VEHICLE_PORT, in the place of what the settings say
+        outputs    those that the environment asks for, as `outputs.settings.planned` reads them
+        """
         self.settings = settings
         self._loop = loop
         self._contexts = contexts
         self._acceptors: list[Acceptor] = []
         self._reload: CertificateReload | None = None
         self._checkpointer: Checkpointer | None = None
+        self._plans = outputs
+        self._outputs: Outputs | None = None
         self._started_at = 0.0
 
     # ---- start
@@ -70,6 +86,7 @@ class Server:
         self._most_of_a_sub = max(1, raise_limit(settings) // 2)
         contexts = self._contexts or tls.contexts(settings)
         self.hub, self._checkpointer = assembled(settings, self._loop)
+        self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer)
         self._pending = PendingConnections(self.hub.counts.refused_connections)
         self._routes = Routes(settings, verifier, self._table(verifier))
         if any(contexts) and settings.tls:
@@ -77,15 +94,17 @@ class Server:
         self._listen(contexts)
         self._log_kernel_tls()
         self._warn_of_openness()
+        if self._outputs is not None:
+            self._outputs.start()
         self._rounds().begin()
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
-        hub, settings = self.hub, self.settings
+        hub, settings, kept = self.hub, self.settings, self._checkpointer
         limits = RateLimits(settings.vehicle_rate_limit)
         return table(
             vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
             stream=StreamDoor(settings.production, partial(DashboardConnection, hub, dashboard_rules(hub, self._loop), verifier)),
-            health=pages.health(hub, self._started_at),
+            health=pages.health(hub, self._started_at, self._outputs, kept.journal_stopped if kept is not None else None),
             metrics=pages.metrics(self._gauges),
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
@@ -159,7 +178,7 @@ class Server:
     def _gauges(self) -> Gauges:
         days = self._reload.days(time.time()) if self._reload is not None else None
         journal = self._checkpointer.reading() if self._checkpointer is not None else None
-        return pages.gauges(self.hub, self._started_at, len(self._pending), days, journal)
+        return pages.gauges(self.hub, self._started_at, len(self._pending), days, journal, self._outputs)
 
     def _rounds(self) -> Rounds:
         checks: dict[str, Callable[[float], object]] = {"unadmitted": self._check_unadmitted}
@@ -178,7 +197,7 @@ class Server:
 
     async def drain(self) -> None:
         """Lets nobody new in, sends everything that is owed, and closes all connections; in DRAIN_SECONDS at most."""
-        await drain(self.hub, self.settings.drain_seconds)
+        await drain(self.hub, self.settings.drain_seconds, self._outputs)
 
     def stop(self) -> None:
         """Closes the ports and whatever is still open. Does nothing to a server that never listened."""
@@ -188,6 +207,8 @@ class Server:
             acceptor.close()
         for connection in list(self.hub.connections):
             connection.abort()
+        if self._outputs is not None:
+            self._outputs.stop()
 
     def renew_certificates(self) -> None:
         """Reads CERT_PATH, KEY_PATH and CA_PATH again, now."""
@@ -198,6 +219,8 @@ class Server:
         """After `stop` and the last connection's end: writes what is to be kept to the disk, and closes the files."""
         if self._checkpointer is not None:
             self._checkpointer.finish()
+        if self._outputs is not None:
+            self._outputs.close()
 
 
 def _verifier(settings: Settings) -> Verifier:
@@ -229,11 +252,11 @@ def log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     log.error("fault", extra=fields(cause=cause, what=str(context.get("message", ""))), exc_info=error)
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, outputs: Sequence[OutputPlan] = ()) -> None:
     """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Raises Misconfigured."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_exception)
-    server = Server(settings, loop)
+    server = Server(settings, loop, outputs=outputs)
     signalled = asyncio.Event()
 
     async def live() -> None:
@@ -249,7 +272,8 @@ async def serve(settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    loop.add_signal_handler(signal.SIGHUP, server.renew_certificates)
+    terminal = StartingTerminal()
+    loop.add_signal_handler(signal.SIGHUP, lambda: on_signal() if terminal.has_gone() else server.renew_certificates())
     server.start()
     gc_policy.settle(loop)
     await asyncio.wait([living])

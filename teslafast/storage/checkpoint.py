@@ -36,8 +36,7 @@ class ReadableLog(Protocol):
     def seq(self) -> int: ...
     @property
     def oldest(self) -> int: ...
-    def events_after(self, seq: int, limit: int) -> list[tuple[int, int, bytes]]: ...
-    def time_of(self, seq: int) -> int: ...
+    def events_after(self, seq: int, limit: int) -> list[tuple[int, int, str, bytes, int]]: ...
 
 
 def path_of(journal: Path) -> Path:
@@ -82,10 +81,10 @@ def restore(state: LastValues, log: ReadableLog, content: bytes, journal: str, f
     seq, seen = _read(state, content, journal, former, log.seq)
     count = 0
     while batch := log.events_after(seq, BATCH):
-        for seq, kind, text in batch:
+        for seq, kind, _, text, time_ms in batch:
             if kind == records.DATA:
                 count += 1
-                _apply(state, text, seq, seen, log.time_of(seq))
+                _apply(state, text, seq, seen, time_ms)
     return count
 
 

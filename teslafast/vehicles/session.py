@@ -11,6 +11,7 @@ Pure: no picows, no clock, no transport. A message's memory is borrowed: it is d
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -160,7 +161,14 @@ class VehicleSession:
         record = read_record(topic, payload, vin, FLAT)
         hub.submit(vin, record, partial(_fleet_body, envelope, vin), txid, now.wall_ns)
         hub.counts.take_record(record.kind, record.signals, len(payload), record.vin_differs)
+        if record.unknown_values:
+            self._note_unknown(record.unknown_values)
         return ack(txid, topic)
+
+    def _note_unknown(self, members: Mapping[int, int]) -> None:
+        """Values in members of `Value` that this version does not know: newer firmware, or nonsense."""
+        self._hub.counts.take_unknown_values(sum(members.values()))
+        log.info("unknown_values", extra=fields(cause="newer_schema", members=sorted(members)[:8], vin=self._vin))
 
     def _answer_unknown_topic(self, envelope: Envelope) -> bytes:
         kind = self._admitted.device.kind

@@ -1,7 +1,7 @@
 """
 What a dashboard knows of each vehicle, and the last few remarkable things.
 
-`Board.take` folds one event of the stream (docs/reference/stream.md, the flat shape) into that. Everything comes from the network
+`Board.take` folds one event of the stream (docs/stream.md, the flat shape) into that. Everything comes from the network
 and is shown on a terminal, so only printable characters get in where text is kept; render.py sees to the values. The memory is
 bounded by MOST_VEHICLES and NOTICES. Pure: time (any monotonic seconds) is an argument.
 """

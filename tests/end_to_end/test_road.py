@@ -1,5 +1,5 @@
 """
-From nothing to a vehicle that streams: with the commands that the README names, and a vehicle that goes by its config alone.
+From nothing to a vehicle that streams: by the commands of docs/your-vehicle.md, and a vehicle that goes by its config alone.
 
 Tesla is `fleet.py`; the vehicle is a WebSocket client that reads host, port and `ca` from the signed config that it was sent.
 """

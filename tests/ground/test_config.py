@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ from hypothesis import strategies as st
 from teslafast.config import Settings
 from teslafast.environment import rows
 from teslafast.errors import Misconfigured
-
-from tests.support import ROOT
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ENOUGH = {"JWT_SECRET": SECRET}
@@ -256,27 +253,3 @@ def test_any_value_of_any_variable_is_taken_or_refused_in_one_line(variable: str
     except Misconfigured as error:
         told = str(error)
     assert "\n" not in told
-
-
-# The README
-
-
-def shown(default: object) -> str:
-    """A default as the README writes it."""
-    match default:
-        case None | "" | b"" | () | frozenset():
-            return "–"
-        case bool():
-            return f"`{default}`".lower()
-        case tuple():
-            return f"`{','.join(default)}`"
-        case float():
-            return f"`{default:g}`"
-    return f"`{default}`"
-
-
-def test_the_readme_shows_every_setting_with_its_default_and_its_meaning() -> None:
-    lines = (ROOT / "README.md").read_text().splitlines()
-    start = lines.index("| variable | default | meaning |") + 2
-    rows = list(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
-    assert rows == [f"| `{name}` | {shown(row.default)} | {row.meaning} |" for name, row in ROWS.items()]

@@ -176,13 +176,13 @@ def test_events_can_be_read_back_as_text(text_size: int) -> None:
     stage.publish("A", kind=0, pad=text_size - (FRAME - 2))
     stage.publish("B", kind=3, seq=7)
     stage.publish("C", kind=1)
-    texts = [json.loads(text) for _, _, text in stage.log.events_after(0, 10)]
+    texts = [json.loads(text) for _, _, _, text, _ in stage.log.events_after(0, 10)]
     assert [(text["seq"], text["vin"], text["type"]) for text in texts] == [
         (1, "A", "data"),
         (7, "B", "connectivity"),
         (8, "C", "alerts"),
     ]
-    assert [(seq, kind) for seq, kind, _ in stage.log.events_after(1, 1)] == [(7, 3)]
+    assert [(seq, kind) for seq, kind, *_ in stage.log.events_after(1, 1)] == [(7, 3)]
     assert stage.log.events_after(8, 10) == []
 
 

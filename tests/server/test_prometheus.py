@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from teslafast.metrics import Counts, Durations
+from teslafast.outputs import OutputGauges
 from teslafast.server import prometheus
 from teslafast.server.prometheus import TABLE, Gauges
 from teslafast.storage import checkpointer
@@ -58,15 +59,29 @@ def test_every_metric_of_the_table_is_in_the_text() -> None:
     for labelled in (name for name in Counts.__slots__ if isinstance(getattr(counts, name), dict)):
         getattr(counts, labelled)["a_cause"] += 1
     journal = checkpointer.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
-    groups = {"connections": {"vehicle": 1}, "readers": {"flat": 1}}
+    output = OutputGauges(state="up", lag_events=0, lag_seconds=0.0, sent=0, retried=0, dropped={"overtaken": 0})
+    groups = {"connections": {"vehicle": 1}, "readers": {"flat": 1}, "outputs": {"jsonl": output}}
     text = prometheus.text(Gauges(counts=counts, certificate_days=20.5, journal=journal, **groups))  # type: ignore[arg-type]
     found = {family.name for family in text_string_to_metric_families(text.decode())}
     assert {row.name.removesuffix("_total") for row in TABLE} <= found
 
 
+def test_each_output_has_its_numbers_and_what_it_dropped_by_cause() -> None:
+    output = OutputGauges(state="failing", lag_events=7, lag_seconds=2.5, sent=10, retried=3, dropped={"overtaken": 4})
+    found = samples(prometheus.text(Gauges(counts=Counts(), outputs={"jsonl": output})))
+    assert {name: number for (name, labels), number in found.items() if labels == "jsonl"} == {
+        "teslafast_output_up": 0,
+        "teslafast_output_lag_events": 7,
+        "teslafast_output_lag_seconds": 2.5,
+        "teslafast_output_sent_total": 10,
+        "teslafast_output_retried_total": 3,
+    }
+    assert found["teslafast_output_dropped_total", "overtaken,jsonl"] == 4
+
+
 def test_a_metric_that_does_not_apply_is_left_out() -> None:
     found = {name for name, _ in samples(prometheus.text(Gauges(counts=Counts())))}
-    assert not any(name.startswith(("teslafast_journal_cut", "teslafast_certificate_days")) for name in found)
+    assert not any(name.startswith(("teslafast_journal_cut", "teslafast_certificate_days", "teslafast_output")) for name in found)
 
 
 def test_every_counter_has_the_type_counter_and_ends_in_total() -> None:

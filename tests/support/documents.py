@@ -23,3 +23,17 @@ def _tables(lines: list[str], header: str) -> list[list[list[str]]]:
     starts = [number + 2 for number, line in enumerate(lines) if line == header]
     tables = [takewhile(lambda line: line.startswith("|"), lines[start:]) for start in starts]
     return [[[cell.strip() for cell in line.strip("|").split("|")] for line in table] for table in tables]
+
+
+def shown(default: object) -> str:
+    """A setting's default, as a table writes it."""
+    match default:
+        case None | "" | b"" | () | frozenset():
+            return "–"
+        case bool():
+            return f"`{default}`".lower()
+        case tuple():
+            return f"`{','.join(default)}`"
+        case float():
+            return f"`{default:g}`"
+    return f"`{default}`"

@@ -24,6 +24,7 @@ from typing import Any, Self, TypeVar
 import uvloop
 from teslafast.config import Settings
 from teslafast.logs import JsonLines, log
+from teslafast.outputs.settings import planned
 from teslafast.server.server import Server
 
 from tests.support import ROOT
@@ -77,7 +78,9 @@ class Inside:
     def __init__(self, world: World | None = None, **environment: str) -> None:
         development = {} if world is not None else {"NODE_ENV": "development"}
         certificates = world.environment if world is not None else {}
-        self.settings = Settings.from_env(BASE | development | certificates | environment)
+        variables = BASE | development | certificates | environment
+        self.settings = Settings.from_env(variables)
+        self.outputs = planned(variables, self.settings)
         self.lines = Lines()
         self._world = world
         self._handler = _ToLines(self.lines)
@@ -87,7 +90,7 @@ class Inside:
     async def _live(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self.server = Server(self.settings, self._loop)
+        self.server = Server(self.settings, self._loop, outputs=self.outputs)
         self.server.start()
         self._started.set()
         await self._ended.wait()

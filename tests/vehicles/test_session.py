@@ -14,8 +14,10 @@ from teslafast.vehicles.session import Now, VehicleSession
 from websockets.frames import Opcode
 
 from tests.support import oracle
+from tests.support.datums import datum
 from tests.support.fake_log import Dashboard, frames_in
 from tests.support.fake_loop import RECEIVED_NS, VIN, FakeLoop, make_hub
+from tests.support.payloads import VARINT, tagged
 from tests.support.peers import ack, envelope, payload, refusal
 
 OTHER = "5YJ3E1EA7KF000002"
@@ -240,3 +242,11 @@ def test_over_the_rate_limit_a_record_is_refused_with_its_txid_on_whatever_conne
     assert Vehicle(stage, OTHER).send(record(vin=OTHER)) == [ack(b"tx-1")]
     stage.now = Now(101.0, RECEIVED_NS)
     assert Vehicle(stage).send(record()) == [ack(b"tx-1")]
+
+
+def test_a_value_of_an_unknown_type_is_kept_and_counted(stage: Stage) -> None:
+    vehicle = Vehicle(stage)
+    content = datum(tagged(99, VARINT, b"\x07"))
+    assert vehicle.send(envelope(b"V", b"tx-1", content, VIN)) == [ack(b"tx-1", b"V")]
+    assert list(stage.told()[-1]["data"].values()) == [7]
+    assert stage.hub.counts.unknown_values == 1

@@ -1,0 +1,95 @@
+"""
+Where events go besides dashboards: files, brokers, webhooks. What an output is, and the one table of them.
+
+    log ──▶ Tail ──▶ Runner ──▶ Output ──▶ a file, a broker         one Runner an output, each with a cursor of its own
+
+A new output is a module with its settings and its class, a row here, an extra in pyproject.toml if it needs a package, a page in
+docs/outputs/ and a test: docs/contributing/adding-an-output.md. Nothing is imported for an output that is not set.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from ..core.tail import Event
+
+__all__ = ["OUTPUTS", "Checkable", "Context", "Event", "GapTeller", "Output", "OutputGauges", "OutputRow"]
+
+
+class Output(Protocol):
+    """
+    One place that events go to. A Runner calls these from one task, one after the other.
+
+    Whatever they raise is logged and tried again with a back-off: `close`, `connect`, `send` with the same events. Unreachable
+    says that there is no connection; anything else, that something was refused or is broken. They never block the event loop.
+    """
+
+    async def connect(self) -> None:
+        """Gets ready to send. Called again after each failure."""
+
+    async def send(self, events: Sequence[Event]) -> None:
+        """Returns when all of them have arrived: only then does the cursor move. May be given the same events again."""
+
+    async def close(self) -> None:
+        """Lets go of the connection, whatever state it is in."""
+
+
+@runtime_checkable
+class GapTeller(Protocol):
+    """An output that can pass on that events were lost."""
+
+    async def gap(self, first: int, last: int) -> None:
+        """The events with these seqs left the ring before they could be sent. Like `send`, it may be called again."""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """An output with a check of its own for `teslafast outputs check`; the others are connected and closed."""
+
+    async def check(self) -> str:
+        """What was found, in one line. Raises what `connect` would. Does no harm to a server that runs with the same settings."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """An event's id is `{epoch}-{seq}`; in `dropped` an output counts by cause what it gives up for good."""
+
+    epoch: str
+    dropped: Counter[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputGauges:
+    """One output at the moment of a scrape. `lag_seconds`: the age of the oldest event that has not arrived."""
+
+    state: str
+    lag_events: int
+    lag_seconds: float
+    sent: int
+    retried: int
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputRow:
+    """
+    name       in /health, metrics, logs and cursors
+    switch     the variable that turns it on
+    module     in this package: imported when the variable is set, and needs no package that an extra brings
+    settings   in that module: a frozen dataclass of settings, made as config's are
+    output     in that module: Output, called with (settings, Context); only it imports what the extra brings
+    extra      of pyproject.toml, "" if it needs none
+    """
+
+    name: str
+    switch: str
+    module: str
+    settings: str
+    output: str
+    extra: str = ""
+
+
+OUTPUTS = (OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput"),)

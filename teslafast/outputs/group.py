@@ -1,0 +1,100 @@
+"""
+All outputs of one server: made, started, asked how they are, and ended together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from ..core.tail import Tail, TailedLog
+from ..logs import fields, log
+from . import Context, OutputGauges
+from .runner import Runner
+from .settings import OutputPlan
+
+
+class KeptCursors(Protocol):
+    """Where cursors are kept for a restart: `storage.cursors.Cursors`."""
+
+    @property
+    def first(self) -> Mapping[str, int]: ...
+    def put(self, output: str, seq: int) -> None: ...
+    def close(self) -> None: ...
+
+
+class WatchedTurn(Protocol):
+    """What is used of `core.turn.Turn`: its watchers are called at the end of every turn."""
+
+    def watch(self, callback: Callable[[], None]) -> None: ...
+    def unwatch(self, callback: Callable[[], None]) -> None: ...
+
+
+class WatchedHub(Protocol):
+    """What is used of the hub: `core.hub.Hub`."""
+
+    @property
+    def log(self) -> TailedLog: ...
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def turn(self) -> WatchedTurn: ...
+
+
+class Outputs:
+    """The outputs of `plans` over the hub's log. `cursors` None: each begins with the next event."""
+
+    def __init__(self, plans: Sequence[OutputPlan], hub: WatchedHub, cursors: KeptCursors | None = None) -> None:
+        """Raises Misconfigured if a package that one of them needs is not installed."""
+        self._hub = hub
+        self._cursors = cursors
+        self._seen = hub.log.seq
+        self._runners = [self._runner(plan, cursors) for plan in plans]
+
+    def _runner(self, plan: OutputPlan, cursors: KeptCursors | None) -> Runner:
+        name = plan.row.name
+        context = Context(self._hub.epoch, Counter())
+        first = self._hub.log.seq + 1 if cursors is None else cursors.first[name]
+        note = partial(cursors.put, name) if cursors is not None else lambda seq: None
+        return Runner(name, plan.make(context), Tail(self._hub.log, first), self._hub.log, context.dropped, note)
+
+    def start(self) -> None:
+        """On the running event loop."""
+        self._hub.turn.watch(self._wake)
+        for runner in self._runners:
+            runner.start()
+
+    def _wake(self) -> None:
+        if self._seen == self._hub.log.seq:
+            return
+        self._seen = self._hub.log.seq
+        for runner in self._runners:
+            runner.wake()
+
+    def gauges(self) -> dict[str, OutputGauges]:
+        return {runner.name: runner.gauges() for runner in self._runners}
+
+    def states(self) -> dict[str, str]:
+        return {runner.name: runner.state for runner in self._runners}
+
+    async def finish(self, seconds: float) -> None:
+        """Each sends what is left in the log, all at the same time; nothing may be published any more."""
+        self._hub.turn.unwatch(self._wake)
+        await asyncio.gather(*(runner.finish(seconds) for runner in self._runners))
+
+    def stop(self) -> None:
+        """Ends them at once."""
+        for runner in self._runners:
+            runner.cancel()
+
+    def close(self) -> None:
+        """After the end: the cursors go to the disk."""
+        if self._cursors is not None:
+            try:
+                self._cursors.close()
+            except OSError as error:
+                remedy = "look at the disk: after a power cut outputs may send again what they have sent"
+                log.error("output_cursors_not_synced", extra=fields(reason=str(error), remedy=remedy))
