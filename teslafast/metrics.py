@@ -40,6 +40,7 @@ class Counts:
         "refused_connections",
         "refused_messages",
         "refused_requests",
+        "round_failures",
         "sent_bytes",
         "signals",
         "syncs",
@@ -66,6 +67,7 @@ class Counts:
         self.sent_bytes = 0  # to dashboards that have gone
         self.certificate_reloads: Counter[str] = Counter()  # "taken" or "refused"
         self.anchor_reloads: Counter[str] = Counter()  # "taken" or "refused"
+        self.round_failures: Counter[str] = Counter()  # by part: connections, checkpoint, certificates, unadmitted
         self.turns = Durations()  # from a turn's first message to its last write
         self.syncs = Durations()  # of the journal to the disk
 

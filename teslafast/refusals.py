@@ -126,6 +126,18 @@ NOT_VEHICLES_PORT = Refusal(
     "let the vehicle's config name VEHICLE_PORT, as seen from outside",
 )
 VIN_NOT_ALLOWED = Refusal("vin_not_allowed", HTTPStatus.FORBIDDEN, "the VIN is not in TESLA_VIN", "add the VIN to TESLA_VIN")
+EXPIRED_CERTIFICATE = Refusal(
+    "expired",
+    HTTPStatus.FORBIDDEN,
+    "the client's certificate has expired",
+    "the vehicle needs a new certificate from Tesla; is this machine's clock right?",
+)
+CERTIFICATE_UNREADABLE = Refusal(
+    "certificate_unreadable",
+    HTTPStatus.FORBIDDEN,
+    "the client's certificate cannot be read",
+    "look at the certificate: whoever issued it breaks RFC 5280",
+)
 UNKNOWN_ISSUER = Refusal(
     "unknown_issuer",
     HTTPStatus.FORBIDDEN,
@@ -204,6 +216,20 @@ ORIGIN = Refusal(
 UNKNOWN_VIN = Refusal(
     "unknown_vin", HTTPStatus.NOT_FOUND, "this server has not heard from the vehicle", "check the VIN; has the vehicle connected?"
 )
+TOO_MANY_OF_ONE_SUB = Refusal(
+    "too_many_of_one_sub",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "dashboards with this token's `sub` use half of the connections that the server may have",
+    "close some, give each user a `sub` of its own, or raise the limit of open files (ulimit -n)",
+    _LATER,
+)
+NO_MEMORY = Refusal(
+    "no_memory",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "this machine has no memory for one more view of the stream",
+    "lower RING_BYTES, or give the machine more memory",
+    _LATER,
+)
 TOO_MANY_DASHBOARDS = Refusal(
     "too_many_dashboards",
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -218,6 +244,8 @@ OF_VEHICLES = (
     TWO_CERTIFICATES,
     NOT_VEHICLES_PORT,
     VIN_NOT_ALLOWED,
+    EXPIRED_CERTIFICATE,
+    CERTIFICATE_UNREADABLE,
     UNKNOWN_ISSUER,
     NOT_A_VEHICLE,
     NO_PRODUCT,
@@ -237,6 +265,8 @@ OF_DASHBOARDS = (
     ORIGIN,
     UNKNOWN_VIN,
     TOO_MANY_DASHBOARDS,
+    TOO_MANY_OF_ONE_SUB,
+    NO_MEMORY,
 )
 OF_ANY_REQUEST = (
     NOT_HTTP,

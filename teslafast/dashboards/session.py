@@ -63,7 +63,7 @@ class DashboardSession:
     )
 
     def __init__(self, hub: Hub, verifier: Verifier, admitted: AdmitDashboard, now: float) -> None:
-        """`now`: seconds since 1970."""
+        """`now`: seconds since 1970. Raises OSError if there is no memory for its view."""
         self._hub = hub
         self._verifier = verifier
         self._grant = admitted.grant
@@ -71,7 +71,7 @@ class DashboardSession:
         self._vins = admitted.subscription.vins
         self._errors: deque[float] | None = None  # when the last ones were; made with the first: it takes 600 bytes
         self._warn_at: float | None = _warning_time(admitted.grant, now)
-        self._log = hub.log
+        self._log = hub.views.log_for(admitted.subscription.view, hub.log)
         self._owed: Snapshots | None = None
         self._changes = 0  # since the last check
         self.gaps = 0
@@ -86,7 +86,6 @@ class DashboardSession:
         """From here on the reader gets events. `write(frame)`: at once, before anything that the reader has yet to give."""
         asked, hub = self._subscription, self._hub
         self._reader, self._write = reader, write
-        self._log = hub.views.log_for(asked.view, hub.log)
         if asked.control:
             write(messages.hello(hub.epoch, hub.log.seq, hub.log.oldest))
         after = self._place()
@@ -110,6 +109,10 @@ class DashboardSession:
             return None
         known = asked.epoch in (None, hub.epoch) and asked.since <= hub.log.seq
         return asked.since if known else _UNKNOWN_PLACE
+
+    def abandon(self) -> None:
+        """Gives its view back. Instead of `leave`, if it never began."""
+        self._hub.views.release(self._log)
 
     def leave(self) -> None:
         """Gives its place in the log back; does nothing the second time."""

@@ -33,6 +33,8 @@ LEAF, CHAIN = "client-cert", "client-cert-chain"
 class PassedOnCertificates:
     """`ca_path`: CA_PATH. Call `check` about once a second."""
 
+    name = "passed-on certificates"
+
     def __init__(self, ca_path: Path) -> None:
         """Raises Misconfigured."""
         self._files = WatchedFiles(ca_path)

@@ -166,7 +166,11 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _carry_out(self, request: Request, decision: Decision) -> None:
         if isinstance(decision, Open):
-            opened = decision.door.open(decision.admission, self._peer.address)
+            try:
+                opened = decision.door.open(decision.admission, self._peer.address)
+            except Refused as error:
+                self.answer(Answer.of(error))
+                return
             self._opening = True
             opened.take(self._transport, request, bytes(self._head))
             self._done()

@@ -15,6 +15,8 @@ from .certificate_reload import LOOK_EVERY_S, WatchedFiles
 class KeyReload:
     """Watches over the keys of `verifier`. Call `check` about once a second."""
 
+    name = "keys"
+
     def __init__(self, settings: Settings, path: Path) -> None:
         """Reads the keys. Raises Misconfigured."""
         self._settings = settings

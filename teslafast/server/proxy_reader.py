@@ -40,18 +40,12 @@ async def read_proxy_header(loop: asyncio.AbstractEventLoop, accepted: socket.so
     return found.client
 
 
-async def refuse_proxy_header(loop: asyncio.AbstractEventLoop, accepted: socket.socket, patience_s: float) -> None:
+def refuse_proxy_header(accepted: socket.socket) -> None:
     """
-    Returns when the first bytes are there, and leaves them there: OpenSSL would only say that they are not TLS.
+    Looks at the first bytes, which are there, and leaves them there: OpenSSL would only say that they are not TLS.
 
-    Raises NotTrusted if they are a PROXY header's, ConnectionAbortedError if none come in `patience_s`.
+    Raises NotTrusted if they are a PROXY header's.
     """
-    accepted.setblocking(False)
-    try:
-        async with asyncio.timeout(patience_s):
-            await _readable(loop, accepted)
-    except TimeoutError:
-        raise ConnectionAbortedError from None
     if looks_like(accepted.recv(len(V2_SIGNATURE), socket.MSG_PEEK)):
         raise NotTrusted(NOT_TRUSTED)
 

@@ -244,7 +244,7 @@ class Routes:
         """A stranger learns that the token is bad before learning that the server is full."""
         self._origins.require(request, behind_proxy=bool(peer.proxy))
         grant = self._grant(find, request, load)
-        load.require_room_for_dashboard(self._settings.max_dashboards)
+        load.require_room_for_dashboard(self._settings.max_dashboards, grant.sub)
         return grant
 
     def _grant(self, find: FindTokens | None, request: Request, load: ServerLoad) -> Grant:

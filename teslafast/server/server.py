@@ -12,7 +12,6 @@ import errno
 import signal
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..certificates import peer
 from ..config import Settings
-from ..core.connections import Connection
 from ..core.hub import Hub
 from ..core.load import ServerLoad
 from ..dashboards.stream_door import StreamDoor
@@ -39,10 +37,12 @@ from .admission import PendingConnections
 from .assemble import assembled, assembled_outputs
 from .certificate_reload import CertificateReload
 from .client_certificates import PassedOnCertificates, passed_on_certificates
+from .descriptors import raise_limit
 from .drain import drain
 from .http_connection import HttpConnection
 from .key_reload import KeyReload, verifier_of
 from .prometheus import Gauges
+from .rounds import Rounds
 from .routes import Decision, Listener, Peer, Route, Routes, table
 from .start_warnings import warnings_of
 from .terminal import StartingTerminal
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     from ..outputs.group import Outputs
     from ..outputs.settings import OutputPlan
 
-ROUND_S = 1.0  # every connection is checked once in so long …
-ROUND_PARTS = 20  # … in so many parts, so that no part holds the event loop up for longer than a few ms
 TURNS_TO_END = 10  # turns of the event loop: an aborted connection takes a few to report its end
 
 
@@ -82,7 +80,6 @@ class Server:
         self._watched: list[KeyReload | PassedOnCertificates] = []
         self._plans = outputs
         self._outputs: Outputs | None = None
-        self._round: deque[Connection] = deque()
         self._started_at = 0.0
 
     # ---- start
@@ -94,6 +91,7 @@ class Server:
         verifier, keys = verifier_of(settings)
         passed_on = passed_on_certificates(settings)
         self._watched = [one for one in (keys, passed_on) if one is not None]
+        self._most_of_a_sub = max(1, raise_limit(settings) // 2)
         contexts = self._contexts or tls.contexts(settings)
         self.hub, self._checkpointer = assembled(settings, self._loop)
         self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer)
@@ -107,7 +105,7 @@ class Server:
         self._warn_of_openness()
         if self._outputs is not None:
             self._outputs.start()
-        self._loop.call_later(ROUND_S / ROUND_PARTS, self._go_round)
+        self._rounds().begin()
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
         hub, settings, kept = self.hub, self.settings, self._checkpointer
@@ -171,7 +169,15 @@ class Server:
     def _decide(self, request: Request, peer: Peer) -> Decision:
         hub = self.hub
         dashboards = len(hub.connections.dashboards)
-        load = ServerLoad(time.time(), hub.registry.connected, dashboards, hub.registry.is_connected, hub.draining)
+        load = ServerLoad(
+            time.time(),
+            hub.registry.connected,
+            dashboards,
+            hub.registry.is_connected,
+            hub.draining,
+            hub.connections.dashboards_of,
+            self._most_of_a_sub,
+        )
         return self._routes.decide(request, peer, load)
 
     def _client_of(self, request: Request, peer: Peer) -> Peer:
@@ -184,21 +190,20 @@ class Server:
         journal = self._checkpointer.reading() if self._checkpointer is not None else None
         return pages.gauges(self.hub, self._started_at, len(self._pending), days, journal, self._outputs)
 
-    def _go_round(self) -> None:
-        """Checks a part of the connections: pings those that are idle, ends those that are gone or out of time."""
-        now = time.monotonic()
-        for _ in range(len(self.hub.connections) // ROUND_PARTS + 1):
-            if not self._round:
-                self._round.extend(self.hub.connections)
-                break
-            self._round.popleft().check(now)
-        if self._checkpointer is not None:
-            self._checkpointer.check()
-        if self._reload is not None:
-            self._reload.check(time.time(), now)
+    def _rounds(self) -> Rounds:
+        checks: dict[str, Callable[[float], object]] = {"unadmitted": self._check_unadmitted}
+        checkpointer, reload = self._checkpointer, self._reload
+        if checkpointer is not None:
+            checks["checkpoint"] = lambda now_s: checkpointer.check()
+        if reload is not None:
+            checks["certificates"] = lambda now_s: reload.check(time.time(), now_s)
         for watched in self._watched:
-            watched.check(now)
-        self._loop.call_later(min(ROUND_S, self.settings.ping_interval / 2) / ROUND_PARTS, self._go_round)
+            checks[watched.name] = watched.check
+        return Rounds(self._loop, self.hub.connections, checks, self.settings.ping_interval / 2, self.hub.counts)
+
+    def _check_unadmitted(self, now_s: float) -> None:
+        for acceptor in self._acceptors:
+            acceptor.check(now_s)
 
     # ---- drain, stop
 
