@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from ..core.tail import Event
+from .shared import SharedSettings
 
-__all__ = ["OUTPUTS", "Checkable", "Context", "Event", "GapTeller", "Output", "OutputGauges", "OutputRow"]
+__all__ = ["OUTPUTS", "Checkable", "Context", "Event", "GapTeller", "Output", "OutputGauges", "OutputRow", "SharedSettings"]
 
 
 class Output(Protocol):
@@ -59,6 +60,7 @@ class Context:
 
     epoch: str
     dropped: Counter[str]
+    shared: SharedSettings = field(default_factory=SharedSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,10 @@ class OutputRow:
     settings   in that module: a frozen dataclass of settings, made as config's are
     output     in that module: Output, called with (settings, Context); only it imports what the extra brings
     extra      of pyproject.toml, "" if it needs none
+    broker     OUTPUT_TYPES chooses its events; not if it takes all of them. Settings with `types` of their own go before that
+    batch      most events given to one `send`
+
+    If the settings have `parts()`, there is one output for each of the settings that it returns, with a cursor of its own.
     """
 
     name: str
@@ -90,6 +96,10 @@ class OutputRow:
     settings: str
     output: str
     extra: str = ""
+    broker: bool = True
+    batch: int = 512  # what a broker confirms within a moment
 
 
-OUTPUTS = (OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput"),)
+OUTPUTS = (
+    OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput", broker=False),
+)

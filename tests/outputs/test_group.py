@@ -8,6 +8,7 @@ from pathlib import Path
 
 from teslafast._fanout import FLAT_PREFIXES, Fanout, bytes_needed
 from teslafast.config import Settings
+from teslafast.core.turn import ReplyHold
 from teslafast.outputs import Context, Event
 from teslafast.outputs.group import Outputs
 from teslafast.outputs.settings import OutputPlan, planned
@@ -20,6 +21,10 @@ RING = 64 * 1024
 class Turn:
     def __init__(self) -> None:
         self.watchers: list[Callable[[], None]] = []
+        self.hold: ReplyHold | None = None
+
+    def hold_replies_by(self, hold: ReplyHold) -> None:
+        self.hold = hold
 
     def watch(self, callback: Callable[[], None]) -> None:
         self.watchers.append(callback)
@@ -70,9 +75,10 @@ class Recording:
 class Plan:
     """Stands for an OutputPlan."""
 
-    def __init__(self, output: Recording) -> None:
-        (real,) = planned({"JSONL_PATH": "x"}, Settings())
-        self.row = real.row
+    def __init__(self, output: Recording, reliable: bool = False) -> None:
+        (real,) = planned({"JSONL_PATH": "x", "RELIABLE_ACKS": "jsonl" if reliable else ""}, Settings())
+        self.row, self.name, self.cursor, self.kinds = real.row, real.name, real.cursor, real.kinds
+        self.shared, self.reliable = real.shared, real.reliable
         self._output = output
 
     def make(self, context: Context) -> Recording:
@@ -80,8 +86,8 @@ class Plan:
         return self._output
 
 
-def group(hub: Hub, output: Recording, cursors: Kept | None = None) -> Outputs:
-    plans: list[OutputPlan] = [Plan(output)]  # type: ignore[list-item]
+def group(hub: Hub, output: Recording, cursors: Kept | None = None, reliable: bool = False) -> Outputs:
+    plans: list[OutputPlan] = [Plan(output, reliable)]  # type: ignore[list-item]
     return Outputs(plans, hub, cursors)
 
 
