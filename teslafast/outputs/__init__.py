@@ -56,11 +56,20 @@ class Checkable(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """An event's id is `{epoch}-{seq}`; in `dropped` an output counts by cause what it gives up for good."""
+    """
+    An event's id is `{epoch}-{seq}`. In `dropped` an output counts by cause what it does not deliver.
+
+    `give_up` counts an event and says which it was, so that no vehicle is told that it has arrived (RELIABLE_ACKS).
+    """
 
     epoch: str
     dropped: Counter[str]
     shared: SharedSettings = field(default_factory=SharedSettings)
+    given_up: list[int] = field(default_factory=list)  # seqs, of the batch that is being sent; the runner clears it
+
+    def give_up(self, seq: int, cause: str) -> None:
+        self.dropped[cause] += 1
+        self.given_up.append(seq)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,4 +111,8 @@ class OutputRow:
 
 OUTPUTS = (
     OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput", broker=False),
+    # a batch that one slow vehicle's events fill is through within a runner's patience, at 1.8 s each
+    OutputRow(
+        name="webhook", switch="WEBHOOK_URL", module="webhook", settings="WebhookSettings", output="WebhookOutput", batch=32
+    ),
 )

@@ -75,6 +75,7 @@ class Outputs:
             kinds=plan.kinds if len(plan.kinds) < len(KINDS) else None,
             batch_events=min(plan.row.batch, BATCH_EVENTS),
             acks=self.acks if plan.reliable else None,
+            given_up=context.given_up,
         )
 
     def start(self) -> None:

@@ -70,8 +70,13 @@ class Runner:
         kinds: frozenset[int] | None = None,
         batch_events: int = BATCH_EVENTS,
         acks: Confirmations | None = None,
+        given_up: list[int] | None = None,
     ) -> None:
-        """`kinds`: the events that the output gets, None = all; `acks`: whom to tell what has arrived."""
+        """
+        kinds      the events that the output gets, None = all
+        acks       whom to tell what has arrived
+        given_up   the Context's: seqs of a batch's events that the output did not deliver
+        """
         self.name = name
         self.state = CONNECTING
         self.sent = 0
@@ -87,6 +92,7 @@ class Runner:
         self._kinds = kinds
         self._batch_events = batch_events
         self._acks = acks
+        self._given_up = given_up if given_up is not None else []
         self._arrived = tail.next - 1  # the cursor: everything up to this seq has arrived, or is counted as lost
         self._batch: Sequence[Event] = ()  # taken, and not arrived yet; of kinds that the output gets
         self._batch_end = 0  # seq of the last event that was taken with it
@@ -206,12 +212,12 @@ class Runner:
     async def _send_batch(self) -> None:
         self.retried += 0 if self._fresh else len(self._batch)
         self._fresh = False
-        dropped = self._dropped.total()
         await self._output.send(self._batch)
-        given_up = self._dropped.total() - dropped
-        self.sent += len(self._batch) - given_up
-        first, self._batch = self._batch[0].seq, ()
-        self._has_arrived(self._batch_end, lost_from=first if given_up else None)
+        self.sent += len(self._batch) - len(self._given_up)
+        lost_from = min(self._given_up, default=None)
+        self._batch = ()
+        self._given_up.clear()
+        self._has_arrived(self._batch_end, lost_from)
 
     def _look_for_gap(self) -> None:
         if self._gap is None:

@@ -1,0 +1,301 @@
+"""
+Webhooks: each event is posted to a URL, signed, until the receiver has taken it. Each URL is an output of its own.
+
+    batch ──▶ one queue a vehicle ──▶ LANES connections, each works on one vehicle's queue at a time
+
+So events of one vehicle arrive in order, and one slow answer holds up one vehicle. What has arrived of a batch is remembered:
+when the rest fails, only the rest is posted again.
+
+    2xx                        it has arrived
+    410                        the receiver wants no more: the output stops (Unwanted)
+    400, 413, 415, 422, 431    it cannot take this event: dropped after REFUSALS tries (`refused`), and the next one follows
+    anything else              tried again, after `Retry-After` if that is later than the back-off; a redirect, too
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ssl
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urldefrag
+
+import orjson
+
+from ..config import Settings
+from ..environment import Rule, boolean, comma_list, refuse, setting
+from ..errors import Misconfigured, Undelivered, Unwanted
+from ..logs import fields, log
+from ..urls import is_this_machine, parse_url
+from . import Context, Event
+from .http_client import Endpoint, Hasty, HttpAnswer, PostConnection, Resolve, is_public, resolve
+from .shared import KINDS_FORM, kinds
+from .webhook_message import Request
+from .webhook_template import read_template
+
+LANES = 8  # posts at once to one URL: 8 × 20 a second at 50 ms each; more would be a burden to a small receiver
+REFUSALS = 5  # tries of an event that the receiver calls bad, over some 10 s: a deployment of its own may be under way
+MOST_URLS = 8  # the file of cursors has room for 31 outputs
+REFUSED = "refused"
+_BAD_EVENT = frozenset({400, 413, 415, 422, 431})
+_REASON_AT_MOST = 200  # characters of an answer's body in the log
+
+
+def _urls(text: str) -> tuple[str, ...]:
+    given = comma_list(text)
+    try:
+        for url in given:
+            _parts(url)
+    except Misconfigured:
+        return refuse(text)  # type: ignore[no-any-return]  # it raises
+    return given or refuse(text)
+
+
+def _parts(url: str) -> SplitResult:
+    return parse_url(url, ("https", "http"), default="https", example="https://example.com/hook", subject="WEBHOOK_URL")
+
+
+def _secrets(text: str) -> tuple[bytes, ...]:
+    found = []
+    for word in comma_list(text):
+        try:
+            found.append(base64.b64decode(word.removeprefix("whsec_"), validate=True))
+        except binascii.Error:
+            refuse(text)
+        if not word.startswith("whsec_") or not 24 <= len(found[-1]) <= 64:
+            refuse(text)
+    return tuple(found) or refuse(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    urls: tuple[str, ...] = setting(
+        "WEBHOOK_URL",
+        (),
+        _urls,
+        "a comma list of https:// addresses",
+        "posts events to these addresses; `#FILE` after one of them: the body is made from this template",
+        secret=True,
+    )
+    secrets: tuple[bytes, ...] = setting(
+        "WEBHOOK_SECRET",
+        (),
+        _secrets,
+        "whsec_ and 24 to 64 bytes in base64; two separated by a comma while you change it",
+        "signs what is posted, as Standard Webhooks says; empty = unsigned",
+        secret=True,
+    )
+    types: tuple[str, ...] = setting(
+        "WEBHOOK_TYPES", ("alerts", "errors", "connectivity"), kinds, KINDS_FORM, "which kinds of events are posted"
+    )
+    private: bool = setting(
+        "WEBHOOK_PRIVATE",
+        False,
+        boolean,
+        "true or false",
+        "allows http://, and addresses of this machine and of private networks",
+    )
+
+    @staticmethod
+    def rules(server: Settings) -> tuple[Rule[WebhookSettings], ...]:
+        """What no variable shows alone. No text names a URL: many hold a secret."""
+        mine = "set WEBHOOK_PRIVATE=true if that is your own network"
+        return (
+            Rule("WEBHOOK_URL", lambda it: len(it.urls) > MOST_URLS, f"has more than {MOST_URLS} addresses", "give fewer"),
+            Rule("WEBHOOK_URL", _has_doubles, "has an address twice", "give each once"),
+            Rule("WEBHOOK_URL", lambda it: not it.private and any(map(_is_clear, it.urls)), "has an http:// address", mine),
+            Rule("WEBHOOK_URL", lambda it: not it.private and any(map(_is_private, it.urls)), "has a private address", mine),
+        )
+
+    def parts(self) -> list[tuple[str, WebhookSettings]]:
+        """One for each URL, and what names its cursor: a template may be changed without that."""
+        return [(urldefrag(url).url, replace(self, urls=(url,))) for url in self.urls]
+
+
+def _has_doubles(settings: WebhookSettings) -> bool:
+    return len({urldefrag(url).url for url in settings.urls}) < len(settings.urls)
+
+
+def _is_clear(url: str) -> bool:
+    return _parts(url).scheme == "http"
+
+
+def _is_private(url: str) -> bool:
+    host = _parts(url).hostname or ""
+    try:
+        ip_address(host)
+    except ValueError:
+        return is_this_machine(host)
+    return not is_public(host)
+
+
+class WebhookOutput:
+    """Settings with one URL. Log lines and errors name its host and nothing else of it."""
+
+    def __init__(
+        self, settings: WebhookSettings, context: Context, look_up: Resolve = resolve, wall: Callable[[], float] = time.time
+    ) -> None:
+        """Raises Misconfigured if a template cannot be read."""
+        (url,) = settings.urls
+        parts = _parts(url)
+        render = read_template(Path(unquote(parts.fragment))) if parts.fragment else None
+        self._request = Request(parts, context.epoch, settings.secrets, render)
+        self._tls = parts.scheme == "https"
+        self._signed = bool(settings.secrets)
+        self._endpoint = Endpoint(parts.hostname or "", parts.port or (443 if self._tls else 80), None, settings.private)
+        self._look_up = look_up
+        self._wall = wall
+        self._context = context
+        context.dropped[REFUSED] += 0  # a counter is there before it counts
+        self._free: list[PostConnection] = []
+        self._all: set[PostConnection] = set()
+        self._arrived: set[int] = set()  # seqs of the batch that is being sent; a batch is small
+        self._refusals: Counter[int] = Counter()  # of the same
+        self._troubles: list[Undelivered] = []
+
+    # ---- of an Output
+
+    async def connect(self) -> None:
+        if self._tls and self._endpoint.tls is None:  # reading the system's CAs takes some 20 ms
+            self._endpoint = self._endpoint._replace(tls=await asyncio.to_thread(ssl.create_default_context))
+        self._free.append(await self._opened())
+
+    async def send(self, events: Sequence[Event]) -> None:
+        queues: dict[str, list[Event]] = {}
+        for event in events:
+            if event.seq not in self._arrived:
+                queues.setdefault(event.vin, []).append(event)
+        self._troubles = []
+        lanes = iter(queues.values())
+        if len(queues) <= 1:
+            await self._work(lanes)
+        else:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(LANES, len(queues))):
+                    group.create_task(self._work(lanes))
+        if self._troubles:
+            raise _worst(self._troubles)
+        self._arrived.clear()
+        self._refusals.clear()
+
+    async def gap(self, first: int, last: int) -> None:
+        self._judge(await self._post(lambda: self._request.of_gap(first, last, self._wall())))
+
+    async def check(self) -> str:
+        """Posts nothing: that would ring a phone."""
+        try:
+            await self.connect()
+            signed = "signed" if self._signed else "unsigned: WEBHOOK_SECRET is not set"
+            return f"{self._endpoint.host} answers at {self._free[0].address}; nothing was posted ({signed})"
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        for connection in self._all:
+            connection.close()
+        self._all.clear()
+        self._free.clear()
+
+    # ---- one lane
+
+    async def _work(self, queues: Iterator[list[Event]]) -> None:
+        """Works on one queue after the other until none is left; after a trouble, nobody begins with another event."""
+        for queue in queues:
+            for event in queue:
+                if self._troubles:
+                    return
+                try:
+                    await self._deliver(event)
+                except Undelivered as error:
+                    self._troubles.append(error)
+                    return
+
+    async def _deliver(self, event: Event) -> None:
+        answer = await self._post(lambda: self._request.of_event(event, self._wall()))
+        if answer.status in _BAD_EVENT:
+            self._refusals[event.seq] += 1
+            if self._refusals[event.seq] >= REFUSALS:
+                reason = _reason(answer)
+                log.warning("webhook_event_dropped", extra=fields(host=self._endpoint.host, seq=event.seq, reason=reason))
+                self._context.give_up(event.seq, REFUSED)
+                self._arrived.add(event.seq)
+                return
+        self._judge(answer)
+        self._arrived.add(event.seq)
+
+    async def _post(self, request: Callable[[], bytes]) -> HttpAnswer:
+        """Once, or twice if the connection was an old one that the receiver closed just then."""
+        while self._free:
+            connection = self._free.pop()
+            if connection.usable:
+                try:
+                    return await self._post_over(connection, request())
+                except Hasty:
+                    break
+            self._discard(connection)
+        return await self._post_over(await self._opened(), request())
+
+    async def _post_over(self, connection: PostConnection, request: bytes) -> HttpAnswer:
+        answer = await connection.post(request)
+        if connection.usable:
+            self._free.append(connection)
+        else:
+            self._discard(connection)
+        return answer
+
+    async def _opened(self) -> PostConnection:
+        connection = await PostConnection.open(self._endpoint, self._look_up)
+        self._all.add(connection)
+        return connection
+
+    def _discard(self, connection: PostConnection) -> None:
+        connection.close()
+        self._all.discard(connection)
+
+    def _judge(self, answer: HttpAnswer) -> None:
+        """Raises what the answer means, unless it is 2xx."""
+        if 200 <= answer.status < 300:
+            return
+        if answer.status == 410:
+            raise Unwanted(f"{self._endpoint.host} answers 410: it wants no more events")
+        error = Undelivered(f"{self._endpoint.host} answers {_reason(answer)}")
+        error.retry_after_s = retry_after_s(answer, self._wall())
+        raise error
+
+
+# ---- answers
+
+
+def retry_after_s(answer: HttpAnswer, now_s: float) -> float:
+    """Seconds that the receiver wants not to be tried again; 0 if it says nothing. Telegram says it in the body as well."""
+    text = answer.retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        if text:
+            return max(0.0, parsedate_to_datetime(text).timestamp() - now_s)
+        found = orjson.loads(answer.body)["parameters"]["retry_after"] if answer.status == 429 else 0
+        return float(found) if isinstance(found, int) and found > 0 else 0.0
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return 0.0
+
+
+def _reason(answer: HttpAnswer) -> str:
+    """Never what a header or a URL said: only the status, and the first words of the answer."""
+    if 300 <= answer.status < 400:
+        return f"{answer.status}, a redirect, which is not followed: give the address that it leads to"
+    words = answer.body.decode("utf-8", "replace")[:_REASON_AT_MOST]
+    clean = "".join(character if character.isprintable() else " " for character in words).strip()
+    return f"{answer.status} {clean}".strip()
+
+
+def _worst(troubles: Sequence[Undelivered]) -> Undelivered:
+    """That which ends the output, else that which has to be waited for longest."""
+    return max(troubles, key=lambda one: (isinstance(one, Unwanted), one.retry_after_s))
