@@ -163,6 +163,12 @@ def test_what_is_pure_imports_no_io(unit: str) -> None:
     assert not names & FORBIDDEN, f"{unit} is pure: pass what {names & FORBIDDEN} would give as an argument"
 
 
+@pytest.mark.parametrize("session", ["vehicles/session.py", "dashboards/session.py"])
+def test_a_session_has_no_socket_and_no_clock(session: str) -> None:
+    names = {name.split(".")[0] for name in imported(PACKAGE / session)}
+    assert not names & (FORBIDDEN | {"time"}), "give the session what it needs as an argument: its connection has the clock"
+
+
 def test_what_is_pure_loads_no_io_when_it_is_imported() -> None:
     """`core` is left out: it imports the log, whose C functions come from aiofastnet, which brings asyncio along."""
     modules = [
