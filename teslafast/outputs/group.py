@@ -16,7 +16,7 @@ from ..core.tail import Tail, TailedLog
 from ..core.turn import ReplyHold
 from ..logs import fields, log
 from . import Context, OutputGauges
-from .runner import BATCH_EVENTS, Runner
+from .runner import BATCH_EVENTS, Runner, RunnerOptions
 from .settings import OutputPlan
 
 
@@ -72,10 +72,12 @@ class Outputs:
             self._hub.log,
             context.dropped,
             partial(self._cursors.put, plan.cursor) if self._cursors is not None else lambda seq: None,
-            kinds=plan.kinds if len(plan.kinds) < len(KINDS) else None,
-            batch_events=min(plan.row.batch, BATCH_EVENTS),
-            acks=self.acks if plan.reliable else None,
-            given_up=context.given_up,
+            options=RunnerOptions(
+                kinds=plan.kinds if len(plan.kinds) < len(KINDS) else None,
+                batch_events=min(plan.row.batch, BATCH_EVENTS),
+                acks=self.acks if plan.reliable else None,
+                given_up=context.given_up,
+            ),
         )
 
     def start(self) -> None:

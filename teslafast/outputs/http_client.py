@@ -41,7 +41,7 @@ class HttpAnswer(NamedTuple):
     body: bytes
 
 
-class Endpoint(NamedTuple):
+class PostTarget(NamedTuple):
     """Where to connect. `tls` None: in clear; `private`: addresses that are not public are allowed."""
 
     host: str
@@ -71,7 +71,7 @@ async def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-async def allowed_addresses(endpoint: Endpoint, look_up: Resolve) -> list[str]:
+async def allowed_addresses(endpoint: PostTarget, look_up: Resolve) -> list[str]:
     """Those of the host's addresses that may be connected to, at least one. Raises Undelivered."""
     try:
         found = await look_up(endpoint.host, endpoint.port)
@@ -103,7 +103,7 @@ class PostConnection(asyncio.Protocol):
         self.address = ""
 
     @classmethod
-    async def open(cls, endpoint: Endpoint, look_up: Resolve = resolve) -> Self:
+    async def open(cls, endpoint: PostTarget, look_up: Resolve = resolve) -> Self:
         """Connects to the first address that answers. Raises Undelivered."""
         try:
             async with asyncio.timeout(CONNECT_S):
@@ -112,7 +112,7 @@ class PostConnection(asyncio.Protocol):
             raise Unreachable(f"{endpoint.host} does not answer within {CONNECT_S:g} s") from None
 
     @classmethod
-    async def _open(cls, endpoint: Endpoint, addresses: list[str]) -> Self:
+    async def _open(cls, endpoint: PostTarget, addresses: list[str]) -> Self:
         loop = asyncio.get_running_loop()
         name = endpoint.host if endpoint.tls is not None else None
         trouble: OSError | None = None

@@ -21,6 +21,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..backoff import LIMIT_S, delay_s
@@ -49,6 +50,20 @@ class Confirmations(Protocol):
     def lose(self, first: int, last: int) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerOptions:
+    """
+    kinds      the events that the output gets, None = all
+    acks       whom to tell what has arrived
+    given_up   the Context's: seqs of a batch's events that the output did not deliver
+    """
+
+    kinds: frozenset[int] | None = None
+    batch_events: int = BATCH_EVENTS
+    acks: Confirmations | None = None
+    given_up: list[int] = field(default_factory=list)
+
+
 class Runner:
     """
     Runs one output. `note(seq)` is called when everything up to `seq` has arrived: it keeps the cursor for a restart.
@@ -66,17 +81,8 @@ class Runner:
         note: Callable[[int], object] = lambda seq: None,
         luck: Callable[[], float] = random.random,
         wall: Callable[[], float] = time.time,
-        *,
-        kinds: frozenset[int] | None = None,
-        batch_events: int = BATCH_EVENTS,
-        acks: Confirmations | None = None,
-        given_up: list[int] | None = None,
+        options: RunnerOptions | None = None,
     ) -> None:
-        """
-        kinds      the events that the output gets, None = all
-        acks       whom to tell what has arrived
-        given_up   the Context's: seqs of a batch's events that the output did not deliver
-        """
         self.name = name
         self.state = CONNECTING
         self.sent = 0
@@ -89,10 +95,8 @@ class Runner:
         self._note = note
         self._luck = luck
         self._wall = wall
-        self._kinds = kinds
-        self._batch_events = batch_events
-        self._acks = acks
-        self._given_up = given_up if given_up is not None else []
+        self._options = options or RunnerOptions()
+        self._acks = self._options.acks
         self._arrived = tail.next - 1  # the cursor: everything up to this seq has arrived, or is counted as lost
         self._batch: Sequence[Event] = ()  # taken, and not arrived yet; of kinds that the output gets
         self._batch_end = 0  # seq of the last event that was taken with it
@@ -148,18 +152,21 @@ class Runner:
     # ---- its task
 
     async def _run(self) -> None:
+        unwanted: Unwanted | None = None
         while True:
             try:
                 await self._live()
                 return
             except Unwanted as error:
-                await self._stop(error)
-                return
+                unwanted = error
             except Exception as error:
                 asked_s = min(getattr(error, "retry_after_s", 0.0), WAIT_AT_MOST_S)
                 self._failed(error)
             finally:
                 await self._close()
+            if unwanted is not None:
+                await self._stop(unwanted)
+                return
             await self._pause(max(asked_s, delay_s(self._attempts, self._luck())))
             self._attempts += 1
 
@@ -201,11 +208,11 @@ class Runner:
     def _take(self) -> bool:
         """The next batch from the log; False if nothing was there, True even if nothing of it is for the output."""
         self._look_for_gap()
-        taken = self._tail.take(self._batch_events, BATCH_BYTES)
+        taken = self._tail.take(self._options.batch_events, BATCH_BYTES)
         if not taken:
             return False
         self._batch_end = taken[-1].seq
-        self._batch = taken if self._kinds is None else [event for event in taken if event.kind in self._kinds]
+        self._batch = taken if self._options.kinds is None else [event for event in taken if event.kind in self._options.kinds]
         self._fresh = True
         return True
 
@@ -213,10 +220,10 @@ class Runner:
         self.retried += 0 if self._fresh else len(self._batch)
         self._fresh = False
         await self._output.send(self._batch)
-        self.sent += len(self._batch) - len(self._given_up)
-        lost_from = min(self._given_up, default=None)
+        self.sent += len(self._batch) - len(self._options.given_up)
+        lost_from = min(self._options.given_up, default=None)
         self._batch = ()
-        self._given_up.clear()
+        self._options.given_up.clear()
         self._has_arrived(self._batch_end, lost_from)
 
     def _look_for_gap(self) -> None:
@@ -285,7 +292,7 @@ class Runner:
 
     async def _linger(self, until_s: float) -> None:
         """Until then, unless a whole batch waits already or its end is wanted."""
-        if self._log.seq + 1 - self._tail.next < self._batch_events:
+        if self._log.seq + 1 - self._tail.next < self._options.batch_events:
             await self._pause(until_s - asyncio.get_running_loop().time(), ending=True)
 
     async def _pause(self, seconds: float, ending: bool = False) -> None:

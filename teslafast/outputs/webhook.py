@@ -35,9 +35,9 @@ from ..errors import Misconfigured, Undelivered, Unwanted
 from ..logs import fields, log
 from ..urls import is_this_machine, parse_url
 from . import Context, Event
-from .http_client import Endpoint, Hasty, HttpAnswer, PostConnection, Resolve, is_public, resolve
+from .http_client import Hasty, HttpAnswer, PostConnection, PostTarget, Resolve, is_public, resolve
 from .shared import KINDS_FORM, kinds
-from .webhook_message import Request
+from .webhook_message import WebhookRequests
 from .webhook_template import read_template
 
 LANES = 8  # posts at once to one URL: 8 × 20 a second at 50 ms each; more would be a burden to a small receiver
@@ -146,10 +146,10 @@ class WebhookOutput:
         (url,) = settings.urls
         parts = _parts(url)
         render = read_template(Path(unquote(parts.fragment))) if parts.fragment else None
-        self._request = Request(parts, context.epoch, settings.secrets, render)
+        self._request = WebhookRequests(parts, context.epoch, settings.secrets, render)
         self._tls = parts.scheme == "https"
         self._signed = bool(settings.secrets)
-        self._endpoint = Endpoint(parts.hostname or "", parts.port or (443 if self._tls else 80), None, settings.private)
+        self._endpoint = PostTarget(parts.hostname or "", parts.port or (443 if self._tls else 80), None, settings.private)
         self._look_up = look_up
         self._wall = wall
         self._context = context

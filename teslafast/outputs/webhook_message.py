@@ -28,7 +28,7 @@ GAP = "gap"
 _SAFE = "/%:@!$&'()*+,;=~-._?"  # of what stands in a path or a query, all but what would end the line
 
 
-class Request:
+class WebhookRequests:
     """Makes requests to one URL. `render`: makes body and further headers of an event's text, in the place of the text itself."""
 
     def __init__(

@@ -33,7 +33,7 @@ def read_template(path: Path) -> Render:
             content: Any = orjson.loads(file.read(FILE_AT_MOST))
         body, headers = content["body"], content.get("headers", {})
         _fill({"body": body, "headers": headers}, dict.fromkeys(PLACES, ""))
-        usable = all(
+        usable = isinstance(headers, dict) and all(
             _HEADER.fullmatch(name) and name.lower() not in _RESERVED and isinstance(headers[name], str) for name in headers
         )
     except OSError as error:

@@ -142,3 +142,32 @@ def test_states_and_gauges_are_by_name() -> None:
 def test_reading_the_settings_of_an_output_touches_no_file(tmp_path: Path) -> None:
     planned({"JSONL_PATH": str(tmp_path / "events.jsonl")}, Settings())
     assert list(tmp_path.iterdir()) == [], "reading the settings touches nothing"
+
+
+def test_reliable_acks_hold_the_turn_s_replies_until_the_output_has_the_event() -> None:
+    async def scene() -> None:
+        hub, output = Hub(), Recording()
+        outputs = group(hub, output, reliable=True)
+        outputs.start()
+        assert hub.turn.hold is outputs.acks is not None
+        written: list[bytes] = []
+        hub.publish()
+        assert outputs.acks.hold(b"ack", written.append, list)
+        assert (written, outputs.acks.waiting) == ([], 1)
+        hub.turn.end()
+        await asyncio.sleep(1)
+        assert (written, output.seqs) == ([b"ack"], [1])
+        outputs.stop()
+
+    virtual_time.run(scene())
+
+
+def test_without_reliable_acks_nothing_holds_replies() -> None:
+    async def scene() -> None:
+        hub = Hub()
+        outputs = group(hub, Recording())
+        outputs.start()
+        assert (outputs.acks, hub.turn.hold) == (None, None)
+        outputs.stop()
+
+    virtual_time.run(scene())

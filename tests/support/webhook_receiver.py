@@ -105,8 +105,9 @@ class Receiver:
         with self._changed:
             self.posted.append(posted)
             self._changed.notify_all()
-            if self._judge is not None:
-                return self._judge(posted)
+        if self._judge is not None:  # outside of the lock: it may wait for another post
+            return self._judge(posted)
+        with self._changed:
             return self.answers.pop(0) if self.answers else self.usual
 
     @property
