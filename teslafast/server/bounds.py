@@ -11,10 +11,11 @@ from typing import Literal
 
 from ..core import last_values
 from ..core.connections import CONNECTIONS_PER_VIN
+from ..core.reliable_acks import UNCONFIRMED_AT_MOST
 from ..dashboards import session, websocket
 from ..dashboards.tokens import LONGEST_TOKEN
 from ..http_messages import MOST_QUERY_FIELDS
-from ..outputs import runner
+from ..outputs import http_client, runner
 from ..storage.group_commit import HELD_AT_MOST
 from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket.connection import EMPTY_FRAMES_AT_MOST
@@ -51,6 +52,7 @@ BOUNDS = (
     Bound("strangers", "TLS handshakes at once", acceptor.SLOTS),
     Bound("strangers", "descriptors", acceptor.RESERVED_DESCRIPTORS),
     Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),
+    Bound("vehicles", "replies that wait for outputs", UNCONFIRMED_AT_MOST, "bytes"),
     Bound("vehicles", "refused messages", REFUSED_AT_MOST),
     Bound("vehicles", "last values of one vehicle", last_values.FIELDS_AT_MOST),
     Bound("vehicles", "last values of one vehicle", last_values.BYTES_AT_MOST, "bytes"),
@@ -64,5 +66,7 @@ BOUNDS = (
     Bound("dashboards", "messages while the client reads nothing", websocket.FRAMES_UNREAD_AT_MOST),
     Bound("outputs", "events that an output has not delivered", runner.BATCH_EVENTS),
     Bound("outputs", "events that an output has not delivered", runner.BATCH_BYTES, "bytes"),
+    Bound("outputs", "answers to a webhook", http_client.ANSWER_AT_MOST, "bytes"),
+    Bound("outputs", "answers to a webhook", http_client.TRY_S, "s"),
     Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),
 )
