@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 import time
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import pytest
 
@@ -56,11 +57,29 @@ def caught_up(server: Process | Inside, patience_s: float = PATIENCE_S) -> None:
         time.sleep(0.01)  # nothing tells of it
 
 
-def stop(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
+class Receiving:
+    """A receiver's process that may be killed and started again on its port; it writes what it gets to `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.port = 0
+
+    def start(self) -> None:
+        self._process = spawned(self.port, self.path)
+        self.port = port_of(self._process)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.kill()
 
 
 # ---- an alert reaches a receiver, and nobody waits for one that is down
@@ -153,58 +172,47 @@ def test_with_the_disk_and_an_output_acks_wait_for_both(tmp_path: Path) -> None:
 
 
 def test_a_receiver_killed_under_load_with_reliable_acks_has_everything_that_was_acknowledged(tmp_path: Path) -> None:
-    path = tmp_path / "received"
-    receiver = spawned(0, path)
-    port = port_of(receiver)
-    environment = DATA | {"WEBHOOK_URL": f"http://127.0.0.1:{port}/", "RELIABLE_ACKS": "webhook"}
-    with Process(None, **environment) as server:
-        with Load(server.place, VINS[:3], 1) as load:
+    with Receiving(tmp_path / "received") as receiver:
+        environment = DATA | {"WEBHOOK_URL": f"http://127.0.0.1:{receiver.port}/", "RELIABLE_ACKS": "webhook"}
+        with Process(None, **environment) as server, Load(server.place, VINS[:3], 1) as load:
             load.wait_for(200)
-            stop(receiver)
+            receiver.kill()
             server.lines.wait_for("output_connecting", output="webhook")
             frozen = load.total
-            receiver = spawned(port, path)
-            port_of(receiver)
+            receiver.start()
             load.wait_for(frozen + 200)
-        check_complete(path, load, most_twice=64)
-    stop(receiver)
+        check_complete(receiver.path, load, most_twice=64)
 
 
 @pytest.mark.outputs
 @pytest.mark.parametrize("also_the_server", [False, True])
 def test_a_receiver_that_is_killed_for_half_a_minute_under_load_loses_nothing(tmp_path: Path, also_the_server: bool) -> None:
-    path, journal = tmp_path / "received", tmp_path / "journal"
-    receiver = spawned(0, path)
-    port = port_of(receiver)
-    environment = DATA | {
-        "WEBHOOK_URL": f"http://127.0.0.1:{port}/",
-        "JOURNAL_PATH": str(journal),
-        "JSONL_PATH": str(tmp_path / "lines"),
-    }
-    with Victim(None, **environment) as server, Load(server.place, VINS, 1, pause_s=0.05) as load:  # 10 vehicles, 200 events/s
-        load.wait_for_each(20)
-        stop(receiver)
-        time.sleep(OUTAGE_S / 2)  # the outage is what is tested
+    lines = tmp_path / "lines"
+    environment = DATA | {"JOURNAL_PATH": str(tmp_path / "journal"), "JSONL_PATH": str(lines)}
+    with Receiving(tmp_path / "received") as receiver:
+        environment["WEBHOOK_URL"] = f"http://127.0.0.1:{receiver.port}/"
+        with Victim(None, **environment) as server, Load(server.place, VINS, 1, pause_s=0.05) as load:  # 10 × 20 events/s
+            load.wait_for_each(20)
+            receiver.kill()
+            time.sleep(OUTAGE_S / 2)  # the outage is what is tested
+            if also_the_server:
+                server.kill()
+            else:
+                time.sleep(OUTAGE_S / 2)
+                come_back(receiver, load, server)
         if also_the_server:
-            server.kill()
-        else:
-            time.sleep(OUTAGE_S / 2)
-            receiver = spawned(port, path)
-            port_of(receiver)
-            load.wait_for_each(len(load.acked[VINS[0]]) + 20)
-            load.stop()
-            caught_up(server, CATCHING_UP_S)
-    if also_the_server:
-        with Process(None, **environment) as again, load.resumed(again.place) as load:
-            time.sleep(OUTAGE_S / 2)
-            receiver = spawned(port, path)
-            port_of(receiver)
-            load.wait_for_each(len(load.acked[VINS[0]]) + 20)
-            load.stop()
-            caught_up(again, CATCHING_UP_S)
-    stop(receiver)
-    check_complete(path, load, most_twice=64)
-    lines = [json.loads(line) for line in (tmp_path / "lines").read_bytes().splitlines()]
-    assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+            with Process(None, **environment) as again, load.resumed(again.place) as load:
+                time.sleep(OUTAGE_S / 2)
+                come_back(receiver, load, again)
+        check_complete(receiver.path, load, most_twice=64)
+    written = [json.loads(line) for line in lines.read_bytes().splitlines()]
+    assert [line["seq"] for line in written] == list(range(1, len(written) + 1))
     for vin, acked in load.acked.items():
-        assert set(acked) <= {line["data"]["Odometer"] for line in lines if line["type"] == "data" and line["vin"] == vin}
+        assert set(acked) <= {line["data"]["Odometer"] for line in written if line["type"] == "data" and line["vin"] == vin}
+
+
+def come_back(receiver: Receiving, load: Load, server: Process) -> None:
+    receiver.start()
+    load.wait_for_each(len(load.acked[VINS[0]]) + 20)
+    load.stop()
+    caught_up(server, CATCHING_UP_S)
