@@ -17,7 +17,18 @@ from typing import Protocol, runtime_checkable
 from ..core.tail import Event
 from .shared import SharedSettings
 
-__all__ = ["OUTPUTS", "Checkable", "Context", "Event", "GapTeller", "Output", "OutputGauges", "OutputRow", "SharedSettings"]
+__all__ = [
+    "OUTPUTS",
+    "Checkable",
+    "Confirmations",
+    "Context",
+    "Event",
+    "GapTeller",
+    "Output",
+    "OutputGauges",
+    "OutputRow",
+    "SharedSettings",
+]
 
 
 class Output(Protocol):
@@ -52,6 +63,13 @@ class Checkable(Protocol):
 
     async def check(self) -> str:
         """What was found, in one line. Raises what `connect` would. Does no harm to a server that runs with the same settings."""
+
+
+class Confirmations(Protocol):
+    """Whoever waits for an output: `core.reliable_acks.ReliableAcks`."""
+
+    def confirm(self, output: str, seq: int) -> None: ...
+    def lose(self, first: int, last: int) -> None: ...
 
 
 @dataclass(frozen=True)

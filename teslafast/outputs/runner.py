@@ -22,13 +22,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from ..backoff import LIMIT_S, delay_s
 from ..core.tail import MIB, Event, Tail, TailedLog
 from ..errors import Undelivered, Unreachable, Unwanted
 from ..logs import fields, log
-from . import GapTeller, Output, OutputGauges
+from . import Confirmations, GapTeller, Output, OutputGauges
 
 BATCH_EVENTS = 512  # at most at once, unless the output's row says less: what a broker confirms within a moment
 BATCH_BYTES = MIB  # or so many bytes of their texts; a larger event goes alone
@@ -41,13 +40,6 @@ CONNECTING, UP, FAILING = "connecting", "up", "failing"
 OVERTAKEN = "overtaken"  # why events were dropped: they left the ring before they could be sent
 UNWANTED = "unwanted"  # the receiver said that it wants no more
 WAIT_AT_MOST_S = 3600.0  # a receiver that asks for a longer pause is tried once an hour: a clock of it may be wrong
-
-
-class Confirmations(Protocol):
-    """Whoever waits for the output: `core.reliable_acks.ReliableAcks`."""
-
-    def confirm(self, output: str, seq: int) -> None: ...
-    def lose(self, first: int, last: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +59,6 @@ class RunnerOptions:
 class Runner:
     """
     Runs one output. `note(seq)` is called when everything up to `seq` has arrived: it keeps the cursor for a restart.
-
     `wake` when there may be events; `finish` ends it cleanly, `cancel` at once.
     """
 

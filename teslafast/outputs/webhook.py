@@ -53,6 +53,7 @@ class WebhookOutput:
         parts = parts_of(url)
         render = read_template(Path(unquote(parts.fragment))) if parts.fragment else None
         self._request = WebhookRequests(parts, context.epoch, settings.secrets, render)
+        self._hidden = [one for one in (unquote(parts.path), parts.path, parts.query) if len(one) > 1]
         self._tls = parts.scheme == "https"
         self._signed = bool(settings.secrets)
         self._endpoint = PostTarget(parts.hostname or "", parts.port or (443 if self._tls else 80), None, settings.private)
@@ -128,7 +129,7 @@ class WebhookOutput:
         if answer.status in _BAD_EVENT:
             self._refusals[event.seq] += 1
             if self._refusals[event.seq] >= REFUSALS:
-                reason = _reason(answer)
+                reason = self._reason(answer)
                 log.warning("webhook_event_dropped", extra=fields(host=self._endpoint.host, seq=event.seq, reason=reason))
                 self._context.give_up(event.seq, REFUSED)
                 self._arrived.add(event.seq)
@@ -171,9 +172,19 @@ class WebhookOutput:
             return
         if answer.status == 410:
             raise Unwanted(f"{self._endpoint.host} answers 410: it wants no more events")
-        error = Undelivered(f"{self._endpoint.host} answers {_reason(answer)}")
+        error = Undelivered(f"{self._endpoint.host} answers {self._reason(answer)}")
         error.retry_after_s = retry_after_s(answer, self._wall())
         raise error
+
+    def _reason(self, answer: HttpAnswer) -> str:
+        """The status, and the first words of the answer: without the address, which many servers repeat in them."""
+        if 300 <= answer.status < 400:
+            return f"{answer.status}, a redirect, which is not followed: give the address that it leads to"
+        words = answer.body.decode("utf-8", "replace")
+        for hidden in self._hidden:
+            words = words.replace(hidden, "…")
+        clean = "".join(character if character.isprintable() else " " for character in words[:_REASON_AT_MOST]).strip()
+        return f"{answer.status} {clean}".strip()
 
 
 # ---- answers
@@ -191,15 +202,6 @@ def retry_after_s(answer: HttpAnswer, now_s: float) -> float:
         return float(found) if isinstance(found, int) and found > 0 else 0.0
     except (ValueError, TypeError, KeyError, OverflowError):
         return 0.0
-
-
-def _reason(answer: HttpAnswer) -> str:
-    """Never what a header or a URL said: only the status, and the first words of the answer."""
-    if 300 <= answer.status < 400:
-        return f"{answer.status}, a redirect, which is not followed: give the address that it leads to"
-    words = answer.body.decode("utf-8", "replace")[:_REASON_AT_MOST]
-    clean = "".join(character if character.isprintable() else " " for character in words).strip()
-    return f"{answer.status} {clean}".strip()
 
 
 def _worst(troubles: Sequence[Undelivered]) -> Undelivered:

@@ -146,6 +146,12 @@ def test_after_a_failure_only_what_has_not_arrived_is_posted_again() -> None:
 # ---- answers
 
 
+def test_an_answer_that_repeats_the_address_does_not_bring_it_into_the_log() -> None:
+    with Receiver(Answer(404, body=b"Cannot POST /hook (secret)")) as receiver, pytest.raises(Undelivered) as caught:
+        sent(receiver, event(1))
+    assert str(caught.value) == "127.0.0.1 answers 404 Cannot POST … (secret)"
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_a_failure_and_is_not_followed(status: int) -> None:
     with Receiver(judge=lambda posted: Answer(status, {"location": "/elsewhere"})) as receiver:
