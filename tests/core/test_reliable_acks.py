@@ -102,12 +102,12 @@ def test_several_connections_of_one_turn_share_the_fate_of_its_events() -> None:
 def test_too_many_held_replies_stop_the_reading_and_far_too_many_are_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reliable_acks, "UNCONFIRMED_AT_MOST", 10_000)
     stage = Stage()
-    rooms = [stage.hold(replies=b"x" * 88) for _ in range(50)]
+    rooms = [stage.hold(replies=b"x" * 88) for _ in range(80)]
     cost = reliable_acks.ENTRY_BYTES + 88
     assert rooms.index(False) == 10_000 // cost
     assert not any(rooms[rooms.index(False) :])
-    assert stage.done == list(range(-(20_000 // cost + 2), -51, -1))
-    stage.acks.confirm("a", 50)
+    assert stage.done == list(range(-(20_000 // cost + 2), -81, -1))
+    stage.acks.confirm("a", 80)
     assert stage.acks.idle
     assert stage.hold(), "there is room again"
 
@@ -136,7 +136,7 @@ def test_a_reply_that_is_held_while_others_are_released_keeps_its_place() -> Non
 def test_a_turn_s_replies_wait_for_the_outputs_and_the_connection_is_not_read_from_beyond_the_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reliable_acks, "UNCONFIRMED_AT_MOST", 600)
+    monkeypatch.setattr(reliable_acks, "UNCONFIRMED_AT_MOST", 300)
     stage = TurnStage()
     acks = ReliableAcks(stage.hub.log, {"a": -1})
     stage.hub.turn.hold_replies_by(acks)
