@@ -17,6 +17,7 @@ MODULES = (
     "teslafast._crc32c",
     "teslafast._fanout",
     "teslafast.protocol._wire",
+    "teslafast.storage._mapping",
     "teslafast.storage._recover",
     "teslafast.websocket._frame_limit",
     "teslafast.websocket._transport",

@@ -126,7 +126,11 @@ class Settings:
         "COALESCE_MS", 0, whole(0, 10_000), "milliseconds, 0 to 10000", "flush at most once per so many ms"
     )
     ring_bytes: int = setting(
-        "RING_BYTES", 64 * MIB, size(LEAST_RING_BYTES, 1 << 40), "bytes (64MiB), at least 1MiB", "the replay window"
+        "RING_BYTES",
+        64 * MIB,
+        size(LEAST_RING_BYTES, 1 << 40),
+        "bytes (64MiB), at least 1MiB and 4 × MAX_FRAME_BYTES",
+        "the replay window",
     )
     journal_path: Path | None = setting(
         "JOURNAL_PATH", None, Path, "path of a file", "keeps the ring and the last values when the process ends"

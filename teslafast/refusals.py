@@ -78,7 +78,7 @@ DRAINING = Refusal(
     "nothing: vehicles and dashboards come back by themselves",
     _LATER,
 )
-FAULT = Refusal(
+SERVER_FAULT = Refusal(
     "fault",
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "the server failed to handle this request",
@@ -158,7 +158,7 @@ TOKEN_SIGNATURE = Refusal(
     "sign with the server's JWT_SECRET; after a change of it put the old one into JWT_PREVIOUS_SECRETS",
     _BEARER,
 )
-TOKEN_EXPIRED = Refusal("token_expired", HTTPStatus.UNAUTHORIZED, "the token has expired", "get a new token", _BEARER)
+EXPIRED_TOKEN = Refusal("token_expired", HTTPStatus.UNAUTHORIZED, "the token has expired", "get a new token", _BEARER)
 TOKEN_EARLY = Refusal(
     "token_early", HTTPStatus.UNAUTHORIZED, "the token is not valid yet", "check both machines' clocks", _BEARER
 )
@@ -202,7 +202,7 @@ OF_DASHBOARDS = (
     TOKEN_TOO_LONG,
     TOKEN_INVALID,
     TOKEN_SIGNATURE,
-    TOKEN_EXPIRED,
+    EXPIRED_TOKEN,
     TOKEN_EARLY,
     VIN_NOT_GRANTED,
     ORIGIN,
@@ -219,6 +219,6 @@ OF_ANY_REQUEST = (
     HANDSHAKE,
     NO_UPGRADE,
     QUERY,
-    FAULT,
+    SERVER_FAULT,
 )
 REFUSALS = (*OF_ANY_REQUEST, *OF_VEHICLES, *OF_DASHBOARDS)

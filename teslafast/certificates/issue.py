@@ -91,6 +91,13 @@ def issue_server(ca: Authority, hostname: str, now: datetime.datetime) -> Pair:
     return _leaf(ca, subject, Term(now, SERVER_DAYS, _end(ca)), usage, x509.SubjectAlternativeName(names))
 
 
+def renew_server(ca: Authority, present: x509.Certificate, now: datetime.datetime) -> Pair:
+    """A leaf with the names of the present one, and a new key. Raises x509.ExtensionNotFound if the present one has no names."""
+    names = present.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    return _leaf(ca, present.subject, Term(now, SERVER_DAYS, _end(ca)), usage, names)
+
+
 def issue_vehicle(vehicle_ca: Authority, vin: str, now: datetime.datetime) -> Pair:
     """Like a real vehicle's: the common name is the VIN, an extended key usage says what kind of device it is."""
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, VEHICLE_DEVICE])

@@ -18,6 +18,8 @@ from .certs import certs
 from .doctor import doctor
 from .options import Duration
 from .outputs import outputs
+from .settings import settings
+from .settings_help import ServeCommand
 from .vehicle import vehicle
 
 # A copy of the simulator's kinds, which a test compares: to import them would make every command load the protocol's codec.
@@ -30,17 +32,23 @@ def teslafast() -> None:
     """Receive Tesla vehicles' telemetry over mutual TLS, and stream it to any number of dashboards."""
 
 
-@teslafast.command()
+@teslafast.command(cls=ServeCommand)
 @click.option("--host", help="Address to listen on (HOST).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (PORT).")
 def serve(host: str | None, port: int | None) -> None:
-    """Run the server, configured by the environment."""
+    """
+    Run the server, configured by the environment.
+
+    The settings are listed below; `teslafast settings` shows those in force. SIGTERM and Ctrl-C drain it for up to DRAIN_SECONDS:
+    start a container with `docker run --stop-timeout 30`. If you change the port with --port, name it to `teslafast health`, too.
+    """
     import uvloop
 
     from ..config import Settings
     from ..logs import fields, log, set_up
     from ..outputs.settings import planned
     from ..server import server
+    from .hints import hints, rows_in_use
 
     settings = Settings.from_env(os.environ, host=host, port=port)
     plans = planned(os.environ, settings)
@@ -50,6 +58,8 @@ def serve(host: str | None, port: int | None) -> None:
             "secret_made",
             extra=fields(meaning="JWT_SECRET is not set: this run uses a random one, and you cannot mint tokens for it"),
         )
+    for hint in hints(os.environ, settings, rows_in_use(os.environ)):
+        log.warning("setting_doubtful", extra=fields(cause=hint.variable, meaning=f"{hint.variable}: {hint.meaning}"))
     uvloop.run(server.serve(settings, plans))
 
 
@@ -174,4 +184,5 @@ def simulate(
 teslafast.add_command(certs)
 teslafast.add_command(doctor)
 teslafast.add_command(outputs)
+teslafast.add_command(settings)
 teslafast.add_command(vehicle)

@@ -35,7 +35,7 @@ from .subscription import hint, parse_kinds, parse_vins
 from .tokens import Verifier
 
 ERRORS_AT_MOST = 10  # within ERRORS_WINDOW_S: a program that does not listen to answers; a person who tries things out is slower
-ERRORS_WINDOW_S = 60.0
+ERRORS_WINDOW_S = 60.0  # a person needs seconds for each try; a program in a loop fills it at once
 WARN_S = 60.0  # before its token ends, or …
 WARN_SHARE = 0.2  # … this share of what the token had left when it was presented, whichever is less
 CHANGES_AT_MOST = 50  # subscriptions and renewals between two checks, about a second; 200 VINs each, they take some 50 ms
@@ -190,7 +190,7 @@ class DashboardSession:
     def _take(self, text: bytes, now: float) -> None:
         """Raises Refused."""
         if text == b"ping":
-            self._say(messages.PONG)
+            self._say(messages.PONG_MESSAGE)
             return
         try:
             said = orjson.loads(text)
@@ -198,7 +198,7 @@ class DashboardSession:
             raise messages.invalid("not JSON") from None
         match said.get("type") if isinstance(said, dict) else None:
             case "ping":
-                self._say(messages.PONG)
+                self._say(messages.PONG_MESSAGE)
             case "auth":
                 self._changes += 1
                 self._renew(said, now)

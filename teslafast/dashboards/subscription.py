@@ -19,7 +19,7 @@ from ..vin import is_vin
 
 INTERVALS_MS = (100, 250, 500, 1000, 2000, 5000, 10_000)
 LONGEST_SEQ = 20  # digits of a 64-bit number
-VIN_LENGTH = 17
+VIN_LENGTH = 17  # ISO 3779
 TOKENS = ("token", "access_token")  # read elsewhere (tokens.py)
 LISTS = {"vins": "vin", "types": "type"}  # two spellings of one parameter; it may be repeated
 PARAMETERS = ("vin", "type", "since", "epoch", "snapshot", "format", "interval", "control", *LISTS, *TOKENS)

@@ -18,8 +18,8 @@ from ..config import Settings
 from ..errors import Misconfigured, Refused
 from ..http_messages import Request
 from ..refusals import (
+    EXPIRED_TOKEN,
     TOKEN_EARLY,
-    TOKEN_EXPIRED,
     TOKEN_INVALID,
     TOKEN_SIGNATURE,
     TOKEN_TOO_LONG,
@@ -88,7 +88,7 @@ class Verifier:
         claims = self._claims_of(token)
         exp, nbf = _moment(claims, "exp"), _moment(claims, "nbf")
         if exp is None or exp <= now:
-            raise Refused(TOKEN_EXPIRED)
+            raise Refused(EXPIRED_TOKEN)
         if nbf is not None and nbf - NBF_LEEWAY_S > now:
             raise Refused(TOKEN_EARLY)
         return Grant(sub=str(claims.get("sub", ""))[:128], vins=_vins(claims), exp=exp)

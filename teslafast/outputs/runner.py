@@ -8,7 +8,6 @@ What all outputs have in common: batches, retries, the cursor, lag, counters, th
     A batch is taken from the log only when the one before it has arrived, and is sent again until it has: at least once, in
     order. The cursor moves when `send` has returned. What the ring overtakes meanwhile is counted, and told where the output can.
     Unwanted ends all of that: what follows is only counted as dropped, so that a start later on does not send it.
-
     Memory: one batch. The log is the queue.
 
 Time comes from the event loop, luck and the wall clock are arguments. One task an output, so that a fault of one is no other's.
@@ -24,14 +23,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..backoff import LIMIT_S, delay_s
-from ..core.tail import MIB, Event, Tail, TailedLog
+from ..config import MIB
+from ..core.tail import Event, Tail, TailedLog
 from ..errors import Undelivered, Unreachable, Unwanted
 from ..logs import fields, log
 from . import Confirmations, GapTeller, Output, OutputGauges
 
 BATCH_EVENTS = 512  # at most at once, unless the output's row says less: what a broker confirms within a moment
 BATCH_BYTES = MIB  # or so many bytes of their texts; a larger event goes alone
-LINGER_S = 0.1  # from one batch to the next: some events share the cost of a batch; the first after a pause goes at once
+BATCH_LINGER_S = 0.1  # from one batch to the next: some events share the cost of a batch; the first after a pause goes at once
 LINGER_ACKS_S = 0.02  # the same where vehicles' acks wait for it
 ATTEMPT_S = 60.0  # a connect or a send that takes longer counts as failed: no broker keeps a confirmation back for that long
 CLOSE_S = 1.0  # an output that does not let go of its connection is not waited for
@@ -172,7 +172,7 @@ class Runner:
             began_s = asyncio.get_running_loop().time()
             self._awake.clear()
             if await self._send_next():
-                await self._linger(began_s + (LINGER_S if self._acks is None else LINGER_ACKS_S))
+                await self._linger(began_s + (BATCH_LINGER_S if self._acks is None else LINGER_ACKS_S))
             elif self._ending.is_set():
                 return
             else:

@@ -8,7 +8,7 @@ when the rest fails, only the rest is posted again.
 
     2xx                        it has arrived
     410                        the receiver wants no more: the output stops (Unwanted)
-    400, 413, 415, 422, 431    it cannot take this event: dropped after REFUSALS tries (`refused`), and the next one follows
+    400, 413, 415, 422, 431    it cannot take this event: dropped after BAD_EVENT_TRIES tries (`refused`), and the next one follows
     anything else              tried again, after `Retry-After` if that is later than the back-off; a redirect, too
 """
 
@@ -34,7 +34,7 @@ from .webhook_settings import WebhookSettings, parts_of
 from .webhook_template import read_template
 
 LANES = 8  # posts at once to one URL: 8 × 20 a second at 50 ms each; more would be a burden to a small receiver
-REFUSALS = 5  # tries of an event that the receiver calls bad, over some 10 s: a deployment of its own may be under way
+BAD_EVENT_TRIES = 5  # tries of an event that the receiver calls bad, over some 10 s: a deployment of its own may be under way
 __all__ = ["WebhookOutput", "WebhookSettings"]
 
 REFUSED = "refused"
@@ -128,7 +128,7 @@ class WebhookOutput:
         answer = await self._post(lambda: self._request.of_event(event, self._wall()))
         if answer.status in _BAD_EVENT:
             self._refusals[event.seq] += 1
-            if self._refusals[event.seq] >= REFUSALS:
+            if self._refusals[event.seq] >= BAD_EVENT_TRIES:
                 reason = self._reason(answer)
                 log.warning("webhook_event_dropped", extra=fields(host=self._endpoint.host, seq=event.seq, reason=reason))
                 self._context.give_up(event.seq, REFUSED)

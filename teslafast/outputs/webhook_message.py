@@ -23,7 +23,7 @@ from ..rfc3339 import rfc3339
 from . import Event
 
 EVENT_TYPE = "com.github.teslafast."
-SOURCE = "urn:teslafast"
+EVENT_SOURCE = "urn:teslafast"
 GAP = "gap"
 _SAFE = "/%:@!$&'()*+,;=~-._?"  # of what stands in a path or a query, all but what would end the line
 
@@ -93,7 +93,7 @@ def _head(url: SplitResult) -> bytes:
         f"user-agent: teslafast/{__version__}",
         "content-type: application/json",
         "ce-specversion: 1.0",
-        f"ce-source: {SOURCE}",
+        f"ce-source: {EVENT_SOURCE}",
     ]
     if at:
         lines.append("authorization: Basic " + base64.b64encode(unquote(user).encode()).decode())

@@ -73,6 +73,7 @@ class Device:
 
     @property
     def sender_id(self) -> str:
+        """What its envelopes name as their sender."""
         return f"{self.kind}.{self.vin}"
 
 

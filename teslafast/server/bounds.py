@@ -44,7 +44,7 @@ class Bound:
 BOUNDS = (
     Bound("strangers", "connections not admitted yet", admission.PER_ADDRESS),
     Bound("strangers", "connections not admitted yet", admission.TOTAL),
-    Bound("strangers", "TLS handshake and request head together", http_connection.HEAD_LIMIT, "bytes"),
+    Bound("strangers", "TLS handshake and request head together", http_connection.REQUEST_HEAD_LIMIT, "bytes"),
     Bound("strangers", "requests on one connection", http_connection.MOST_REQUESTS),
     Bound("strangers", "requests on one connection", http_connection.KEPT_S, "s"),
     Bound("strangers", "parameters of a query", MOST_QUERY_FIELDS),
@@ -55,7 +55,7 @@ BOUNDS = (
     Bound("vehicles", "replies that wait for outputs", UNCONFIRMED_AT_MOST, "bytes"),
     Bound("vehicles", "refused messages", REFUSED_AT_MOST),
     Bound("vehicles", "last values of one vehicle", last_values.FIELDS_AT_MOST),
-    Bound("vehicles", "last values of one vehicle", last_values.BYTES_AT_MOST, "bytes"),
+    Bound("vehicles", "last values of one vehicle", last_values.VALUE_BYTES_AT_MOST, "bytes"),
     Bound("vehicles", "connections of one VIN", CONNECTIONS_PER_VIN),
     Bound("dashboards", "message", websocket.MESSAGE_LIMIT, "bytes"),
     Bound("dashboards", "messages", websocket.FRAMES_AT_MOST),

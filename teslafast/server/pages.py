@@ -24,15 +24,21 @@ from ..http_messages import Answer, Request
 from ..logs import lines_dropped
 from ..refusals import UNKNOWN_VIN, VIN_NOT_GRANTED
 from ..storage.checkpointer import JournalGauges
-from . import prometheus
+from . import exposition
+from .prometheus import Gauges
 from .routes import Page
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
 
 
-def health(hub: Hub, started_at: float, outputs: Outputs | None) -> Page:
-    """For everybody: no VIN stands in it. `started_at`: monotonic."""
+def health(hub: Hub, started_at: float, outputs: Outputs | None, journal_stopped: Callable[[], str] | None) -> Page:
+    """
+    For everybody: no VIN stands in it.
+
+    started_at        monotonic
+    journal_stopped   why the log goes on in memory, "" if it does not; None without JOURNAL_PATH
+    """
 
     def page(request: Request, grant: Grant | None) -> Answer:
         status = HTTPStatus.SERVICE_UNAVAILABLE if hub.draining else HTTPStatus.OK
@@ -47,6 +53,9 @@ def health(hub: Hub, started_at: float, outputs: Outputs | None) -> Page:
             "oldest": hub.log.oldest,
             "epoch": hub.epoch,
         }
+        if journal_stopped is not None:
+            reason = journal_stopped()
+            report["journal"] = {"state": "stopped", "reason": reason} if reason else {"state": "writing"}
         if outputs is not None:
             report["outputs"] = outputs.states()
             if outputs.acks is not None:
@@ -56,9 +65,9 @@ def health(hub: Hub, started_at: float, outputs: Outputs | None) -> Page:
     return page
 
 
-def metrics(gauges: Callable[[], prometheus.Gauges]) -> Page:
+def metrics(gauges: Callable[[], Gauges]) -> Page:
     def page(request: Request, grant: Grant | None) -> Answer:
-        return Answer(HTTPStatus.OK, prometheus.text(gauges()), prometheus.CONTENT_TYPE)
+        return Answer(HTTPStatus.OK, exposition.text(gauges()), exposition.CONTENT_TYPE)
 
     return page
 
@@ -96,10 +105,10 @@ def gauges(
     certificate_days: float | None,
     journal: JournalGauges | None,
     outputs: Outputs | None,
-) -> prometheus.Gauges:
+) -> Gauges:
     """The server at this moment. `started_at`: monotonic; `pending`: connections that have not been admitted yet."""
     dashboards = hub.connections.dashboards
-    return prometheus.Gauges(
+    return Gauges(
         counts=hub.counts,
         vehicles=hub.registry.connected,
         connections={"vehicle": len(hub.connections.vehicles), "dashboard": len(dashboards)},

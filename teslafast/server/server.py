@@ -41,6 +41,7 @@ from .drain import drain
 from .http_connection import HttpConnection
 from .prometheus import Gauges
 from .routes import Decision, Listener, Peer, Route, Routes, table
+from .terminal import StartingTerminal
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
@@ -100,12 +101,12 @@ class Server:
         self._loop.call_later(ROUND_S / ROUND_PARTS, self._go_round)
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
-        hub, settings = self.hub, self.settings
+        hub, settings, kept = self.hub, self.settings, self._checkpointer
         limits = RateLimits(settings.vehicle_rate_limit)
         return table(
             vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
             stream=StreamDoor(settings.production, partial(DashboardConnection, hub, dashboard_rules(hub, self._loop), verifier)),
-            health=pages.health(hub, self._started_at, self._outputs),
+            health=pages.health(hub, self._started_at, self._outputs, kept.journal_stopped if kept is not None else None),
             metrics=pages.metrics(self._gauges),
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
@@ -266,7 +267,8 @@ async def serve(settings: Settings, outputs: Sequence[OutputPlan] = ()) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
-    loop.add_signal_handler(signal.SIGHUP, server.renew_certificates)
+    terminal = StartingTerminal()
+    loop.add_signal_handler(signal.SIGHUP, lambda: on_signal() if terminal.has_gone() else server.renew_certificates())
     server.start()
     gc_policy.settle(loop)
     await asyncio.wait([living])

@@ -1,10 +1,15 @@
 # cython: language_level=3
 """
-A limit on the size of frames that answers instead of closing.
+A limit on the size of frames that answers instead of closing, and order where picows parses ahead.
 
-FrameLimit stands between a vehicle's transport and picows. At a frame that is too large picows can only close the connection;
-Tesla's reference server answers the message and goes on. So the heads of frames are read here, and the payload of a frame beyond
-the limit is discarded as it arrives.
+FrameLimit stands between a transport and picows, and reads the heads of frames.
+
+    too large       At such a frame picows can only close the connection; Tesla's reference server answers the message and goes
+                    on. So the payload of a frame beyond the limit is discarded as it arrives.
+    after a CLOSE   RFC 6455, 5.5.1: nothing that follows it counts. picows parses one frame ahead, so a bad frame behind a CLOSE
+                    would have that CLOSE answered with 1002. So what follows it is discarded.
+    invalid         For the same reason a good message right before a frame that breaks the protocol would be lost. So picows gets
+                    such a frame only when it has taken everything before it.
 
 Law: picows gets every byte of every other frame, once and in order; what it has not been given is at most one frame's head.
 """
@@ -23,6 +28,11 @@ cdef enum:
     # would keep the connection busy for nothing.
     SKIP_AT_MOST = 64 * 1024 * 1024
     LAST_DATA_OPCODE = 2
+    CLOSE_OPCODE = 8
+    LAST_OPCODE = 10                    # PONG
+    FIN = 0x80
+    VALID_CLOSE = 0x88                  # its first byte; after a CLOSE with reserved bits the peer may still answer ours
+    CONTROL_AT_MOST = 125               # bytes of a control frame's payload (RFC 6455, 5.5)
     DISCARD_BYTES = 64 * 1024           # read at once of a frame that is being discarded
 
 cdef char discarded[DISCARD_BYTES]      # shared by all connections: nobody reads it
@@ -30,7 +40,8 @@ cdef char discarded[DISCARD_BYTES]      # shared by all connections: nobody read
 
 cdef class FrameLimit(Protocol):
     """
-    The protocol of a transport whose frames go on to `inner` (picows' WSProtocol), except those of more than `limit` bytes.
+    The protocol of a transport whose frames go on to `inner` (picows' WSProtocol), except those of more than `limit` bytes; with
+    a limit of SKIP_AT_MOST or more, picows gets those too.
 
     listener.on_too_large(opcode, fin)     a frame was discarded; called in its place among the other frames
     """
@@ -41,10 +52,11 @@ cdef class FrameLimit(Protocol):
         uint64_t limit
         uint64_t left               # payload bytes of a frame that inner gets, yet to come
         uint64_t skip               # payload bytes of a frame that nobody gets, yet to come
-        uint8_t head[HEAD_AT_MOST]  # the beginning of a frame's head, which inner has not been given
+        char *base                  # inner's buffer, as it was given to the transport last
         Py_ssize_t have
+        uint8_t head[HEAD_AT_MOST]  # the beginning of a frame's head, which inner has not been given: `have` bytes
         uint8_t skipped             # first byte of the head of the frame that is being discarded
-        char* base                  # inner's buffer, as it was given to the transport last
+        uint8_t closing             # 1: the peer's CLOSE is under way, or was the last that inner got
 
     def __init__(self, inner, listener, uint64_t limit):
         self.inner = inner
@@ -67,19 +79,19 @@ cdef class FrameLimit(Protocol):
         self.inner.resume_writing()
 
     cpdef get_buffer(self, Py_ssize_t hint):
-        cdef char* place
+        cdef char *place
         cdef Py_ssize_t room
         self.get_buffer_c(hint, &place, &room)
         return PyMemoryView_FromMemory(place, room, 0x200)      # PyBUF_WRITE
 
-    cdef NoResult get_buffer_c(self, Py_ssize_t hint, char** place, Py_ssize_t* room) except NoResult.EXC:
+    cdef NoResult get_buffer_c(self, Py_ssize_t hint, char **place, Py_ssize_t *room) except NoResult.EXC:
         cdef Py_buffer view
-        if self.skip:
+        if self.skip or self.over():
             place[0] = discarded
             room[0] = sizeof(discarded)
             return NoResult.OK
         PyObject_GetBuffer(self.inner.get_buffer(hint), &view, PyBUF_WRITABLE)
-        self.base = <char*>view.buf         # inner's own memory: it outlives the view
+        self.base = <char *>view.buf         # inner's own memory: it outlives the view
         room[0] = view.len - self.have
         PyBuffer_Release(&view)
         memcpy(self.base, self.head, <size_t>self.have)
@@ -89,8 +101,12 @@ cdef class FrameLimit(Protocol):
     cpdef buffer_updated(self, Py_ssize_t size):
         if self.skip:
             self.discard(discarded, size)
-        else:
+        elif not self.over():
             self.pass_on(self.have + size)
+
+    cdef bint over(self) noexcept:
+        """The peer's CLOSE has been read to its end."""
+        return self.closing and not self.left
 
     cdef int pass_on(self, Py_ssize_t size) except -1:
         """Goes over the `size` bytes at `base`: inner gets what is whole, an unfinished head waits, a large frame is dropped."""
@@ -104,14 +120,19 @@ cdef class FrameLimit(Protocol):
                 self.left -= payload
                 at += <Py_ssize_t>payload
                 continue
-            length = read_head(<uint8_t*>self.base + at, size - at, &payload)
+            if self.closing:
+                break
+            length = read_head(<uint8_t *>self.base + at, size - at, &payload)
             if length == 0:
                 self.have = size - at
                 memcpy(self.head, self.base + at, <size_t>self.have)
                 break
             if self.limit < payload <= SKIP_AT_MOST and self.base[at] & 0x0F <= LAST_DATA_OPCODE:
                 return self.begin_skip(at, length, size, payload)
+            if at and invalid(<uint8_t>self.base[at], payload):
+                return self.pass_on_first(at, size)
             self.left = payload
+            self.closing = <uint8_t>self.base[at] == VALID_CLOSE
             at += length
         if at:
             self.inner.buffer_updated(at)
@@ -125,7 +146,13 @@ cdef class FrameLimit(Protocol):
             self.inner.buffer_updated(at)
         return self.discard(PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
 
-    cdef int discard(self, char* data, Py_ssize_t size) except -1:
+    cdef int pass_on_first(self, Py_ssize_t at, Py_ssize_t size) except -1:
+        """Lets inner take what comes before `at` before it sees the rest."""
+        cdef bytes rest = PyBytes_FromStringAndSize(self.base + at, size - at)      # inner may move its buffer
+        self.inner.buffer_updated(at)
+        return self.feed(rest)
+
+    cdef int discard(self, char *data, Py_ssize_t size) except -1:
         cdef Py_ssize_t dropped = <Py_ssize_t>min(self.skip, <uint64_t>size)
         cdef bytes rest
         self.skip -= <uint64_t>dropped
@@ -137,7 +164,7 @@ cdef class FrameLimit(Protocol):
 
     cdef int feed(self, bytes data) except -1:
         """As if `data` had been read from the socket."""
-        cdef char* place
+        cdef char *place
         cdef Py_ssize_t room
         cdef Py_ssize_t at = 0
         while at < PyBytes_GET_SIZE(data):
@@ -149,7 +176,15 @@ cdef class FrameLimit(Protocol):
         return 0
 
 
-cdef Py_ssize_t read_head(const uint8_t* data, Py_ssize_t size, uint64_t* payload) noexcept:
+cdef bint invalid(uint8_t first, uint64_t payload) noexcept:
+    """Whether picows refuses the frame for its opcode or as a control frame. `first`: the first byte of its head."""
+    cdef uint8_t opcode = first & 0x0F
+    if opcode <= LAST_DATA_OPCODE:
+        return False
+    return not CLOSE_OPCODE <= opcode <= LAST_OPCODE or not first & FIN or payload > CONTROL_AT_MOST
+
+
+cdef Py_ssize_t read_head(const uint8_t *data, Py_ssize_t size, uint64_t *payload) noexcept:
     """The length of the frame head that begins here, 0 if not all of it is here; `payload`: bytes that follow it."""
     cdef Py_ssize_t length = 2
     cdef Py_ssize_t extended, i

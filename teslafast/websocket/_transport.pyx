@@ -73,7 +73,7 @@ cdef class PlainTransport(WritableTransport):
 
     # ---- out
 
-    cdef NoResult write_c(self, char* data, Py_ssize_t size) except NoResult.EXC:
+    cdef NoResult write_c(self, char *data, Py_ssize_t size) except NoResult.EXC:
         cdef Py_ssize_t sent
         if self._finalizing_close or size <= 0:
             return NoResult.OK
@@ -98,7 +98,7 @@ cdef class PlainTransport(WritableTransport):
         cdef Py_buffer view
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
-            self.write_c(<char*>view.buf, view.len)
+            self.write_c(<char *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
 

@@ -184,7 +184,7 @@ class ServerConnection(WSListener):
             self._take_fragment(kind.value, frame.fin, frame.get_payload_as_memoryview(), now_s)
 
     def on_too_large(self, opcode: int, fin: int) -> None:
-        """A frame beyond the message limit was thrown away as it came (`_transport.FrameLimit`)."""
+        """A frame beyond the message limit was thrown away as it came (`_frame_limit.FrameLimit`)."""
         if self._state != _OPEN:
             return
         self._heard_at = now_s = time.monotonic()

@@ -21,6 +21,7 @@ from ..http_messages import Request
 from ..logs import fields, log
 from ._frame_limit import FrameLimit
 
+UNLIMITED = (1 << 64) - 1  # FrameLimit passes every frame on, and picows applies the limit
 READ_BUFFER = 2048  # bytes that picows allocates a connection at first; the buffer grows with the messages
 
 
@@ -70,9 +71,8 @@ class Upgrade:
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
         )
         _feed(protocol, head.encode("latin-1"))
-        if self.answers_too_large:
-            protocol = FrameLimit(protocol, self.listener, self.largest)
-            transport.set_protocol(protocol)
+        protocol = FrameLimit(protocol, self.listener, self.largest if self.answers_too_large else UNLIMITED)
+        transport.set_protocol(protocol)
         _feed(protocol, rest)
 
     def _protocol(self) -> WSProtocol:

@@ -13,6 +13,7 @@ import jwt
 import pytest
 from teslafast import __version__, cli
 from teslafast.cli.commands import CHAOS_HELP
+from teslafast.cli.hints import all_rows
 from teslafast.dashboards.tokens import Verifier
 from teslafast.logs import log
 from teslafast.simulator import chaos
@@ -234,9 +235,26 @@ def test_no_command_is_cut_off_in_help(run: Run) -> None:
         assert "..." not in run(*group, "--help")[1].partition("Commands:")[2]
 
 
+def test_the_help_of_serve_lists_every_setting(run: Run) -> None:
+    out = run("serve", "--help")[1]
+    assert [row.variable for row in all_rows() if f"\n  {row.variable} " not in out] == []
+
+
+def test_a_misspelt_setting_is_warned_of_at_start() -> None:
+    process = spawn(["serve"], {"JWT_SECRET": SECRET, "PORT": "0", "RING_BYTE": "1GiB"}, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    with process.stderr:
+        line = next(line for line in process.stderr if "setting_doubtful" in line)
+        next(line for line in process.stderr if "listening" in line)
+        process.terminate()
+        assert "RING_BYTE: is not a setting: did you mean RING_BYTES?" in line
+        process.stderr.read()
+    assert process.wait(PATIENCE_S) == 0
+
+
 def test_help_names_every_kind_of_chaos() -> None:
     named = CHAOS_HELP.partition(": ")[2].partition(";")[0].split(", ")
-    assert named == list(chaos.KINDS)
+    assert named == list(chaos.CHAOS_KINDS)
 
 
 def test_the_package_runs_as_a_module() -> None:

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from teslafast.errors import Undelivered, Unreachable, Unwanted
 from teslafast.outputs import Context, Event
 from teslafast.outputs.http_client import ANSWER_AT_MOST, HttpAnswer
-from teslafast.outputs.webhook import LANES, REFUSALS, WebhookOutput, WebhookSettings, retry_after_s
+from teslafast.outputs.webhook import BAD_EVENT_TRIES, LANES, WebhookOutput, WebhookSettings, retry_after_s
 
 from tests.support.webhook_receiver import Answer, Posted, Receiver
 
@@ -178,7 +178,7 @@ def test_an_event_that_the_receiver_calls_bad_is_dropped_after_some_tries_and_th
     context = Context(EPOCH, Counter())
 
     async def scene(output: WebhookOutput) -> None:
-        for _ in range(REFUSALS - 1):
+        for _ in range(BAD_EVENT_TRIES - 1):
             with pytest.raises(Undelivered):
                 await output.send([event(1), event(2)])
         assert context.given_up == []
@@ -186,7 +186,7 @@ def test_an_event_that_the_receiver_calls_bad_is_dropped_after_some_tries_and_th
 
     with Receiver(judge=lambda posted: Answer(422 if posted.seq == 1 else 204)) as receiver:
         run(receiver, scene, context)
-    assert receiver.seqs == [1] * REFUSALS + [2]
+    assert receiver.seqs == [1] * BAD_EVENT_TRIES + [2]
     assert (context.given_up, context.dropped) == ([1], {"refused": 1})
 
 
