@@ -8,7 +8,7 @@ when the rest fails, only the rest is posted again.
 
     2xx                        it has arrived
     410                        the receiver wants no more: the output stops (Unwanted)
-    400, 413, 415, 422, 431    it cannot take this event: dropped after BAD_EVENT_TRIES tries (`refused`), and the next one follows
+    400, 413, 415, 422, 431    it cannot take this event: dropped after BAD_EVENT_TRIES (`refused`), and the next one follows
     anything else              tried again, after `Retry-After` if that is later than the back-off; a redirect, too
 """
 
