@@ -3,8 +3,8 @@ What a webhook costs this process: µs of CPU an event, signed, to a receiver in
 
     python -m bench.outputs.webhook [--events 6400] [--rounds 5]
 
-Two loads: one vehicle's events one after the other, and those of sixteen vehicles over all lanes. Of the rounds, the lowest and the
-median are shown: other work on the machine makes the same work cost more. The bar is 30 µs.
+Two loads: one vehicle's events one after the other, and those of sixteen vehicles over all lanes. Of the rounds, the lowest and
+the median are shown: other work on the machine makes the same work cost more. The bar is 30 µs.
 """
 
 from __future__ import annotations
