@@ -132,9 +132,12 @@ class PostConnection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether the next post may go over it."""
-        fresh = self._loop.time() - self._used_s < IDLE_AT_MOST_S
-        return self._transport is not None and not self._transport.is_closing() and fresh
+        """Whether the next post may go over it, after a pause."""
+        return self.stands and self._loop.time() - self._used_s < IDLE_AT_MOST_S
+
+    @property
+    def stands(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
 
     async def post(self, request: bytes) -> HttpAnswer:
         """

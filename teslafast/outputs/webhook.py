@@ -151,7 +151,7 @@ class WebhookOutput:
 
     async def _post_over(self, connection: PostConnection, request: bytes) -> HttpAnswer:
         answer = await connection.post(request)
-        if connection.usable:
+        if connection.stands:
             self._free.append(connection)
         else:
             self._discard(connection)

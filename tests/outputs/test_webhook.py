@@ -15,6 +15,7 @@ from teslafast.errors import Undelivered, Unreachable, Unwanted
 from teslafast.outputs import Context, Event
 from teslafast.outputs.http_client import ANSWER_AT_MOST, HttpAnswer
 from teslafast.outputs.webhook import BAD_EVENT_TRIES, LANES, WebhookOutput, WebhookSettings, retry_after_s
+from teslafast.rfc3339 import rfc3339
 
 from tests.support.webhook_receiver import Answer, Posted, Receiver
 
@@ -96,6 +97,13 @@ def test_a_gap_is_posted_under_the_id_of_its_last_event() -> None:
     assert (posted.headers["ce-type"], posted.headers["ce-id"]) == ("com.github.teslafast.gap", f"{EPOCH}-9")
     assert posted.json == {"type": "gap", "from": 3, "to": 9}
     assert Webhook(SECRET).verify(posted.body, dict(posted.headers))
+
+
+def test_the_time_of_each_event_is_its_own() -> None:
+    times_ms = [1_795_420_800_201, 1_795_420_800_999, 1_795_420_801_000, 1_795_420_800_005]
+    with Receiver() as receiver:
+        sent(receiver, *(event(seq)._replace(time_ms=time_ms) for seq, time_ms in enumerate(times_ms, 1)))
+    assert [one.headers["ce-time"] for one in receiver.posted] == [rfc3339(time_ms * 1_000_000) for time_ms in times_ms]
 
 
 # ---- order
