@@ -34,6 +34,7 @@ class Counts:
         "certificate_reloads",
         "closes",
         "gaps",
+        "ignored_headers",
         "record_bytes",
         "records",
         "refused_connections",
@@ -58,6 +59,7 @@ class Counts:
         self.refused_requests: Counter[str] = Counter()  # by cause: answered with an HTTP error
         self.refused_connections: Counter[str] = Counter()  # by cause: ended before a request was read
         self.accept_pauses = 0  # no descriptors left
+        self.ignored_headers: Counter[str] = Counter()  # by header: what only a trusted proxy may say, and another said
         self.tls_failures: Counter[str] = Counter()  # by cause
         self.closes: Counter[str] = Counter()  # by cause: how WebSocket connections ended
         self.gaps = 0

@@ -18,7 +18,8 @@ class Refusal:
     """
     `headers`: sent with the answer. `remedy`: for the operator, or for whoever sent the request.
 
-    The client reads the reason too, except where it would tell a stranger about the set-up: a 403 shows the cause alone.
+    The client reads the reason too, except where it would tell a stranger about the set-up: a 403 shows the cause alone, unless
+    it `repeats` only what the client has sent.
     """
 
     cause: str
@@ -26,9 +27,10 @@ class Refusal:
     meaning: str
     remedy: str
     headers: tuple[tuple[str, str], ...] = ()
+    repeats: bool = False
 
     def body(self, reason: str) -> bytes:
-        shown = self.cause.replace("_", " ") if self.status is HTTPStatus.FORBIDDEN else reason
+        shown = self.cause.replace("_", " ") if self.status is HTTPStatus.FORBIDDEN and not self.repeats else reason
         return f"{self.status.value} {self.status.phrase}: {shown}\n".encode()
 
 
@@ -58,6 +60,18 @@ METHOD = Refusal(
     "only GET and HEAD are answered here, and a WebSocket is opened with GET",
     "use GET",
     (("Allow", "GET, HEAD"),),
+)
+HOST_HEADER = Refusal(
+    "host_header",
+    HTTPStatus.BAD_REQUEST,
+    "HTTP/1.1 needs one Host header with the name of the host",
+    "use an HTTP/1.1 client; a health check without Host may speak HTTP/1.0",
+)
+REPEATED_HEADER = Refusal(
+    "repeated_header",
+    HTTPStatus.BAD_REQUEST,
+    "a header that may stand once stands twice",
+    "look for a proxy that adds the header instead of setting it",
 )
 BODY = Refusal("body", HTTPStatus.BAD_REQUEST, "a request with a body is not accepted here", "send no body")
 HANDSHAKE = Refusal(
@@ -92,6 +106,18 @@ NO_CERTIFICATE = Refusal(
     HTTPStatus.FORBIDDEN,
     "the client showed no certificate",
     "set REQUEST_CLIENT_CERT=true or use VEHICLE_PORT; a proxy in between must not end TLS",
+)
+CERTIFICATE_HEADER = Refusal(
+    "certificate_header",
+    HTTPStatus.FORBIDDEN,
+    "the certificate that the proxy passed on in Client-Cert is not accepted",
+    "let the proxy send Client-Cert and Client-Cert-Chain as RFC 9440 has them, and the vehicle's whole chain",
+)
+TWO_CERTIFICATES = Refusal(
+    "two_certificates",
+    HTTPStatus.FORBIDDEN,
+    "the connection has a client certificate of its own, and a Client-Cert header beside it: whose is the vehicle's?",
+    "the proxy must not show a certificate of its own when it passes the vehicle's on",
 )
 NOT_VEHICLES_PORT = Refusal(
     "not_vehicles_port",
@@ -173,6 +199,7 @@ ORIGIN = Refusal(
     HTTPStatus.FORBIDDEN,
     "pages of this origin may not connect",
     "add the page's origin to ALLOWED_ORIGINS; a proxy in front must pass the Host header on",
+    repeats=True,
 )
 UNKNOWN_VIN = Refusal(
     "unknown_vin", HTTPStatus.NOT_FOUND, "this server has not heard from the vehicle", "check the VIN; has the vehicle connected?"
@@ -187,6 +214,8 @@ TOO_MANY_DASHBOARDS = Refusal(
 
 OF_VEHICLES = (
     NO_CERTIFICATE,
+    CERTIFICATE_HEADER,
+    TWO_CERTIFICATES,
     NOT_VEHICLES_PORT,
     VIN_NOT_ALLOWED,
     UNKNOWN_ISSUER,
@@ -215,6 +244,8 @@ OF_ANY_REQUEST = (
     HEAD_TOO_SLOW,
     UNKNOWN_PATH,
     METHOD,
+    HOST_HEADER,
+    REPEATED_HEADER,
     BODY,
     HANDSHAKE,
     NO_UPGRADE,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ..errors import Refused
 from ..refusals import NO_PRODUCT, NO_VIN, NOT_A_VEHICLE, UNKNOWN_ISSUER, WIFI_CERTIFICATE
+from ..vin import is_vin
 
 _TESLA = "1.3.6.1.4.1.49279.2."
 
@@ -83,7 +84,7 @@ def identify(certificate: Certificate) -> Device:
     if kind not in STREAMING_KINDS:
         raise Refused(NOT_A_VEHICLE, f"the certificate belongs to a {kind.replace('_', ' ')}, not to a vehicle")
     vin = certificate.common_name.replace(".", "-")
-    if not 0 < len(vin) <= 64 or not vin.isprintable() or not vin.isascii():
+    if not is_vin(vin):  # what cannot be asked for by a filter, a token or a setting may not come in
         raise Refused(NO_VIN)
     return Device(vin, kind)
 

@@ -30,6 +30,7 @@ from ..websocket._transport import PlainTransport
 from . import tls_errors
 from .admission import PendingConnections
 from .http_connection import HttpConnection
+from .proxy_reader import NotTrusted, read_proxy_header, refuse_proxy_header
 from .routes import Listener
 
 BACKLOG = 4096  # the kernel's queue; Linux caps it at net.core.somaxconn, which is 4096 by default
@@ -71,6 +72,7 @@ class Acceptor:
 
     connection(address, listener, done)  makes what reads the request; that calls `done()` when it has handed over, or is lost
     pending                              connections that have not been admitted yet, at all ports together
+    trusts(host)                         whether this host's PROXY protocol is read, and names the client
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Acceptor:
         connection: Callable[[str, Listener, Callable[[], None]], HttpConnection],
         pending: PendingConnections,
         counts: Counts,
+        trusts: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self._loop = loop
         self._bound = bound
@@ -92,6 +95,7 @@ class Acceptor:
         self._connection = connection
         self._pending = pending
         self._counts = counts
+        self._trusts = trusts
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._highest = limit - RESERVED_DESCRIPTORS if limit != resource.RLIM_INFINITY else 1 << 30
         self._slots = SLOTS if context is not None else ACCEPTS_PER_TURN
@@ -156,8 +160,36 @@ class Acceptor:
         log.warning("accept_paused", extra=fields(cause="descriptors", reason=reason, remedy=remedy))
 
     def _take(self, accepted: socket.socket, address: Any) -> None:
+        if not self._trusts(_host(address)):
+            self._admit(accepted, address)
+            return
+        task = self._loop.create_task(self._take_from_proxy(accepted, address))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def _take_from_proxy(self, accepted: socket.socket, address: Any) -> None:
+        """From a trusted proxy, whose PROXY header, if there is one, names the client. Descriptors alone bound how many wait."""
+        try:
+            async with asyncio.timeout(self._handshake_s):
+                client = await read_proxy_header(self._loop, accepted)
+        except asyncio.CancelledError:
+            accepted.close()
+            raise
+        except EOFError:  # a health check of the proxy's
+            accepted.close()
+            return
+        except (TimeoutError, OSError, ValueError) as error:
+            accepted.close()
+            self._counts.refused_connections["proxy_header"] += 1
+            reason = str(error) or "nothing came within HANDSHAKE_TIMEOUT"
+            log.warning("connection_refused", extra=fields(cause="proxy_header", reason=reason, address=_shown(address)))
+            return
+        self._admit(accepted, client or address, limited=client is not None)
+
+    def _admit(self, accepted: socket.socket, address: Any, limited: bool = True) -> None:
+        """`limited`: the address is a client's, not that of a proxy that many share."""
         arrival = _Arrival()
-        ticket = self._pending.enter(_host(address), arrival.abort)
+        ticket = self._pending.enter(_host(address), arrival.abort, limited)
         if ticket is None:
             accepted.close()
             log.warning("connection_refused", extra=fields(cause="address_limit", address=_shown(address)))
@@ -183,6 +215,7 @@ class Acceptor:
     ) -> None:
         give_back = self._hold_slot()
         try:
+            await refuse_proxy_header(self._loop, accepted, self._handshake_s)
             await aiofastnet.connect_accepted_socket(
                 self._loop,
                 lambda: connection,
@@ -199,8 +232,10 @@ class Acceptor:
             raise
         except Exception as error:  # OSError, and ssl.SSLError is one; what else it may be must not reach the event loop
             done()
-            accepted.close()
             cause, meaning = tls_errors.failure(error)
+            if isinstance(error, NotTrusted):
+                cause, meaning = "not_tls", str(error)
+            accepted.close()
             self._counts.tls_failures[cause] += 1
             log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=address))
             error.__traceback__ = None  # breaks a cycle: it refers to a frame, which refers to the future that holds the error

@@ -13,13 +13,15 @@ from ..core import last_values
 from ..core.connections import CONNECTIONS_PER_VIN
 from ..core.reliable_acks import UNCONFIRMED_AT_MOST
 from ..dashboards import session, websocket
-from ..dashboards.tokens import LONGEST_TOKEN
+from ..dashboards.keys import MOST_KEYS
+from ..dashboards.tokens import LONGEST_TOKEN, MOST_TOKENS
 from ..http_messages import MOST_QUERY_FIELDS
 from ..outputs import http_client, runner
 from ..storage.group_commit import HELD_AT_MOST
 from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket.connection import EMPTY_FRAMES_AT_MOST
 from . import acceptor, admission, http_connection
+from .proxy_protocol import V2_AT_MOST
 
 _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
 
@@ -49,6 +51,9 @@ BOUNDS = (
     Bound("strangers", "requests on one connection", http_connection.KEPT_S, "s"),
     Bound("strangers", "parameters of a query", MOST_QUERY_FIELDS),
     Bound("strangers", "token", LONGEST_TOKEN, "bytes"),
+    Bound("strangers", "tokens in one request", MOST_TOKENS),
+    Bound("strangers", "keys in `JWT_PUBLIC_KEY_PATH`", MOST_KEYS),
+    Bound("strangers", "PROXY header of a trusted proxy", V2_AT_MOST, "bytes"),
     Bound("strangers", "TLS handshakes at once", acceptor.SLOTS),
     Bound("strangers", "descriptors", acceptor.RESERVED_DESCRIPTORS),
     Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),

@@ -47,9 +47,9 @@ class CertificateReload:
         self._counts = counts
         self._certificate = Path(settings.cert_path or "")
         self._served = _leaf(self._certificate)
-        self._pair = _Files(self._certificate, Path(settings.key_path or ""))
+        self._pair = WatchedFiles(self._certificate, Path(settings.key_path or ""))
         asks = any(context is not None and context.asked is not ssl.CERT_NONE for context in contexts)
-        self._bundle = _Files(settings.ca_path) if asks and settings.ca_path is not None else _Files()
+        self._bundle = WatchedFiles(settings.ca_path) if asks and settings.ca_path is not None else WatchedFiles()
         self._anchors = self._found_anchors()
         self._looked_s = 0.0
         self._warned_s = -_DAY_S
@@ -134,7 +134,7 @@ class CertificateReload:
         self._warned_s = -_DAY_S
 
 
-class _Files:
+class WatchedFiles:
     """Whether files have changed since they were last read, and have stayed the same since the last look."""
 
     def __init__(self, *paths: Path) -> None:

@@ -183,6 +183,13 @@ TABLE = (
         "cause",
     ),
     Row(
+        "teslafast_proxy_headers_ignored_total",
+        "counter",
+        "headers that only a trusted proxy may send, from others (TRUSTED_PROXIES), by header",
+        lambda now: now.counts.ignored_headers,
+        "header",
+    ),
+    Row(
         "teslafast_tls_failures_total", "counter", "failed TLS handshakes, by cause", lambda now: now.counts.tls_failures, "cause"
     ),
     Row("teslafast_closes_total", "counter", "closed WebSocket connections, by cause", lambda now: now.counts.closes, "cause"),

@@ -14,10 +14,11 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..certificates import anchors, peer
+from ..certificates import peer
 from ..config import Settings
 from ..core.connections import Connection
 from ..core.hub import Hub
@@ -37,11 +38,15 @@ from .acceptor import Acceptor, bind
 from .admission import PendingConnections
 from .assemble import assembled, assembled_outputs
 from .certificate_reload import CertificateReload
+from .client_certificates import PassedOnCertificates, passed_on_certificates
 from .drain import drain
 from .http_connection import HttpConnection
+from .key_reload import KeyReload, verifier_of
 from .prometheus import Gauges
 from .routes import Decision, Listener, Peer, Route, Routes, table
+from .start_warnings import warnings_of
 from .terminal import StartingTerminal
+from .trusted_proxies import TrustedProxies
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
@@ -74,6 +79,7 @@ class Server:
         self._acceptors: list[Acceptor] = []
         self._reload: CertificateReload | None = None
         self._checkpointer: Checkpointer | None = None
+        self._watched: list[KeyReload | PassedOnCertificates] = []
         self._plans = outputs
         self._outputs: Outputs | None = None
         self._round: deque[Connection] = deque()
@@ -85,12 +91,15 @@ class Server:
         """Reads keys and certificates, recovers the journal, binds, and begins to accept. Raises Misconfigured."""
         settings = self.settings
         self._started_at = time.monotonic()
-        verifier = _verifier(settings)
+        verifier, keys = verifier_of(settings)
+        passed_on = passed_on_certificates(settings)
+        self._watched = [one for one in (keys, passed_on) if one is not None]
         contexts = self._contexts or tls.contexts(settings)
         self.hub, self._checkpointer = assembled(settings, self._loop)
         self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer)
         self._pending = PendingConnections(self.hub.counts.refused_connections)
-        self._routes = Routes(settings, verifier, self._table(verifier))
+        self._proxies = TrustedProxies(settings.trusted_proxies, self.hub.counts.ignored_headers)
+        self._routes = Routes(settings, verifier, self._table(verifier), passed_on.read if passed_on is not None else None)
         if any(contexts) and settings.tls:
             self._reload = CertificateReload(settings, contexts, self._use, self.hub.counts)
         self._listen(contexts)
@@ -125,7 +134,9 @@ class Server:
         except (OSError, UnicodeError) as error:  # the latter: not even a possible host name
             raise _cannot_listen(variable, self.settings.host, port, error) from None
         handshake_s, counts = self.settings.handshake_timeout, self.hub.counts
-        acceptor = Acceptor(self._loop, bound, listener, context, handshake_s, self._connection, self._pending, counts)
+        acceptor = Acceptor(
+            self._loop, bound, listener, context, handshake_s, self._connection, self._pending, counts, self._proxies.trusts
+        )
         acceptor.open()
         self._acceptors.append(acceptor)
 
@@ -141,14 +152,8 @@ class Server:
 
     def _warn_of_openness(self) -> None:
         """What an operator may not have meant."""
-        settings = self.settings
-        asks = settings.request_client_cert or settings.vehicle_port is not None
-        if settings.production and not asks:
-            meaning = "the server asks for no client certificates: set REQUEST_CLIENT_CERT=true or VEHICLE_PORT, and CA_PATH"
-            log.warning("vehicles_cannot_connect", extra=fields(meaning=meaning))
-        elif asks and not settings.tesla_vin:
-            meaning = "TESLA_VIN is empty: every vehicle with a certificate from CA_PATH may connect"
-            log.warning("any_vehicle_may_connect", extra=fields(meaning=meaning))
+        for event, meaning in warnings_of(self.settings):
+            log.warning(event, extra=fields(meaning=meaning))
 
     @property
     def ports(self) -> list[int]:
@@ -158,7 +163,7 @@ class Server:
     # ---- serve
 
     def _connection(self, address: str, listener: Listener, done: Callable[[], None]) -> HttpConnection:
-        return HttpConnection(partial(_peer, address, listener), self._decide, self._count_refusal, done)
+        return HttpConnection(partial(_peer, address, listener), self._decide, self._count_refusal, done, self._client_of)
 
     def _count_refusal(self, cause: str) -> None:
         self.hub.counts.refuse_request(cause)
@@ -168,6 +173,11 @@ class Server:
         dashboards = len(hub.connections.dashboards)
         load = ServerLoad(time.time(), hub.registry.connected, dashboards, hub.registry.is_connected, hub.draining)
         return self._routes.decide(request, peer, load)
+
+    def _client_of(self, request: Request, peer: Peer) -> Peer:
+        """The peer as trusted proxies name it in this request."""
+        address, proxy = self._proxies.client(request, peer.address)
+        return replace(peer, address=address, proxy=proxy) if proxy else peer
 
     def _gauges(self) -> Gauges:
         days = self._reload.days(time.time()) if self._reload is not None else None
@@ -186,6 +196,8 @@ class Server:
             self._checkpointer.check()
         if self._reload is not None:
             self._reload.check(time.time(), now)
+        for watched in self._watched:
+            watched.check(now)
         self._loop.call_later(min(ROUND_S, self.settings.ping_interval / 2) / ROUND_PARTS, self._go_round)
 
     # ---- drain, stop
@@ -206,9 +218,11 @@ class Server:
             self._outputs.stop()
 
     def renew_certificates(self) -> None:
-        """Reads CERT_PATH, KEY_PATH and CA_PATH again, now."""
+        """Reads CERT_PATH, KEY_PATH, CA_PATH and JWT_PUBLIC_KEY_PATH again, now."""
         if self._reload is not None:
             self._reload.renew(time.time())
+        for watched in self._watched:
+            watched.renew()
 
     def finish(self) -> None:
         """After `stop` and the last connection's end: writes what is to be kept to the disk, and closes the files."""
@@ -216,11 +230,6 @@ class Server:
             self._checkpointer.finish()
         if self._outputs is not None:
             self._outputs.close()
-
-
-def _verifier(settings: Settings) -> Verifier:
-    path = settings.jwt_public_key_path
-    return Verifier.from_settings(settings, None if path is None else anchors.read_file("JWT_PUBLIC_KEY_PATH", path))
 
 
 def _cannot_listen(variable: str, host: str, port: int, error: OSError | UnicodeError) -> Misconfigured:
@@ -247,7 +256,9 @@ def log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     log.error("fault", extra=fields(cause=cause, what=str(context.get("message", ""))), exc_info=error)
 
 
-async def serve(settings: Settings, outputs: Sequence[OutputPlan] = ()) -> None:
+async def serve(
+    settings: Settings, outputs: Sequence[OutputPlan] = (), on_listening: Callable[[list[int]], object] = lambda ports: None
+) -> None:
     """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Raises Misconfigured."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_exception)
@@ -270,6 +281,7 @@ async def serve(settings: Settings, outputs: Sequence[OutputPlan] = ()) -> None:
     terminal = StartingTerminal()
     loop.add_signal_handler(signal.SIGHUP, lambda: on_signal() if terminal.has_gone() else server.renew_certificates())
     server.start()
+    on_listening(server.ports)
     gc_policy.settle(loop)
     await asyncio.wait([living])
     server.stop()

@@ -14,7 +14,7 @@ from ..errors import BadQuery, Refused
 from ..http_messages import Request
 from ..protocol.identity import Device, identify
 from ..refusals import NO_CERTIFICATE, VIN_NOT_ALLOWED
-from ..vin import is_vin
+from ..vin import is_vin, mended_vin
 from ..websocket.upgrade import Upgrade
 from .admission import AdmitVehicle, VehicleCaller, short, uuid_of
 
@@ -53,7 +53,10 @@ def _device(request: Request, caller: VehicleCaller) -> Device:
         return identify(caller.certificate)
     if caller.unverified is not None:
         raise Refused(NO_CERTIFICATE, caller.unverified)
-    vin = dict(request.query).get("vin")
-    if vin is not None and not is_vin(vin):
+    named = dict(request.query).get("vin")
+    if named is None:
+        return Device("", "vehicle_device")
+    vin = mended_vin(named)
+    if not is_vin(vin):
         raise BadQuery("vin is not a VIN")
-    return Device(vin or "", "vehicle_device")
+    return Device(vin, "vehicle_device")
