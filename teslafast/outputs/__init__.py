@@ -10,13 +10,13 @@ docs/outputs/ and a test: docs/contributing/adding-an-output.md. Nothing is impo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from ..core.tail import Event
 
-__all__ = ["OUTPUTS", "Checkable", "Context", "Event", "GapTeller", "Output", "OutputGauges", "OutputRow"]
+__all__ = ["OUTPUTS", "Attentive", "Checkable", "Context", "Event", "GapTeller", "Output", "OutputGauges", "OutputRow"]
 
 
 class Output(Protocol):
@@ -46,6 +46,21 @@ class GapTeller(Protocol):
 
 
 @runtime_checkable
+class Attentive(Protocol):
+    """An output that does something of its own accord: it holds values back for a moment, or its broker wants something."""
+
+    async def attend(self) -> None:
+        """Returns when there is something to do. Awaited while there is nothing to send; may be cancelled at any time. It raises
+        when the connection ends."""
+
+    async def flush(self, everything: bool) -> None:
+        """Does it. `everything`: this is the end, nothing may be held back any longer."""
+
+    def held_from(self) -> int | None:
+        """The oldest seq of which something is held back: the cursor stays before it. None: nothing is."""
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """An output with a check of its own for `teslafast outputs check`; the others are connected and closed."""
 
@@ -55,10 +70,15 @@ class Checkable(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """An event's id is `{epoch}-{seq}`; in `dropped` an output counts by cause what it gives up for good."""
+    """
+    An event's id is `{epoch}-{seq}`; in `dropped` an output counts by cause what it gives up for good.
+
+    last_values    each vehicle that is known, and the last value of each of its fields
+    """
 
     epoch: str
     dropped: Counter[str]
+    last_values: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]] = tuple
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,4 +112,7 @@ class OutputRow:
     extra: str = ""
 
 
-OUTPUTS = (OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput"),)
+OUTPUTS = (
+    OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput"),
+    OutputRow(name="mqtt", switch="MQTT_URL", module="mqtt", settings="MqttSettings", output="MqttOutput"),
+)

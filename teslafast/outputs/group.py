@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
+from ..core.last_values import LastValues
 from ..core.tail import Tail, TailedLog
 from ..logs import fields, log
 from . import Context, OutputGauges
@@ -42,6 +43,8 @@ class WatchedHub(Protocol):
     def epoch(self) -> str: ...
     @property
     def turn(self) -> WatchedTurn: ...
+    @property
+    def last_values(self) -> LastValues: ...
 
 
 class Outputs:
@@ -56,10 +59,16 @@ class Outputs:
 
     def _runner(self, plan: OutputPlan, cursors: KeptCursors | None) -> Runner:
         name = plan.row.name
-        context = Context(self._hub.epoch, Counter())
+        context = Context(self._hub.epoch, Counter(), self._last_values)
         first = self._hub.log.seq + 1 if cursors is None else cursors.first[name]
         note = partial(cursors.put, name) if cursors is not None else lambda seq: None
         return Runner(name, plan.make(context), Tail(self._hub.log, first), self._hub.log, context.dropped, note)
+
+    def _last_values(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for vin in self._hub.last_values.vins():
+            vehicle = self._hub.last_values.get(vin)
+            if vehicle is not None:
+                yield vin, vehicle.values
 
     def start(self) -> None:
         """On the running event loop."""

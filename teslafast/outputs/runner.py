@@ -8,7 +8,7 @@ What all outputs have in common: batches, retries, the cursor, lag, counters, th
     A batch is taken from the log only when the one before it has arrived, and is sent again until it has: at least once, in
     order. The cursor moves when `send` has returned. What the ring overtakes meanwhile is counted, and told where the output can.
 
-    Memory: one batch. The log is the queue.
+    Memory: one batch. The log is the queue. What an output holds back of it (Attentive) counts as not arrived.
 
 Time comes from the event loop, luck and the wall clock are arguments. One task an output, so that a fault of one is no other's.
 """
@@ -25,7 +25,7 @@ from ..backoff import LIMIT_S, delay_s
 from ..core.tail import MIB, Event, Tail, TailedLog
 from ..errors import Undelivered, Unreachable
 from ..logs import fields, log
-from . import GapTeller, Output, OutputGauges
+from . import Attentive, GapTeller, Output, OutputGauges
 
 BATCH_EVENTS = 512  # at most at once: what a broker confirms within a moment
 BATCH_BYTES = MIB  # or so many bytes of their texts; a larger event goes alone
@@ -60,6 +60,7 @@ class Runner:
         self.sent = 0
         self.retried = 0
         self._output = output
+        self._attentive = output if isinstance(output, Attentive) else None
         self._tail = tail
         self._log = log
         self._dropped = dropped
@@ -139,10 +140,12 @@ class Runner:
             self._awake.clear()
             if await self._send_next():
                 await self._linger(began_s + LINGER_S)
-            elif self._ending.is_set():
+                continue
+            ending = self._ending.is_set()
+            await self._flush(ending)
+            if ending:
                 return
-            else:
-                await self._awake.wait()
+            await self._wait()
 
     async def _send_next(self) -> bool:
         """One gap and one batch; False if there was nothing to send."""
@@ -169,6 +172,27 @@ class Runner:
         self._become(UP)
         return True
 
+    async def _flush(self, everything: bool) -> None:
+        """With nothing left in the log, what the output still holds is what has not arrived."""
+        if self._attentive is not None:
+            async with asyncio.timeout(ATTEMPT_S):
+                await self._attentive.flush(everything)
+            self._has_arrived(self._tail.next - 1)
+
+    async def _wait(self) -> None:
+        """Until there may be events, or the output wants to do something."""
+        if self._attentive is None:
+            await self._awake.wait()
+            return
+        waits = [asyncio.ensure_future(self._awake.wait()), asyncio.ensure_future(self._attentive.attend())]
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            for one in waits:
+                one.cancel()
+
     def _look_for_gap(self) -> None:
         if self._gap is None:
             self._gap = self._tail.missed()
@@ -178,8 +202,11 @@ class Runner:
                 log.warning("output_overtaken", extra=fields(output=self.name, first=first, last=last, cause=OVERTAKEN))
 
     def _has_arrived(self, seq: int) -> None:
-        self._arrived = seq
-        self._note(seq)
+        held = self._attentive.held_from() if self._attentive is not None else None
+        seq = seq if held is None else min(seq, held - 1)
+        if seq > self._arrived:
+            self._arrived = seq
+            self._note(seq)
 
     # ---- failing, waiting, ending
 
