@@ -121,7 +121,7 @@ def _component(entity: Entity, vin: str, base: str) -> dict[str, Any]:
         "unit_of_measurement": entity.unit,
         "icon": f"mdi:{entity.icon}" if entity.icon else "",
         "entity_category": "diagnostic" if entity.diagnostic else "",
-        "options": list(_names(entity)[1]) if entity.device_class == "enum" else "",
+        "options": list(states_of(entity)[1]) if entity.device_class == "enum" else "",
     }
     component |= {name: value for name, value in options.items() if value}
     if entity.digits is not None:
@@ -131,7 +131,7 @@ def _component(entity: Entity, vin: str, base: str) -> dict[str, Any]:
     return component
 
 
-def _names(entity: Entity) -> tuple[str, list[str]]:
+def states_of(entity: Entity) -> tuple[str, list[str]]:
     """The enum's prefix, and its states."""
     prefix, states = entity.reads.removeprefix("names ").split(": ")
     return prefix, states.split()
@@ -141,7 +141,7 @@ def template(entity: Entity) -> str:
     """How Home Assistant makes the state from the payload."""
     kind, _, rest = entity.reads.partition(" ")
     if kind == "names":
-        prefix, states = _names(entity)
+        prefix, states = states_of(entity)
         return f"{{% set it = value_json|string|replace('{prefix}','')|lower %}}{{{{ it if it in {states} else 'None' }}}}"
     if kind == "part":
         return f"{{{{ 'None' if value_json is not mapping else 'ON' if value_json.{rest} else 'OFF' }}}}"

@@ -18,7 +18,6 @@ from tests.support.servers import Inside, Process
 pytestmark = pytest.mark.outputs
 
 VINS = ["one", "two", "three"]
-EVERY = {"MQTT_INTERVAL": "0"}
 STATUS = "telemetry/teslafast/status"
 
 
@@ -48,7 +47,11 @@ def is_in_order(published: list[int]) -> bool:
 
 
 def test_a_broker_that_is_killed_under_load_and_comes_back_loses_nothing_and_keeps_the_order(broker: Mosquitto) -> None:
-    with Gate(broker) as gate, Inside(MQTT_URL=gate.url, **EVERY) as server, Subscriber(broker, "telemetry/+/v/#") as seen:
+    with (
+        Gate(broker) as gate,
+        Inside(MQTT_URL=gate.url, MQTT_INTERVAL="0") as server,
+        Subscriber(broker, "telemetry/+/v/#") as seen,
+    ):
         with Load(server.place, VINS, 1, pause_s=0.015) as load:
             load.wait_for(100)
             broker.kill()
@@ -67,7 +70,11 @@ def test_a_broker_that_is_killed_under_load_and_comes_back_loses_nothing_and_kee
 
 
 def test_a_connection_that_is_cut_again_and_again_loses_nothing(broker: Mosquitto) -> None:
-    with Gate(broker) as gate, Inside(MQTT_URL=gate.url, **EVERY) as server, Subscriber(broker, "telemetry/+/v/#") as seen:
+    with (
+        Gate(broker) as gate,
+        Inside(MQTT_URL=gate.url, MQTT_INTERVAL="0") as server,
+        Subscriber(broker, "telemetry/+/v/#") as seen,
+    ):
         with Load(server.place, VINS, 1, pause_s=0.01) as load:
             for cut in range(1, 5):
                 load.wait_for(load.total + 100)
@@ -79,7 +86,7 @@ def test_a_connection_that_is_cut_again_and_again_loses_nothing(broker: Mosquitt
 
 
 def test_a_kill_of_the_server_loses_nothing_with_a_journal(broker: Mosquitto, tmp_path: Path) -> None:
-    environment = {"JOURNAL_PATH": str(tmp_path / "journal"), "MQTT_URL": broker.url, **EVERY}
+    environment = {"JOURNAL_PATH": str(tmp_path / "journal"), "MQTT_URL": broker.url, "MQTT_INTERVAL": "0"}
     with Subscriber(broker, "telemetry/+/v/#") as seen:
         load = None
         for _ in range(3):
@@ -97,7 +104,7 @@ def test_a_kill_of_the_server_loses_nothing_with_a_journal(broker: Mosquitto, tm
 
 def test_a_broker_that_is_down_at_the_start_gates_nothing_and_gets_everything_later(broker: Mosquitto) -> None:
     broker.kill()
-    with Inside(MQTT_URL=broker.url, **EVERY) as server:
+    with Inside(MQTT_URL=broker.url, MQTT_INTERVAL="0") as server:
         drive(server.place, Odometer=1.0)
         said = server.lines.wait_for("output_connecting", output="mqtt")
         assert "cannot be reached" in said[0]["reason"]
@@ -170,7 +177,7 @@ def test_a_field_is_published_once_an_interval_and_its_newest_value_is_never_giv
 
 @pytest.mark.parametrize("qos", ["0", "1", "2"])
 def test_every_quality_of_service_delivers_everything(broker: Mosquitto, qos: str) -> None:
-    with Subscriber(broker, "telemetry/+/v/#") as seen, Inside(MQTT_URL=broker.url, MQTT_QOS=qos, **EVERY) as server:
+    with Subscriber(broker, "telemetry/+/v/#") as seen, Inside(MQTT_URL=broker.url, MQTT_QOS=qos, MQTT_INTERVAL="0") as server:
         with server.place.vehicle("one") as vehicle:
             for number in range(300):
                 vehicle.tell({"Odometer": {"doubleValue": float(number)}})
@@ -203,9 +210,9 @@ def test_tls_wants_the_right_ca_and_takes_a_client_certificate(world: World, tmp
     with Mosquitto(tmp_path, *tls) as broker:
         url = broker.url.replace("mqtt://", "mqtts://")
         ours = {"MQTT_CERT_PATH": str(client.certificate), "MQTT_KEY_PATH": str(client.key)}
-        with Inside(MQTT_URL=url, **ours) as server:
+        with Inside(None, MQTT_URL=url, **ours) as server:
             said = server.lines.wait_for("output_failing", output="mqtt")
             assert "is not trusted" in said[0]["reason"]
             assert "MQTT_CA_PATH" in said[0]["reason"]
-        with Inside(MQTT_URL=url, MQTT_CA_PATH=str(ca), **ours) as server:
+        with Inside(None, MQTT_URL=url, MQTT_CA_PATH=str(ca), **ours) as server:
             server.lines.wait_for("output_up", output="mqtt")
