@@ -38,6 +38,17 @@ _TEMPLATES = {
     "position": "{{ value if value_json is mapping else '{}' }}",
 }
 
+# Without an update a car says " ", or nothing: then what is installed is the latest. The two topics come in any order, so each
+# looks at what the other has said. A version is followed by a hash that would make it incomparable.
+_INSTALLED = (
+    "{% set it = value_json|string|trim %}{% set it = it.split(' ')[0] if it != 'None' else '' %}"
+    "{{ {'installed_version': it, 'latest_version': (this.attributes.latest_version if this else none) or it}|tojson if it }}"
+)
+_LATEST = (
+    "{% set it = value_json|string|trim %}"
+    "{{ it.split(' ')[0] if it not in ('', 'None') else (this.attributes.installed_version if this else none) or '' }}"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedCar:
@@ -112,9 +123,8 @@ def _component(entity: Entity, vin: str, base: str) -> dict[str, Any]:
     else:
         component |= {"state_topic": topic, "value_template": template(entity)}
     if entity.platform == "update":
-        # a car without an update says " " or null: then what is installed is the latest
-        latest = "{{ value_json|trim if value_json is string else '' }}"
-        component |= {"latest_version_topic": f"{start}/v/SoftwareUpdateVersion", "latest_version_template": latest}
+        latest = {"latest_version_topic": f"{start}/v/SoftwareUpdateVersion", "latest_version_template": _LATEST}
+        component |= {"value_template": _INSTALLED, **latest}
     options = {
         "device_class": entity.device_class,
         "state_class": entity.state_class,
@@ -163,15 +173,3 @@ def removed(retained: bytes) -> dict[str, str]:
         return {}  # nothing that an earlier version of ours has written
     ours = {entity.key for entity in ENTITIES}
     return {key: platform for key, platform in had.items() if key not in ours}
-
-
-def farewell(vin: str, retained: bytes) -> bytes:
-    """The last message of a vehicle: all its components say nothing but their platform. After it the topic is emptied."""
-    had = removed(retained) | {entity.key: entity.platform for entity in ENTITIES}
-    return orjson.dumps(
-        {
-            "device": {"identifiers": [device_id(vin)]},
-            "origin": {"name": "teslafast"},
-            "components": {key: {"platform": platform} for key, platform in had.items()},
-        }
-    )

@@ -16,14 +16,17 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import orjson
 
 from .. import __version__
-from ..core.records import DATA
+from ..core.records import CONNECTIVITY, DATA
 from ..core.tail import Event
 from ..errors import Undelivered, Unreachable
+from ..rfc3339 import rfc3339
 from . import Context
 from . import home_assistant as ha
 from .home_assistant_entities import THRESHOLDS
@@ -40,6 +43,7 @@ __all__ = ["MqttOutput", "MqttSettings"]
 
 TESLAMATE_BASE = "teslamate"  # what its users have, unless they say otherwise
 FLEET_BASE = "telemetry"
+VEHICLES_AT_MOST = 10_000  # whose connection is remembered: 200 bytes each
 SUBSCRIBED_S = 1.0  # after a device message Home Assistant collects its subscriptions for 0.5 s: until then it hears no values
 
 
@@ -55,6 +59,7 @@ class MqttOutput:
         self._status = f"{self._base}/teslafast/status"
         self._pace = Pace(settings.interval_s, THRESHOLDS)
         self._connection: BrokerConnection | None = None
+        self._statuses: dict[str, Mapping[str, Any]] = {}  # VIN → its last connectivity event
         self._seeded = False  # the last values of before our start have been published
         places = ha.Places(settings.discovery_prefix, self._base, self._status, __version__)
         announces = settings.discovery_prefix and settings.layout != TESLAMATE
@@ -71,7 +76,8 @@ class MqttOutput:
         if self._announcer is not None:
             await self._announcer.connected(connection)
         if self._settings.retain:
-            await self._publish([], list(self._pace.published()))
+            statuses = [self._layout.reports(vin, body) for vin, body in self._statuses.items()]
+            await self._publish([(0, placed) for report in statuses for placed in report], list(self._pace.published()))
 
     async def send(self, events: Sequence[Event]) -> None:
         values: list[Value] = []
@@ -91,6 +97,8 @@ class MqttOutput:
         body = orjson.loads(event.text)
         if event.kind != DATA:
             reports.extend((event.seq, placed) for placed in self._layout.reports(event.vin, body))
+            if event.kind == CONNECTIVITY:
+                self._note_status(event.vin, body)
             return
         if self._announcer is not None:
             self._announcer.notice(event.vin, body["data"])
@@ -103,6 +111,11 @@ class MqttOutput:
             else:
                 values.append(one)
 
+    def _note_status(self, vin: str, body: Mapping[str, Any]) -> None:
+        if len(self._statuses) >= VEHICLES_AT_MOST:
+            self._statuses.clear()
+        self._statuses[vin] = body
+
     async def gap(self, first: int, last: int) -> None:
         text = orjson.dumps({"from": first, "to": last})
         await self._live().publish([Publication(f"{self._base}/teslafast/gap".encode(), text, self._settings.qos, False)])
@@ -110,7 +123,7 @@ class MqttOutput:
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close(Publication(self._status.encode(), ha.OFFLINE, 0, True))
+            await connection.close(Publication(self._status.encode(), ha.OFFLINE, 0, True))
 
     # ---- of its own accord
 
@@ -149,7 +162,15 @@ class MqttOutput:
                 await self._announcer.announce(self._live())
             if self._settings.retain:
                 fresh = [Value((vin, field), value, 0, None) for field, value in values.items()]
-                await self._publish([], [one for one in fresh if not self._pace.knows(one.key)])
+                await self._publish(self._ended(vin), [one for one in fresh if not self._pace.knows(one.key)])
+
+    def _ended(self, vin: str) -> list[tuple[int, Placed]]:
+        """That a vehicle is not connected, if nothing else has been heard: a kill of ours left it connected for ever."""
+        if vin in self._statuses:
+            return []
+        body = {"connectionId": "", "createdAt": rfc3339(time.time_ns()), "status": "DISCONNECTED"}
+        self._note_status(vin, body)
+        return [(0, placed) for placed in self._layout.reports(vin, body)]
 
     # ---- publishing
 
@@ -227,7 +248,7 @@ class MqttOutput:
         try:
             await connection.publish([Publication(f"{self._base}/teslafast/check".encode(), b"check", 1, False)])
         finally:
-            connection.close()
+            await connection.close()
         version = "5" if self._versions == [V5] else "3.1.1"
         return f"{self._address} takes messages, MQTT {version}{', TLS' if self._address.tls is not None else ''}"
 

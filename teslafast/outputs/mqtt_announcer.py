@@ -92,9 +92,7 @@ class Announcer:
             log.warning("mqtt_discovery_refused", extra=fields(bytes=len(payload), cause=hopeless[0], remedy=remedy))
 
     async def forget(self, connection: BrokerConnection, vin: str) -> None:
-        """Takes a vehicle out of Home Assistant: each entity explicitly, then the device."""
+        """Takes a vehicle out of Home Assistant. It warns if the entities of a device are gone before the device is."""
         topic = ha.config_topic(self._places.prefix, vin)
-        kept = (await connection.retained([topic])).get(topic)
-        if kept:
-            await self._send(connection, topic, ha.farewell(vin, kept))
+        if topic in await connection.retained([topic]):
             await self._send(connection, topic, b"")

@@ -49,6 +49,7 @@ class BrokerConnection(asyncio.Protocol):
         self._heard_s = self._loop.time()
         self._lost: Exception | None = None
         self._news = asyncio.Event()
+        self._closed = asyncio.Event()  # the transport has let go of its socket
         self.limits = packets.Limits(0)
 
     # ---- asyncio's side
@@ -65,6 +66,7 @@ class BrokerConnection(asyncio.Protocol):
             self._end(Undelivered(f"{self._address} does not speak MQTT: {error}"))
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._closed.set()
         self._end(Unreachable(f"{self._address} has ended the connection" + (f": {error}" if error is not None else "")))
 
     def _end(self, error: Exception) -> None:
@@ -228,16 +230,25 @@ class BrokerConnection(asyncio.Protocol):
         self._last_number = self._last_number % packets.HIGHEST_ID + 1
         return self._last_number
 
-    def close(self, last: Publication | None = None) -> None:
-        """Says goodbye, so that the broker does not publish the will; `last` goes before it."""
+    def abort(self) -> None:
+        self._end(Unreachable(f"{self._address} is not wanted any more"))
+
+    async def close(self, last: Publication | None = None) -> None:
+        """Says goodbye, after `last`, so that the broker does not publish the will. Returns when the socket is closed."""
         if self._silent is not None:
             self._silent.cancel()
-        if self._transport is None or self._lost is not None:
+        if self._transport is None:
             return
-        if last is not None:
-            self._transport.write(packets.publish(self._version, last.topic, last.payload, 0, last.retain, 0))
-        self._transport.write(packets.BYE)
-        self._transport.close()
+        try:
+            if self._lost is None:
+                goodbye = b""
+                if last is not None:
+                    goodbye = packets.publish(self._version, last.topic, last.payload, 0, last.retain, 0)
+                self._transport.write(goodbye + packets.BYE)
+                self._transport.close()
+            await self._closed.wait()
+        finally:
+            self._transport.abort()  # nothing, if it is closed by now
 
 
 async def opened(
@@ -248,7 +259,7 @@ async def opened(
     try:
         await connection.log_in(client_id, will)
     except BaseException as error:
-        connection.close()
+        connection.abort()
         if version == packets.V5 and isinstance(error, Unreachable):  # some old brokers just hang up
             raise OtherVersion(str(error)) from None
         raise

@@ -136,11 +136,5 @@ def test_what_is_no_message_of_ours_removes_nothing(kept: bytes) -> None:
     assert ha.removed(kept) == {}
 
 
-def test_a_car_that_goes_says_of_each_component_nothing_but_its_platform() -> None:
-    last = json.loads(ha.farewell(VIN, b'{"components":{"old":{"platform":"sensor"}}}'))
-    assert set(last["components"]) == set(COMPONENTS) | {"old"}
-    assert all(set(component) == {"platform"} for component in last["components"].values())
-
-
 def test_an_id_has_only_characters_that_home_assistant_takes() -> None:
     assert ha.config_topic("homeassistant", "a/b ä") == b"homeassistant/device/teslafast_a_b__/config"

@@ -160,6 +160,7 @@ def test_after_a_restart_of_both_the_last_values_of_the_journal_are_there(broker
     with Process(None, **environment), Subscriber(broker) as seen:
         assert seen.value("telemetry/one/v/Odometer") == b"7.5"
         assert seen.value("homeassistant/device/teslafast_one/config")
+        assert json.loads(seen.value("telemetry/one/connectivity"))["Status"] == "DISCONNECTED"
 
 
 def test_a_field_is_published_once_an_interval_and_its_newest_value_is_never_given_up(broker: Mosquitto) -> None:
@@ -182,6 +183,66 @@ def test_every_quality_of_service_delivers_everything(broker: Mosquitto, qos: st
             for number in range(300):
                 vehicle.tell({"Odometer": {"doubleValue": float(number)}})
         seen.wait_for(lambda _: numbers(seen, "one") == list(range(300)))
+
+
+# ---- Home Assistant
+
+CONFIG = "homeassistant/device/teslafast_one/config"
+
+
+def test_a_car_is_announced_once_and_again_when_its_name_changes_or_home_assistant_starts(broker: Mosquitto) -> None:
+    with Subscriber(broker) as seen, Inside(MQTT_URL=broker.url) as server:
+        drive(server.place, Odometer=1.0)
+        drive(server.place, Odometer=2.0)
+        assert json.loads(seen.value(CONFIG))["device"]["name"] == "Tesla one"
+        drive(server.place, VehicleName="Sparky")
+        seen.wait_for(lambda _: len(seen.of(CONFIG)) == 2)
+        assert json.loads(seen.value(CONFIG))["device"]["name"] == "Sparky"
+        seen.publish("homeassistant/status", b"online")
+        seen.wait_for(lambda _: len(seen.of(CONFIG)) == 3)
+        assert seen.of(CONFIG)[2] == seen.of(CONFIG)[1]
+
+
+def test_an_entity_of_an_earlier_version_is_removed_explicitly_first(broker: Mosquitto) -> None:
+    old = {"components": {"soc": {"platform": "sensor"}, "old": {"platform": "sensor"}}}
+    with Subscriber(broker) as seen:
+        seen.publish(CONFIG, json.dumps(old).encode(), retain=True)
+        with Inside(MQTT_URL=broker.url) as server:
+            drive(server.place, Odometer=1.0)
+            seen.wait_for(lambda _: len(seen.of(CONFIG)) == 3)
+    first, second = (json.loads(text)["components"] for text in seen.of(CONFIG)[1:])
+    assert first["old"] == {"platform": "sensor"}
+    assert "old" not in second
+
+
+def test_a_car_that_is_to_be_forgotten_leaves_nothing_on_the_broker(broker: Mosquitto) -> None:
+    with Inside(MQTT_URL=broker.url) as server:
+        for vin in ("one", "two"):
+            drive(server.place, vin, Odometer=1.0)
+        with Subscriber(broker) as seen:
+            seen.value("telemetry/two/v/Odometer")
+            seen.value(CONFIG.replace("one", "two"))
+    with Inside(MQTT_URL=broker.url, MQTT_FORGET="one") as server:
+        server.lines.wait_for("output_up", output="mqtt")
+        drive(server.place, "one", Odometer=2.0)
+        drive(server.place, "two", Odometer=2.0)
+        with Subscriber(broker) as seen:
+            seen.wait_for(lambda _: seen.of("telemetry/two/v/Odometer")[-1:] == [b"2"])
+            assert not [one.topic for one in seen.messages if "/one/" in one.topic or "_one/" in one.topic]
+
+
+def test_an_empty_prefix_announces_nothing(broker: Mosquitto) -> None:
+    with Subscriber(broker) as seen, Inside(MQTT_URL=broker.url, MQTT_DISCOVERY_PREFIX="") as server:
+        drive(server.place, Odometer=1.0)
+        seen.value("telemetry/one/v/Odometer")
+        assert not [one for one in seen.messages if one.topic.startswith("homeassistant")]
+
+
+def test_teslamates_layout_has_its_topics_and_no_others(broker: Mosquitto) -> None:
+    with Subscriber(broker) as seen, Inside(MQTT_URL=broker.url, MQTT_LAYOUT="teslamate") as server:
+        drive(server.place, Odometer=100.0, Locked=True)
+        assert seen.value("teslamate/cars/one/odometer") == b"160.93"
+        assert {one.topic.split("/")[0] for one in seen.messages} == {"teslamate"}
 
 
 # ---- who is let in
