@@ -14,19 +14,22 @@ from . import mqtt_packets as packets
 # A message of itself is at fault, not the connection: wrong topic, wrong payload, too large, retained where that is not allowed.
 HOPELESS = {0x90: "topic", 0x99: "payload", 0x95: "too_large", 0x9A: "retain"}
 
+# Brokers use the reasons for a wrong password, and for a user who may not connect, as they like.
+LOGIN = "refuses the login: the user name or the password in MQTT_URL is missing or wrong, or this user may not connect"
+
 REFUSALS = {
     packets.V311: {
         1: "does not speak this version of MQTT",
         2: "refuses the client id: choose another MQTT_CLIENT_ID",
         3: "says that it is not available",
-        4: "refuses the login: the user name or the password in MQTT_URL is wrong",
-        5: "refuses the login: the user in MQTT_URL is not allowed to connect, or a user name and a password are missing",
+        4: LOGIN,
+        5: LOGIN,
     },
     packets.V5: {
         0x84: "does not speak this version of MQTT",
         0x85: "refuses the client id: choose another MQTT_CLIENT_ID",
-        0x86: "refuses the login: the user name or the password in MQTT_URL is wrong",
-        0x87: "refuses the login: the user in MQTT_URL is not allowed to connect, or a user name and a password are missing",
+        0x86: LOGIN,
+        0x87: LOGIN,
         0x88: "says that it is not available",
         0x89: "says that it is busy",
         0x8A: "has banned this client",

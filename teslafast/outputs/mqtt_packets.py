@@ -21,7 +21,7 @@ PING = b"\xc0\x00"
 BYE = b"\xe0\x00"
 RETAIN = 0x01
 
-PACKET_AT_MOST = 1 << 20  # of the broker's: a discovery message has 45 kB, and nothing larger is asked for
+PACKET_AT_MOST = 1 << 20  # of the broker's: a discovery message has 50 kB, and nothing larger is asked for
 HIGHEST_ID = 0xFFFF
 
 _U16 = Struct(">H")
