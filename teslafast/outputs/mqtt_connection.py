@@ -13,6 +13,7 @@ It runs on the event loop, without a thread: the packets are our own (mqtt_packe
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -24,6 +25,7 @@ from .mqtt_broker import HOPELESS, Address, OtherVersion, Publication, refusal
 WINDOW = 64  # messages without confirmation, if the broker allows as many: some 0.3 ms of work, which no dashboard notices
 KEEP_ALIVE_S = 30  # between our pings; a broker takes us for dead, and publishes our will, after 1.5 times as long
 ANSWER_S = 10.0  # a broker that answers nothing for so long is gone
+QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
 KEPT_AT_MOST = 10_000  # topics of one vehicle: ten times what all its fields are
 
 
@@ -56,9 +58,23 @@ class BrokerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._ack_at_once()
+
+    def _ack_at_once(self) -> None:
+        """
+        Has the kernel acknowledge what it has received without delay (Linux forgets it after each time).
+
+        mosquitto writes each confirmation by itself, and Nagle's algorithm keeps the second one back until the first is
+        acknowledged: with the usual delay a window took 40 ms instead of one.
+        """
+        if QUICK_ACK is not None and self._transport is not None:
+            connected = self._transport.get_extra_info("socket")
+            if connected is not None:
+                connected.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
 
     def data_received(self, data: bytes) -> None:
         self._heard_s = self._loop.time()
+        self._ack_at_once()
         try:
             for packet in self._parser.feed(data):
                 self._take(packet)
