@@ -75,6 +75,9 @@ class BrokerConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard_s = self._loop.time()
         self._ack_at_once()
+        if self._connack is None and data[0] >> 4 != packets.CONNACK:
+            self._end(Undelivered(f"{self._address} does not speak MQTT"))
+            return
         try:
             for packet in self._parser.feed(data):
                 self._take(packet)
