@@ -21,6 +21,8 @@ RUN groupadd --gid 10001 teslafast && useradd --uid 10001 --gid 10001 --no-creat
 ENV PATH=/opt/teslafast/bin:$PATH PYTHONUNBUFFERED=1 PORT=3000
 USER 10001:10001
 EXPOSE 3000 8443
+# A drain takes up to DRAIN_SECONDS (25 s): docker run --stop-timeout 30, because Docker kills after 10 s. Mount the folder with the
+# certificates (--volume ./certs:/certs:ro), not single files: a renewal puts new files in the place of the old ones.
 HEALTHCHECK --interval=15s --timeout=6s --start-period=10s CMD ["/opt/teslafast/bin/teslafast", "health"]
 ENTRYPOINT ["/opt/teslafast/bin/teslafast"]
 CMD ["serve"]

@@ -10,7 +10,12 @@ DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck p
 OUTPUT_TOOLS := mosquitto
 CYTHON := $(shell find teslafast -name '*.py[x]' -o -name '*.px[di]')
 
-.PHONY: install dev demo test test-web test-faults test-outputs soak test-deploy check docs bench bench-peers fix clean
+# For the Autobahn test suite, which is written for it: pyenv's if there is none on the PATH.
+PYTHON2 ?= $(shell python2.7 -c 'import sys; print(sys.executable)' 2>/dev/null || ls "$$(pyenv root 2>/dev/null)"/versions/2.7*/bin/python2.7 2>/dev/null | tail -1)
+AUTOBAHN := $(VENV)/autobahn
+AUTOBAHN_REPORTS := build/autobahn
+
+.PHONY: install dev demo test test-web test-autobahn test-faults test-outputs soak test-deploy check docs bench bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -52,6 +57,18 @@ soak: dev
 # The page in real Chromium and Firefox; installs what it needs (Debian's packages, npm's).
 test-web: dev
 	PYTHON=$(abspath $(BIN)/python) bash tests/web/run
+
+# What RFC 6455 asks of both roles' connections: the table in docs/websocket-conformance.md.
+test-autobahn: dev $(AUTOBAHN)/bin/wstest
+	$(BIN)/python -m tests.programs.autobahn $(AUTOBAHN)/bin/wstest $(AUTOBAHN_REPORTS) --page docs/websocket-conformance.md
+
+# The last virtualenv that makes environments for Python 2.7 is 20.21.
+$(AUTOBAHN)/bin/wstest: | $(VENV)/dev
+	@test -n "$(PYTHON2)" || { echo "Python 2.7 is needed: pyenv install 2.7.18, or make test-autobahn PYTHON2=…"; exit 2; }
+	$(PYTHON) -m venv $(AUTOBAHN)-tools
+	$(AUTOBAHN)-tools/bin/pip install -q "virtualenv<20.22" "setuptools<81"
+	$(AUTOBAHN)-tools/bin/virtualenv -q --python "$(PYTHON2)" $(AUTOBAHN)
+	$(AUTOBAHN)/bin/pip install -q "autobahntestsuite==25.10.1"
 
 # What can be said without running it: format, lint, types, and that the stubs say what the compiled modules are.
 check: dev

@@ -5,6 +5,7 @@ Each wheel is for one CPython version (no abi3: it costs a quarter of the speed 
 """
 
 import os
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -16,6 +17,7 @@ MODULES = (
     "teslafast._crc32c",
     "teslafast._fanout",
     "teslafast.protocol._wire",
+    "teslafast.storage._mapping",
     "teslafast.storage._recover",
     "teslafast.websocket._frame_limit",
     "teslafast.websocket._transport",
@@ -36,9 +38,15 @@ extensions = [
     for name in MODULES
 ]
 
+# A module is compiled anew when a header changes that it may see: Cython's own tracking misses relative cimports, and a module
+# built against another module's old layout crashes.
+HEADERS = [path.stat().st_mtime for path in Path("teslafast").rglob("*.px[di]")]
+STALE = any(path.stat().st_mtime < max(HEADERS) for path in Path("teslafast").rglob("*.c"))
+
 setup(
     ext_modules=cythonize(
         extensions,
+        force=STALE,
         compiler_directives={
             "language_level": "3",
             "embedsignature": False,

@@ -5,12 +5,16 @@ from cpython.buffer cimport Py_buffer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
+cdef enum:
+    HOLE = 7            # the kind of an entry that stands for a damaged frame: it is in nobody's events
+
+
 cdef struct Entry:
     uint64_t start      # the frame's first byte, counted as `head` is
     uint64_t seq        # the number in its text
     uint64_t time_ms    # when it was published, since 1970
     uint32_t size
-    uint32_t kind       # its place in KINDS
+    uint32_t kind       # its place in KINDS, or HOLE
     uint32_t vin        # the vehicle's place in `Fanout.vins`; means nothing in another process
     uint32_t crc        # of what stands above and of the frame, in a log that is kept
 
@@ -104,6 +108,6 @@ cdef class Fanout:
     cdef int give_all(self, Reader reader) except -1
     cdef uint64_t last_within(self, uint64_t number, uint64_t limit) noexcept
     cdef int give_some(self, Reader reader) except -1
-    cdef void forget(self, Reader reader, uint32_t count) noexcept
+    cdef void drop_given(self, Reader reader, uint32_t count) noexcept
     cdef int find(self, Reader reader) except -1
     cdef int send(self, Reader reader, uint64_t start, uint64_t size) except -1

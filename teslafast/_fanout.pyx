@@ -183,7 +183,7 @@ cdef class Fanout:
         """The frame of the event `seq` as bytes, or None if it is not in the ring."""
         cdef uint64_t number = self.after(seq - 1) if seq else self.last
         cdef Entry *entry = self.entry(number)
-        if number == self.last or entry.seq != seq:
+        if number == self.last or entry.seq != seq or entry.kind == HOLE:
             return None
         cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
         self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
@@ -196,21 +196,22 @@ cdef class Fanout:
         The first `limit` of them; no more after the one with which their texts come to `most_bytes`.
         """
         cdef uint64_t number = self.after(seq)
-        cdef uint64_t stop = min(self.last, number + <uint64_t>max(limit, 0))
         cdef uint64_t taken = 0
         cdef uint64_t skip, size
         cdef Entry *entry
         cdef bytes text
         cdef list events = []
-        while number < stop and taken < most_bytes:
+        while number < self.last and len(events) < limit and taken < most_bytes:
             entry = self.entry(number)
+            number += 1
+            if entry.kind == HOLE:
+                continue
             skip = header_size(entry.size)
             size = entry.size - skip
             text = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>size)
             self.fetch(PyBytes_AS_STRING(text), entry.start + skip, size)
             events.append((entry.seq, entry.kind, self.vins[<Py_ssize_t>entry.vin], text, entry.time_ms))
             taken += size
-            number += 1
         return events
 
     def time_of(self, uint64_t seq):
@@ -331,6 +332,10 @@ cdef class Fanout:
             reader.queued = True
             self.woken.append(reader)
         return self.ask()
+
+    def forget(self):
+        """Drops all events, because their bytes are gone; readers that had not been given them are told of a gap."""
+        self.first = self.last
 
     # ---- readers come and go
 
@@ -604,14 +609,14 @@ cdef class Fanout:
             taken += 1
         if reader.pending_count and taken == 0:      # a frame larger than a chunk goes alone, straight from the ring
             entry = self.entry(reader.pending[0])
-            self.forget(reader, 1)
+            self.drop_given(reader, 1)
             return self.send(reader, entry.start, entry.size)
         if taken:
-            self.forget(reader, taken)
+            self.drop_given(reader, taken)
             return reader.write(self.scratch, size)
         return 0
 
-    cdef void forget(self, Reader reader, uint32_t count) noexcept:
+    cdef void drop_given(self, Reader reader, uint32_t count) noexcept:
         cdef uint32_t i
         reader.given = self.entry(reader.pending[count - 1]).seq
         reader.pending_count -= count

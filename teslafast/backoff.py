@@ -5,8 +5,8 @@ The delay of attempt n lies between half and all of first * 2**n, so a server th
 Pure: `luck` in [0, 1) is the caller's chance.
 """
 
-FIRST_S = 0.5
-LIMIT_S = 30.0
+FIRST_S = 0.5  # a connection that was only cut is back at once, and yet a fleet does not knock all in the same instant
+LIMIT_S = 30.0  # a server that was away for hours has its clients back within half a minute
 
 
 def delay_s(attempt: int, luck: float) -> float:

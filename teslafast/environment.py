@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from .errors import Misconfigured
@@ -87,11 +88,29 @@ def read(cls: type[S], environment: Mapping[str, str], **overrides: Any) -> S:
 
 
 def _parsed(row: SettingRow, text: str) -> Any:
+    doubt = doubtful(text)
     try:
-        return row.parse(text)
+        value = row.parse(text)
     except ValueError:
         shown = "its value is not usable" if row.secret else f"{text!r} is not usable"
-        raise Misconfigured(row.variable, shown, f"give {row.form}") from None
+        raise Misconfigured(row.variable, f"{shown}: it {doubt}" if doubt else shown, f"give {row.form}") from None
+    if isinstance(value, Path) and doubt:  # a file of that name would be looked for, or even made
+        raise Misconfigured(row.variable, f"{text!r} {doubt}", f"give {row.form}, without it")
+    return value
+
+
+def doubtful(text: str) -> str:
+    """
+    What a value has that nobody means: quotes or blanks around it, which Docker's `--env-file` keeps, or a carriage return, which
+    Windows writes; "" if there is nothing.
+    """
+    if "\r" in text or "\n" in text:
+        return "holds a carriage return" if "\r" in text else "holds a line break"
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        return "is in quotes"
+    if text != text.strip():
+        return "begins or ends with a blank"
+    return "" if text.isprintable() else "holds a control character"
 
 
 # Rules

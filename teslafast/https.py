@@ -1,24 +1,28 @@
 """
 HTTP requests with the standard library: bounded in bytes and in how long each step may take, never redirected.
 
-    request          verified, for what holds a secret: to the named host or nowhere, in clear only to this machine
+    request          verified, for what holds a secret: to the named host or nowhere, in clear only to this machine; through the
+                     proxy of HTTPS_PROXY, if there is one, which sees the host's name and no more
     get_unverified   for a health check: nothing secret passes, so the certificate is not verified
     head             the head of an answer, over a connection that the caller has made
 """
 
 from __future__ import annotations
 
+import base64
 import http.client
 import socket
 import ssl
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, unquote
 
 from .errors import Misconfigured, Unhealthy
 from .urls import is_this_machine, parse_url
 
 TIMEOUT_S = 20.0  # for each step: to connect, to send, to get the next bytes. Tesla's slow answers take seconds
+PROXY_PORT = 80  # of a proxy whose URL names none, as for curl's http://
 LONGEST_ANSWER = 1 << 20  # bytes of a body; Tesla's bundle of CAs, the largest that is asked for, has 20 KB
 
 
@@ -37,8 +41,28 @@ def request(method: str, url: str, headers: Mapping[str, str] | None = None, bod
     if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
         fault = f"{url!r} would carry secrets unencrypted"
         raise Misconfigured("URL", fault, "give an https:// address; http:// is only for this machine")
-    connection = _connection(parts, ssl.create_default_context(), TIMEOUT_S)
-    return _exchange(connection, parts, method, dict(headers or {}), body)
+    proxy = _proxy_for(parts)
+    connection = _connection(parts, ssl.create_default_context(), TIMEOUT_S, proxy)
+    try:
+        return _exchange(connection, parts, method, dict(headers or {}), body)
+    except Unhealthy as error:
+        if proxy is None:
+            raise
+        remedy = f"{error.remedy}; check HTTPS_PROXY, too, or name the host in NO_PROXY if it needs no proxy"
+        raise Unhealthy(f"{error.fault}, through the proxy {proxy.hostname}:{proxy.port or PROXY_PORT}", remedy) from None
+
+
+def _proxy_for(parts: SplitResult) -> SplitResult | None:
+    """The proxy of HTTPS_PROXY, unless the host is this machine or in NO_PROXY. Raises Misconfigured."""
+    host = parts.hostname or ""
+    text = urllib.request.getproxies_environment().get(parts.scheme, "")  # lower case counts, too, as for curl
+    if not text or is_this_machine(host) or urllib.request.proxy_bypass(host):
+        return None
+    example = "http://proxy.example.com:3128"
+    try:
+        return parse_url(text, ("http",), default="http", example=example)
+    except Misconfigured:  # whose message would show the proxy's password
+        raise Misconfigured("HTTPS_PROXY", "is not the address of an HTTP proxy", f"give one such as {example}") from None
 
 
 def get_unverified(url: str, timeout_s: float) -> Reply:
@@ -66,11 +90,24 @@ def _parts(url: str) -> SplitResult:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2])  # no name and password: they would stand in messages
 
 
-def _connection(parts: SplitResult, context: ssl.SSLContext, timeout_s: float) -> http.client.HTTPConnection:
+def _connection(
+    parts: SplitResult, context: ssl.SSLContext, timeout_s: float, proxy: SplitResult | None = None
+) -> http.client.HTTPConnection:
     host = parts.hostname or ""
+    if proxy is not None:
+        tunnel = http.client.HTTPSConnection(proxy.hostname or "", proxy.port or PROXY_PORT, timeout=timeout_s, context=context)
+        tunnel.set_tunnel(host, parts.port or 443, _proxy_headers(proxy))
+        return tunnel
     if parts.scheme == "https":
         return http.client.HTTPSConnection(host, parts.port, timeout=timeout_s, context=context)
     return http.client.HTTPConnection(host, parts.port, timeout=timeout_s)
+
+
+def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
+    if proxy.username is None:
+        return {}
+    words = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(words).decode()}"}
 
 
 def _exchange(

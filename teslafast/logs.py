@@ -26,12 +26,12 @@ log = logging.getLogger("teslafast")
 LINES_PER_CAUSE = 10  # warnings: each is said once, and that it goes on
 INFO_LINES_PER_CAUSE = 100  # what tells of ordinary life
 ERROR_LINES_PER_CAUSE = 50  # faults of ours, with tracebacks: the first ones are the useful ones
-WINDOW_S = 10.0
+WINDOW_S = 10.0  # the limits above hold for so long: no cause can write more than a few lines a second
 STDERR = 2  # the descriptor: `sys.stderr` may have been replaced
 CAUSES_AT_MOST = 1000  # that are counted at one time
 LIBRARY_MESSAGE = "library_message"
-_LONGEST_VALUE = 256
-_LONGEST_LIBRARY_MESSAGE = 1000
+_LONGEST_VALUE = 256  # characters: longer values come from outside, and their beginning says what they are
+_LONGEST_LIBRARY_MESSAGE = 1000  # characters: some libraries put a whole request into theirs
 
 
 def fields(**fields: object) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """
-Text from strangers, made fit for a terminal: nothing that it would obey, and no wider than it is. Pure.
+Text from strangers, made fit for a terminal: nothing that it would obey, and no wider than it is; and how far a word is from the
+one that was meant. Pure.
 """
 
 import unicodedata
@@ -23,3 +24,21 @@ def cut(text: str, width: int) -> str:
         if cells > width:
             return text[:index]
     return text
+
+
+def typing_errors(one: str, other: str, at_most: int) -> int:
+    """How many letters were added, left out, mistaken or swapped with the next (optimal string alignment); bounded work."""
+    if abs(len(one) - len(other)) > at_most:
+        return at_most + 1
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for y, letter in enumerate(one, 1):
+        older, before, row = before, row, [y]
+        for x, twin in enumerate(other, 1):
+            least = min(before[x] + 1, row[x - 1] + 1, before[x - 1] + (letter != twin))
+            if x > 1 and y > 1 and letter == other[x - 2] and one[y - 2] == twin:
+                least = min(least, older[x - 2] + 1)
+            row.append(least)
+        if min(row) > at_most:
+            return at_most + 1
+    return row[-1]

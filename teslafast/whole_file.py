@@ -69,6 +69,13 @@ class WholeFile:
         """Raises OSError."""
         self._file.writelines(lines)
 
+    def take_after(self, present: os.stat_result) -> None:
+        """Gives it the owner, group and mode of a file that it will replace. Raises OSError if that is not permitted."""
+        own = os.fstat(self._file.fileno())
+        if (own.st_uid, own.st_gid) != (present.st_uid, present.st_gid):
+            os.fchown(self._file.fileno(), present.st_uid, present.st_gid)
+        os.fchmod(self._file.fileno(), stat.S_IMODE(present.st_mode))
+
     def commit(self, *, replace: bool) -> None:
         """
         Puts it in place. Raises OSError (FileExistsError: see `write_whole`), and then nothing is left of it, unless the last
@@ -118,7 +125,7 @@ def sync_folder(path: Path) -> None:
 def _opened(new: Path, mode: int) -> int:
     """An empty, locked file of this name; its descriptor."""
     while True:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Another writer may have put the file in place between our `open` and our lock: then it is not ours to empty.

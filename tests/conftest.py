@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from teslafast.certificates import chain
 from teslafast.doctor import authorities
+from teslafast.log_writer import LogWriter
 
 from tests.support.certificates import World
 from tests.support.fake_fleet_api import Car, FleetServer
@@ -22,14 +23,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(autouse=True)
-def log_as_it_was() -> Iterator[None]:
-    """A command that runs in this process sets the process's log up."""
-    ours, root = logging.getLogger("teslafast"), logging.getLogger()
-    before = [(one, list(one.handlers), one.level, one.propagate) for one in (ours, root)]
+def log_without_writers() -> Iterator[None]:
+    """A command that runs in this process sets the process's log up; the next test must not write to its stderr."""
     yield
-    for one, handlers, level, propagate in before:
-        one.handlers, one.level, one.propagate = handlers, level, propagate
-    logging.captureWarnings(False)
+    for one in (logging.getLogger("teslafast"), logging.getLogger()):
+        writers = [handler for handler in one.handlers if isinstance(handler, LogWriter)]
+        if writers:
+            one.handlers = [handler for handler in one.handlers if handler not in writers]
+            one.propagate = True
+            logging.captureWarnings(False)
 
 
 @pytest.fixture

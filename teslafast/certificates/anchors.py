@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ..config import Settings
 from ..errors import Misconfigured
+from . import pem
 
 # X509_CERT_AUX { trust: [ clientAuth 1.3.6.1.5.5.7.3.2 ] }, what `openssl x509 -addtrust clientAuth -trustout` appends
 _TRUST_CLIENT_AUTH = bytes.fromhex("300c300a06082b06010505070302")
@@ -24,12 +25,14 @@ _TRUST_CLIENT_AUTH = bytes.fromhex("300c300a06082b06010505070302")
 def load_chain(context: ssl.SSLContext, settings: Settings) -> None:
     """Loads the server's certificate and key, also into a context in use, for later handshakes. Raises Misconfigured."""
     certificate, key = Path(settings.cert_path or ""), Path(settings.key_path or "")
-    read_file("CERT_PATH", certificate)
-    read_file("KEY_PATH", key)
+    contents = read_bytes("CERT_PATH", certificate), read_bytes("KEY_PATH", key)
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except (ssl.SSLError, ValueError) as error:
         remedy = "give the PEM chain (server first) and the unencrypted PEM key that belongs to it"
+        for variable, path, content in zip(("CERT_PATH", "KEY_PATH"), (certificate, key), contents, strict=True):
+            if form := pem.foreign_form(content):
+                raise Misconfigured(variable, f"{path} {form}", remedy) from None
         raise Misconfigured(*_chain_fault(error, certificate, key), remedy) from None
 
 
@@ -44,56 +47,68 @@ def _chain_fault(error: ssl.SSLError | ValueError, certificate: Path, key: Path)
 
 
 def read_file(variable: str, path: Path) -> str:
-    """The file's text. Raises Misconfigured, with the variable's name, if it cannot be read."""
+    """The file's text; in PEM only ASCII counts, so any encoding of the text between blocks will do. Raises as `read_bytes`."""
+    return read_bytes(variable, path).decode("latin-1")
+
+
+def read_bytes(variable: str, path: Path) -> bytes:
+    """The file. Raises Misconfigured, with the variable's name, if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not text"
-        raise Misconfigured(variable, f"{path}: {reason}", "give the path of a PEM file that the server may read") from None
+        return path.read_bytes()
+    except OSError as error:
+        # Exactly as it was given: a quote, a blank or a CR at the end comes from an .env file, and would not be seen otherwise.
+        shown = path if str(path).isprintable() and str(path) == str(path).strip(" \"'") else repr(str(path))
+        fault = f"{shown}: {error.strerror}"
+        raise Misconfigured(variable, fault, "give the path of a PEM file that the server may read") from None
 
 
 def load_anchors(context: ssl.SSLContext, path: Path) -> int:
     """Makes every certificate in the PEM file an anchor for clients; returns how many there are. Raises Misconfigured."""
     blocks = anchors(path)
-    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:  # cadata does not take this form
-        file.write("".join(trusted_block(der) for der in blocks))
+    text = "".join(trusted_block(der) for der in blocks).encode()
     try:
-        context.load_verify_locations(cafile=file.name)
+        if not _loaded_from_memory(context, text):
+            _load_from_temporary_file(context, text)
     except ssl.SSLError as error:
         raise Misconfigured("CA_PATH", f"{path} cannot be used ({error.reason})", "give a PEM file of CA certificates") from None
-    finally:
-        os.unlink(file.name)
+    except OSError as error:
+        fault = f"the certificates of {path} cannot be handed to OpenSSL ({error.strerror or error})"
+        raise Misconfigured("CA_PATH", fault, "mount /proc, or give the server a writable /tmp") from None
     return len(blocks)
 
 
-def anchors(path: Path) -> list[bytes]:
-    """The DER of every certificate in a PEM file, `TRUSTED CERTIFICATE` blocks too. Raises Misconfigured if there is none."""
-    text = read_file("CA_PATH", path)
-    blocks = []
-    for kind in ("CERTIFICATE", "TRUSTED CERTIFICATE"):
-        for part in text.split(f"-----BEGIN {kind}-----")[1:]:
-            body, end, _ = part.partition(f"-----END {kind}-----")
-            if not end:
-                raise _broken(path)
-            blocks.append(_der(body, path))
-    if not blocks:
-        raise _broken(path)
-    return blocks
-
-
-def _der(body: str, path: Path) -> bytes:
-    """The certificate alone: its own length tells where the data that a TRUSTED block appends begins."""
+def _loaded_from_memory(context: ssl.SSLContext, text: bytes) -> bool:
+    """
+    OpenSSL reads TRUSTED blocks from a named file only, and Linux gives memory a name: no disk, which may be read-only or full,
+    is written to. False where the system has no such memory, or no /proc. Raises ssl.SSLError.
+    """
+    if not hasattr(os, "memfd_create"):
+        return False
     try:
-        data = base64.b64decode("".join(body.split()), validate=True)
-    except ValueError:
-        raise _broken(path) from None
-    if len(data) < 4 or data[:2] != b"\x30\x82":  # a certificate is a SEQUENCE of 256 to 65,535 bytes
-        raise _broken(path)
-    return data[: 4 + int.from_bytes(data[2:4], "big")]
+        with open(os.memfd_create("anchors", os.MFD_CLOEXEC), "wb", buffering=0) as file:
+            file.write(text)
+            context.load_verify_locations(cafile=f"/proc/self/fd/{file.fileno()}")
+    except ssl.SSLError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
-def _broken(path: Path) -> Misconfigured:
-    return Misconfigured("CA_PATH", f"{path} holds no readable certificate", "give a PEM file of CA certificates")
+def _load_from_temporary_file(context: ssl.SSLContext, text: bytes) -> None:
+    """Raises OSError, of which ssl.SSLError is one."""
+    with tempfile.NamedTemporaryFile("wb", suffix=".pem") as file:
+        file.write(text)
+        file.flush()
+        context.load_verify_locations(cafile=file.name)
+
+
+def anchors(path: Path) -> list[bytes]:
+    """The DER of every certificate in a PEM file, under each of its three labels. Raises Misconfigured if there is none."""
+    try:
+        return pem.certificates(read_bytes("CA_PATH", path))
+    except ValueError as error:
+        raise Misconfigured("CA_PATH", f"{path} {error}", "give a PEM file of CA certificates") from None
 
 
 def trusted_block(der: bytes) -> str:

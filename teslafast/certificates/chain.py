@@ -12,16 +12,23 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
+
+from ..hosts import ascii_host
+from . import pem
 
 LONGEST_CHAIN = 10  # certificates above the leaf; real chains have two or three, and cross-signed CAs can form a loop
 
 
-def read(pem: bytes) -> list[x509.Certificate]:
-    """The certificates of a PEM text, in their order. Raises ValueError if there is none or one is broken."""
-    return x509.load_pem_x509_certificates(pem)
+def read(content: bytes) -> list[x509.Certificate]:
+    """The certificates of a PEM file, in their order. Raises ValueError, which says what the file holds instead."""
+    blocks = pem.certificates(content)
+    try:
+        return [x509.load_der_x509_certificate(block) for block in blocks]
+    except ValueError:
+        raise ValueError("holds no readable certificate: one is broken") from None
 
 
 def write(certificates: Iterable[x509.Certificate]) -> str:
@@ -45,24 +52,48 @@ def fingerprint(certificate: x509.Certificate) -> str:
 
 
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the issuer's name and signature are on it."""
+    """Whether the issuer's name and signature are on it; where the algorithm is not known here, its name and key identifier."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except InvalidSignature:
         return False
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # names that differ, or what `cryptography` does not verify: SHA-1, MD5
+        return not _is_verifiable(certificate) and certificate.issuer == issuer.subject and _names_key_of(certificate, issuer)
     return True
 
 
 def is_root(certificate: x509.Certificate) -> bool:
-    return certificate.subject == certificate.issuer and is_issued_by(certificate, certificate)
+    """
+    Whether it names itself as its issuer. Nobody looks at its own signature, which proves nothing (RFC 5280, 6.1 leaves it out):
+    many public roots are signed with SHA-1 or MD5, which `cryptography` does not verify.
+    """
+    return certificate.subject == certificate.issuer and _names_key_of(certificate, certificate)
+
+
+def _is_verifiable(certificate: x509.Certificate) -> bool:
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return False
+    return not isinstance(algorithm, hashes.SHA1 | hashes.MD5)
+
+
+def _names_key_of(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the issuer's key is the one that the certificate names; many old roots name none."""
+    try:
+        wanted = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        present = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except x509.ExtensionNotFound:
+        return True
+    return wanted is None or wanted == present
 
 
 def is_ca(certificate: x509.Certificate) -> bool:
-    """Whether it may sign others, according to its basic constraints."""
+    """Whether it may sign others, according to its basic constraints; a root of version 1 has none, and may."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:
-        return False
+        return certificate.version is x509.Version.v1 and is_root(certificate)
 
 
 def build_path(leaf: x509.Certificate, known: Sequence[x509.Certificate]) -> list[x509.Certificate]:
@@ -95,7 +126,10 @@ def names(leaf: x509.Certificate) -> list[str]:
 
 def is_valid_for(leaf: x509.Certificate, hostname: str) -> bool:
     """Whether it is valid for that host: by its name, by a wildcard for its first label, or by its address."""
-    wanted = hostname.lower().rstrip(".")
+    try:
+        wanted = ascii_host(hostname)
+    except ValueError:  # a name that no host can have
+        return False
     try:
         return str(ipaddress.ip_address(wanted)) in names(leaf)
     except ValueError:

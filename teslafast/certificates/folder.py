@@ -6,8 +6,8 @@ The certificates of an installation, on disk. What exists is kept, what is missi
     DIR/vehicle_ca.pem, vehicle_ca.key   test issuing CA and its root: CA_PATH while there is no real vehicle
     DIR/vehicles/VIN.pem, VIN.key        leaf, issuing CA and root of one test vehicle
 
-`init` always makes the server's pair and refuses if there is one. To renew it (it is valid for SERVER_DAYS, see issue.py), move
-server.pem and server.key away and call `init` again: the CA that vehicles know stays, so no vehicle has to be configured again.
+`init` always makes the server's pair and refuses if there is one. It is valid for SERVER_DAYS (issue.py); renewal.py renews it
+under the CA that vehicles know, so no vehicle has to be configured again.
 Everything is made in memory before the first byte is written. If one file cannot be written, all new ones are removed again. Keys
 have mode 0600 from their first moment.
 """
@@ -19,13 +19,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ..errors import Misconfigured
-from ..vin import is_vin, sample_vin
+from ..vin import is_vin, mended_vin, sample_vin
 from ..whole_file import write_whole
+from . import chain
 from .issue import Authority, Pair, create_ca, create_vehicle_ca, issue_server, issue_vehicle, key_pem
 
 CERTIFICATE_MODE, KEY_MODE, DIRECTORY_MODE = 0o644, 0o600, 0o700
@@ -76,12 +76,16 @@ def init(
     """
     now = now or datetime.datetime.now(datetime.UTC)
     directory = directory.absolute()
-    vins = [sample_vin(number) for number in range(1, vehicles + 1)] if isinstance(vehicles, int) else list(vehicles)
+    vins = (
+        [sample_vin(number) for number in range(1, vehicles + 1)]
+        if isinstance(vehicles, int)
+        else [mended_vin(vin) for vin in vehicles]
+    )
     _check_vins(vins)
     server = directory / "server.pem", directory / "server.key"
     for path in server:
         if _exists(path):
-            remedy = "choose another directory; or, to renew the server's certificate, move server.pem and server.key away"
+            remedy = "choose another directory; to renew the server's certificate: teslafast certs renew DIR"
             raise Misconfigured(str(path), "exists already and is never overwritten", remedy)
     files: dict[Path, bytes] = {}
     ca = _kept_or_made(directory / "ca.pem", lambda: create_ca(now), files, now)
@@ -108,7 +112,7 @@ def vehicles(directory: Path, count: int, scratch: Path, now: datetime.datetime 
     if not _exists(authority.with_suffix(".key")):
         remedy = "use fewer vehicles, or make certificates with `teslafast certs init`"
         raise Misconfigured(str(directory), f"holds certificates for {len(found)} vehicles, {count} are needed", remedy)
-    vehicle_ca = _load(authority, now)
+    vehicle_ca = load_authority(authority, now)
     taken = {vehicle.vin for vehicle in found}
     spare = (vin for vin in map(sample_vin, range(1, count + 1)) if vin not in taken)
     files: dict[Path, bytes] = {}
@@ -152,17 +156,17 @@ def _both_exist(certificate: Path, key: Path) -> bool:
 def _kept_or_made(path: Path, make: Callable[[], Authority], files: dict[Path, bytes], now: datetime.datetime) -> Authority:
     """The CA whose certificate is at `path`, or a new one, whose files are then added to `files`."""
     if _both_exist(path, path.with_suffix(".key")):
-        return _load(path, now)
+        return load_authority(path, now)
     authority = make()
     files[path], files[path.with_suffix(".key")] = authority.chain, key_pem(authority.key)
     return authority
 
 
-def _load(path: Path, now: datetime.datetime) -> Authority:
+def load_authority(path: Path, now: datetime.datetime) -> Authority:
     """A CA from disk. Raises Misconfigured if it cannot be read, is not whole, or has expired."""
     remedy = f"move {path.name} and {path.stem}.key away, and new ones are made"
     try:
-        first, *above = x509.load_pem_x509_certificates(path.read_bytes())
+        first, *above = chain.read(path.read_bytes())
         key = serialization.load_pem_private_key(path.with_suffix(".key").read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
         raise Misconfigured(str(path), f"cannot be used with its key ({error})", remedy) from None

@@ -82,8 +82,8 @@ def check(pem: bytes, accepted: Collection[str] = ()) -> Bundle:
     known = PINNED.keys() | {one.replace(":", "").lower() for one in accepted}
     try:
         certificates = chain.read(pem)
-    except ValueError:
-        raise Misconfigured("the bundle", "holds no readable certificate", f"download it again from {SOURCE}") from None
+    except ValueError as error:
+        raise Misconfigured("the bundle", str(error), f"download it again from {SOURCE}") from None
     for one in certificates:
         if chain.fingerprint(one) not in known:
             unknown = f"{chain.name_of(one.subject)!r} (SHA-256 {chain.fingerprint(one)})"

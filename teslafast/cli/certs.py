@@ -9,7 +9,7 @@ import click
 
 @click.group()
 def certs() -> None:
-    """Make certificates, or fetch Tesla's CAs."""
+    """Make and renew certificates, or fetch Tesla's CAs."""
 
 
 @certs.command("tesla-ca")
@@ -62,3 +62,23 @@ def certs_init(folder: Path, hostname: str, vins: tuple[str, ...]) -> None:
     for path in made.written:
         click.echo(f"made {path}", err=True)
     click.echo("\n".join(made.environment))
+
+
+@certs.command("renew")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+def certs_renew(folder: Path) -> None:
+    """
+    Renew the server's certificate in DIR under the same CA.
+
+    Vehicles keep their config. A running server takes the new certificate within half a minute, also in a container that mounts
+    DIR. Restart a container that mounts the two files by themselves.
+    """
+    from ..certificates import chain
+    from ..certificates.renewal import renew
+
+    made = renew(folder)
+    names = ", ".join(chain.names(made.leaf))
+    click.echo(
+        f"{made.certificate}: renewed for {names} until {made.leaf.not_valid_after_utc:%Y-%m-%d} "
+        f"(it would have ended {made.before:%Y-%m-%d}). A running server takes it within half a minute."
+    )

@@ -18,6 +18,8 @@ from .certs import certs
 from .doctor import doctor
 from .options import Duration
 from .outputs import outputs
+from .settings import settings
+from .settings_help import ServeCommand
 from .vehicle import vehicle
 
 # A copy of the simulator's kinds, which a test compares: to import them would make every command load the protocol's codec.
@@ -30,17 +32,24 @@ def teslafast() -> None:
     """Receive Tesla vehicles' telemetry over mutual TLS, and stream it to any number of dashboards."""
 
 
-@teslafast.command()
+@teslafast.command(cls=ServeCommand)
 @click.option("--host", help="Address to listen on (HOST).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (PORT).")
 def serve(host: str | None, port: int | None) -> None:
-    """Run the server, configured by the environment."""
+    """
+    Run the server, configured by the environment.
+
+    The settings are listed below; `teslafast settings` shows those in force. SIGTERM and Ctrl-C drain it for up to DRAIN_SECONDS:
+    start a container with `docker run --stop-timeout 30`. If you change the port with --port, name it to `teslafast health`, too.
+    """
     import uvloop
 
+    from .. import served_at
     from ..config import Settings
     from ..logs import fields, log, set_up
     from ..outputs.settings import planned
     from ..server import server
+    from .hints import hints, rows_in_use
 
     settings = Settings.from_env(os.environ, host=host, port=port)
     plans = planned(os.environ, settings)
@@ -50,7 +59,20 @@ def serve(host: str | None, port: int | None) -> None:
             "secret_made",
             extra=fields(meaning="JWT_SECRET is not set: this run uses a random one, and you cannot mint tokens for it"),
         )
-    uvloop.run(server.serve(settings, plans))
+    for hint in hints(os.environ, settings, rows_in_use(os.environ)):
+        log.warning("setting_doubtful", extra=fields(cause=hint.variable, meaning=f"{hint.variable}: {hint.meaning}"))
+    told: list[Path | None] = []
+
+    def tell_health(ports: list[int]) -> None:
+        if host is not None or port is not None or settings.port == 0:  # else the environment says it
+            told.append(served_at.remember(os.environ, settings.host, ports[0]))
+            if told == [None]:
+                log.warning("health_cannot_know", extra=fields(meaning=f"give the URL to `teslafast health`: port {ports[0]}"))
+
+    try:
+        uvloop.run(server.serve(settings, plans, tell_health))
+    finally:
+        served_at.forget(told[0] if told else None)
 
 
 @teslafast.command()
@@ -65,7 +87,7 @@ def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
 
     from ..config import Settings
     from ..dashboards import tokens
-    from ..vin import is_vin
+    from ..vin import is_vin, mended_vin
 
     settings = Settings.from_env(os.environ)
     if not os.environ.get("JWT_SECRET"):
@@ -74,14 +96,15 @@ def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
         )
     if not settings.needs_secret:
         raise Misconfigured("JWT_ALGORITHMS", "names public-key algorithms", "mint tokens with your private key, elsewhere")
-    for vin in vins:
+    named = [mended_vin(vin) for vin in vins]
+    for vin in named:
         if not is_vin(vin):
             raise Misconfigured("--vin", f"{vin!r} is not a VIN", "give the vehicle's 17 characters")
     now = time.time()
     longest_days = int((tokens.LATEST_S - now) // 86400)
     if not 1 <= ttl <= longest_days * 86400:
         raise Misconfigured("--ttl", "no server would accept such a token", f"give 1s to {longest_days}d, for example 1h")
-    click.echo(tokens.mint(settings, sub, vins, ttl, now))
+    click.echo(tokens.mint(settings, sub, named, ttl, now))
 
 
 @teslafast.command()
@@ -90,12 +113,17 @@ def health(url: str | None) -> None:
     """
     Check that a server is healthy: exit 0 if it is.
 
-    For container health checks. Default of URL: the server of this environment, on this machine.
+    For container health checks. Default of URL: the server of this environment, on this machine, also if it was started with
+    --port or --host.
     """
+    from .. import served_at
     from ..config import Settings
     from ..doctor.health import check_health, local_url
 
-    click.echo(check_health(url or local_url(Settings.from_env(os.environ))))
+    if url is None:
+        host, port = served_at.recall(os.environ) or (None, None)
+        url = local_url(Settings.from_env(os.environ, host=host, port=port))
+    click.echo(check_health(url))
 
 
 @teslafast.command()
@@ -174,4 +202,5 @@ def simulate(
 teslafast.add_command(certs)
 teslafast.add_command(doctor)
 teslafast.add_command(outputs)
+teslafast.add_command(settings)
 teslafast.add_command(vehicle)

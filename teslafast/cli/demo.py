@@ -12,7 +12,7 @@ import secrets
 import signal
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -31,8 +31,8 @@ from ..simulator.fleet import simulate
 from ..watch.client import watch
 
 DEFAULT_PORT = 3000
-TOKEN_TTL_S = 86_400.0
-INTERVAL_S = 0.5
+TOKEN_TTL_S = 86_400.0  # a day: nobody leaves a demo running for longer
+INTERVAL_S = 0.5  # as often as a real vehicle sends at most
 
 
 def run(port: int | None, vehicles: int, seconds: float | None) -> None:
@@ -50,9 +50,7 @@ async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | 
     server = _start(_settings(made.directory, made.vins, DEFAULT_PORT if port is None else port), may_move=port is None)
     at, vehicles_at = (f"127.0.0.1:{bound}" for bound in server.ports)
     token = tokens.mint(server.settings, "demo", (), TOKEN_TTL_S, time.time())
-    click.echo(f"page    http://{at}/#token={token}")
-    click.echo(f"stream  ws://{at}/stream?token={token}")
-    click.echo(f"{vehicles} simulated vehicle{'s' if vehicles != 1 else ''} over mutual TLS at wss://{vehicles_at}/\n")
+    click.echo("\n".join(_greeting(at, vehicles_at, token, vehicles, seconds)), err=True)
     driving = simulate(f"wss://{vehicles_at}/", vehicles=vehicles, interval_s=INTERVAL_S, certs_dir=made.directory)
     tasks = [asyncio.create_task(driving), asyncio.create_task(watch(f"ws://{at}/stream", token=token))]
     loop = asyncio.get_running_loop()
@@ -72,6 +70,15 @@ async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | 
     for task in done:
         if task is not waiting:
             task.result()  # it ended by itself: this raises the reason
+
+
+def _greeting(at: str, vehicles_at: str, token: str, vehicles: int, seconds: float | None) -> Iterator[str]:
+    """What to open, how to end it, and what to do next. On stderr: stdout holds events alone, for programs that read them."""
+    yield f"page    http://{at}/#token={token}"
+    yield f"stream  ws://{at}/stream?token={token}"
+    yield f"{vehicles} simulated vehicle{'s' if vehicles != 1 else ''} over mutual TLS at wss://{vehicles_at}/"
+    end = "Ctrl-C ends it." if seconds is None else f"Ctrl-C ends it, or {seconds:g} s."
+    yield f"{end} Next: open the page; then a server of your own: teslafast certs init certs --hostname localhost\n"
 
 
 def _settings(directory: Path, vins: Sequence[str], port: int) -> Settings:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -47,8 +48,20 @@ _pem = click.Path(path_type=Path, dir_okay=False)
     "--field", "fields", multiple=True, metavar="NAME=SECONDS", help="Add a field, or change its interval; repeat for more."
 )
 @click.option(
-    "--expires", type=Duration(), default="365d", show_default=True, help="How long the config is valid, for example 365d."
+    "--new-field",
+    "new_fields",
+    multiple=True,
+    metavar="NAME=SECONDS",
+    help="Add a field that this version does not know; Tesla answers for its name. Repeat for more.",
 )
+@click.option(
+    "--include",
+    "included",
+    multiple=True,
+    metavar="NAME=OTHER[,OTHER]",
+    help="Send other fields along whenever NAME is sent (vehicles from 2026.26.6 on); repeat for more.",
+)
+@click.option("--expires", type=Duration(), default="360d", show_default=True, help="How long the config is valid, 1h to 360d.")
 @click.option("--key", type=_pem, help="Your app's private key (P-256), which signs the config.")
 @click.option("--via-proxy", is_flag=True, help="Send the config unsigned: TESLA_API_BASE_URL is a proxy that signs it.")
 @click.option(
@@ -62,6 +75,8 @@ def vehicle_configure(
     ca: Path | None,
     preset: str,
     fields: tuple[str, ...],
+    new_fields: tuple[str, ...],
+    included: tuple[str, ...],
     expires: float,
     key: Path | None,
     via_proxy: bool,
@@ -74,9 +89,13 @@ def vehicle_configure(
     from ..onboarding import resolve, vehicle_commands, vehicle_config
     from ..onboarding.fleet_api import FleetApi
 
-    wanted = {**PRESETS[preset], **vehicle_config.parse_fields(fields)}
-    host, ca_pem = resolve.resolve_hostname(hostname, os.environ), resolve.resolve_ca(ca, os.environ)
-    config = vehicle_config.build(host, port, ca_pem, wanted, int(time.time() + expires))
+    vehicle_config.check_expiry(expires)
+    new = vehicle_config.parse_fields(new_fields)
+    wanted = {**PRESETS[preset], **vehicle_config.parse_fields(fields), **new}
+    host, ca_pem = _reached(hostname), resolve.resolve_ca(ca, os.environ)
+    along = vehicle_config.parse_included(included)
+    config = vehicle_config.build(host, port, ca_pem, wanted, int(time.time() + expires), new=new, included=along)
+    _note_unknown(config)
     click.echo(f"{preset}: {vehicle_commands.cost(wanted)}", err=True)
     if dry_run:
         click.echo(vehicle_config.to_json(config))
@@ -90,6 +109,22 @@ def vehicle_configure(
     left = vehicle_commands.configure(api, named, config, signing, terminal)
     taken = not patience or vehicle_commands.wait(api, left, patience, clock, terminal)
     _end(taken and len(left) == len(named))
+
+
+def _reached(given: str | None) -> str:
+    """The host name of the config, for which the server's certificate is valid where that is known. Raises Misconfigured."""
+    from ..onboarding import resolve
+
+    host = resolve.resolve_hostname(given, os.environ)
+    resolve.check_certificate(host, os.environ)
+    return host
+
+
+def _note_unknown(config: Mapping[str, Any]) -> None:
+    from ..onboarding import vehicle_config
+
+    for name in vehicle_config.not_known_here(config):
+        click.echo(f"note: {name} is not a field that this version knows: Tesla decides whether it is one", err=True)
 
 
 @vehicle.command("show")

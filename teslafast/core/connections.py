@@ -17,7 +17,7 @@ from ..event_loop import Timer
 
 CONNECTIONS_PER_VIN = 4  # a car overlaps by one when it reconnects; each connection costs a descriptor and 40 KB
 RELEASED_AT_ONCE = 64  # ended connections: some 3 ms, if they were TLS
-RELEASE_PAUSE_S = 0.01
+RELEASE_PAUSE_S = 0.01  # between two batches: the loop is left to the others for twice as long as a batch takes
 
 
 class Connection(Protocol):

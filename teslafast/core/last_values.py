@@ -5,8 +5,8 @@ Order is the order of receipt, or a time bounded by it. A vehicle's own time ord
 never steps back; but a time ahead of the moment of receipt is no time (many vehicles wake with a wrong clock): it counts as that
 moment, and whatever arrives later and is not a re-send wins over it.
 
-    Bounds of one vehicle: FIELDS_AT_MOST fields, BYTES_AT_MOST bytes of names and values. What does not fit is not kept here,
-    and counted; it is in the log all the same.
+    Bounds of one vehicle: FIELDS_AT_MOST fields, VALUE_BYTES_AT_MOST bytes of names and values. What does not fit is not kept
+    here, and counted; it is in the log all the same.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import orjson
 
 from ..rfc3339 import rfc3339
 
-FIELDS_AT_MOST = 1024
-BYTES_AT_MOST = 64 * 1024  # ten times what all fields of the schema take
-NUMBER_BYTES = 8
-FARTHEST_NS = 1 << 63
+FIELDS_AT_MOST = 1024  # nearly four times as many as the schema has; cars may know newer ones
+VALUE_BYTES_AT_MOST = 64 * 1024  # ten times what all fields of the schema take
+NUMBER_BYTES = 8  # what a number counts for: a double
+FARTHEST_NS = 1 << 63  # 292 years: where 64-bit times end, either way
 
 
 def cost(name: str, value: object) -> int:
@@ -42,7 +42,7 @@ class VehicleValues:
     not_kept     values that did not fit
     """
 
-    __slots__ = ("_room", "ahead", "newest_ns", "not_kept", "times", "values")
+    __slots__ = ("_exact", "_room", "ahead", "newest_ns", "not_kept", "times", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -52,14 +52,15 @@ class VehicleValues:
         self.not_kept = 0
         # A lower bound of the bytes that are free: each message takes all its bytes from it, and only when it is used up the
         # fields are counted again. So a message costs one subtraction, and the exact count comes once in hundreds of messages.
-        self._room = BYTES_AT_MOST
+        self._room = VALUE_BYTES_AT_MOST
+        self._exact = True  # whether `_room` is not only a lower bound
 
     @classmethod
     def restored(cls, values: dict[str, Any], times: dict[str, int], newest_ns: int, ahead: set[str]) -> VehicleValues:
         """As a checkpoint has kept them."""
         vehicle = cls()
         vehicle.values, vehicle.times, vehicle.newest_ns, vehicle.ahead = values, times, newest_ns, ahead
-        vehicle._room = 0
+        vehicle._room, vehicle._exact = 0, False
         return vehicle
 
     def merge(self, data: Mapping[str, Any], created_ns: int | None, now_ns: int, is_resend: bool, size: int) -> None:
@@ -72,11 +73,15 @@ class VehicleValues:
         ahead = created_ns is not None and created_ns > now_ns
         time_ns = now_ns if created_ns is None or ahead else max(created_ns, -FARTHEST_NS)
         time_ns -= time_ns % 1_000_000  # as precise as the events are, so that the last values are what the log says
+        if self._room < size and not self._exact:
+            self._room = VALUE_BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items())
+            self._exact = True
+        if self._room < size or len(self.values) + len(data) > FIELDS_AT_MOST:
+            self._merge_what_fits(data, time_ns, ahead, is_resend)
+            return
         self._room -= size
-        if self._room < 0:
-            self._room = BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items()) - size
-        fits = self._room >= 0 and len(self.values) + len(data) <= FIELDS_AT_MOST
-        if fits and time_ns >= self.newest_ns:
+        self._exact = False
+        if time_ns >= self.newest_ns:
             self.values.update(data)
             self.times.update(dict.fromkeys(data, time_ns))
             self.newest_ns = time_ns
@@ -86,22 +91,30 @@ class VehicleValues:
                 self.ahead.difference_update(data)
             return
         for name, value in data.items():
-            if self._outranks(name, time_ns, is_resend) and (fits or self._has_room(name, value)):
+            if self._outranks(name, time_ns, is_resend):
                 self._set(name, value, time_ns, ahead)
         self.newest_ns = max(self.times.values(), default=self.newest_ns)
+
+    def _merge_what_fits(self, data: Mapping[str, Any], time_ns: int, ahead: bool, is_resend: bool) -> None:
+        """Field by field, with the bytes counted exactly: the work grows with the message, not with what is known."""
+        if not self._exact:  # there are bytes enough, but perhaps too many fields
+            self._room = VALUE_BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items())
+            self._exact = True
+        for name, value in data.items():
+            if not self._outranks(name, time_ns, is_resend):
+                continue
+            known = name in self.values
+            more = cost(name, value) - (cost(name, self.values[name]) if known else 0)
+            if more > self._room or not (known or len(self.values) < FIELDS_AT_MOST):
+                self.not_kept += 1
+                continue
+            self._room -= more
+            self._set(name, value, time_ns, ahead)
+            self.newest_ns = max(self.newest_ns, time_ns)
 
     def _outranks(self, name: str, time_ns: int, is_resend: bool) -> bool:
         known_ns = self.times.get(name)
         return known_ns is None or time_ns >= known_ns or (name in self.ahead and not is_resend)
-
-    def _has_room(self, name: str, value: object) -> bool:
-        """Whether a value fits, counted exactly."""
-        known = name in self.values
-        free = BYTES_AT_MOST - sum(cost(*field) for field in self.values.items() if field[0] != name)
-        if cost(name, value) <= free and (known or len(self.values) < FIELDS_AT_MOST):
-            return True
-        self.not_kept += 1
-        return False
 
     def _set(self, name: str, value: object, time_ns: int, ahead: bool) -> None:
         self.values[name] = value

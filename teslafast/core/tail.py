@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-MIB = 1 << 20
+from ..config import MIB
 
 
 class Event(NamedTuple):

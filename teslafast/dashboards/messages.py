@@ -9,7 +9,7 @@ from .. import __version__
 from .._fanout import KINDS, frame
 from ..errors import BadQuery
 from ..rfc3339 import rfc3339
-from ..websocket.text_frames import TEXT, message
+from ..websocket.text_frames import TEXT_OPCODE, message
 
 
 def hello(epoch: str, seq: int, oldest: int) -> bytes:
@@ -17,7 +17,7 @@ def hello(epoch: str, seq: int, oldest: int) -> bytes:
 
 
 def gap(first: int, last: int) -> bytes:
-    return frame(TEXT, b'{"type":"gap","from":%d,"to":%d}' % (first, last))
+    return frame(TEXT_OPCODE, b'{"type":"gap","from":%d,"to":%d}' % (first, last))
 
 
 def snapshot(seq: int, vin: str, created_ns: int, data: Mapping[str, Any]) -> bytes:
@@ -35,7 +35,7 @@ def token_expiring(exp: float) -> bytes:
     return message(type="token_expiring", exp=int(exp))
 
 
-PONG = message(type="pong")
+PONG_MESSAGE = message(type="pong")
 
 
 def invalid(reason: str) -> BadQuery:

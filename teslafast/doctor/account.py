@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Declined, Misconfigured, Unhealthy
-from ..onboarding import fleet_api, vehicle_config
+from ..onboarding import fleet_api, refusals_of_tesla, vehicle_config, vehicle_status
 from ..onboarding.fleet_api import FleetApi
 from ..onboarding.resolve import resolve_vins
 from ..onboarding.vehicle_commands import error_line
@@ -57,8 +57,8 @@ def _token(token: str, options: DoctorOptions) -> list[Finding]:
         ]
     left = None if facts.expires is None else facts.expires - options.now.timestamp()
     if left is not None and left <= 0:
-        return [wrong("access token", f"expired {-left / 3600:.1f} h ago", fleet_api.TOKEN_REMEDY)]
-    lacking = [scope for scope in fleet_api.SCOPES_FOR_TELEMETRY if facts.scopes and scope not in facts.scopes]
+        return [wrong("access token", f"expired {-left / 3600:.1f} h ago", refusals_of_tesla.TOKEN_REMEDY)]
+    lacking = [scope for scope in refusals_of_tesla.SCOPES_FOR_TELEMETRY if facts.scopes and scope not in facts.scopes]
     if lacking:
         remedy = "authorise your app again with that scope (developer.tesla.com, and the consent page), then get a new token"
         return [wrong("access token", f"lacks the scope {', '.join(lacking)}", remedy)]
@@ -69,14 +69,13 @@ def _token(token: str, options: DoctorOptions) -> list[Finding]:
 def _vehicle(api: FleetApi, vin: str, options: DoctorOptions, leaf: x509.Certificate | None) -> Iterator[Finding]:
     check = f"config of {vin}"
     try:
-        answer = api.show(vin)
+        answer, status = vehicle_status.look(api, vin, options.now.timestamp())
     except Declined as error:
         yield wrong(check, error.fault, error.remedy)
         return
     except Unhealthy as error:
         yield wrong(check, error.fault, "check this machine's network and TESLA_API_BASE_URL")
         return
-    status = vehicle_config.interpret(answer, options.now.timestamp())
     if status.state == "taken":
         yield well(check, status.meaning)
     elif status.state == "waiting":

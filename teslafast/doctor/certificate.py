@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..certificates import anchors, chain, peer
+from ..certificates.mounts import mounted_alone
 from ..certificates.trust_store import public_roots
 from ..config import Settings
 from ..errors import Misconfigured
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 RENEWAL_DAYS = 21  # public CAs renew 30 days before the end: later, the renewal has failed
+RENEW = "renew it, under the same CA if you can: teslafast certs renew DIR for a certificate of `certs init`"
 SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 
 _FULL_CHAIN = "give vehicles the full chain: intermediates and root, with {issuer!r} in it, then `teslafast vehicle configure`"
@@ -34,13 +36,11 @@ def check_own_chain(settings: Settings, options: DoctorOptions) -> tuple[list[x5
     """The server's chain in CERT_PATH, and whether vehicles can accept it."""
     try:
         anchors.load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), settings)
-        sent = chain.read(anchors.read_file("CERT_PATH", settings.cert_path or Path()).encode())
+        sent = chain.read(anchors.read_bytes("CERT_PATH", settings.cert_path or Path()))
     except Misconfigured as error:
         return [], [from_error("key", error)]
-    except ValueError:
-        return [], [
-            wrong("key", f"CERT_PATH {settings.cert_path} holds a broken certificate", "give the PEM chain, server first")
-        ]
+    except ValueError as error:
+        return [], [wrong("key", f"CERT_PATH {settings.cert_path} {error}", "give the PEM chain, server first")]
     at = options.vehicles_at
     return sent, [
         well("key", "KEY_PATH belongs to the certificate in CERT_PATH"),
@@ -48,7 +48,13 @@ def check_own_chain(settings: Settings, options: DoctorOptions) -> tuple[list[x5
         *_purpose(sent[0]),
         _name(sent[0], at[0] if at else None),
         _expiry(sent, options),
+        *_mounts(settings),
     ]
+
+
+def _mounts(settings: Settings) -> Iterator[Finding]:
+    for path in mounted_alone([path for path in (settings.cert_path, settings.key_path, settings.ca_path) if path]):
+        yield note("mount", f"{path} is a mount of its own: a renewal will not be seen", "mount its folder instead")
 
 
 def check_leaf(leaf: x509.Certificate, hostname: str, options: DoctorOptions) -> Iterator[Finding]:
@@ -116,12 +122,14 @@ def _expiry(sent: list[x509.Certificate], options: DoctorOptions) -> Finding:
         fault = f"{chain.name_of(early.subject)!r} is not valid before {early.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
         return wrong("expiry", fault, "set this machine's clock, or wait")
     if left < 0:
-        return wrong(
-            "expiry", f"{name!r} expired on {first.not_valid_after_utc:%Y-%m-%d}", "renew it, under the same CA if you can"
-        )
+        return wrong("expiry", f"{name!r} expired on {first.not_valid_after_utc:%Y-%m-%d}", RENEW)
     if left < RENEWAL_DAYS:
-        return note("expiry", f"{name!r} expires in {left:.0f} days", "renew it, under the same CA if you can")
-    return well("expiry", f"{name!r} expires on {first.not_valid_after_utc:%Y-%m-%d}, the others in the chain not before")
+        return note("expiry", f"{name!r} expires in {left:.0f} days", RENEW)
+    if first is sent[0]:
+        return well("expiry", f"the server's certificate expires on {first.not_valid_after_utc:%Y-%m-%d}")
+    return well(
+        "expiry", f"{name!r}, above the server's certificate, is the first to expire, on {first.not_valid_after_utc:%Y-%m-%d}"
+    )
 
 
 # ---- the `ca` for vehicles
@@ -139,8 +147,8 @@ def check_ca(pem: str, leaf: x509.Certificate, options: DoctorOptions, whose: st
     """Whether a vehicle that has only this `ca`, and no help from what the server sends, can verify the server up to a root."""
     try:
         known = chain.read(pem.encode())
-    except ValueError:
-        return wrong("ca", f"{whose} holds no readable certificate", "give the PEM of the intermediates and the root")
+    except ValueError as error:
+        return wrong("ca", f"{whose} {error}", "give the PEM of the intermediates and the root")
     path = chain.build_path(leaf, known)
     if not path:
         issuer = chain.name_of(leaf.issuer)

@@ -12,6 +12,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -19,24 +20,10 @@ from .. import https
 from ..errors import Declined, Misconfigured
 from ..text import one_line
 from ..urls import is_this_machine, parse_url
+from .refusals_of_tesla import PARTNER_REMEDY, region_named, remedy
 
 NORTH_AMERICA = "https://fleet-api.prd.na.vn.cloud.tesla.com"
 TESLAS_DOMAINS = (".tesla.com", ".tesla.cn")
-
-TOKEN_REMEDY = "get a new access token for your app (it lives 8 hours) and set TESLA_ACCESS_TOKEN to it"  # noqa: S105 — no token
-SCOPES_FOR_TELEMETRY = ("vehicle_device_data", "vehicle_location")
-
-# HTTP status -> remedy
-REMEDIES: Mapping[int, str] = {
-    401: TOKEN_REMEDY,
-    403: f"authorise your app again with the scopes {' and '.join(SCOPES_FOR_TELEMETRY)}; for errors use a partner token",
-    404: "check the VIN, that the token's account owns the vehicle, and that TESLA_API_BASE_URL is that of its region",
-    408: "try again later: the vehicle could not be reached",
-    412: "register your app's domain in this region first (POST /api/1/partner_accounts with a partner token)",
-    421: "set TESLA_API_BASE_URL to the region that Tesla names here",
-    429: "wait, or raise the account's billing limit on developer.tesla.com",
-}
-LATER = "try again later: the fault is Tesla's"
 
 
 @dataclass(frozen=True)
@@ -57,7 +44,7 @@ class TokenFacts:
 
 
 class FleetApi:
-    """One account, at the address of one region."""
+    """One account, at the address of one region; of the region that Tesla sends it to, if it is at another."""
 
     def __init__(self, base_url: str, token: str, request: Callable[..., https.Reply] = https.request) -> None:
         self.base_url = base_url.rstrip("/")
@@ -105,13 +92,22 @@ class FleetApi:
         """Tesla's answer about one vehicle: synced, config, limit_reached, key_paired. Raises Declined, Unhealthy."""
         return self._call("GET", _config_path(vin))
 
+    def fleet_status(self, vins: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """VIN → what Tesla knows of it, such as `vehicle_command_protocol_required`. Raises Declined, Unhealthy."""
+        found = self._call("POST", "/api/1/vehicles/fleet_status", {"vins": [*vins]}).get("vehicle_info")
+        return {vin: info for vin, info in found.items() if isinstance(info, dict)} if isinstance(found, dict) else {}
+
     def remove(self, vin: str) -> int:
         """Deletes a vehicle's config; the number of vehicles that had one. Raises Declined, Unhealthy."""
         return _count(self._call("DELETE", _config_path(vin)))
 
     def errors(self) -> list[dict[str, Any]]:
         """The errors that vehicles reported, as Tesla lists them; needs a partner token. Raises Declined, Unhealthy."""
-        found = self._call("GET", "/api/1/partner_accounts/fleet_telemetry_errors").get("fleet_telemetry_errors")
+        try:
+            found = self._call("GET", "/api/1/partner_accounts/fleet_telemetry_errors").get("fleet_telemetry_errors")
+        except Declined as error:
+            owners = error.status == 403 and "exceeded_limit" not in error.fault.lower()
+            raise Declined(403, error.fault, PARTNER_REMEDY) if owners else error from None
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
     def _sent(self, answer: Mapping[str, Any]) -> Sent:
@@ -120,16 +116,12 @@ class FleetApi:
         return Sent(_count(answer), {str(vin): str(reason) for reason, vins in lists.items() for vin in vins or ()})
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "User-Agent": "teslafast"}
-        data = None
-        if body is not None:
-            headers["Content-Type"], data = "application/json", json.dumps(body).encode()
-        reply = self._request(method, self.base_url + path, headers, data)
-        try:
-            answer = json.loads(reply.body)
-        except ValueError:
-            answer = None
-        if reply.status != 200:
+        reply, answer = self._exchange(method, path, body)
+        region = region_named(_words_of(answer)) if reply.status == HTTPStatus.MISDIRECTED_REQUEST and self.is_teslas else ""
+        if region and region != self.base_url:
+            self.base_url = region  # for the calls that follow, too
+            reply, answer = self._exchange(method, path, body)
+        if reply.status != HTTPStatus.OK:
             raise self._declined(reply, answer)
         response = answer.get("response") if isinstance(answer, dict) else None
         if not isinstance(response, dict):
@@ -137,14 +129,30 @@ class FleetApi:
             raise Declined(200, f"{where}: HTTP 200, but not an answer of the Fleet API", "correct TESLA_API_BASE_URL")
         return response
 
+    def _exchange(self, method: str, path: str, body: object) -> tuple[https.Reply, object]:
+        """The reply, and the JSON in it; None if it holds none."""
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "User-Agent": "teslafast"}
+        data = None
+        if body is not None:
+            headers["Content-Type"], data = "application/json", json.dumps(body).encode()
+        reply = self._request(method, self.base_url + path, headers, data)
+        try:
+            return reply, json.loads(reply.body)
+        except ValueError:
+            return reply, None
+
     def _declined(self, reply: https.Reply, answer: object) -> Declined:
-        members = answer if isinstance(answer, dict) else {}
-        words = [str(members[key]) for key in ("error", "error_description", "txid") if members.get(key)]
-        text = one_line(": ".join(words).replace(self.token, "…"))
+        text = one_line(_words_of(answer).replace(self.token, "…"))
         fault = f"Fleet API: HTTP {reply.status}" + (f", {text}" if text else "")
         if wait := reply.headers.get("retry-after", ""):
             fault += f" (retry after {one_line(wait, 40)})"
-        return Declined(reply.status, fault, REMEDIES.get(reply.status, LATER if reply.status >= 500 else "read Tesla's message"))
+        return Declined(reply.status, fault, remedy(reply.status, text))
+
+
+def _words_of(answer: object) -> str:
+    """What Tesla said in an error's members."""
+    members = answer if isinstance(answer, dict) else {}
+    return ": ".join(str(members[key]) for key in ("error", "error_description", "txid") if members.get(key))
 
 
 def _config_path(vin: str) -> str:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from ..certificates import chain
 from ..certificates.trust_store import public_roots
 from ..errors import Misconfigured
-from ..vin import is_vin
+from ..vin import VIN_LENGTH, is_vin, mended_vin
 from . import jws
+from .vehicle_host import check_vehicle_host
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
 def resolve_vins(options: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """The vehicles of the command line, else those in TESLA_VIN. Raises Misconfigured."""
-    vins = list(options) or [word.strip() for word in environment.get("TESLA_VIN", "").split(",") if word.strip()]
+    given = list(options) or [word for word in environment.get("TESLA_VIN", "").split(",") if word.strip()]
+    vins = [mended_vin(word) for word in given]
     if not vins:
         raise Misconfigured("--vin", "is not given, and TESLA_VIN is not set", "give --vin VIN once for each vehicle")
     for vin in vins:
-        if not is_vin(vin) or len(vin) != 17:
+        if not is_vin(vin) or len(vin) != VIN_LENGTH:
             raise Misconfigured("--vin", f"{vin!r} is not a VIN", "give the vehicle's 17 characters")
     return vins
 
@@ -35,7 +37,10 @@ def resolve_vins(options: Sequence[str], environment: Mapping[str, str]) -> list
 def resolve_ca(given: Path | None, environment: Mapping[str, str]) -> str:
     """The `ca` of the config: the file that is given, else the certificates above the server's in CERT_PATH."""
     if given is not None:
-        return _read("--ca", given).decode("utf-8", "replace")
+        try:
+            return chain.write(chain.read(_read("--ca", given)))
+        except ValueError as error:
+            raise Misconfigured("--ca", f"{given} {error}", "give the PEM of the intermediates and the root") from None
     path = environment.get("CERT_PATH", "")
     if not path:
         raise Misconfigured(
@@ -50,24 +55,35 @@ def resolve_ca(given: Path | None, environment: Mapping[str, str]) -> str:
 
 
 def resolve_hostname(given: str | None, environment: Mapping[str, str]) -> str:
-    """The host name of the command line, else the only one in the server's certificate. Raises Misconfigured."""
+    """The host name of the command line, else the only one in the server's certificate; checked. Raises Misconfigured."""
     if given is not None:
-        return given
-    remedy = "give the host name to which vehicles connect: --hostname telemetry.example.com"
+        return check_vehicle_host(given)
     path = environment.get("CERT_PATH", "")
     names = chain.names(_server_chain(Path(path))[0]) if path else []
     if len(names) != 1 or names[0].startswith("*"):
         fault = f"is not given, and the server's certificate is for {', '.join(names)}" if names else "is not given"
+        raise Misconfigured("--hostname", fault, "give the host name to which vehicles connect: --hostname telemetry.example.com")
+    return check_vehicle_host(names[0], "CERT_PATH")
+
+
+def check_certificate(host: str, environment: Mapping[str, str]) -> None:
+    """Raises Misconfigured if the server's certificate is here and vehicles would refuse it, because it lacks the name."""
+    path = environment.get("CERT_PATH", "")
+    if not path or not Path(path).exists():  # an env file of a container's names files that are not on this machine
+        return
+    leaf = _server_chain(Path(path))[0]
+    if not chain.is_valid_for(leaf, host):
+        fault = f"the server's certificate in CERT_PATH is for {', '.join(chain.names(leaf)) or 'no name'}, not for {host}"
+        remedy = "give a name that the certificate has, or get a certificate for this one: vehicles refuse any other"
         raise Misconfigured("--hostname", fault, remedy)
-    return names[0]
 
 
 def _server_chain(path: Path) -> list[x509.Certificate]:
     try:
         return chain.read(_read("CERT_PATH", path))
-    except ValueError:
+    except ValueError as error:
         raise Misconfigured(
-            "CERT_PATH", f"{path} holds no readable certificate", "give a PEM file: the server's certificate, then its issuers"
+            "CERT_PATH", f"{path} {error}", "give a PEM file: the server's certificate, then its issuers"
         ) from None
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Declined, Unhealthy
 from ..text import one_line
-from . import jws, presets, vehicle_config
+from . import jws, presets, vehicle_config, vehicle_status
 from .fleet_api import FleetApi, Sent
 from .vehicle_config import ConfigStatus
 
@@ -59,22 +59,24 @@ def configure(
 ) -> list[str]:
     """Sends the config, signed with `key` or through a proxy; returns the vehicles that Tesla did not skip."""
     sent = api.send_signed(vins, jws.token(config, key)) if key is not None else api.send_unsigned(vins, config)
-    for line in skipped_lines(sent):
+    keyless = [vin for vin, word in sent.skipped.items() if word == "missing_key"]
+    for line in skipped_lines(sent, {vin: vehicle_status.known_of(api, vin) for vin in keyless}):
         terminal.line(line)
     terminal.line(f"sent to {sent.updated} of {len(vins)} vehicles")
     return [vin for vin in vins if vin not in sent.skipped]
 
 
-def skipped_lines(sent: Sent) -> list[str]:
-    """A line for each vehicle that Tesla skipped: the meaning of its word, and the remedy."""
-    known = {
-        vin: vehicle_config.SKIPPED.get(word, ("Tesla skipped it", "look up Tesla's word in the Fleet API's documentation"))
-        for vin, word in sent.skipped.items()
-    }
-    return [
-        f"✗ {one_line(vin, 32)} {one_line(sent.skipped[vin], 40)}: {meaning} — {remedy}"
-        for vin, (meaning, remedy) in known.items()
-    ]
+def skipped_lines(sent: Sent, known: Mapping[str, Mapping[str, Any] | None] | None = None) -> list[str]:
+    """A line for each vehicle that Tesla skipped: the meaning of its word, and the remedy. `known`: entries of `fleet_status`."""
+    lines = []
+    for vin, word in sent.skipped.items():
+        if word == "missing_key":
+            meaning, remedy = vehicle_config.missing_key((known or {}).get(vin))
+        else:
+            unknown = "Tesla skipped it", "look up Tesla's word in the Fleet API's documentation"
+            meaning, remedy = vehicle_config.SKIPPED.get(word, unknown)
+        lines.append(f"✗ {one_line(vin, 32)} {one_line(word, 40)}: {meaning} — {remedy}")
+    return lines
 
 
 def wait(api: FleetApi, vins: Sequence[str], patience_s: float, clock: Clock, terminal: Terminal) -> bool:
@@ -103,7 +105,7 @@ def wait(api: FleetApi, vins: Sequence[str], patience_s: float, clock: Clock, te
 def _ask(api: FleetApi, vin: str, clock: Clock) -> ConfigStatus:
     """One request; a fault that may pass by itself counts as waiting."""
     try:
-        return vehicle_config.interpret(api.show(vin), clock.time())
+        return vehicle_status.look(api, vin, clock.time())[1]
     except Unhealthy as error:
         return ConfigStatus("waiting", error.fault, error.remedy)
     except Declined as error:
@@ -124,8 +126,7 @@ def show(api: FleetApi, vins: Sequence[str], as_json: bool, clock: Clock, termin
     """Prints each vehicle's config and what its state means; whether all have taken theirs."""
     well = True
     for vin in vins:
-        answer = api.show(vin)
-        status = vehicle_config.interpret(answer, clock.time())
+        answer, status = vehicle_status.look(api, vin, clock.time())
         well = well and status.state == "taken"
         terminal.line(json.dumps({"vin": vin, "state": status.state, **answer}) if as_json else status_line(vin, status))
     return well

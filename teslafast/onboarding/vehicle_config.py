@@ -1,28 +1,35 @@
 """
 A vehicle's telemetry config: built so that vehicles accept it, and read back with the meaning of each of its states.
 
-Tesla accepts a port that is text, a `ca` without its root, and a misspelt field name, and then the vehicle never streams
+Tesla accepts a port that is text, a `ca` without its root, and a name that no vehicle finds, and then the vehicle never streams
 (docs/protocol.md). So `build` refuses them here, with the reason.
 """
 
 import datetime
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..certificates import chain
 from ..errors import Misconfigured
-from ..protocol.signals import FIELDS
+from .field_names import KNOWN, unknown_fields
+from .vehicle_host import check_vehicle_host
 
 ALERT_TYPES = ("service",)
 LONGEST_INTERVAL_S = 86400 * 30  # a month: whoever wants a field less often does not want it streamed
+
+LEAST_EXPIRY_S = 3600  # a vehicle that sleeps takes its config hours later; a shorter one would never stream
+LONGEST_EXPIRY_S = 360 * 86400  # Tesla refuses about a year ("expiration should be …"); others report 364 days as its limit
+
+_PAIR = "open https://tesla.com/_ak/YOUR-APP'S-DOMAIN on the owner's phone, approve it, then configure again"
+_SWITCH = "in the car, turn on Controls → Safety → Allow Third-Party App Data Streaming"
 
 # Tesla's word for skipping a vehicle -> (meaning, remedy); docs/protocol.md
 SKIPPED: Mapping[str, tuple[str, str]] = {
     "missing_key": (
         "your app's virtual key is not on this vehicle",
-        "open https://tesla.com/_ak/YOUR-APP'S-DOMAIN on the owner's phone, approve it, then configure again",
+        f"{_PAIR}; a Model S or X from before 2021 takes no key: {_SWITCH}",
     ),
     "unsupported_hardware": (
         "its computer cannot stream (a Model S or X from before 2021 with software older than 2025.20)",
@@ -39,7 +46,7 @@ SKIPPED: Mapping[str, tuple[str, str]] = {
 }
 
 # What vehicles report when streaming fails: the start of the report's `error_name` -> (meaning, remedy); docs/protocol.md
-ERRORS: Mapping[str, tuple[str, str]] = {
+ERROR_MEANINGS: Mapping[str, tuple[str, str]] = {
     "config_manager_error": (
         "the vehicle refused the config: its signature, or a value in it",
         "configure again with the key whose public half your app's domain serves; the port must be a number",
@@ -65,37 +72,47 @@ class ConfigStatus:
         return self.state != "waiting"
 
 
-def build(hostname: str, port: int, ca: str, fields: Mapping[str, float], expires: int) -> dict[str, Any]:
-    """The `config` object. `ca`: PEM, root included; `fields`: least seconds between two signals; `expires`: s since 1970."""
-    if "." not in hostname or not all(hostname.split(".")):
-        remedy = "give the full name under your app's domain, for example telemetry.example.com"
-        raise Misconfigured("--hostname", f"{hostname!r} is not a name that a vehicle can find", remedy)
-    unknown = sorted(set(fields) - set(FIELDS[1:]))
-    if unknown:
-        raise Misconfigured("--field", f"{unknown[0]!r} is not a field", _spelling(unknown[0]))
+def build(
+    hostname: str,
+    port: int,
+    ca: str,
+    fields: Mapping[str, float],
+    expires: int,
+    *,
+    new: Collection[str] = (),
+    included: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Any]:
+    """
+    The `config` object. `ca`: PEM, root included; `fields`: least seconds between two signals; `expires`: s since 1970; `new`:
+    fields that are sent although this version does not know them; `included`: fields that are sent along with a field.
+    """
+    host = check_vehicle_host(hostname)
+    along = included or {}
+    unknown_fields({*fields, *(name for names in along.values() for name in names)}.difference(new))
+    if alone := sorted(set(along).difference(fields)):
+        raise Misconfigured("--include", f"{alone[0]} is not asked for", f"add it: --field {alone[0]}=60")
     return {
-        "hostname": hostname,
+        "hostname": host,
         "port": int(port),  # vehicles silently ignore a port that is text
         "ca": validate_ca(ca),
-        "fields": {name: {"interval_seconds": _plain(interval)} for name, interval in fields.items()},
+        "fields": {
+            name: {"interval_seconds": _plain(interval)} | ({"include_fields": [*along[name]]} if name in along else {})
+            for name, interval in fields.items()
+        },
         "alert_types": list(ALERT_TYPES),
         "delivery_policy": "latest",  # the vehicle sends again what was not acknowledged
         "exp": int(expires),
     }
 
 
+def not_known_here(config: Mapping[str, Any]) -> list[str]:
+    """The fields of a config that this version does not know; Tesla answers for them."""
+    asked = config["fields"]
+    return sorted({*asked, *(name for entry in asked.values() for name in entry.get("include_fields", ()))}.difference(KNOWN))
+
+
 def _plain(number: float) -> float:
     return int(number) if number == int(number) else number
-
-
-def _spelling(word: str) -> str:
-    """The remedy for a field that does not exist: the one that is spelt most like it, if any is."""
-    import difflib
-
-    similar = difflib.get_close_matches(word, FIELDS[1:], 1)
-    if similar:
-        return f"did you mean {similar[0]}?"
-    return "list the fields: teslafast vehicle configure --preset everything --dry-run"
 
 
 def validate_ca(ca: str) -> str:
@@ -103,8 +120,8 @@ def validate_ca(ca: str) -> str:
     remedy = "give the PEM of everything above the server's certificate: intermediates and root"
     try:
         certificates = chain.read(ca.encode())
-    except ValueError:
-        raise Misconfigured("--ca", "holds no readable certificate", remedy) from None
+    except ValueError as error:
+        raise Misconfigured("--ca", str(error), remedy) from None
     if not all(map(chain.is_ca, certificates)):
         leaf = next(one for one in certificates if not chain.is_ca(one))
         fault = f"{chain.name_of(leaf.subject)!r} is not a CA: vehicles do not accept a server's certificate in place of its CA"
@@ -115,28 +132,61 @@ def validate_ca(ca: str) -> str:
     return chain.write(certificates)
 
 
-def interpret(answer: Mapping[str, Any], now: float) -> ConfigStatus:
-    """The meaning of the answer to `GET …/fleet_telemetry_config`. `now`: seconds since 1970."""
+def interpret(answer: Mapping[str, Any], now: float, known: Mapping[str, Any] | None = None) -> ConfigStatus:
+    """
+    The meaning of the answer to `GET …/fleet_telemetry_config`. `now`: seconds since 1970; `known`: the vehicle's entry in
+    `fleet_status`, which decides the remedy if its key is missing.
+
+    Facts come before hints: a vehicle that has taken its config streams, although old Model S and X never have a key.
+    """
     config = answer.get("config")
+    if isinstance(config, Mapping):
+        expires = config.get("exp")
+        if isinstance(expires, int) and expires <= now:
+            return ConfigStatus(
+                "rejected", f"its config expired on {_day(expires)}", "send it again: teslafast vehicle configure"
+            )
+        if answer.get("synced"):
+            until = f", until {_day(expires)}" if isinstance(expires, int) else ""
+            where = f"{config.get('hostname')}:{config.get('port')}"
+            return ConfigStatus("taken", f"streams {len(config.get('fields') or {})} fields to {where}{until}")
     if answer.get("key_paired") is False:
-        return ConfigStatus("rejected", *SKIPPED["missing_key"])
+        return ConfigStatus("rejected", *missing_key(known))
     if answer.get("limit_reached"):
         return ConfigStatus("limited", *SKIPPED["max_configs"])
-    if not isinstance(config, Mapping):
-        if answer.get("synced"):
-            remedy = f"most often {SKIPPED['max_configs'][0]}; see `teslafast vehicle errors`, then configure again"
-            return ConfigStatus("rejected", "the vehicle has rejected its config (synced, but there is none)", remedy)
-        return ConfigStatus("none", "it has no config", "send one: teslafast vehicle configure")
-    expires = config.get("exp")
-    if isinstance(expires, int) and expires <= now:
-        return ConfigStatus("rejected", f"its config expired on {_day(expires)}", "send it again: teslafast vehicle configure")
-    if not answer.get("synced"):
+    if isinstance(config, Mapping):
         return ConfigStatus(
             "waiting", "the vehicle fetches its config when it next connects to Tesla", "wake or drive it, or wait"
         )
-    until = f", until {_day(expires)}" if isinstance(expires, int) else ""
-    where = f"{config.get('hostname')}:{config.get('port')}"
-    return ConfigStatus("taken", f"streams {len(config.get('fields') or {})} fields to {where}{until}")
+    if answer.get("synced"):
+        meaning = "the vehicle has rejected its config (synced, but there is none), or none was ever sent"
+        remedy = f"send one: teslafast vehicle configure; if it was rejected, most often {SKIPPED['max_configs'][0]}: see"
+        return ConfigStatus("rejected", meaning, f"{remedy} `teslafast vehicle errors`")
+    return ConfigStatus("none", "it has no config", "send one: teslafast vehicle configure")
+
+
+def missing_key(known: Mapping[str, Any] | None) -> tuple[str, str]:
+    """
+    (meaning, remedy) for a vehicle without the app's key. `known`: its entry in `fleet_status`. Where
+    `vehicle_command_protocol_required` is false, the in-car switch takes the key's place; but the flag is wrong for some Model 3
+    and Y, so both remedies are said.
+    """
+    needs_key = (known or {}).get("vehicle_command_protocol_required")
+    if needs_key is True:
+        return SKIPPED["missing_key"][0], _PAIR
+    if needs_key is False:
+        meaning = "Tesla says that this vehicle takes no virtual key: the owner allows streaming in the car"
+        return meaning, f"{_SWITCH}; if the car has no such switch (Tesla's flag is wrong for some Model 3 and Y), {_PAIR}"
+    return SKIPPED["missing_key"]
+
+
+def check_expiry(seconds: float) -> None:
+    """Raises Misconfigured unless a config may be valid for so long."""
+    if not LEAST_EXPIRY_S <= seconds <= LONGEST_EXPIRY_S:
+        fault = (
+            f"{seconds:g} s is too short" if seconds < LEAST_EXPIRY_S else f"{seconds / 86400:g} days is more than Tesla takes"
+        )
+        raise Misconfigured("--expires", fault, "give 1h to 360d")
 
 
 def _day(seconds: int) -> str:
@@ -149,12 +199,25 @@ def _day(seconds: int) -> str:
 def explain_error(report: Mapping[str, Any]) -> tuple[str, str]:
     """(meaning, remedy) of a reported error, ("", "") for one that is not known here."""
     name = str(report.get("error_name"))
-    return next((explained for start, explained in ERRORS.items() if name.startswith(start)), ("", ""))
+    return next((explained for start, explained in ERROR_MEANINGS.items() if name.startswith(start)), ("", ""))
 
 
 def to_json(config: Mapping[str, Any]) -> str:
     """The config as JSON for people: indented, in insertion order."""
     return json.dumps(config, indent=2)
+
+
+def parse_included(words: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """`Location=GpsHeading,VehicleSpeed` … of a command line → the fields that are sent along. Raises Misconfigured."""
+    included = {}
+    for word in words:
+        name, _, others = word.partition("=")
+        along = tuple(filter(None, (other.strip() for other in others.split(","))))
+        if not along:
+            remedy = "give NAME=OTHER[,OTHER…], for example Location=GpsHeading"
+            raise Misconfigured("--include", f"{word!r} names nothing to send along", remedy)
+        included[name.strip()] = along
+    return included
 
 
 def parse_fields(words: Sequence[str]) -> dict[str, float]:

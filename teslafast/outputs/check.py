@@ -14,7 +14,7 @@ from . import Checkable, Context, Output
 from .settings import OutputPlan
 
 CHECK_S = 10.0  # for each: a broker that takes longer to let us in is not one to rely on
-CLOSE_S = 1.0
+CHECK_CLOSE_S = 1.0  # the answer is known by then: a broker that is slow to say goodbye must not hold it back
 
 
 class Verdict(NamedTuple):
@@ -52,5 +52,5 @@ async def _asked(output: Output) -> str:
         await output.connect()
         return "connected"
     finally:
-        async with asyncio.timeout(CLOSE_S):
+        async with asyncio.timeout(CHECK_CLOSE_S):
             await output.close()

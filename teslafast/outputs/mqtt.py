@@ -43,7 +43,7 @@ __all__ = ["MqttOutput", "MqttSettings"]
 
 TESLAMATE_BASE = "teslamate"  # what its users have, unless they say otherwise
 FLEET_BASE = "telemetry"
-VEHICLES_AT_MOST = 10_000  # whose connection is remembered: 200 bytes each
+STATUSES_AT_MOST = 10_000  # whose connection is remembered: 200 bytes each
 SUBSCRIBED_S = 1.0  # after a device message Home Assistant collects its subscriptions for 0.5 s: until then it hears no values
 
 
@@ -112,7 +112,7 @@ class MqttOutput:
                 values.append(one)
 
     def _note_status(self, vin: str, body: Mapping[str, Any]) -> None:
-        if len(self._statuses) >= VEHICLES_AT_MOST:
+        if len(self._statuses) >= STATUSES_AT_MOST:
             self._statuses.clear()
         self._statuses[vin] = body
 

@@ -18,7 +18,7 @@ from .mqtt_broker import Publication
 from .mqtt_connection import BrokerConnection
 
 BIRTH_DELAY_S = 2.0  # so long at most after Home Assistant's birth: not every publisher of a house at the same moment
-VEHICLES_AT_MOST = 10_000  # a device message has 50 kB; whoever has more vehicles does not look at them in Home Assistant
+ANNOUNCED_AT_MOST = 10_000  # a device message has 50 kB; whoever has more vehicles does not look at them in Home Assistant
 QOS = 1  # whatever the values have: an announcement that is lost is a car that is missing
 
 
@@ -37,7 +37,7 @@ class Announcer:
         """Values of a vehicle: its first ones, its name and its version make its message."""
         known = self._cars.get(vin)
         if known is None:
-            if len(self._cars) >= VEHICLES_AT_MOST:
+            if len(self._cars) >= ANNOUNCED_AT_MOST:
                 return
             known = AnnouncedCar(vin)
         elif "VehicleName" not in data and "Version" not in data:

@@ -13,19 +13,17 @@ It runs on the event loop, without a thread: the packets are our own (mqtt_packe
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Callable, Sequence
 from typing import cast
 
 from ..errors import Undelivered, Unreachable
 from . import mqtt_packets as packets
-from .mqtt_broker import HOPELESS, Address, OtherVersion, Publication, refusal
+from .mqtt_broker import HOPELESS, Address, OtherVersion, Publication, acknowledge_at_once, refusal
 
 WINDOW = 64  # messages without confirmation, if the broker allows as many: some 0.3 ms of work, which no dashboard notices
 KEEP_ALIVE_S = 30  # between our pings; a broker takes us for dead, and publishes our will, after 1.5 times as long
 ANSWER_S = 10.0  # a broker that answers nothing for so long is gone
-QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)  # Linux has it
 KEPT_AT_MOST = 10_000  # topics of one vehicle: ten times what all its fields are
 
 
@@ -58,23 +56,12 @@ class BrokerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._ack_at_once()
-
-    def _ack_at_once(self) -> None:
-        """
-        Has the kernel acknowledge what it has received without delay (Linux forgets it after each time).
-
-        mosquitto writes each confirmation by itself, and Nagle's algorithm keeps the second one back until the first is
-        acknowledged: with the usual delay a window took 40 ms instead of one.
-        """
-        if QUICK_ACK is not None and self._transport is not None:
-            connected = self._transport.get_extra_info("socket")
-            if connected is not None:
-                connected.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
+        acknowledge_at_once(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._heard_s = self._loop.time()
-        self._ack_at_once()
+        if self._transport is not None:
+            acknowledge_at_once(self._transport)
         if self._connack is None and data[0] >> 4 != packets.CONNACK:
             self._end(Undelivered(f"{self._address} does not speak MQTT"))
             return
@@ -161,7 +148,7 @@ class BrokerConnection(asyncio.Protocol):
                 self._end(Unreachable(f"{self._address} does not answer"))
                 return
             self._pings += 1
-            self._transport.write(packets.PING)
+            self._transport.write(packets.PINGREQ)
             self._silent = self._loop.call_later(keep_alive_s / 2, self._watch)
 
     async def publish(
@@ -197,7 +184,7 @@ class BrokerConnection(asyncio.Protocol):
             else:
                 pings = 1
         if out:
-            await self._exchange(b"".join(out) + packets.PING * pings, pings)
+            await self._exchange(b"".join(out) + packets.PINGREQ * pings, pings)
         for place, code in self._refused.items():
             if code not in HOPELESS:
                 where = messages[place - first].topic.decode(errors="replace")
@@ -209,7 +196,7 @@ class BrokerConnection(asyncio.Protocol):
         """Returns when what is retained there has been received; False if the broker refuses one of them."""
         number = self._number()
         self._due[number] = (packets.SUBACK, 0)
-        await self._exchange(packets.subscribe(self._version, number, topics) + packets.PING, pings=1)
+        await self._exchange(packets.subscribe(self._version, number, topics) + packets.PINGREQ, pings=1)
         return all(code < 0x80 for code in self._suback)
 
     async def retained(self, topics: list[bytes]) -> dict[bytes, bytes]:

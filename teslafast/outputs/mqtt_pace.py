@@ -8,7 +8,7 @@ How often a field's value is published, so that a car floods neither a broker no
 The newest value of a field is never given up: whatever is held is due in the end, or at once when everything is asked for. What
 is due stays here until it has been confirmed. With an interval of 0 nothing is held and nothing given up.
 
-Bounds: FIELDS_AT_MOST fields are remembered; when as many values are held, all of them are due. Pure: time is an argument.
+Bounds: PACED_FIELDS_AT_MOST fields are remembered; when as many values are held, all of them are due. Pure: time is an argument.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-FIELDS_AT_MOST = 100_000  # of all vehicles: 400 cars with every field of the schema, some 30 MB
+PACED_FIELDS_AT_MOST = 100_000  # of all vehicles: 400 cars with every field of the schema, some 30 MB
 QUIET_S = 30.0  # a value that did not change is published again after so long, if the car sends it: consumers see that it lives
 POSITION = {"latitude", "longitude"}
 LOCATION_DEGREES = 2e-5  # some two metres: what a parked car's receiver wanders
@@ -89,7 +89,7 @@ class Pace:
 
     def due(self, now_s: float, everything: bool = False) -> list[Value]:
         """What is to be published, in the order of its seqs. It is held until `confirmed`, or `again` gives it back."""
-        if everything or len(self._held) >= FIELDS_AT_MOST:
+        if everything or len(self._held) >= PACED_FIELDS_AT_MOST:
             self._queue.clear()
             return [held.value for held in self._held.values()]
         found = {}
@@ -106,7 +106,7 @@ class Pace:
             del self._held[value.key]
         self._published.pop(value.key, None)
         self._published[value.key] = (value, now_s)
-        if len(self._published) > FIELDS_AT_MOST:
+        if len(self._published) > PACED_FIELDS_AT_MOST:
             del self._published[next(iter(self._published))]
 
     def again(self) -> None:

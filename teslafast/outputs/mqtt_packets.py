@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 5, 6, 7, 9, 13, 14
 V311, V5 = 4, 5  # the protocol's own numbers
-PING = b"\xc0\x00"
+PINGREQ = b"\xc0\x00"
 BYE = b"\xe0\x00"
 RETAIN = 0x01
 

@@ -18,7 +18,7 @@ from ..urls import parse_url
 from .mqtt_broker import Address
 from .mqtt_topics import NO_TOPIC
 
-T = TypeVar("T")
+Loaded = TypeVar("Loaded")
 
 PLAIN, ENCRYPTED = ("mqtt", "tcp"), ("mqtts", "ssl", "tls")
 PORTS = dict.fromkeys(PLAIN, 1883) | dict.fromkeys(ENCRYPTED, 8883)
@@ -137,7 +137,7 @@ def address(settings: MqttSettings) -> Address:
     return Address(settings.url.host, settings.url.port, tls, settings.url.login)
 
 
-def _loaded(variable: str, path: Path | None, load: Callable[[], T]) -> T:
+def _loaded(variable: str, path: Path | None, load: Callable[[], Loaded]) -> Loaded:
     try:
         return load()
     except FileNotFoundError:

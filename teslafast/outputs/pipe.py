@@ -1,7 +1,7 @@
 """
 Lines into a pipe or a terminal that somebody else has as well: standard output.
 
-Everything here may block for LOOK_S, or for STALLED_S if nobody reads: it belongs into a thread.
+Everything here may block for PIPE_LOOK_S, or for PIPE_STALLED_S if nobody reads: it belongs into a thread.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ..errors import Undelivered
 from .rotating_file import Line
 
 PIPE_BYTES = 4096  # Linux takes so many without blocking whenever poll says that a pipe is writable (PIPE_BUF)
-STALLED_S = 5.0  # a pipe that takes nothing for so long counts as failed
-LOOK_S = 0.2  # how soon the thread notices that the server ends
+PIPE_STALLED_S = 5.0  # a pipe that takes nothing for so long counts as failed
+PIPE_LOOK_S = 0.2  # how soon the thread notices that the server ends
 
 
 class Pipe:
@@ -56,10 +56,10 @@ class Pipe:
     def _wait(self) -> None:
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
-        until_s = time.monotonic() + STALLED_S
-        while not poll.poll(LOOK_S * 1000):
+        until_s = time.monotonic() + PIPE_STALLED_S
+        while not poll.poll(PIPE_LOOK_S * 1000):
             if self._given_up or time.monotonic() > until_s:
-                raise Undelivered(f"standard output is not read: it has taken nothing for {STALLED_S:g} s")
+                raise Undelivered(f"standard output is not read: it has taken nothing for {PIPE_STALLED_S:g} s")
 
     def check(self) -> str:
         return "events go to the standard output of `teslafast serve`"

@@ -22,14 +22,15 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ..backoff import LIMIT_S, delay_s
-from ..core.tail import MIB, Event, Tail, TailedLog
+from ..config import MIB
+from ..core.tail import Event, Tail, TailedLog
 from ..errors import Undelivered, Unreachable
 from ..logs import fields, log
 from . import Attentive, GapTeller, Output, OutputGauges
 
 BATCH_EVENTS = 512  # at most at once: what a broker confirms within a moment
 BATCH_BYTES = MIB  # or so many bytes of their texts; a larger event goes alone
-LINGER_S = 0.1  # from one batch to the next: some events share the cost of a batch; the first after a pause goes at once
+BATCH_LINGER_S = 0.1  # from one batch to the next: some events share the cost of a batch; the first after a pause goes at once
 ATTEMPT_S = 60.0  # a connect or a send that takes longer counts as failed: no broker keeps a confirmation back for that long
 CLOSE_S = 1.0  # an output that does not let go of its connection is not waited for
 
@@ -139,7 +140,7 @@ class Runner:
             began_s = asyncio.get_running_loop().time()
             self._awake.clear()
             if await self._send_next():
-                await self._linger(began_s + LINGER_S)
+                await self._linger(began_s + BATCH_LINGER_S)
                 continue
             ending = self._ending.is_set()
             await self._flush(ending)

@@ -16,12 +16,12 @@ import orjson
 
 from .mqtt_topics import Placed, level
 
-VEHICLES_AT_MOST = 10_000  # of which is remembered what `state` and `windows_open` are made from
+REMEMBERED_AT_MOST = 10_000  # of which is remembered what `state` and `windows_open` are made from
 WINDOWS = ("FdWindow", "FpWindow", "RdWindow", "RpWindow")
 KM = 1.609344  # a mile
 CHARGING = ("DetailedChargeStateCharging", "DetailedChargeStateStarting")
 MOVING = ("ShiftStateD", "ShiftStateR", "ShiftStateN")
-DOORS = {
+DOOR_TOPICS = {
     "driver_front_door_open": "DriverFront",
     "driver_rear_door_open": "DriverRear",
     "passenger_front_door_open": "PassengerFront",
@@ -139,7 +139,7 @@ class TeslamateLayout:
             yield "longitude", repr(value["longitude"])
             yield "location", orjson.dumps(value).decode()
         elif field == "DoorState" and isinstance(value, dict):
-            yield from ((name, plain(bool(value.get(door)))) for name, door in DOORS.items())
+            yield from ((name, plain(bool(value.get(door)))) for name, door in DOOR_TOPICS.items())
             yield "doors_open", plain(any(bool(is_open) for door, is_open in value.items() if not door.startswith("Trunk")))
         elif field == "SoftwareUpdateVersion":
             yield "update_available", plain(bool(plain(value).strip()))
@@ -155,7 +155,7 @@ class TeslamateLayout:
             yield "windows_open", plain(any(doing.get(window, False) for window in WINDOWS))
 
     def _known(self, vin: str) -> dict[str, bool]:
-        if len(self._doing) >= VEHICLES_AT_MOST:
+        if len(self._doing) >= REMEMBERED_AT_MOST:
             self._doing.clear()
         return self._doing.setdefault(vin, {"connected": True, "driving": False, "charging": False})
 

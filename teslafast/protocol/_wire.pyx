@@ -39,7 +39,7 @@ cpdef enum:                     # shapes
 
 write_record = encode.write_record       # offered here, beside its inverse
 
-TOPICS = {topic: kind for topic, (kind, _) in messages.TOPICS.items()}
+TOPICS = {topic: kind for topic, (kind, _) in messages.TOPIC_MESSAGES.items()}
 
 cdef object Malformed = errors.Malformed
 
@@ -103,9 +103,12 @@ include "_wire_envelope.pxi"
 
 
 # Topic -> (kind, _Layout of the message in the payload).
-cdef dict RECORDS = {
-    topic: (kind, {"Payload": PAYLOAD, "VehicleAlerts": ALERTS, "VehicleErrors": ERRORS}.get(message) or _Layout(message))
-    for topic, (kind, message) in messages.TOPICS.items()
+cdef dict RECORD_LAYOUTS = {
+    topic: (
+        kind,
+        {"Payload": PAYLOAD, "VehicleAlerts": ALERTS_LAYOUT, "VehicleErrors": ERRORS_LAYOUT}.get(message) or _Layout(message),
+    )
+    for topic, (kind, message) in messages.TOPIC_MESSAGES.items()
 }
 
 
@@ -151,7 +154,7 @@ def read_record(bytes topic not None, payload not None, str vin not None, int sh
 
     Malformed if the payload is not the message that goes under this topic; KeyError for any other topic.
     """
-    cdef tuple row = <tuple>RECORDS[topic]
+    cdef tuple row = <tuple>RECORD_LAYOUTS[topic]
     cdef DecodedRecord record = DecodedRecord.__new__(DecodedRecord)
     cdef Reading reading
     cdef Py_buffer buffer

@@ -22,13 +22,13 @@ cdef enum Kind:
 
 cdef enum:
     HIGHEST_FIELD = 60          # of any message: Value's last alternative
-    MAX_CELLS = 16
+    MAX_CELLS = 16              # of one message: more than the widest layout has; _Layout checks it
     TAG_STRANGE = 2             # the cell of a map entry that says: it held a field other than key and value
     MAX_KEYS = 10               # members of one message: TireLocation's
     MAX_ENTRIES = 131072        # a megabyte of the smallest datums that say anything (8 bytes) stays below it
 
 # Scalars: type -> (kind, wire type).
-cdef dict KINDS = {
+cdef dict FIELD_KINDS = {
     "bool": (BOOL, VARINT), "int32": (INT32, VARINT), "int64": (INT64, VARINT), "float": (FLOAT, FIXED32),
     "double": (DOUBLE, FIXED64), "string": (STRING, LENGTH), "Timestamp": (TIMESTAMP, LENGTH), "Value": (ONE_OF, LENGTH),
 }
@@ -97,8 +97,8 @@ cdef class _Layout:
         cdef int cells = 1
         cdef object type_ = None
         slot.repeated = field.repeated
-        if field.type in KINDS:
-            slot.kind, slot.wire = KINDS[field.type]
+        if field.type in FIELD_KINDS:
+            slot.kind, slot.wire = FIELD_KINDS[field.type]
         elif field.type in signals.ENUMS:
             slot.kind, slot.wire = ENUM, VARINT
             type_ = tuple([sys.intern(name) for name in signals.ENUMS[field.type]])

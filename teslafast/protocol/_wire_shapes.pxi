@@ -5,12 +5,12 @@
 # flat says more: a Value's member that this schema does not have keeps its value (docs/protocol.md, "Unknown members").
 
 cdef _Layout PAYLOAD = _Layout("Payload")
-cdef _Layout ALERTS = _Layout("VehicleAlerts")
-cdef _Layout ERRORS = _Layout("VehicleErrors")
+cdef _Layout ALERTS_LAYOUT = _Layout("VehicleAlerts")
+cdef _Layout ERRORS_LAYOUT = _Layout("VehicleErrors")
 cdef _Layout DATUM = <_Layout>PAYLOAD.slots[1].type
-cdef _Layout VALUE = <_Layout>DATUM.slots[2].type
-cdef _Layout ALERT = <_Layout>ALERTS.slots[1].type
-cdef _Layout ERROR = <_Layout>ERRORS.slots[1].type
+cdef _Layout VALUE_LAYOUT = <_Layout>DATUM.slots[2].type
+cdef _Layout ALERT = <_Layout>ALERTS_LAYOUT.slots[1].type
+cdef _Layout ERROR = <_Layout>ERRORS_LAYOUT.slots[1].type
 cdef _Layout TAG = <_Layout>ERROR.slots[3].type
 cdef tuple FIELD_NAMES = <tuple>DATUM.slots[1].type
 
@@ -90,7 +90,7 @@ cdef object shown_value(Reading *reading, Cell *cells):
     """The Value in `cells` (which alternative, then itself)."""
     cdef int field = <int>cells[0].number
     cdef int shape = reading.shape
-    cdef Slot *slot = &VALUE.slots[field]
+    cdef Slot *slot = &VALUE_LAYOUT.slots[field]
     cdef object value = None
     if field == 0:
         if cells[0].text != NULL:
@@ -101,8 +101,8 @@ cdef object shown_value(Reading *reading, Cell *cells):
     if slot.kind == STRING:
         value = corrected(<const char *>cells[1].text, cells[1].number)
     else:
-        value = shown(VALUE, field, cells, shape)
-    return value if shape == FLAT else {<object>PyTuple_GET_ITEM(VALUE.names, field): value}
+        value = shown(VALUE_LAYOUT, field, cells, shape)
+    return value if shape == FLAT else {<object>PyTuple_GET_ITEM(VALUE_LAYOUT.names, field): value}
 
 
 cdef object unknown_value(Reading *reading, const uint8_t *member):

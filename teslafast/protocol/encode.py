@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from .messages import MESSAGES, TOPICS, FieldDescriptor
+from .messages import MESSAGES, TOPIC_MESSAGES, FieldDescriptor
 from .signals import ENUMS
 
 Encode = Callable[[Any], bytes]  # a JSON value -> its bytes on the wire
@@ -29,9 +29,9 @@ def write_record(topic: bytes, record: Mapping[str, Any]) -> bytes:
 
     ValueError for a topic, field, enum name or timestamp that the protocol does not have, and for numbers out of range.
     """
-    if topic not in TOPICS:
+    if topic not in TOPIC_MESSAGES:
         raise ValueError(f"no record goes under topic {topic!r}")
-    return _message(TOPICS[topic][1], record)
+    return _message(TOPIC_MESSAGES[topic][1], record)
 
 
 def _message(name: str, members: Mapping[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ class FieldDescriptor(NamedTuple):
 
 
 # An envelope's topic -> the kind of event it makes, and the message in its payload.
-TOPICS: dict[bytes, tuple[str, str]] = {
+TOPIC_MESSAGES: dict[bytes, tuple[str, str]] = {
     b"V": ("data", "Payload"),
     b"alerts": ("alerts", "VehicleAlerts"),
     b"errors": ("errors", "VehicleErrors"),

@@ -14,21 +14,28 @@ says that the certificate is about to expire.
 
 from __future__ import annotations
 
-import datetime
 import ssl
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..certificates import anchors
+from ..certificates.mounts import mounted_alone
 from ..config import Settings
 from ..errors import Misconfigured
 from ..logs import fields, log
 from ..metrics import Counts
 from . import tls
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
 LOOK_EVERY_S = 10.0  # three `stat` calls; a change is in use after 20 s at the latest
 WARN_DAYS = 21  # certbot renews 30 days before the end: by then something is wrong
 _DAY_S = 86400.0
+
+# What a file on the disk can do wrong besides what Misconfigured tells: `cryptography` refuses it, or there is no room.
+_UNUSABLE = (Misconfigured, OSError, ValueError)
 
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
@@ -42,17 +49,17 @@ class CertificateReload:
         self._use = use
         self._counts = counts
         self._certificate = Path(settings.cert_path or "")
-        self._ends = _validity(self._certificate)[1]
-        self._pair = _Files(self._certificate, Path(settings.key_path or ""))
+        self._served = _leaf(self._certificate)
+        self._pair = WatchedFiles(self._certificate, Path(settings.key_path or ""))
         asks = any(context is not None and context.asked is not ssl.CERT_NONE for context in contexts)
-        self._bundle = _Files(settings.ca_path) if asks and settings.ca_path is not None else _Files()
+        self._bundle = WatchedFiles(settings.ca_path) if asks and settings.ca_path is not None else WatchedFiles()
         self._anchors = self._found_anchors()
         self._looked_s = 0.0
         self._warned_s = -_DAY_S
 
     def days(self, now: float) -> float:
         """Until the certificate in use ends (`now`: seconds since 1970); negative if it has."""
-        return (self._ends.timestamp() - now) / _DAY_S
+        return (self._served.not_valid_after_utc.timestamp() - now) / _DAY_S
 
     def check(self, now: float, monotonic: float) -> None:
         """Looks at the files every LOOK_EVERY_S, and at the days left."""
@@ -76,16 +83,21 @@ class CertificateReload:
     def _renew_pair(self, now: float) -> None:
         self._pair.take()
         try:
-            ends = self._tried(now)
+            leaf = self._tried(now)
             for context in filter(None, self._contexts):
                 anchors.load_chain(context, self._settings)
-        except Misconfigured as error:
+        except _UNUSABLE as error:
             self._counts.certificate_reloads["refused"] += 1
             log.error("certificate_refused", extra=fields(reason=str(error), kept_days=round(self.days(now), 1)))
             return
-        self._now_in_use(ends)
+        before = self._served
+        self._now_in_use(leaf)
         self._counts.certificate_reloads["taken"] += 1
-        log.info("certificate_renewed", extra=fields(path=str(self._certificate), days=round(self.days(now), 1)))
+        told: dict[str, object] = {"path": str(self._certificate), "days": round(self.days(now), 1)}
+        if leaf == before:  # SIGHUP without a new certificate, or a mount that does not show it
+            log.info("certificate_unchanged", extra=fields(**told, mounted_alone=bool(mounted_alone([self._certificate]))))
+        else:
+            log.info("certificate_renewed", extra=fields(**told, serial=f"{leaf.serial_number:x}"))
 
     def _renew_anchors(self, now: float) -> None:
         self._bundle.take()
@@ -93,15 +105,15 @@ class CertificateReload:
             anchors = self._found_anchors()
             if anchors == self._anchors:
                 return
-            ends = self._tried(now)  # a new context also loads the pair that is there now
+            leaf = self._tried(now)  # a new context also loads the pair that is there now
             everything, vehicles = tls.contexts(self._settings)
-        except Misconfigured as error:
+        except _UNUSABLE as error:
             self._counts.anchor_reloads["refused"] += 1
             log.error("anchors_refused", extra=fields(reason=str(error), kept=len(self._anchors)))
             return
         self._contexts = everything if self._contexts[0] else None, vehicles if self._contexts[1] else None
         self._use(self._contexts)
-        self._now_in_use(ends)
+        self._now_in_use(leaf)
         self._counts.anchor_reloads["taken"] += 1
         added, removed = len(anchors - self._anchors), len(self._anchors - anchors)
         self._anchors = anchors
@@ -110,21 +122,22 @@ class CertificateReload:
     def _found_anchors(self) -> frozenset[bytes]:
         return frozenset(der for path in self._bundle.paths for der in anchors.anchors(path))
 
-    def _tried(self, now: float) -> datetime.datetime:
-        """The end of the certificate that is in the files now. Raises Misconfigured if the pair is invalid."""
+    def _tried(self, now: float) -> x509.Certificate:
+        """The certificate that is in the files now. Raises Misconfigured if the pair is invalid."""
         anchors.load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._settings)
-        starts, ends = _validity(self._certificate)
+        leaf = _leaf(self._certificate)
+        starts, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
         if not starts.timestamp() <= now < ends.timestamp():
             fault = f"{self._certificate} is valid from {starts:%Y-%m-%d} to {ends:%Y-%m-%d} only"
             raise Misconfigured("CERT_PATH", fault, "give a certificate that is valid today")
-        return ends
+        return leaf
 
-    def _now_in_use(self, ends: datetime.datetime) -> None:
-        self._ends = ends
+    def _now_in_use(self, leaf: x509.Certificate) -> None:
+        self._served = leaf
         self._warned_s = -_DAY_S
 
 
-class _Files:
+class WatchedFiles:
     """Whether files have changed since they were last read, and have stayed the same since the last look."""
 
     def __init__(self, *paths: Path) -> None:
@@ -152,12 +165,11 @@ def _stamp_of(path: Path) -> tuple[int, int, int] | None:
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
-def _validity(path: Path) -> tuple[datetime.datetime, datetime.datetime]:
-    """From when to when the first certificate in the file is valid. Raises Misconfigured."""
-    from cryptography import x509
+def _leaf(path: Path) -> x509.Certificate:
+    """The first certificate in the file. Raises Misconfigured."""
+    from ..certificates import chain
 
     try:
-        leaf = x509.load_pem_x509_certificate(anchors.read_file("CERT_PATH", path).encode())
-    except ValueError:
-        raise Misconfigured("CERT_PATH", f"{path} holds no readable certificate", "give the PEM chain, server first") from None
-    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
+        return chain.read(anchors.read_bytes("CERT_PATH", path))[0]
+    except ValueError as error:
+        raise Misconfigured("CERT_PATH", f"{path} {error}", "give the PEM chain, server first") from None

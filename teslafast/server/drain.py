@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 VEHICLES_PER_S = 250  # what one core takes in of handshakes, where they come back to
 SHARE_OF_VEHICLES = 0.5  # of DRAIN_SECONDS
 DASHBOARDS_AT_ONCE = 100  # closing so many takes about 10 ms of the loop
-STALLED_S = 1.0
+STALLED_S = 1.0  # a client that reads takes what the kernel holds for it within a round trip
 SHARE_OF_OUTPUTS = 0.2  # of DRAIN_SECONDS, for them alone: they send all the time before it, too
 COALESCE_S = 0.05  # each vehicle's end is an event for every dashboard: some together in one write
-TICK_S = 0.02
+TICK_S = 0.02  # how often it looks again: nobody notices so little, and it costs nothing
 
 
 async def drain(hub: Hub, drain_s: float, outputs: Outputs | None = None) -> None:

@@ -14,7 +14,7 @@ import asyncio
 import gc
 
 FULL_EVERY_S = 3600.0  # rarely, because everybody waits for it, and libraries leave few cycles
-_NEVER = 1 << 30
+_NEVER = 1 << 30  # the threshold of the oldest generation, which no count of collections reaches
 
 
 def settle(loop: asyncio.AbstractEventLoop) -> None:

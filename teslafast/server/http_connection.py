@@ -2,7 +2,7 @@
 Every connection starts here: request heads are read, `decide` says what becomes of them, and answers are written.
 
     accept ──▶ TLS ──▶ HttpConnection: bytes until an empty line ──▶ decide ──▶ Answer, Serve:  answered, closed
-                        │ HEAD_LIMIT bytes, HANDSHAKE_TIMEOUT                └▶ Open: the transport and the bytes go to a door
+                        │ REQUEST_HEAD_LIMIT bytes, HANDSHAKE_TIMEOUT        └▶ Open: the transport and the bytes go to a door
 
 Only answers that say `keeps_open`, the page's files, leave the connection open for the next request: a browser wants two dozen of
 them, and over TLS a handshake for each costs more than the file. Such a connection has MOST_REQUESTS and KEPT_S, and gets no
@@ -22,10 +22,11 @@ import httptools
 from ..errors import Refused
 from ..http_messages import Answer, Request
 from ..logs import fields, log
-from ..refusals import FAULT, HEAD_TOO_LARGE, HEAD_TOO_SLOW, NOT_HTTP
+from ..refusals import HEAD_TOO_LARGE, HEAD_TOO_SLOW, NOT_HTTP, SERVER_FAULT
+from . import proxy_protocol
 from .routes import Decision, Open, Peer, Serve
 
-HEAD_LIMIT = 16 * 1024  # room for a token of LONGEST_TOKEN and as much again; h11 has the same default
+REQUEST_HEAD_LIMIT = 16 * 1024  # room for a token of LONGEST_TOKEN and as much again; h11 has the same default
 LINGER_S = 1.0  # for a client that is still sending what will not be read: three slow round trips
 MOST_REQUESTS = 32  # on one connection: the page has two dozen files
 KEPT_S = 3.0  # from the first answer on: a page has been read by then
@@ -67,10 +68,12 @@ class HttpConnection(asyncio.BufferedProtocol):
     """
     One new connection. `decide(request, peer)` is asked for each request.
 
-    `on_refused(cause)` counts. `on_done()` is called once, when the connection is no longer this object's: handed over, or lost.
+    `client_of(request, peer)`: the peer as a proxy names it in this request. `on_refused(cause)` counts. `on_done()` is called
+    once, when the connection is no longer this object's: handed over, or lost.
     """
 
-    _shared = memoryview(bytearray(HEAD_LIMIT))  # every HttpConnection reads into it, and empties it before the next one reads
+    # every HttpConnection reads into it, and empties it before the next one reads
+    _shared = memoryview(bytearray(REQUEST_HEAD_LIMIT))
 
     def __init__(
         self,
@@ -78,7 +81,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         decide: Callable[[Request, Peer], Decision],
         on_refused: Callable[[str], None],
         on_done: Callable[[], None],
+        client_of: Callable[[Request, Peer], Peer] = lambda request, peer: peer,
     ) -> None:
+        self._client_of = client_of
         self._peer_of = peer_of
         self._decide = decide
         self._on_refused = on_refused
@@ -93,9 +98,9 @@ class HttpConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
         try:
-            self._peer = self._peer_of(transport)
+            self._peer = self._connected = self._peer_of(transport)
         except Exception as error:
-            self._peer = Peer("unknown")
+            self._peer = self._connected = Peer("unknown")
             self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -137,11 +142,11 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._head += self._shared[:nbytes]
         while not (self._answered or self._on_done is None or self._transport.is_closing()):
             end = self._head.find(b"\r\n\r\n") + 4
-            if 4 <= end <= HEAD_LIMIT:
+            if 4 <= end <= REQUEST_HEAD_LIMIT:
                 head = bytes(self._head[:end])
                 del self._head[:end]
                 self._take(head)
-            elif len(self._head) >= HEAD_LIMIT:
+            elif len(self._head) >= REQUEST_HEAD_LIMIT:
                 self.answer(Answer.of(Refused(HEAD_TOO_LARGE)))
             else:
                 break
@@ -149,16 +154,23 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _take(self, head: bytes) -> None:
         request = parse_head(head)
         if request is None:
-            self.answer(Answer.of(Refused(NOT_HTTP)))
+            spoken = head + self._head[: len(proxy_protocol.V2_SIGNATURE)]
+            reason = proxy_protocol.NOT_TRUSTED if proxy_protocol.looks_like(spoken) else ""
+            self.answer(Answer.of(Refused(NOT_HTTP, reason)))
             return
         try:
+            self._peer = self._client_of(request, self._connected)
             self._carry_out(request, self._decide(request, self._peer))
         except Exception as error:
             self._fail(error)
 
     def _carry_out(self, request: Request, decision: Decision) -> None:
         if isinstance(decision, Open):
-            opened = decision.door.open(decision.admission, self._peer.address)
+            try:
+                opened = decision.door.open(decision.admission, self._peer.address)
+            except Refused as error:
+                self.answer(Answer.of(error))
+                return
             self._opening = True
             opened.take(self._transport, request, bytes(self._head))
             self._done()
@@ -169,14 +181,14 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _fail(self, error: Exception) -> None:
         """Our own fault: an answer if one can still be sent, and one line in the log."""
-        address = self._peer.address
-        log.error("request_failed", extra=fields(cause=FAULT.cause, reason=type(error).__name__, address=address), exc_info=error)
-        self._on_refused(FAULT.cause)
+        cause, address = SERVER_FAULT.cause, self._peer.address
+        log.error("request_failed", extra=fields(cause=cause, reason=type(error).__name__, address=address), exc_info=error)
+        self._on_refused(cause)
         if self._opening or self._answered:  # the transport speaks another protocol already, or has had its answer
             self._transport.abort()
             self._done()  # the transport tells the door's protocol of its end, if that is set already
             return
-        self._write(Answer.of(Refused(FAULT)), head_only=False, kept=False)
+        self._write(Answer.of(Refused(SERVER_FAULT)), head_only=False, kept=False)
         self._end(unread=True)
 
     def _may_ask_again(self, request: Request) -> bool:

@@ -24,15 +24,22 @@ from ..http_messages import Answer, Request
 from ..logs import lines_dropped
 from ..refusals import UNKNOWN_VIN, VIN_NOT_GRANTED
 from ..storage.checkpointer import JournalGauges
-from . import prometheus
+from ..vin import mended_vin
+from . import exposition
+from .prometheus import Gauges
 from .routes import Page
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
 
 
-def health(hub: Hub, started_at: float, outputs: Outputs | None) -> Page:
-    """For everybody: no VIN stands in it. `started_at`: monotonic."""
+def health(hub: Hub, started_at: float, outputs: Outputs | None, journal_stopped: Callable[[], str] | None) -> Page:
+    """
+    For everybody: no VIN stands in it.
+
+    started_at        monotonic
+    journal_stopped   why the log goes on in memory, "" if it does not; None without JOURNAL_PATH
+    """
 
     def page(request: Request, grant: Grant | None) -> Answer:
         status = HTTPStatus.SERVICE_UNAVAILABLE if hub.draining else HTTPStatus.OK
@@ -47,6 +54,9 @@ def health(hub: Hub, started_at: float, outputs: Outputs | None) -> Page:
             "oldest": hub.log.oldest,
             "epoch": hub.epoch,
         }
+        if journal_stopped is not None:
+            reason = journal_stopped()
+            report["journal"] = {"state": "stopped", "reason": reason} if reason else {"state": "writing"}
         if outputs is not None:
             report["outputs"] = outputs.states()
         return _json(status, report)
@@ -54,15 +64,23 @@ def health(hub: Hub, started_at: float, outputs: Outputs | None) -> Page:
     return page
 
 
-def metrics(gauges: Callable[[], prometheus.Gauges]) -> Page:
+def metrics(gauges: Callable[[], Gauges]) -> Page:
     def page(request: Request, grant: Grant | None) -> Answer:
-        return Answer(HTTPStatus.OK, prometheus.text(gauges()), prometheus.CONTENT_TYPE)
+        return Answer(HTTPStatus.OK, exposition.text(gauges()), exposition.CONTENT_TYPE)
 
     return page
 
 
 def fleet(registry: Registry) -> Page:
-    """`/vehicles`: every vehicle that the grant allows."""
+    """
+    `/vehicles`: every vehicle that the grant allows.
+
+        {"vehicles": [{"vin", "connected": true, "connections": 1, "lastHeard": "2026-11-23T08:00:00.123Z" or null,
+                       "networkInterface", "clientVersion", "messages", "counts": {kind: number}, "signals", "refused",
+                       "duplicates", "reorders", "resends", "vinMismatches"}, …]}
+
+    It holds no values: those are at `/vehicles/VIN`.
+    """
 
     def page(request: Request, grant: Grant | None) -> Answer:
         entries = [entry.report() for entry in registry if grant is not None and grant.allows(entry.vin)]
@@ -72,10 +90,16 @@ def fleet(registry: Registry) -> Page:
 
 
 def vehicle(registry: Registry, values: LastValues) -> Page:
-    """`/vehicles/VIN`: one vehicle, with its last known values."""
+    """
+    `/vehicles/VIN`: one vehicle, as `/vehicles` shows it, with its last known values.
+
+        {…, "data": {Field: {"value": …, "time_ns": 1795642692091000000}, …}, "times": {Field: "2026-11-25T21:38:12.091Z", …}}
+
+    `times` says what `time_ns` says, in the stream's own form: a number of nanoseconds is too large for JavaScript's numbers.
+    """
 
     def page(request: Request, grant: Grant | None) -> Answer:
-        vin = request.path.rpartition("/")[2]
+        vin = mended_vin(request.path.rpartition("/")[2])
         if grant is None or not grant.allows(vin):
             return Answer.of(Refused(VIN_NOT_GRANTED))
         entry, known = registry.get(vin), values.get(vin)
@@ -94,10 +118,10 @@ def gauges(
     certificate_days: float | None,
     journal: JournalGauges | None,
     outputs: Outputs | None,
-) -> prometheus.Gauges:
+) -> Gauges:
     """The server at this moment. `started_at`: monotonic; `pending`: connections that have not been admitted yet."""
     dashboards = hub.connections.dashboards
-    return prometheus.Gauges(
+    return Gauges(
         counts=hub.counts,
         vehicles=hub.registry.connected,
         connections={"vehicle": len(hub.connections.vehicles), "dashboard": len(dashboards)},

@@ -1,26 +1,21 @@
 """
-`/metrics`: what the server counts, as Prometheus text.
+`/metrics`: what the server counts. exposition.py makes text of it.
 
 The table says everything: one row for each metric, with its public name (the reference server's where it means the same), its
-help text, its label, and where a Gauges holds its value. prometheus-client writes the text and is imported at the first scrape.
-No VIN, token or address is ever a label.
+help text, its label, and where a Gauges holds its value. No VIN, token or address is ever a label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
 
 from ..metrics import Counts, Durations
 from ..outputs import OutputGauges
 from ..protocol._wire import TOPICS
 from ..storage.checkpointer import JournalGauges
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _TOPICS = {kind: topic.decode() for topic, kind in TOPICS.items()}
-_SHORTEST = 5  # the first bucket shown: 32 µs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,6 +183,13 @@ TABLE = (
         "cause",
     ),
     Row(
+        "teslafast_proxy_headers_ignored_total",
+        "counter",
+        "headers that only a trusted proxy may send, from others (TRUSTED_PROXIES), by header",
+        lambda now: now.counts.ignored_headers,
+        "header",
+    ),
+    Row(
         "teslafast_tls_failures_total", "counter", "failed TLS handshakes, by cause", lambda now: now.counts.tls_failures, "cause"
     ),
     Row("teslafast_closes_total", "counter", "closed WebSocket connections, by cause", lambda now: now.counts.closes, "cause"),
@@ -205,6 +207,13 @@ TABLE = (
     _output("retried_total", "counter", "events sent again after a failure", lambda it: it.retried),
     Row("teslafast_output_dropped_total", "counter", "events given up, by cause", _dropped, "output", "cause"),
     # the server itself
+    Row(
+        "teslafast_round_failures_total",
+        "counter",
+        "failures of the server's periodic checks, by part; the checks go on",
+        lambda now: now.counts.round_failures,
+        "part",
+    ),
     Row("teslafast_uptime_seconds", "gauge", "time since the server started", lambda now: now.uptime_s),
     Row("teslafast_draining", "gauge", "1 while the server drains, else 0", lambda now: int(now.draining)),
     Row(
@@ -234,6 +243,12 @@ TABLE = (
         "events recovered from the journal at start",
         _of_journal(lambda it: it.recovered),
     ),
+    Row(
+        "teslafast_journal_stopped",
+        "gauge",
+        "1 while the log goes on in memory because the journal's disk does not work",
+        _of_journal(lambda it: int(it.stopped)),
+    ),
     Row("teslafast_journal_cut_events", "gauge", "events discarded while recovering the journal", _of_journal(lambda it: it.cut)),
     Row(
         "teslafast_journal_recovery_seconds",
@@ -249,57 +264,3 @@ TABLE = (
         lambda now: now.counts.syncs,
     ),
 )
-
-
-def text(reading: Gauges) -> bytes:
-    """The whole answer to a scrape."""
-    from prometheus_client import CollectorRegistry, generate_latest
-
-    registry = CollectorRegistry()
-    registry.register(_Collector(reading))
-    return generate_latest(registry) + generate_latest(_of_process())
-
-
-@cache
-def _of_process() -> Any:
-    """Memory, CPU and descriptors, as prometheus-client reads them from /proc."""
-    from prometheus_client import CollectorRegistry, ProcessCollector
-
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    return registry
-
-
-class _Collector:
-    def __init__(self, reading: Gauges) -> None:
-        self._reading = reading
-
-    def collect(self) -> Iterator[Any]:
-        for row in TABLE:
-            value = row.read(self._reading)
-            if value is not None:
-                yield _family(row, value)
-
-
-def _family(row: Row, value: Value) -> Any:
-    from prometheus_client import core
-
-    if isinstance(value, Durations):
-        return core.HistogramMetricFamily(row.name, row.help, buckets=_cumulated(value), sum_value=value.sum_s)
-    families = {"counter": core.CounterMetricFamily, "gauge": core.GaugeMetricFamily, "unknown": core.UntypedMetricFamily}
-    make = families[row.kind]
-    if not isinstance(value, Mapping):
-        return make(row.name, row.help, value=value)
-    family = make(row.name, row.help, labels=[label for label in (row.label, row.second_label) if label])
-    for words, number in sorted(value.items()):
-        family.add_metric([words] if isinstance(words, str) else words, number)
-    return family
-
-
-def _cumulated(durations: Durations) -> list[tuple[str, float]]:
-    total, buckets = 0, []
-    for power, count in enumerate(durations.buckets):
-        total += count
-        if _SHORTEST <= power < Durations.LAST:
-            buckets.append((str(2**power / 1e6), float(total)))
-    return [*buckets, ("+Inf", float(total))]

@@ -2,7 +2,7 @@
 What may go wrong between a vehicle and the server: a seeded disturbance of what the vehicle meant to send.
 
 `disturb` takes the messages of one moment and gives the steps to take instead. Each kind of trouble is a small function from
-steps to steps, so they compose in any combination; the order of `KINDS` is the order in which they are applied. With none
+steps to steps, so they compose in any combination; the order of `CHAOS_KINDS` is the order in which they are applied. With none
 chosen every message becomes one `Send`. Pure: chance comes from the seed.
 """
 
@@ -60,7 +60,7 @@ class Chaos:
         chosen = frozenset(kinds)
         self._rng = random.Random(seed)
         self._held: OutgoingMessage | None = None
-        self._troubles = [trouble for kind, trouble in KINDS.items() if kind in chosen and trouble is not None]
+        self._troubles = [trouble for kind, trouble in CHAOS_KINDS.items() if kind in chosen and trouble is not None]
         # Real clocks are minutes ahead right after a wake-up, and less often behind.
         self.skew_s = self._rng.uniform(-60, 300) if "skew" in chosen else 0.0
 
@@ -107,7 +107,7 @@ class Chaos:
         return [*steps, Drop()] if self._happens(0.03) else steps
 
 
-KINDS: dict[str, Callable[[Chaos, list[Step]], list[Step]] | None] = {
+CHAOS_KINDS: dict[str, Callable[[Chaos, list[Step]], list[Step]] | None] = {
     "reordering": Chaos._reorder,
     "duplicates": Chaos._duplicate,
     "resend": Chaos._resend,
@@ -122,10 +122,10 @@ def parse_chaos(words: str) -> frozenset[str]:
     """The kinds in a comma-separated list; `all` means all of them. Raises Misconfigured for any other word."""
     kinds = {word.strip() for word in words.split(",") if word.strip()}
     if kinds == {"all"}:
-        return frozenset(KINDS)
-    if unknown := sorted(kinds - KINDS.keys()):
+        return frozenset(CHAOS_KINDS)
+    if unknown := sorted(kinds - CHAOS_KINDS.keys()):
         raise Misconfigured(
-            "--chaos", f"{unknown[0]!r} is not known", f"give a comma-separated list of {', '.join(KINDS)}, or all"
+            "--chaos", f"{unknown[0]!r} is not known", f"give a comma-separated list of {', '.join(CHAOS_KINDS)}, or all"
         )
     return frozenset(kinds)
 

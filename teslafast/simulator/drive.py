@@ -31,7 +31,7 @@ _ERRORS: tuple[tuple[str, dict[str, str]], ...] = (
     ("unsupported_field", {"field_name": "SunroofInstalled"}),
     ("unsuported_interval", {"authorized": "60000", "field_name": "Odometer", "requested": "10.000000"}),  # so spelt by cars
 )
-_ERROR_EVERY_S = 1800.0
+_ERROR_EVERY_S = 1800.0  # rare, as with real vehicles
 _BY_INTERVAL = tuple((interval, tuple(fields)) for interval, fields in groupby(CAR_FIELDS, key=lambda field: field.interval_s))
 
 FleetRecord = dict[str, Any]

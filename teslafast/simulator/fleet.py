@@ -32,7 +32,7 @@ from .summary import Summary
 SETTLE_S = 10.0  # longer than a server takes to recover from a full backlog, shorter than a user's patience
 STARTS_PER_S = 200  # one core of a server completes about this many mutual TLS handshakes a second
 _LARGEST_GAP_S = 0.25  # a few vehicles with a long interval start soon all the same
-_PROGRESS_S = 0.5
+_PROGRESS_S = 0.5  # a figure that changes more often cannot be read
 _GOLDEN_RATIO = 0.618033988749895  # its multiples modulo 1 spread any number of vehicles evenly over the day
 _SPARE_FILES = 64  # for the loop, the terminal, and connections that overlap
 

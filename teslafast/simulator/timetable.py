@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .route import BRAKING_MPS2, DrivingRoute
 
-ROW_S = 0.5
+ROW_S = 0.5  # a vehicle sends no more often, so nothing between two rows would be seen
 _TICKS_PER_ROW = 5
 _TICK_S = ROW_S / _TICKS_PER_ROW
 _ACCELERATION_MPS2 = 2.2

@@ -6,19 +6,21 @@ Nothing is believed that its checksum does not confirm. A log that is kept has e
 tells which seqs it may have, and no counter has to be kept besides.
 
     newest   the highest seq whose entry and bytes are whole; what claims to be newer is torn
-    runs     going down from there: stretches of whole frames, each beginning where the one before it ended
+    runs     going down from there: stretches of frames whose bytes follow each other; where some in between are damaged, what is
+             left of them becomes a hole, which is sent as pongs and passed over by everybody else
     chosen   the run with the frame that was last known to be on the disk, else the longest; all else is wiped out, so that it
              can never come back between newer frames
+    lost     what the index still tells of, and is not in the log any more
 
-A process that was killed leaves one torn frame at most, and nobody had been given that. More than one, or a hole between runs,
-means that the machine went down or the disk fails.
+A process that was killed leaves one torn frame at most, the newest, and nobody had been given that. Anything else that is lost
+means that the machine went down or that the disk fails.
 """
 
 from cpython.unicode cimport PyUnicode_DecodeASCII
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcmp, memset
 
-from .._fanout cimport Entry, Fanout, header_size
+from .._fanout cimport HOLE, Entry, Fanout, header_size
 
 cdef enum:
     GENERATIONS = 64        # of seqs that are looked at, the most frequent; a log that was never damaged has two
@@ -26,8 +28,15 @@ cdef enum:
     HEAD_LIMIT = 10 + 32 + 20 + 1
     MARK_SIZE = 7
     KIND_COUNT = 4
+    LEAST_FRAME = 2         # bytes of the shortest frame: what a hole takes at least
+    PONG_LIMIT = 127        # bytes of the longest pong, its header among them
+    PONG = 0x8A
+    TEXT = 0x81
 
-cdef const char* MARK = b'"vin":"'
+cdef const char *MARK = b'"vin":"'
+
+
+include "_recover_holes.pxi"
 
 
 def recover(Fanout log not None, uint64_t known_seq=0, uint64_t base_seq=0):
@@ -37,43 +46,60 @@ def recover(Fanout log not None, uint64_t known_seq=0, uint64_t base_seq=0):
     known_seq   a seq that was known to be on the disk, 0 if there is none
     base_seq    the seq to go on from if nothing is found
 
-    Returns (how many frames it has now, how many others are lost: torn, or on the other side of a hole).
+    Returns how many events the log has now, how many others it had and has lost, and whether somebody may have seen these: all
+    but a torn newest one.
     """
     if not log.kept_for_good or log.newest_seq:
         raise ValueError("only a new log, and one that is kept, can recover")
     cdef uint64_t newest = newest_of(log)
-    cdef uint64_t lost = 0
-    cdef uint64_t low = 0
-    cdef uint64_t high = 0
-    cdef uint64_t slot
-    cdef Entry* entry
-    if newest:
-        runs = runs_below(log, newest)
-        low, high = chosen(runs, known_seq)
-        lost = sum([length(run) for run in runs if run[1] < low])
-    for slot in range(log.slots):
-        entry = &log.index[slot]
-        if entry.seq < low or entry.seq > high or entry.seq == 0 or slot != (entry.seq - 1) & (log.slots - 1):
-            lost += entry.seq > high
-            memset(entry, 0, sizeof(Entry))
-    if high == 0:
+    if newest == 0:
         log.first = log.last = log.newest_seq = base_seq
-        return 0, lost
-    entry = log.entry(high - 1)
+        lost = wiped(log, 1, 0)
+        return 0, lost, lost > 1
+    cdef uint64_t head = log.entry(newest - 1).start + log.entry(newest - 1).size
+    cdef uint64_t newer = newer_than(log, newest, head)
+    runs = runs_below(log, newest, head)
+    low, high, holes = chosen(runs, known_seq)
+    cdef uint64_t lowest = runs[len(runs) - 1][0]
+    cdef uint64_t last = newest + next_is_torn(log, newest, head)
+    cdef uint64_t oldest = lowest - kept_below(log, lowest, last, head + torn_size(log, newest, head))
+    cdef uint64_t missing = sum([last - first + 1 for first, last in holes])
+    cdef uint64_t older_lost = (newest - oldest + 1) - (high - low + 1 - missing)
+    for hole in holes:
+        make_holes(log, hole[0], hole[1])
+    wiped(log, low, high)
+    cdef Entry *entry = log.entry(high - 1)
     log.head = entry.start + entry.size
     log.first = low - 1
     log.last = high
     log.newest_seq = high
-    name_all(log)
-    return high - low + 1, lost
+    return high - low + 1 - name_all(log), older_lost + newer, older_lost > 0 or newer > 1
+
+
+cdef uint64_t wiped(Fanout log, uint64_t low, uint64_t high) noexcept:
+    """Clears all entries but those from `low` to `high`; returns how many of the others held something."""
+    cdef uint64_t count = 0
+    cdef uint64_t slot
+    cdef Entry *entry
+    for slot in range(log.slots):
+        entry = &log.index[slot]
+        if entry.seq < low or entry.seq > high or slot != (entry.seq - 1) & (log.slots - 1):
+            count += there(entry)
+            memset(entry, 0, sizeof(Entry))
+    return count
+
+
+cdef bint there(Entry *entry) noexcept:
+    """Whether there is or was an entry: an empty place in which one bit was flipped is none."""
+    return (entry.seq != 0) + (entry.start != 0) + (entry.time_ms != 0) + (entry.size != 0) + (entry.crc != 0) >= 2
 
 
 cdef bint whole(Fanout log, uint64_t seq) noexcept:
     """Whether the entry of this seq and its bytes are as they were published."""
-    cdef Entry* entry = log.entry(seq - 1)
+    cdef Entry *entry = log.entry(seq - 1)
     return (
-        entry.seq == seq and entry.kind < KIND_COUNT and 0 < entry.size <= log.capacity and entry.start < (<uint64_t>1) << 63
-        and log.crc_of(entry) == entry.crc
+        entry.seq == seq and (entry.kind < KIND_COUNT or entry.kind == HOLE) and 0 < entry.size <= log.capacity
+        and entry.start < (<uint64_t>1) << 63 and log.crc_of(entry) == entry.crc
     )
 
 
@@ -104,66 +130,126 @@ cdef uint64_t newest_of(Fanout log) except? 0xFFFFFFFFFFFFFFFF:
     return 0
 
 
-cdef list runs_below(Fanout log, uint64_t newest):
-    """[(lowest, highest seq)] of each stretch of whole frames, from the newest down to where the ring has been written over."""
-    cdef Entry* above = log.entry(newest - 1)
-    cdef uint64_t head = above.start + above.size
+cdef list runs_below(Fanout log, uint64_t newest, uint64_t head):
+    """[(lowest seq, highest, [(first, last) of each hole])], from the newest run down to where the ring has been written over."""
     cdef uint64_t high = newest
     cdef uint64_t low = newest
     cdef uint64_t seq = newest - 1
     cdef uint64_t stop = newest - log.slots if newest > log.slots else 0
-    cdef Entry* entry
+    cdef uint64_t end, above, missing
+    cdef Entry *entry
+    cdef list holes = []
     cdef list runs = []
     while seq > stop:
         entry = log.entry(seq - 1)
-        if entry.seq == seq and entry.start + log.capacity < head:
+        # One damaged number must not end the search, nor may all that was written over have its checksum taken: so an entry is
+        # believed to be lapped only if the one after it says so, too.
+        if entry.seq == seq and entry.start + log.capacity < head and entry.start + entry.size == log.entry(seq).start:
             break
-        if whole(log, seq) and entry.start < head:
-            if low != seq + 1 or entry.start + entry.size != log.entry(low - 1).start:
-                runs.append((low, high))
+        if whole(log, seq) and entry.start + log.capacity >= head:
+            end = entry.start + entry.size
+            above = log.entry(low - 1).start
+            missing = low - seq - 1
+            if end != above if missing == 0 else end + LEAST_FRAME * missing > above:
+                runs.append((low, high, holes))
                 high = seq
+                holes = []
+            elif missing:
+                holes.append((seq + 1, low - 1))
             low = seq
         seq -= 1
-    runs.append((low, high))
+    runs.append((low, high, holes))
     return runs
 
 
+cdef uint64_t kept_below(Fanout log, uint64_t lowest, uint64_t last, uint64_t reach) noexcept:
+    """How many frames right below the lowest whole one the log still had, when `last` was its newest and `reach` its end."""
+    cdef uint64_t count = 0
+    cdef uint64_t stop = last - log.slots if last > log.slots else 0
+    cdef uint64_t start = log.entry(lowest - 1).start
+    cdef Entry *entry
+    while lowest - count - 1 > stop:
+        entry = log.entry(lowest - count - 2)
+        if not there(entry):
+            break
+        start = start_of(log, lowest - count - 1, start)
+        if start + log.capacity < reach:
+            break
+        count += 1
+    return count
+
+
+cdef uint64_t start_of(Fanout log, uint64_t seq, uint64_t above) noexcept:
+    """Where a frame began whose entry may be damaged: what two of its start, its size and the entry before it agree on."""
+    cdef Entry *entry = log.entry(seq - 1)
+    cdef uint64_t by_size = above - entry.size
+    cdef uint64_t by_former = 0
+    if seq > 1:
+        by_former = log.entry(seq - 2).start + log.entry(seq - 2).size
+    if entry.start == by_size or entry.start == by_former:
+        return entry.start
+    if by_size == by_former or not (entry.start < above <= entry.start + log.capacity):
+        return by_size
+    return entry.start
+
+
+cdef uint64_t newer_than(Fanout log, uint64_t newest, uint64_t head) noexcept:
+    """How many entries tell of frames after the newest whole one."""
+    cdef uint64_t count = 0
+    cdef uint64_t seq
+    cdef Entry *entry
+    for seq in range(newest + 2, newest + log.slots):
+        entry = log.entry(seq - 1)
+        count += entry.seq == seq and entry.start >= head
+    return count + next_is_torn(log, newest, head)
+
+
+cdef bint next_is_torn(Fanout log, uint64_t newest, uint64_t head) noexcept:
+    """Whether the entry after the newest whole one is that of a frame, and not of one that went before it in the same place."""
+    cdef Entry *entry = log.entry(newest)
+    if not there(entry) or entry.start == head:
+        return entry.start == head and there(entry)
+    return entry.seq == newest + 1 and entry.start + entry.size != log.entry(newest + 1).start
+
+
+cdef uint64_t torn_size(Fanout log, uint64_t newest, uint64_t head) noexcept:
+    """How many bytes the log had made room for after the newest whole frame."""
+    if not next_is_torn(log, newest, head):
+        return 0
+    cdef Entry *entry = log.entry(newest)
+    cdef Entry said = entry[0]
+    entry.size = <unsigned int>size_in_header(log, head)
+    cdef bint only_size = whole(log, newest + 1)      # with the size that its own bytes tell it is whole: its entry's was damaged
+    entry.size = said.size if not only_size else entry.size
+    cdef uint64_t size = entry.size
+    entry.size = said.size
+    return size if size <= log.capacity else 0
+
+
+cdef uint64_t size_in_header(Fanout log, uint64_t start) noexcept:
+    """The size of the frame whose bytes begin there; 0 if that is none of ours."""
+    cdef char head[10]
+    cdef uint8_t *at = <uint8_t *>head
+    cdef uint64_t size = 0
+    cdef int i
+    log.fetch(head, start, sizeof(head))
+    if at[0] != TEXT:
+        return 0
+    if at[1] < 126:
+        return 2 + at[1]
+    if at[1] == 126:
+        return 4 + (<uint64_t>at[2] << 8 | at[3])
+    for i in range(8):
+        size = size << 8 | at[2 + i]
+    return size + 10 if size <= log.capacity else 0
+
+
 cdef tuple chosen(list runs, uint64_t known_seq):
-    for low, high in runs:
-        if low <= known_seq <= high:
-            return low, high
+    for run in runs:
+        if run[0] <= known_seq <= run[1]:
+            return run
     return max(runs, key=length)
 
 
 def length(run):
     return run[1] - run[0] + 1
-
-
-cdef int name_all(Fanout log) except -1:
-    """Numbers the vehicles of all frames anew: each frame's text has the name right after its seq."""
-    cdef uint64_t number = log.first
-    while number < log.last:
-        log.entry(number).vin = log.number_of(name_in(log, log.entry(number)))
-        number += 1
-    return 0
-
-
-cdef str name_in(Fanout log, Entry* entry):
-    """The VIN in a whole frame; "" if its body does not begin with one (the log took it all the same)."""
-    cdef char text[HEAD_LIMIT + MARK_SIZE + NAME_LIMIT + 1]
-    cdef uint64_t size = min(<uint64_t>entry.size, <uint64_t>sizeof(text))
-    cdef uint64_t at = header_size(entry.size)
-    cdef uint64_t seq = entry.seq
-    cdef uint64_t end
-    log.fetch(text, entry.start, size)
-    at += <uint64_t>len(<bytes>log.prefixes[entry.kind]) + 1
-    while seq:
-        seq //= 10
-        at += 1
-    if at + MARK_SIZE > size or memcmp(text + at, MARK, MARK_SIZE) != 0:
-        return ""
-    at += MARK_SIZE
-    end = at
-    while end < size and text[end] != b'"':
-        end += 1
-    return PyUnicode_DecodeASCII(text + at, <Py_ssize_t>(end - at), "replace")

@@ -24,7 +24,7 @@ from ..core.last_values import LastValues, VehicleValues
 from ..rfc3339 import parse_rfc3339
 from .journal import Life
 
-VERSION = 1
+CHECKPOINT_VERSION = 1
 BATCH = 4096  # events read from the log at once
 _MS = 1_000_000
 
@@ -46,7 +46,7 @@ def path_of(journal: Path) -> Path:
 def lines(state: LastValues, log: ReadableLog, journal: str, epoch: str) -> Iterator[bytes]:
     """The file's lines, each made when it is asked for; with the log's seq at that moment in it."""
     crc = 0
-    head = {"teslafast": "checkpoint", "version": VERSION, "journal": journal, "epoch": epoch, "seq": log.seq}
+    head = {"teslafast": "checkpoint", "version": CHECKPOINT_VERSION, "journal": journal, "epoch": epoch, "seq": log.seq}
     line = orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE)
     crc = chained(crc, line)
     yield line
@@ -97,7 +97,11 @@ def _read(state: LastValues, content: bytes, journal: str, former: Life, newest:
     if not body or end != b"%08x\n" % crc:
         return 0, {}
     head, *vehicles = map(orjson.loads, body)
-    if head["version"] != VERSION or head["journal"] != journal or head["epoch"] not in (former.epoch, former.previous):
+    if (
+        head["version"] != CHECKPOINT_VERSION
+        or head["journal"] != journal
+        or head["epoch"] not in (former.epoch, former.previous)
+    ):
         return 0, {}
     # what the file knows of seqs that the log has lost must not hide the events that have these seqs now
     limit = newest if head["epoch"] == former.epoch else min(newest, former.base_seq)

@@ -2,9 +2,9 @@
 What is kept when the process ends, and when that is written: the log's own file, and checkpoints of the last known values.
 
 A checkpoint is begun when the log has taken a sixteenth of its ring since the last one (or four times what the last one held, if
-that is more), and made in slices of SLICE_S, so that the frame path is never held up for longer; its last step, which waits for
-the disk, is a thread's. So a restart reads a small part of the log again, and nothing leaves the ring unsaved unless the whole
-ring goes round within one checkpoint.
+that is more), and made in slices of CHECKPOINT_SLICE_S, so that the frame path is never held up for longer; its last step, which
+waits for the disk, is a thread's. So a restart reads a small part of the log again, and nothing leaves the ring unsaved unless
+the whole ring goes round within one checkpoint.
 """
 
 from __future__ import annotations
@@ -14,32 +14,37 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from ..core.hub import Hub
-from ..errors import Misconfigured
 from ..logs import fields, log
 from ..whole_file import WholeFile
 from . import checkpoint
 from .cursors import Cursors
 from .group_commit import GroupCommit
 from .journal import Journal
+from .journal_file import read_state
+from .journal_watch import JournalWatch
 
-SLICE_S = 0.001
-PAUSE_S = 0.004  # between two slices
+CHECKPOINT_SLICE_S = 0.001  # of the loop at once: a frame that comes meanwhile waits no longer
+PAUSE_S = 0.004  # between two slices: a checkpoint takes a fifth of the loop at most
 SHARE = 16  # of the ring
-TIMES_ITS_SIZE = 4
+TIMES_ITS_SIZE = 4  # of the last checkpoint: writing them stays below a quarter of what the journal writes
 MODE = 0o600  # it tells where vehicles are
 
 
 @dataclass(frozen=True, kw_only=True)
 class JournalGauges:
-    """`recovered`, `cut`: events found at start, and those that were no good; `unsaved`: events since the last checkpoint."""
+    """
+    recovered, cut   events found at start, and those that were no good
+    unsaved          events since the last checkpoint
+    stopped          the log goes on without the file
+    """
 
     recovered: int
     cut: int
     recovery_s: float
     unsaved: int
+    stopped: bool = False
 
 
 class Checkpointer:
@@ -58,7 +63,7 @@ class Checkpointer:
         self._commit = commit
         self._loop = loop
         self._path = checkpoint.path_of(journal.path)
-        read = checkpoint.restore(hub.last_values, hub.log, _content(self._path), journal.name, journal.former)
+        read = checkpoint.restore(hub.last_values, hub.log, read_state(self._path), journal.name, journal.former)
         self.recovery_s = time.monotonic() - began_s
         self._file: WholeFile | None = None
         self._saved_seq = hub.log.seq - read
@@ -66,6 +71,8 @@ class Checkpointer:
         self._size = 0
         self._saving = False
         self._tell(read)
+        self._watch = JournalWatch(journal)
+        self._watch.start()
 
     def _tell(self, read: int) -> None:
         tell = log.warning if self._journal.lost else log.info
@@ -92,10 +99,21 @@ class Checkpointer:
         """For /metrics."""
         unsaved = self._hub.log.seq - self._saved_seq
         found = self._journal
-        return JournalGauges(recovered=found.recovered, cut=found.lost, recovery_s=self.recovery_s, unsaved=unsaved)
+        return JournalGauges(
+            recovered=found.recovered,
+            cut=found.lost,
+            recovery_s=self.recovery_s,
+            unsaved=unsaved,
+            stopped=bool(found.stopped),
+        )
+
+    def journal_stopped(self) -> str:
+        """Why the log goes on without the file, for /health; "" as long as it does not."""
+        return self._journal.stopped
 
     def check(self) -> None:
-        """Begins a checkpoint if one is due; the first is due at once, because the epoch may be new."""
+        """Looks at the file. Begins a checkpoint if one is due; the first is due at once, because the epoch may be new."""
+        self._watch.check(time.monotonic())
         written = self._hub.log.written - self._saved_at
         due = max(self._hub.log.capacity // SHARE, min(TIMES_ITS_SIZE * self._size, self._hub.log.capacity // 2))
         if not self._saving and (written >= due or not self._size):
@@ -118,7 +136,7 @@ class Checkpointer:
     def _slice(self, file: WholeFile, lines: Iterator[bytes], seq: int) -> None:
         if file.closed:  # the end has come in between
             return
-        until_s = time.monotonic() + SLICE_S
+        until_s = time.monotonic() + CHECKPOINT_SLICE_S
         try:
             for line in lines:
                 file.write(line)
@@ -174,12 +192,3 @@ class Checkpointer:
     def _discard(self) -> None:
         if self._file is not None:
             self._file.discard()
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise Misconfigured("JOURNAL_PATH", f"{path}: {error.strerror}", "let the server read and write it") from None

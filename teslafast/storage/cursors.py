@@ -27,9 +27,10 @@ from .._crc32c import checksum
 from ..errors import Misconfigured
 from ..whole_file import write_whole
 from .journal import Life
+from .journal_file import refuse_others
 
-MAGIC = b"teslcurs"
-VERSION = 1
+CURSORS_MAGIC = b"teslcurs"
+CURSORS_VERSION = 1
 RECORD = 64
 LONGEST_NAME = 16  # bytes; the table of outputs has no longer one
 MOST_OUTPUTS = 31  # 4096 / 64 records, less the head, two each
@@ -73,6 +74,7 @@ class Cursors:
         Raises Misconfigured if the file cannot be read or made.
         """
         path = path_of(journal)
+        refuse_others(path)
         try:
             kept = _read(path)
             first = {one: _first(one, kept, name, former, log_seq, log_oldest) for one in outputs}
@@ -102,7 +104,7 @@ def path_of(journal: Path) -> Path:
 def read(content: bytes) -> Kept:
     """What the file's bytes say; nothing is believed that its checksum does not confirm."""
     head = _unsealed(content[:RECORD], _HEAD)
-    if head is None or _HEAD.unpack(head)[:2] != (MAGIC, VERSION):
+    if head is None or _HEAD.unpack(head)[:2] != (CURSORS_MAGIC, CURSORS_VERSION):
         return Kept("", {})
     found: dict[str, tuple[int, Cursor]] = {}
     for at in range(RECORD, len(content), RECORD):
@@ -136,7 +138,7 @@ def _first(output: str, kept: Kept | None, journal: str, former: Life, log_seq: 
 def _made(path: Path, journal: str, epoch: str, first: Mapping[str, int]) -> int:
     """A descriptor of a new file in the old one's place, which has each output's cursor as it is now."""
     page = bytearray(mmap.PAGESIZE)
-    head = _sealed(_HEAD.pack(MAGIC, VERSION, journal.encode()))
+    head = _sealed(_HEAD.pack(CURSORS_MAGIC, CURSORS_VERSION, journal.encode()))
     page[: len(head)] = head
     for number, (name, seq) in enumerate(first.items()):
         record = _sealed(_CURSOR.pack(name.encode(), epoch.encode(), seq - 1, 0))

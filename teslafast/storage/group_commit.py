@@ -23,7 +23,7 @@ from ..event_loop import ThreadsafeTimer
 from ..logs import fields, log
 from ..metrics import Durations
 
-HELD_AT_MOST = 4 * 1024 * 1024
+HELD_AT_MOST = 4 * 1024 * 1024  # bytes of replies, some 40,000 acks: more than come in while a healthy disk syncs
 
 
 class Disk(Protocol):

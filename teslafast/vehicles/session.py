@@ -24,14 +24,15 @@ from ..core.turn import Replies
 from ..errors import Malformed
 from ..logs import fields, log
 from ..protocol._wire import FLAT, FLEET, TOPICS, Envelope, ack, error_reply, read_envelope, read_record
-from ..vin import is_vin
-from ..websocket.text_frames import BINARY, message, refusal
+from ..protocol.identity import Device
+from ..vin import is_vin, mended_vin
+from ..websocket.text_frames import BINARY_OPCODE, message, refusal
 from .admission import AdmitVehicle
 from .json_text import read_text
 from .rate_limit import RateLimits
 
 REFUSED_AT_MOST = 1000  # messages between two checks, about a second: no car sends as many good ones
-STREAM = 4  # the envelope's message type that carries records
+STREAM_MESSAGE_TYPE = 4  # the envelope's message type that carries records
 
 
 class Now(NamedTuple):
@@ -113,6 +114,7 @@ class VehicleSession:
             named = vin.decode("ascii")
         except UnicodeDecodeError:
             named = ""
+        named = mended_vin(named)
         if not is_vin(named):
             raise Malformed("the vehicle has no name: connect to /?vin=VIN")
         self._vin = named
@@ -133,14 +135,14 @@ class VehicleSession:
         except Malformed as error:
             self.refuse("malformed", str(error))
             reply = error_reply(txid or error.txid)
-        self._replies.add(frame(BINARY, reply))
+        self._replies.add(frame(BINARY_OPCODE, reply))
         return FLOOD if self._refused > REFUSED_AT_MOST else None
 
     def too_large(self) -> CloseReason | None:
         """A message beyond the limit: answered like any that does not parse."""
         self.messages += 1
         self.refuse("too_large")
-        self._replies.add(frame(BINARY, error_reply(b"")))
+        self._replies.add(frame(BINARY_OPCODE, error_reply(b"")))
         return FLOOD if self._refused > REFUSED_AT_MOST else None
 
     def check(self) -> None:
@@ -149,7 +151,7 @@ class VehicleSession:
 
     def _answer(self, envelope: Envelope, now: Now) -> bytes:
         """The reply to a readable envelope, once what it holds has been submitted. Raises Malformed."""
-        if envelope.message_type != STREAM:
+        if envelope.message_type != STREAM_MESSAGE_TYPE:
             self.refuse("unknown_message_type")
             return ack(envelope.txid, b"")
         if not self._vin:
@@ -171,8 +173,8 @@ class VehicleSession:
         log.info("unknown_values", extra=fields(cause="newer_schema", members=sorted(members)[:8], vin=self._vin))
 
     def _answer_unknown_topic(self, envelope: Envelope) -> bytes:
-        kind = self._admitted.device.kind
-        if envelope.sender_id not in (f"{kind}.{self._vin}".encode(), self._vin.encode()):
+        device = Device(self._vin, self._admitted.device.kind)
+        if envelope.sender_id not in (device.sender_id.encode(), self._vin.encode()):
             self.refuse("unknown_sender")
             return error_reply(envelope.txid)
         self._hub.counts.take_unknown_topic()

@@ -32,6 +32,7 @@ COLUMNS = (
     Column("PLACE", 20, 6, lambda vehicle, now: _place(vehicle.values.get("Location"))),
     Column("SEQ", 9, 7, lambda vehicle, now: _seq(vehicle.seq)),
 )
+NO_VEHICLE = "No vehicle yet: try `teslafast simulate`, or find the reason with `teslafast doctor`. Ctrl-C ends this."
 # An age is shown in the first unit in which it is below the limit: (limit, seconds of the unit, its letter).
 _AGES = ((100, 1, "s"), (6000, 60, "m"), (360_000, 3600, "h"))
 
@@ -52,6 +53,8 @@ def _title(board: Board) -> str:
 
 def _table(board: Board, now_s: float, columns: list[Column], room: int) -> list[str]:
     """At most `room` rows; the last says how many vehicles are left out, if any are."""
+    if not board.vehicles:
+        return [NO_VEHICLE]
     vehicles = [board.vehicles[vin] for vin in sorted(board.vehicles)]
     shown = vehicles if len(vehicles) <= room else vehicles[: room - 1]
     rows = [_row([column.cell(vehicle, now_s) for column in columns], columns) for vehicle in shown]

@@ -8,7 +8,7 @@ Pure.
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ..errors import Misconfigured
 from ..websocket.address import websocket_url
@@ -24,7 +24,8 @@ class Stream:
         self._base = parts._replace(path=path if path.endswith("/stream") else path + "/stream", query="")
         query = dict(parse_qsl(parts.query))
         # Every proxy on the way logs a token in a URL; none logs one in a header.
-        in_url = query.pop("access_token", None), query.pop("token", None)
+        in_fragment = dict(parse_qsl(urlsplit(url).fragment)).get("token")  # a page's link: http://…/#token=…
+        in_url = query.pop("access_token", None), query.pop("token", None), in_fragment
         self.token = token or next(filter(None, in_url), None)
         self.epoch: str | None = query.pop("epoch", None)
         if "since" in query:

@@ -6,12 +6,12 @@ import orjson
 
 from .._fanout import frame
 
-TEXT, BINARY = 1, 2  # opcodes
+TEXT_OPCODE, BINARY_OPCODE = 1, 2  # opcodes
 
 
 def message(**members: object) -> bytes:
     """One text frame of a JSON object."""
-    return frame(TEXT, orjson.dumps(members))
+    return frame(TEXT_OPCODE, orjson.dumps(members))
 
 
 def refusal(reason: str) -> bytes:

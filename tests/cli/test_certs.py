@@ -58,3 +58,18 @@ def test_init_in_a_folder_with_a_server_certificate_is_one_line_and_exit_2(tmp_p
     done = run(tmp_path, *words)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert "server.pem: exists already and is never overwritten — choose another directory" in done.stderr
+
+
+def test_renew_says_for_whom_and_until_when(tmp_path: Path) -> None:
+    assert run(tmp_path, "init", "certs", "--hostname", "telemetry.example.com").returncode == 0
+    before = (tmp_path / "certs" / "server.pem").read_bytes()
+    done = run(tmp_path, "renew", "certs")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "renewed for telemetry.example.com until 20" in done.stdout
+    assert (tmp_path / "certs" / "server.pem").read_bytes() != before
+
+
+def test_renew_of_a_folder_without_certificates_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    done = run(tmp_path, "renew", ".")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "teslafast certs init" in done.stderr

@@ -60,7 +60,7 @@ def test_configure_sends_a_signed_config_and_prints_its_cost(tesla: FleetServer,
     assert claims["port"] == 8443
     assert claims["fields"]["Soc"] == {"interval_seconds": 30}
     assert claims["ca"] == (folder / "ca.pem").read_text()
-    assert claims["exp"] == pytest.approx(time.time() + 365 * 86400, abs=60)
+    assert claims["exp"] == pytest.approx(time.time() + 360 * 86400, abs=60)
     assert tesla.token not in done.stdout + done.stderr
 
 
@@ -70,6 +70,43 @@ def test_a_dry_run_prints_the_config_and_sends_nothing(tesla: FleetServer, folde
     assert json.loads(done.stdout)["hostname"] == "telemetry.example.com"
     assert "$3.20 a month for each vehicle" in done.stderr
     assert tesla.calls == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--hostname", "https://telemetry.example.com:8443/"], "did you mean --hostname telemetry.example.com --port 8443?"),
+        (["--hostname", "192.168.1.5"], "is an address"),
+        (["--expires", "0s"], "--expires: 0 s is too short"),
+        (["--expires", "365d"], "--expires: 365 days is more than Tesla takes"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_it_is_sent(tesla: FleetServer, folder: Path, words: list[str], says: str) -> None:
+    done = run(folder, tesla.environment, *ASK, "--key", "app.key", *words)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert tesla.calls == []
+
+
+def test_a_host_that_the_servers_certificate_lacks_is_refused_with_its_names(
+    tesla: FleetServer, folder: Path, world: World
+) -> None:
+    environment = tesla.environment | {"CERT_PATH": str(world.server.certificate)}
+    done = run(folder, environment, *ASK, "--hostname", "other.example.com", "--key", "app.key")
+    assert done.returncode == 2
+    assert "telemetry.example.com" in done.stderr
+    assert "not for other.example.com" in done.stderr
+    assert tesla.calls == []
+
+
+def test_a_field_that_this_version_does_not_know_is_sent_with_a_note(tesla: FleetServer, folder: Path) -> None:
+    done = run(folder, tesla.environment, *ASK, "--key", "app.key", "--field", "SolarRoofPower=30", "--include", "Location=Gear")
+    assert done.returncode == 0, done.stderr
+    assert "note: SolarRoofPower is not a field that this version knows" in done.stderr
+    claims = read_signed(tesla.cars[VIN].token)
+    assert claims is not None
+    assert claims["fields"]["SolarRoofPower"] == {"interval_seconds": 30}
+    assert claims["fields"]["Location"]["include_fields"] == ["Gear"]
 
 
 def test_a_skipped_vehicle_is_exit_1(tesla: FleetServer, folder: Path) -> None:

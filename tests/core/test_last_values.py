@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.core.last_values import BYTES_AT_MOST, FARTHEST_NS, FIELDS_AT_MOST, LastValues
+from teslafast.core import last_values
+from teslafast.core.last_values import FARTHEST_NS, FIELDS_AT_MOST, VALUE_BYTES_AT_MOST, LastValues, VehicleValues, cost
 
 SECOND = 1_000_000_000
 NOW = 1_800_000_000 * SECOND
@@ -97,7 +99,7 @@ def test_a_time_ahead_of_receipt_counts_as_receipt_and_whatever_comes_later_wins
 
 def test_values_beyond_the_bound_in_bytes_are_not_kept_and_counted_and_smaller_ones_still_are() -> None:
     state = LastValues()
-    long = "x" * (BYTES_AT_MOST // 2)
+    long = "x" * (VALUE_BYTES_AT_MOST // 2)
     for number, value in enumerate((long, long, 7)):
         state.merge(VIN, {f"F{number}": value}, NOW + number - 10, NOW, size=len(long) + 10)
     vehicle = state.get(VIN)
@@ -168,3 +170,34 @@ def test_vehicles_may_come_while_they_are_gone_through() -> None:
     for vin in state.vins():
         state.merge(vin + "'", {"Soc": 1}, NOW, NOW)
     assert list(state.vins()) == ["A", "A'"]
+
+
+NAMES = st.integers(0, 1500).map("Field_{}".format)
+SIZED_VALUES = st.one_of(st.floats(), st.integers(0, 3000).map("x".__mul__), st.fixed_dictionaries({"a": st.text(max_size=300)}))
+
+
+@given(st.lists(st.dictionaries(NAMES, SIZED_VALUES, min_size=1, max_size=40), max_size=60))
+def test_whatever_comes_the_bytes_and_fields_kept_stay_within_their_bounds(messages: list[dict[str, Any]]) -> None:
+    vehicle = VehicleValues()
+    for number, data in enumerate(messages):
+        size = sum(cost(*field) for field in data.items())
+        vehicle.merge(data, None, NOW + number * 1_000_000, False, size)
+        kept = sum(cost(*field) for field in vehicle.values.items())
+        assert kept <= VALUE_BYTES_AT_MOST
+        assert len(vehicle.values) <= FIELDS_AT_MOST
+        assert vehicle.values.keys() == vehicle.times.keys()
+
+
+def test_a_vehicle_that_is_full_costs_as_much_work_as_its_message_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    vehicle = VehicleValues()
+    vehicle.merge({f"Field_{number}": 0.0 for number in range(4000)}, None, NOW, False, 80_000)
+    counted: list[str] = []
+
+    def counting(name: str, value: object) -> int:
+        counted.append(name)
+        return cost(name, value)
+
+    monkeypatch.setattr(last_values, "cost", counting)
+    for _ in range(100):
+        vehicle.merge({"One": 1.0}, None, NOW, False, 100)
+    assert len(counted) <= 2 * 100

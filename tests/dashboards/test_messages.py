@@ -57,7 +57,7 @@ def test_the_warning_says_when_the_token_ends_in_whole_seconds() -> None:
 
 
 def test_the_answer_to_a_ping_is_a_pong() -> None:
-    assert only_frame(messages.PONG) == {"type": "pong"}
+    assert only_frame(messages.PONG_MESSAGE) == {"type": "pong"}
 
 
 def test_an_invalid_message_is_the_clients_fault() -> None:

@@ -58,9 +58,15 @@ def test_every_variable_is_a_setting_that_takes_its_value(service: dict[str, Any
 def test_ports_volumes_and_files_are_where_the_settings_say(service: dict[str, Any], settings: Settings) -> None:
     assert service["ports"] == [f"443:{settings.vehicle_port}", f"127.0.0.1:{settings.port}:{settings.port}"]
     mounted = {Path(volume.split(":")[1]) for volume in service["volumes"]}
-    assert {settings.cert_path, settings.key_path, settings.ca_path} <= mounted
+    assert {path.parent for path in (settings.cert_path, settings.key_path, settings.ca_path) if path} <= mounted
     assert Path(service["environment"]["JOURNAL_PATH"]).parent in mounted
     assert all(volume.endswith(":ro") for volume in service["volumes"] if volume.startswith("./certs"))
+
+
+def test_no_certificate_is_mounted_by_itself_where_a_renewal_would_not_be_seen(service: dict[str, Any]) -> None:
+    sources = [volume.split(":")[0] for volume in service["volumes"]]
+    assert [source for source in sources if Path(source).suffix] == []
+    assert "./certs" in sources
 
 
 def test_what_listens_in_clear_listens_on_this_machine_alone(service: dict[str, Any], settings: Settings) -> None:

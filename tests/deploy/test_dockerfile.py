@@ -21,9 +21,10 @@ from tests.support import ROOT
 from tests.support.peers import PATIENCE_S, SECRET, Place
 from tests.support.servers import Lines
 
-pytestmark = pytest.mark.deploy
-
-pytestmark = pytest.mark.skipif(bool(can_execute()), reason=can_execute() or "can be executed")
+pytestmark = [
+    pytest.mark.deploy,
+    pytest.mark.skipif(bool(can_execute()), reason=can_execute() or "can be executed"),
+]
 
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 PORT = "38123"

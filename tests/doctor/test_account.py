@@ -60,10 +60,13 @@ AT_TESLA: list[Row] = [
     ("another region", _refusal(421,
      "user out of region, use base URL: https://fleet-api.prd.eu.vn.cloud.tesla.com"), CONFIG, W, "eu.vn", "TESLA_API_BASE_URL"),
     ("not registered", _refusal(412, "account not registered"), CONFIG, W, "HTTP 412", "register your app's domain"),
-    ("no virtual key", _car(key_paired=False), CONFIG, W, "virtual key is not on this vehicle", "tesla.com/_ak/"),
+    ("no virtual key", _car(key_paired=False, looks=9), CONFIG, W, "virtual key is not on this vehicle", "tesla.com/_ak/"),
+    ("takes no key", _car(key_paired=False, looks=9, protocol_required=False), CONFIG, W,
+     "takes no virtual key", "Allow Third-Party App Data Streaming"),
+    ("billing limit", _refusal(403, "account disabled: EXCEEDED_LIMIT"), CONFIG, W, "EXCEEDED_LIMIT", "billing limit"),
     ("rejected", _car(takes=False), CONFIG, W,
      "has rejected its config (synced, but there is none)", "teslafast vehicle errors"),
-    ("limit reached", _car(limit_reached=True), CONFIG, W, "too many apps already stream from it",
+    ("limit reached", _car(limit_reached=True, looks=9), CONFIG, W, "too many apps already stream from it",
      "remove another app's access"),
     ("no config", _car(config=None), CONFIG, W, "it has no config", "teslafast vehicle configure"),
     ("asleep", _car(looks=9), CONFIG, N, "when it next connects to Tesla", "wake or drive it"),
@@ -88,6 +91,12 @@ def test_a_fault_at_tesla_is_reported_with_its_remedy(
     site.told(port)
     change(site)
     assert_said(site.look(port), check, state, says, remedy)
+
+
+def test_a_vehicle_that_streams_without_a_key_is_well(site: Site) -> None:
+    site.told(443)
+    site.tesla.cars[VIN].key_paired = False
+    assert "streams" in next(one.says for one in only(site.look(free_port()), CONFIG) if one.state is State.WELL)
 
 
 def test_a_config_whose_ca_does_not_verify_the_server_is_wrong(site: Site) -> None:

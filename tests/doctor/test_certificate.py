@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from teslafast.certificates import chain
+from teslafast.doctor import certificate
 from teslafast.doctor.finding import State
 
 from tests.support.certificates import CLIENT_AUTH, EXPIRED, HOST, NOW, SERVER_AUTH, TO_COME
-from tests.support.sites import N, Row, Site, W, assert_said, free_port, pem_of
+from tests.support.sites import N, Row, Site, W, assert_said, free_port, only, pem_of
 
 
 def _no_certificate(site: Site) -> None:
@@ -100,3 +101,10 @@ def test_a_certificate_that_vehicles_cannot_verify_is_reported_with_its_remedy(
     change(site)
     site.options["url"] = f"https://{HOST}:{free_port()}"
     assert_said(site.look(0), check, state, says, remedy)
+
+
+def test_a_certificate_that_is_a_mount_of_its_own_is_worth_knowing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificate, "mounted_alone", lambda paths: [paths[0]])
+    (found,) = only(site.look(free_port()), "mount")
+    assert found.state is State.NOTE
+    assert "a renewal will not be seen" in found.says

@@ -1,7 +1,8 @@
 """
 From nothing to a vehicle that streams: by the commands of docs/your-vehicle.md, and a vehicle that goes by its config alone.
 
-Tesla is `fleet.py`; the vehicle is a WebSocket client that reads host, port and `ca` from the signed config that it was sent.
+Tesla is `fake_fleet_api.py`; the vehicle is a WebSocket client that reads host, port and `ca` from the signed config that it was
+sent.
 """
 
 from __future__ import annotations

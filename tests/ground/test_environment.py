@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -177,3 +178,31 @@ def test_a_parser_takes_what_is_within_its_bounds_and_nothing_else(
     for text in refused:
         with pytest.raises(ValueError, match=text):
             parse(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSettings:
+    place: Path | None = setting("PLACE", None, Path, "path of a file", "where")
+
+
+@pytest.mark.parametrize("text", ["/data/journal\r", '"/data/journal"', "'/data/journal'", "/data/journal ", "/data/jour\x07nal"])
+def test_a_path_with_what_nobody_means_in_it_is_refused_and_shown_as_it_is(text: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        read(FileSettings, {"PLACE": text})
+    assert refused.value.subject == "PLACE"
+    assert repr(text) in refused.value.fault
+
+
+def test_a_path_with_a_blank_inside_is_taken() -> None:
+    assert read(FileSettings, {"PLACE": "/my data/journal"}).place == Path("/my data/journal")
+
+
+def test_quotes_around_a_number_are_named() -> None:
+    with pytest.raises(Misconfigured, match="is not usable: it is in quotes"):
+        read(OutputSettings, {"OUT_QUALITY": '"1"'})
+
+
+def test_quotes_around_a_secret_are_named_without_it() -> None:
+    with pytest.raises(Misconfigured, match="its value is not usable: it is in quotes") as refused:
+        read(OutputSettings, {"OUT_PASSWORD": "'sesame'"})
+    assert "sesame" not in str(refused.value)

@@ -128,6 +128,66 @@ def test_each_status_of_a_refusal_has_its_remedy(status: int, words: str) -> Non
     assert words in declined.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "helps"),
+    [
+        (403, "account disabled: EXCEEDED_LIMIT", "raise the account's billing limit"),
+        (403, "Unauthorized missing scopes [vehicle_location]", "granted by the owner"),
+        (403, "location access not granted", "use the owner's account"),
+        (412, "This endpoint must be called through the Vehicle Command HTTP Proxy", "sign the config with --key"),
+        (412, "Root domain example.com must match registered allowed origin on …", "allowed origins"),
+        (412, "Account ID must be registered in the current region URL", "register your app's domain"),
+        (400, "expiration should be less than 1", "shorter --expires"),
+        (404, "VIN not_found", "use the account of the owner"),
+    ],
+)
+def test_teslas_words_decide_the_remedy_where_a_status_has_several_meanings(status: int, error: str, helps: str) -> None:
+    with pytest.raises(Declined) as declined:
+        replying(reply({"response": None, "error": error}, status)).show(VIN)
+    assert helps in declined.value.remedy
+
+
+EU = "https://fleet-api.prd.eu.vn.cloud.tesla.com"
+
+
+def asked(*replies: Reply) -> tuple[FleetApi, list[str]]:
+    """An API at Tesla's own address whose server answers with these, and the addresses that it asks."""
+    left, addresses = iter(replies), list[str]()
+
+    def request(method: str, url: str, *_: object) -> Reply:
+        addresses.append(url.partition("/api/")[0])
+        return next(left)
+
+    return FleetApi(NORTH_AMERICA, "tok-123456", request), addresses
+
+
+def test_the_region_that_tesla_names_is_asked_once_and_remembered() -> None:
+    moved, shown = reply({"error": f"user out of region, use base URL: {EU}, see …"}, 421), reply({"response": {"synced": True}})
+    api, addresses = asked(moved, shown, shown)
+    assert api.show(VIN) == api.show(VIN) == {"synced": True}
+    assert addresses == [NORTH_AMERICA, EU, EU]
+
+
+def test_a_region_that_sends_us_on_again_is_not_followed_in_a_circle() -> None:
+    api, addresses = asked(*[reply({"error": f"use base URL: {EU}"}, 421)] * 2)
+    with pytest.raises(Declined):
+        api.show(VIN)
+    assert addresses == [NORTH_AMERICA, EU]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "fleet-api.prd.eu.vn.cloud.tesla.com.evil.example", "tesla.com.example"])
+def test_a_region_that_is_not_teslas_never_gets_the_token(host: str) -> None:
+    api, addresses = asked(reply({"error": f"use base URL: https://{host}"}, 421))
+    with pytest.raises(Declined):
+        api.show(VIN)
+    assert addresses == [NORTH_AMERICA]
+
+
+def test_the_owners_token_for_errors_is_told_apart_from_a_missing_scope() -> None:
+    with pytest.raises(Declined, match="partner token"):
+        replying(reply({"error": "Unauthorized missing scopes"}, 403)).errors()
+
+
 def test_retry_after_is_part_of_the_message() -> None:
     with pytest.raises(Declined, match="retry after 30"):
         replying(reply({}, 429, **{"retry-after": "30"})).show(VIN)

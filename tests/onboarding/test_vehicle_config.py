@@ -50,9 +50,9 @@ def test_a_misspelt_field_is_refused_with_the_right_spelling(ca: str) -> None:
         build("telemetry.example.com", 443, ca, {"VehicleSpede": 1}, 1)
 
 
-def test_a_field_like_no_other_is_refused_with_the_way_to_list_them(ca: str) -> None:
-    with pytest.raises(Misconfigured, match="'Foo' is not a field — list the fields: teslafast vehicle configure"):
-        build("telemetry.example.com", 443, ca, {"Foo": 30}, 1)
+def test_a_name_that_is_not_written_as_fields_are_is_refused_with_the_way_to_list_them(ca: str) -> None:
+    with pytest.raises(Misconfigured, match="'foo_bar' is not a field — list the fields: teslafast vehicle configure"):
+        build("telemetry.example.com", 443, ca, {"foo_bar": 30}, 1)
 
 
 def test_the_field_unknown_is_refused(ca: str) -> None:
@@ -102,8 +102,12 @@ def config(**members: Any) -> dict[str, Any]:
         (config() | {"synced": False}, "waiting", "when it next connects to Tesla"),
         (config() | {"config": None}, "rejected", "has rejected its config"),
         (config() | {"synced": False, "config": None}, "none", "it has no config"),
-        (config() | {"limit_reached": True}, "limited", "too many apps"),
-        (config() | {"key_paired": False}, "rejected", "virtual key is not on this vehicle"),
+        (config() | {"limit_reached": True}, "taken", "streams 1 fields"),
+        (config() | {"key_paired": False}, "taken", "streams 1 fields"),
+        (config() | {"synced": False, "limit_reached": True}, "limited", "too many apps"),
+        (config() | {"synced": False, "key_paired": False}, "rejected", "virtual key is not on this vehicle"),
+        (config() | {"config": None, "key_paired": False}, "rejected", "virtual key is not on this vehicle"),
+        ({"synced": True}, "rejected", "or none was ever sent"),
         (config(exp=int(NOW - 86400)), "rejected", "expired on"),
         (config(exp=None, fields=None), "taken", "streams 0 fields"),
         ({}, "none", "it has no config"),
@@ -139,3 +143,66 @@ def test_an_error_with_another_name_has_no_explanation(report: dict[str, Any]) -
 
 def test_every_documented_reason_for_skipping_a_vehicle_is_explained() -> None:
     assert set(vehicle_config.SKIPPED) == {"missing_key", "unsupported_hardware", "unsupported_firmware", "max_configs"}
+
+
+@pytest.mark.parametrize(
+    ("required", "first", "then"),
+    [
+        (True, "open https://tesla.com/_ak/", ""),
+        (False, "in the car, turn on Controls → Safety → Allow Third-Party App Data Streaming", "tesla.com/_ak/"),
+        (None, "open https://tesla.com/_ak/", "Allow Third-Party App Data Streaming"),
+    ],
+)
+def test_whether_a_vehicle_takes_keys_decides_what_helps_it(required: bool | None, first: str, then: str) -> None:
+    unpaired = config() | {"synced": False, "key_paired": False}
+    remedy = interpret(unpaired, NOW, {"vehicle_command_protocol_required": required}).remedy
+    assert remedy.startswith(first)
+    assert then in remedy
+    assert ("Safety" in remedy) == (required is not True), "a car that needs the key has no use for the switch"
+
+
+@pytest.mark.parametrize("seconds", [0, 60, 3599, 361 * 86400])
+def test_an_expiry_that_tesla_or_a_sleeping_vehicle_cannot_use_is_refused(seconds: float) -> None:
+    with pytest.raises(Misconfigured, match=r"--expires: .* — give 1h to 360d"):
+        vehicle_config.check_expiry(seconds)
+
+
+@pytest.mark.parametrize("seconds", [3600, 86400, 360 * 86400])
+def test_an_expiry_from_an_hour_to_360_days_is_taken(seconds: float) -> None:
+    vehicle_config.check_expiry(seconds)
+
+
+def test_fields_sent_along_stand_in_the_config(ca: str) -> None:
+    along = vehicle_config.parse_included(["Location=GpsHeading, VehicleSpeed"])
+    built = build("telemetry.example.com", 443, ca, {"Location": 5, "Soc": 60}, 1, included=along)
+    assert built["fields"] == {
+        "Location": {"interval_seconds": 5, "include_fields": ["GpsHeading", "VehicleSpeed"]},
+        "Soc": {"interval_seconds": 60},
+    }
+
+
+@pytest.mark.parametrize(
+    ("along", "says"), [({"Gear": ("Soc",)}, "Gear is not asked for"), ({"Soc": ("Gaer",)}, "did you mean Gear")]
+)
+def test_fields_sent_along_that_cannot_be_are_refused(ca: str, along: dict[str, tuple[str, ...]], says: str) -> None:
+    with pytest.raises(Misconfigured, match=says):
+        build("telemetry.example.com", 443, ca, {"Soc": 60}, 1, included=along)
+
+
+@pytest.mark.parametrize("word", ["Location", "Location=", "Location=,"])
+def test_an_include_that_names_nothing_is_refused(word: str) -> None:
+    with pytest.raises(Misconfigured, match="--include"):
+        vehicle_config.parse_included([word])
+
+
+def test_a_new_field_of_teslas_is_sent_and_named(ca: str) -> None:
+    built = build("telemetry.example.com", 443, ca, {"SolarRoofPower": 30, "Soc": 60}, 1)
+    assert built["fields"]["SolarRoofPower"] == {"interval_seconds": 30}
+    assert vehicle_config.not_known_here(built) == ["SolarRoofPower"]
+
+
+def test_a_new_field_with_nearly_the_name_of_a_known_one_is_sent_when_it_is_insisted_on(ca: str) -> None:
+    built = build("telemetry.example.com", 443, ca, {"DiStateFL": 30}, 1, new=["DiStateFL"])
+    assert "DiStateFL" in built["fields"]
+    with pytest.raises(Misconfigured, match="give it with --new-field"):
+        build("telemetry.example.com", 443, ca, {"DiStateFL": 30}, 1)

@@ -19,11 +19,14 @@ LEVEL = 8  # where a CONNECT says its version
 async def talk(version: int, answer: Callable[[bytes], bytes], then: Callable[[BrokerConnection], object] | None = None) -> None:
     """Logs in at a broker that answers what it gets; no answer: it hangs up."""
 
+    ended = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while (data := await reader.read(4096)) and (said := answer(data)):
                 writer.write(said)
         writer.close()
+        ended.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     tls: ssl.SSLContext | None = None
@@ -34,6 +37,7 @@ async def talk(version: int, answer: Callable[[bytes], bytes], then: Callable[[B
             await connection.publish([Publication(b"a", b"b", 1, False)])
         await connection.close()
     finally:
+        await ended.wait()
         server.close()
         await server.wait_closed()
 

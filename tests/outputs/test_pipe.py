@@ -37,8 +37,8 @@ def ends() -> Iterator[tuple[int, int]]:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stalled at once, as far as the pipe is concerned."""
-    monkeypatch.setattr(module, "STALLED_S", 0.0)
-    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    monkeypatch.setattr(module, "PIPE_STALLED_S", 0.0)
+    monkeypatch.setattr(module, "PIPE_LOOK_S", 0.01)
 
 
 class Reading:
@@ -91,7 +91,7 @@ def test_a_pipe_whose_reader_has_gone_counts_as_failed() -> None:
 
 
 def test_a_write_that_waits_ends_soon_when_it_is_given_up(ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STALLED_S", 10 * PATIENCE_S)
+    monkeypatch.setattr(module, "PIPE_STALLED_S", 10 * PATIENCE_S)
     pipe = Pipe(ends[1])
     pipe.give_up()
     with pytest.raises(Undelivered):

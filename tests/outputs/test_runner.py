@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from teslafast.errors import Unreachable
-from teslafast.outputs.runner import BATCH_EVENTS, CLOSE_S, LINGER_S
+from teslafast.outputs.runner import BATCH_EVENTS, BATCH_LINGER_S, CLOSE_S
 
 from tests.support.outputs import Broker, OutputStage, now, play
 
@@ -43,7 +43,7 @@ def test_the_first_event_after_a_pause_goes_at_once_and_those_soon_after_it_toge
         stage.publish()
         await stage.until(lambda: len(stage.broker.batches) == 2)
         assert stage.broker.batches == [[1], [2, 3]]
-        assert stage.broker.arrived_at[1] == pytest.approx(1.0 + LINGER_S)
+        assert stage.broker.arrived_at[1] == pytest.approx(1.0 + BATCH_LINGER_S)
         await stage.end()
 
     play(scene())

@@ -66,4 +66,4 @@ def test_a_flat_event_has_the_members_of_its_message(message: str) -> None:
 
 
 def test_every_topic_has_a_message() -> None:
-    assert {message for _, message in messages.TOPICS.values()} <= MESSAGES.keys()
+    assert {message for _, message in messages.TOPIC_MESSAGES.values()} <= MESSAGES.keys()

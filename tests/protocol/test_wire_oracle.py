@@ -19,7 +19,7 @@ from teslafast.protocol import _wire
 from tests.support import oracle, payloads
 
 VIN = "5YJ3E1EA7KF000001"
-EXAMPLES = int(os.environ.get("TESLAFAST_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("TESLAFAST_EXAMPLES", "200"))
 law = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from teslafast.certificates import folder
+from teslafast.certificates.renewal import renew
 from teslafast.config import Settings
 from teslafast.metrics import Counts
 from teslafast.server import tls
@@ -111,6 +113,38 @@ def test_a_new_pair_is_used_once_it_stays_the_same(stage: Stage, files: Files) -
     assert (stage.shown, stage.outcomes) == ("second", {"taken": 1})
     stage.look(3)
     assert stage.outcomes == {"taken": 1}
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_the_same_certificate_written_again_is_not_called_renewed(
+    stage: Stage, files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "teslafast")
+    content = files.certificate.read_bytes()
+    files.certificate.unlink()
+    files.certificate.write_bytes(content + b"\n")
+    stage.look(3)
+    stage.reload.renew(TIME)
+    assert set(events(caplog)) == {"certificate_unchanged"}
+    files.put("second")
+    stage.look(2)
+    assert events(caplog)[-1] == "certificate_renewed"
+
+
+def test_a_renewed_certificate_of_certs_init_is_taken_by_a_running_server(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "teslafast")
+    made = Files(folder.init(tmp_path / "certs", HOST, vehicles=1, durable=False).directory)
+    made.certificate, made.key = tmp_path / "certs" / "server.pem", tmp_path / "certs" / "server.key"
+    stage = Stage(made)
+    serial = renew(tmp_path / "certs").leaf.serial_number
+    stage.look(2)
+    assert [record.getMessage() for record in caplog.records] == ["certificate_renewed"]
+    assert getattr(caplog.records[0], "fields")["serial"] == f"{serial:x}"  # noqa: B009 — `extra` of the log call
 
 
 def test_the_files_are_looked_at_once_in_10_seconds(stage: Stage, files: Files) -> None:

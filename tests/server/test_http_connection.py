@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from teslafast.http_messages import Answer, Request
-from teslafast.server.http_connection import HEAD_LIMIT, parse_head
+from teslafast.server.http_connection import REQUEST_HEAD_LIMIT, parse_head
 from teslafast.server.routes import Decision, Open, Peer, Serve
 
 from tests.support.http_stage import GET, Stage, answer, sent
@@ -110,10 +110,10 @@ def padded(size: int) -> bytes:
     return start + b"x" * (size - len(start) - len(end)) + end
 
 
-@pytest.mark.parametrize("step", [1000, HEAD_LIMIT])
+@pytest.mark.parametrize("step", [1000, REQUEST_HEAD_LIMIT])
 def test_a_head_of_16_kib_is_answered_and_a_larger_one_is_answered_431(step: int) -> None:
-    assert answer(sent(padded(HEAD_LIMIT), step))[0] == 200
-    for head in (padded(HEAD_LIMIT + 1), b"x" * HEAD_LIMIT):
+    assert answer(sent(padded(REQUEST_HEAD_LIMIT), step))[0] == 200
+    for head in (padded(REQUEST_HEAD_LIMIT + 1), b"x" * REQUEST_HEAD_LIMIT):
         stage = sent(head, step)
         assert (answer(stage)[0], stage.refused) == (431, ["head_too_large"])
         assert stage.asked == []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from teslafast.server.http_connection import HEAD_LIMIT, MOST_REQUESTS
+from teslafast.server.http_connection import MOST_REQUESTS, REQUEST_HEAD_LIMIT
 
 from tests.support.http_stage import GET, PAGE, Stage, answer, sent
 
 
-@pytest.mark.parametrize("step", [1, 5, len(PAGE), HEAD_LIMIT])
+@pytest.mark.parametrize("step", [1, 5, len(PAGE), REQUEST_HEAD_LIMIT])
 def test_a_file_of_the_page_keeps_the_connection_open(step: int) -> None:
     stage = sent(PAGE * 3, step)
     assert [request.path for request in stage.asked] == ["/page"] * 3
@@ -50,9 +50,9 @@ def test_a_client_that_leaves_an_answer_waiting_gets_no_third_one() -> None:
     async def run() -> Stage:
         stage = Stage()
         stage.connection.connection_made(stage.transport)
-        stage.feed(PAGE, HEAD_LIMIT)
+        stage.feed(PAGE, REQUEST_HEAD_LIMIT)
         stage.transport.waiting = 1
-        stage.feed(PAGE * 5, HEAD_LIMIT)
+        stage.feed(PAGE * 5, REQUEST_HEAD_LIMIT)
         return stage
 
     stage = asyncio.run(run())
@@ -72,11 +72,11 @@ def test_an_idle_kept_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> N
     async def run() -> Stage:
         stage = Stage()
         stage.connection.connection_made(stage.transport)
-        stage.feed(PAGE, HEAD_LIMIT)
+        stage.feed(PAGE, REQUEST_HEAD_LIMIT)
         for _ in range(3):  # turns of the loop, in which what is due is done
             await asyncio.sleep(0)
         assert stage.transport.ended
-        stage.feed(PAGE, HEAD_LIMIT)
+        stage.feed(PAGE, REQUEST_HEAD_LIMIT)
         return stage
 
     stage = asyncio.run(run())

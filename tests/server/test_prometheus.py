@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from teslafast.metrics import Counts, Durations
 from teslafast.outputs import OutputGauges
-from teslafast.server import prometheus
+from teslafast.server import exposition
 from teslafast.server.prometheus import TABLE, Gauges
 from teslafast.storage import checkpointer
 
@@ -61,14 +61,14 @@ def test_every_metric_of_the_table_is_in_the_text() -> None:
     journal = checkpointer.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
     output = OutputGauges(state="up", lag_events=0, lag_seconds=0.0, sent=0, retried=0, dropped={"overtaken": 0})
     groups = {"connections": {"vehicle": 1}, "readers": {"flat": 1}, "outputs": {"jsonl": output}}
-    text = prometheus.text(Gauges(counts=counts, certificate_days=20.5, journal=journal, **groups))  # type: ignore[arg-type]
+    text = exposition.text(Gauges(counts=counts, certificate_days=20.5, journal=journal, **groups))  # type: ignore[arg-type]
     found = {family.name for family in text_string_to_metric_families(text.decode())}
     assert {row.name.removesuffix("_total") for row in TABLE} <= found
 
 
 def test_each_output_has_its_numbers_and_what_it_dropped_by_cause() -> None:
     output = OutputGauges(state="failing", lag_events=7, lag_seconds=2.5, sent=10, retried=3, dropped={"overtaken": 4})
-    found = samples(prometheus.text(Gauges(counts=Counts(), outputs={"jsonl": output})))
+    found = samples(exposition.text(Gauges(counts=Counts(), outputs={"jsonl": output})))
     assert {name: number for (name, labels), number in found.items() if labels == "jsonl"} == {
         "teslafast_output_up": 0,
         "teslafast_output_lag_events": 7,
@@ -80,13 +80,13 @@ def test_each_output_has_its_numbers_and_what_it_dropped_by_cause() -> None:
 
 
 def test_a_metric_that_does_not_apply_is_left_out() -> None:
-    found = {name for name, _ in samples(prometheus.text(Gauges(counts=Counts())))}
+    found = {name for name, _ in samples(exposition.text(Gauges(counts=Counts())))}
     assert not any(name.startswith(("teslafast_journal_cut", "teslafast_certificate_days", "teslafast_output")) for name in found)
 
 
 def test_every_counter_has_the_type_counter_and_ends_in_total() -> None:
     kinds = {
-        family.name: family.type for family in text_string_to_metric_families(prometheus.text(Gauges(counts=Counts())).decode())
+        family.name: family.type for family in text_string_to_metric_families(exposition.text(Gauges(counts=Counts())).decode())
     }
     for row in TABLE:
         assert (row.kind == "counter") == row.name.endswith("_total")
@@ -99,7 +99,7 @@ def test_each_duration_is_counted_once_in_cumulative_buckets(seconds: list[float
     counts = Counts()
     for one in seconds:
         counts.turns.add(one)
-    found = samples(prometheus.text(Gauges(counts=counts)))
+    found = samples(exposition.text(Gauges(counts=counts)))
     buckets = [value for (name, _), value in found.items() if name == "teslafast_turn_seconds_bucket"]
     assert buckets == sorted(buckets)
     assert buckets[-1] == found["teslafast_turn_seconds_count", ""] == len(seconds)

@@ -6,11 +6,27 @@ import socket
 import ssl
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from teslafast.server import tls_errors
 
-from tests.support.certificates import ANY_USAGE, CLIENT_AUTH, EXPIRED, SERVER_AUTH, TO_COME, VEHICLE, Authority, Pair, World
+from tests.support.certificates import (
+    ANY_USAGE,
+    CLIENT_AUTH,
+    EXPIRED,
+    SERVER_AUTH,
+    TO_COME,
+    VALID,
+    VEHICLE,
+    Authority,
+    Pair,
+    World,
+)
 from tests.support.handshakes import Ends
 from tests.support.servers import Inside
 from tests.support.tls import for_vehicles, refusal
@@ -40,6 +56,36 @@ def test_expired_and_future_certificates_have_the_cause_expired(world: World) ->
     cause, meaning = refusal(world, world.pair(world.issuing, "device-1", valid=TO_COME))
     assert cause == "expired"
     assert "not valid yet" in meaning
+
+
+def test_a_critical_extension_that_nobody_knows_is_not_called_an_unknown_ca(world: World, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "device-1")])
+    builder = x509.CertificateBuilder(world.issuing.certificate.subject, name, key.public_key(), 7, *VALID)
+    odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    leaf = builder.add_extension(odd, critical=True).sign(world.issuing.key, hashes.SHA256())
+    pem, clear = serialization.Encoding.PEM, serialization.NoEncryption()
+    (tmp_path / "odd.pem").write_bytes(leaf.public_bytes(pem))
+    (tmp_path / "odd.key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, clear))
+    cause, meaning = refusal(world, Pair(tmp_path / "odd.pem", tmp_path / "odd.key"))
+    assert cause == "critical_extension"
+    assert "critical" in meaning
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("CA md too weak", "weak"),
+        ("EE certificate key too weak", "weak"),
+        ("certificate signature failure", "bad_signature"),
+        ("path length constraint exceeded", "bad_chain"),
+        ("invalid CA certificate", "bad_chain"),
+        ("unable to get local issuer certificate", "unknown_ca"),
+    ],
+)
+def test_a_certificate_of_a_known_ca_that_does_not_verify_has_a_cause_of_its_own(words: str, cause: str) -> None:
+    error = ssl.SSLError(f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {words} (_ssl.c:1000)")
+    assert tls_errors.failure(error)[0] == cause
 
 
 @pytest.mark.parametrize("usages", [(SERVER_AUTH,), (VEHICLE,)])

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import ssl
+import time
 from datetime import datetime
 from itertools import count, pairwise
 
@@ -60,7 +61,7 @@ def test_messages_have_the_form_of_real_vehicles_messages(installation: folder.I
             assert envelope["device_id"].decode() == connection.vin == record["vin"]
             assert envelope["device_type"] == b"vehicle_device"
             assert envelope["sender_id"] == f"vehicle_device.{connection.vin}".encode()
-            assert abs(envelope["created_at"] - datetime.fromisoformat(record["createdAt"]).timestamp()) < 1.5
+            assert int(datetime.fromisoformat(record["createdAt"]).timestamp()) <= envelope["created_at"] <= time.time()
             assert topic in (b"V", b"alerts", b"errors")
         first = connection.records[0][1]["data"]
         assert sorted(datum["key"] for datum in first) == sorted(field.key for field in CAR_FIELDS)

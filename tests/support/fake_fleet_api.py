@@ -45,6 +45,7 @@ class Car:
     takes: bool = True
     config: dict[str, Any] | None = None
     token: str = ""
+    protocol_required: bool | None = True
 
     def shown(self) -> dict[str, Any]:
         synced = self.looks <= 0 and (self.config is not None or not self.takes)
@@ -117,6 +118,9 @@ class FleetServer:
             case "DELETE", ["vehicles", vin, "fleet_telemetry_config"] if vin in self.cars:
                 had, self.cars[vin].config = self.cars[vin].config is not None, None
                 return 200, {"response": {"updated_vehicles": int(had)}}
+            case "POST", ["vehicles", "fleet_status"]:
+                info = {vin: {"vehicle_command_protocol_required": self.cars[vin].protocol_required} for vin in body["vins"]}
+                return 200, {"response": {"key_paired_vins": [], "unpaired_vins": [], "vehicle_info": info}}
             case "GET", ["partner_accounts", "fleet_telemetry_errors"]:
                 if not self.partner:
                     return 403, {"response": None, "error": "Unauthorized missing scopes"}

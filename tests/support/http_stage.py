@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from teslafast.http_messages import Answer, Request
-from teslafast.server.http_connection import HEAD_LIMIT, HttpConnection
+from teslafast.server.http_connection import REQUEST_HEAD_LIMIT, HttpConnection
 from teslafast.server.routes import Decision, Peer
 
 GET = b"GET /health?x=1 HTTP/1.1\r\nHost: x\r\nAccept: a\r\nAccept: b\r\n\r\n"
@@ -76,7 +76,7 @@ class Stage:
             self.connection.buffer_updated(len(chunk))
 
 
-def sent(data: bytes, step: int = HEAD_LIMIT, expire: bool = False, kind: type[Stage] = Stage) -> Stage:
+def sent(data: bytes, step: int = REQUEST_HEAD_LIMIT, expire: bool = False, kind: type[Stage] = Stage) -> Stage:
     """What becomes of a connection that sends this, `step` bytes at a time; `expire`: and nothing more until its time is over."""
 
     async def run() -> Stage:

@@ -2,18 +2,21 @@
 A log in a journal file, as one process after another has it; and what a kill leaves of it.
 
     Kept        an open journal and its log
-    killed      the file as a kill at this moment would leave it: a copy, because what is mapped is the kernel's at once
+    killed      the file as a kill at this moment would leave it: a copy, because what is mapped is the kernel's at once, which
+                says of itself that it is no copy
 """
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from teslafast._fanout import FLAT_PREFIXES
-from teslafast.storage.journal import Journal
+from teslafast.storage.file_system import identity
+from teslafast.storage.journal import LIFE_AT, PAGE, Journal, Life
 
 MIB = 1 << 20
 Event = tuple[int, int, str, bytes, int]  # seq, kind, VIN, JSON text, ms since 1970
@@ -45,4 +48,10 @@ class Kept:
 def killed(path: Path, name: str = "copy") -> Path:
     copy = path.with_name(name)
     shutil.copyfile(path, copy)
+    with copy.open("r+b") as file:
+        file.seek(LIFE_AT)
+        life = Life.unpack(file.read(PAGE - LIFE_AT))
+        if life is not None:
+            file.seek(LIFE_AT)
+            file.write(replace(life, file=identity(file.fileno())).pack())
     return copy

@@ -93,3 +93,9 @@ def test_after_any_events_the_table_fits_its_size_and_is_printable(events: list[
         assert line.isprintable()
         shown = [one for one in line if not unicodedata.combining(one)]
         assert sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in shown) <= width
+
+
+def test_a_board_without_vehicles_says_what_to_do_and_how_to_end_it() -> None:
+    shown = "\n".join(render(board(HELLO), 0.0, 200, 20))
+    assert "teslafast doctor" in shown
+    assert "Ctrl-C ends this" in shown

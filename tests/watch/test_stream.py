@@ -59,3 +59,9 @@ def test_after_any_events_the_next_url_is_a_printable_url_of_the_same_server(eve
     assert stream.url.startswith("wss://h/stream")
     assert stream.url.isprintable()
     assert " " not in stream.url
+
+
+def test_the_token_of_a_pages_link_is_taken_and_not_sent_in_the_url() -> None:
+    stream = Stream("http://127.0.0.1:3000/#token=abc", None, (), None, flat=False)
+    assert stream.token == "abc"
+    assert stream.url == "ws://127.0.0.1:3000/stream"

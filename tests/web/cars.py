@@ -1,9 +1,11 @@
 """
-Cars for the browser tests: `cars.py URL VEHICLES [--past S] [--every S] [--plain]`, until it is ended.
+Cars for the browser tests: `cars.py URL VEHICLES [--past S] [--every S] [--plain] [--records FILE]`, until it is ended.
 
 Believable drives (teslafast.simulator.drive) as JSON text messages, which a server in development takes: with `--past`, so many
 seconds of driving are told at once before the present, so that there is a log to travel in. `--plain` sends small data messages
-instead, one per car and `--every`, spread evenly: a load of known rate at little cost. Says "ready" when all are on.
+instead, one per car and `--every`, spread evenly: a load of known rate at little cost. With `--records`, each car says the
+records of that file (JSON, a list; each has `ahead_s` where its time is not the present) and then nothing. Says "ready" when all
+are on.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import asyncio
 import random
 import ssl
 import time
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -95,8 +98,19 @@ async def hum(cars: list[tuple[str, Car]], every_s: float) -> None:
         owed -= int(owed)
 
 
-def _stamp() -> str:
-    now_s = time.time()
+async def recite(cars: list[tuple[str, Car]], records: list[dict[str, Any]]) -> None:
+    """Each record of every car, in order; then silence."""
+    for record in records:
+        ahead_s = record.pop("ahead_s", 0)
+        for vin, car in cars:
+            car.say({"vin": vin, "createdAt": _stamp(ahead_s)} | record)
+        await settled()
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+
+def _stamp(ahead_s: float = 0) -> str:
+    now_s = time.time() + ahead_s
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now_s))}.{int(now_s % 1 * 1000):03}Z"
 
 
@@ -109,12 +123,14 @@ def _small(lot: random.Random, number: int) -> dict[str, object]:
     }
 
 
-async def main(url: str, vehicles: int, past_s: float, every_s: float, plain: bool) -> None:
+async def main(url: str, vehicles: int, past_s: float, every_s: float, plain: bool, records: list[dict[str, Any]] | None) -> None:
     vins = [sample_vin(number) for number in range(vehicles)]
     cars: list[tuple[str, Car]] = []
     for first in range(0, vehicles, AT_ONCE):
         some = vins[first : first + AT_ONCE]
         cars += zip(some, await asyncio.gather(*(connect(url, vin) for vin in some)), strict=True)
+    if records is not None:
+        await recite(cars, records)
     await (hum(cars, every_s) if plain else drive(cars, past_s, every_s))
 
 
@@ -125,5 +141,7 @@ if __name__ == "__main__":
     parser.add_argument("--past", type=float, default=0.0)
     parser.add_argument("--every", type=float, default=0.5)
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--records", type=Path)
     given = parser.parse_args()
-    uvloop.run(main(given.url, given.vehicles, given.past, given.every, given.plain))
+    told = orjson.loads(given.records.read_bytes()) if given.records else None
+    uvloop.run(main(given.url, given.vehicles, given.past, given.every, given.plain, told))

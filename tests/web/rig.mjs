@@ -6,7 +6,7 @@
  */
 
 import { spawn, execFileSync } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -24,8 +24,17 @@ export const BROWSERS = (process.env.BROWSERS ?? "chrome,firefox").split(",");
 const PROGRAMS = { chrome: "/usr/bin/chromium", firefox: "/usr/bin/firefox-esr" };
 const CHROME = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
-export const launch = (browser) =>
-  puppeteer.launch({ browser, executablePath: PROGRAMS[browser], headless: true, args: browser === "chrome" ? CHROME : [], acceptInsecureCerts: true, protocolTimeout: READY_MS });
+export const launch = (browser, more = {}) =>
+  puppeteer.launch({ browser, executablePath: PROGRAMS[browser], headless: true, args: browser === "chrome" ? CHROME : [], acceptInsecureCerts: true, protocolTimeout: READY_MS, ...more });
+
+/** A browser whose user has blocked all cookies, and with them every storage. */
+export function launchBlocked(browser) {
+  const folder = mkdtempSync(join(tmpdir(), "teslafast-web-"));
+  if (browser === "firefox") return launch(browser, { extraPrefsFirefox: { "network.cookie.cookieBehavior": 2 } });
+  mkdirSync(join(folder, "Default"));
+  writeFileSync(join(folder, "Default", "Preferences"), JSON.stringify({ profile: { default_content_setting_values: { cookies: 2 } } }));
+  return launch(browser, { userDataDir: folder });
+}
 
 /** Lines of a child's output, until one that `says` finds something in: resolves to that. */
 function heard(stream, says, what) {
@@ -88,6 +97,13 @@ export class Cars {
     cars.process = spawn(PYTHON, [CARS, server.vehicles, String(count), ...rest.map(String)], { env: ENV, stdio: ["ignore", "pipe", "inherit"] });
     await heard(cars.process.stdout, (line) => line === "ready", "cars.py");
     return cars;
+  }
+
+  /** One car that says these records (see cars.py), and then nothing. */
+  static say(server, records) {
+    const file = join(mkdtempSync(join(tmpdir(), "teslafast-web-")), "records.json");
+    writeFileSync(file, JSON.stringify(records));
+    return Cars.start(server, 1, "--records", file);
   }
 
   stop() {

@@ -41,7 +41,7 @@ for (const kind of BROWSERS) {
       await page.evaluate(() => document.querySelector(".line:not([hidden])").click());
       await until(page, "the vehicle", () => document.getElementById("vehicle-name").textContent);
       const names = await page.$$eval("#charts canvas", (all) => all.map((canvas) => canvas.ariaLabel));
-      assert.deepEqual(names, ["VehicleSpeed", "Power", "Soc"].map((field) => `${field}: no data yet`));
+      assert.deepEqual(names, ["Vehicle speed", "Power", "State of charge"].map((field) => `${field}: no data yet`));
       assert.deepEqual(await violations(page), []);
     });
 

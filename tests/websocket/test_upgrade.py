@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from websockets.frames import Frame, Opcode
 
 from tests.support.peers import ACCEPT, Place, token, upgrade_head
 from tests.support.servers import Inside
+
+CLOSE = Frame(Opcode.CLOSE, b"\x03\xe9").serialize(mask=True)  # 1001
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,18 @@ def test_our_subprotocol_is_answered_and_the_token_is_not(place: Place) -> None:
         head = raw.upgrade("/stream", f"Sec-WebSocket-Protocol: teslafast.v1, bearer.{secret}")
     assert b"Sec-WebSocket-Protocol: teslafast.v1\r\n" in head
     assert secret.encode() not in head
+
+
+@pytest.mark.parametrize("role", ["vehicle", "dashboard"])
+@pytest.mark.parametrize("behind", [CLOSE, b"\xff" * 20], ids=["a second CLOSE", "what is no frame"])
+def test_a_close_is_answered_whatever_comes_behind_it(place: Place, role: str, behind: bytes) -> None:
+    with place.raw_vehicle("A") if role == "vehicle" else place.raw_dashboard() as raw:
+        raw.send(CLOSE + behind)
+        assert raw.close_code() == 1001
+
+
+def test_a_ping_right_before_an_invalid_frame_is_answered(place: Place) -> None:
+    with place.raw_vehicle("A") as raw:
+        raw.send(Frame(Opcode.PING, b"here").serialize(mask=True) + b"\x83\x80mask")
+        assert raw.read_frame() == (Opcode.PONG, b"here")
+        assert raw.close_code() == 1002

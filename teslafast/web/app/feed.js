@@ -9,8 +9,8 @@
  * replay differ in where the events come from and what time it is, and in nothing else.
  */
 
-import { eventTime } from "../model/event.js";
 import { Fleet } from "../model/fleet.js";
+import { eventTime } from "../model/receipt.js";
 import { Stats } from "../model/stats.js";
 import { ReplayClock } from "../replay/replay_clock.js";
 import { Clock } from "../stream/clock.js";
@@ -104,7 +104,7 @@ export class Feed {
     this.timeline.set(hello.epoch, hello.oldest, hello.seq);
     this.clock.keep();
     if (!again) this.#readTraces(hello, fleet);
-    const report = await getJson("/vehicles", this.token());
+    const report = await getJson("vehicles", this.token());
     if (report) fleet.applyRegistry(report.vehicles);
     this.requestFrame();
   }
@@ -114,7 +114,7 @@ export class Feed {
     const since = Math.max(0, hello.oldest - 1, hello.seq - TRACES);
     if (since >= hello.seq) return;
     const got = await readLog(this.token(), { since, epoch: hello.epoch }, TRACES).catch(() => null); // without it they start empty
-    for (const event of got?.events ?? []) fleet.recall(event);
+    for (const event of got?.events ?? []) fleet.recall(event, this.clock.now());
     this.requestFrame();
   }
 
@@ -141,7 +141,7 @@ export class Feed {
     const replay = new ReplayClock(this.token, { seq, oldest, epoch }, {
       event: (event) => {
         const at = eventTime(event);
-        fleet.take(event, Number.isNaN(at) ? replay.time : at);
+        fleet.take(event, Number.isNaN(replay.time) ? at : replay.time);
         this.stats.event(0, NaN);
       },
       hello: (hello) => (hello.epoch === epoch ? this.timeline.set(epoch, hello.oldest, hello.seq) : this.goLive()),
@@ -178,7 +178,8 @@ export class Feed {
    */
   follow(vin, history, again) {
     const take = (event) => {
-      history.take(event);
+      const now = this.now();
+      history.take(event, Number.isNaN(now) ? Infinity : now); // while a replay runs up, no receipt is known
       this.requestFrame();
     };
     const { replay, stream, timeline } = this;

@@ -7,6 +7,7 @@
  */
 
 import { $, setText } from "../views/dom.js";
+import { tabStore } from "../views/storage.js";
 import { notice } from "./notices.js";
 
 const KEY = "teslafast.token";
@@ -18,10 +19,10 @@ export function keptToken() {
     keepToken(decodeURIComponent(found[1]));
     history.replaceState(null, "", `${location.pathname}${location.search}#/`);
   }
-  return sessionStorage.getItem(KEY);
+  return tabStore.get(KEY);
 }
 
-const keepToken = (token) => sessionStorage.setItem(KEY, token);
+const keepToken = (token) => tabStore.set(KEY, token);
 
 /** The token in a pasted text, without what people paste along with it; null if there is none. */
 export function findToken(text) {
@@ -65,9 +66,9 @@ export class Session {
 
   /** `text`: why, if it was not the reader's wish. */
   signOut(text = "") {
-    sessionStorage.removeItem(KEY);
+    tabStore.remove(KEY);
     $("renew").hidden = true;
-    setText($("sign-in-fault"), text);
+    setText($("sign-in-fault"), text && text[0].toUpperCase() + text.slice(1));
     this.on.signedOut();
     $("token").focus();
   }

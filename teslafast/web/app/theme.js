@@ -1,11 +1,12 @@
 /**
  * How the page looks to this reader: light or dark.
  *
- * Law: the system decides until the reader has; what the reader chose is kept in localStorage. Canvases do not follow a style
+ * Law: the system decides until the reader has; what the reader chose is kept in the browser. Canvases do not follow a style
  * sheet, so each change forgets the colours read from it and has everything drawn anew.
  */
 
 import { $, forgetColours } from "../views/dom.js";
+import { browserStore } from "../views/storage.js";
 
 const KEY = "teslafast.theme";
 
@@ -19,7 +20,7 @@ export class Theme {
   }
 
   apply() {
-    const chosen = localStorage.getItem(KEY);
+    const chosen = browserStore.get(KEY);
     if (chosen) document.documentElement.dataset.theme = chosen;
     forgetColours();
     this.redraw();
@@ -27,7 +28,7 @@ export class Theme {
 
   #switch() {
     const shown = document.documentElement.dataset.theme ?? (this.darkness.matches ? "dark" : "light");
-    localStorage.setItem(KEY, shown === "dark" ? "light" : "dark");
+    browserStore.set(KEY, shown === "dark" ? "light" : "dark");
     this.apply();
   }
 }

@@ -1,35 +1,39 @@
 /**
  * What is known of every vehicle, from the events alone: the page's copy of the server's state.
  *
- *   fields    name → { value, at }; `at`: when, by the vehicle's own clock (ms since 1970)
+ *   fields    name → { value, at, bounded }; `at`: when, by the vehicle's own clock (ms since 1970), as far as receipt.js trusts it
  *   seq       the snapshot's: it holds for its seq, so events of this vehicle up to that one are no news
  *   heard     when it was last heard, by the server's clock;  rev: rises with every change, so that a view can tell
  *
- * Law, the same as the server's: a field is replaced by a later value of its own, never by an earlier one; a time far in the
- * future (a car that woke with a wrong clock) holds only until a sane one comes.
+ * Law, the same as the server's: a field is replaced by a later value of its own, never by an earlier one (model/receipt.js), and
+ * only by one that it can have (model/values.js). Null says that the vehicle cannot tell: what it told of something that lasts
+ * (a name, the charge, where it stands) stays, with its age; what changes by the second is not known any more.
  */
 
-import { eventTime } from "./event.js";
+import { eventTime, outranks, receiptTime, showsAhead } from "./receipt.js";
+import { FieldMap, cleanFields, cleanItems, cleanValue } from "./values.js";
 
-const AHEAD_AT_MOST_MS = 300_000; // a vehicle's clock this far ahead is wrong
 const SKEW_FROM_MS = 2000; // differences below this are taken for the network's delay
 const TRACE = 128; // samples of speed kept for the small trace in a row
 const TRACE_EVERY_MS = 1000;
 const QUIET_MS = 60_000; // after such a silence what is shown may not hold any more …
 const GONE_MS = 180_000; // … and after this one the vehicle counts as offline, if nobody said that it is online
-const LASTING = ["VehicleName", "CarType", "Trim", "Version", "ChargeLimitSoc"]; // reported once in a long while
+const ALERTS_MOST = 200; // open ones of a vehicle; cars have up to some dozens
+const RARE = ["VehicleName", "CarType", "Trim", "Version", "ChargeLimitSoc"]; // reported once in a long while
+const LASTING = /^(?:VehicleName|CarType|Trim|Version|ChargeLimitSoc|Soc|BatteryLevel|(?:Est|Ideal)BatteryRange|RatedRange|EnergyRemaining|Odometer|Location|TpmsPressure..)$/;
 
 export class Vehicle {
   constructor(vin) {
     this.vin = vin;
-    this.fields = new Map();
+    this.fields = new FieldMap();
+    this.newest = -Infinity; // the latest time of a message
     this.seq = -1;
-    this.newest = 0;
     this.heard = 0;
     this.online = null; // not known
     this.alerts = new Map(); // open ones, by name
     this.alertSeq = -1;
-    this.lag = Infinity; // the least delay seen: the way and the difference of the clocks
+    this.lag = Infinity; // the least delay seen: the way, and how far its clock is behind
+    this.ahead = 0; // ms by which the time of its last message was ahead of receipt
     this.trace = { at: new Float64Array(TRACE), speed: new Float32Array(TRACE), size: 0 };
     this.rev = 0;
   }
@@ -44,7 +48,13 @@ export class Vehicle {
 
   /** ms by which this car's clock seems to be behind the server's (negative: ahead). */
   get skew() {
-    return Number.isFinite(this.lag) && Math.abs(this.lag) > SKEW_FROM_MS ? this.lag : 0;
+    if (this.ahead > SKEW_FROM_MS) return -this.ahead;
+    return Number.isFinite(this.lag) && this.lag > SKEW_FROM_MS ? this.lag : 0;
+  }
+
+  /** ms to add to its times: nothing to those of a clock that is ahead, which count as receipt already. */
+  get behind() {
+    return Math.max(0, this.skew);
   }
 
   /** Out of the battery (kW); negative while it is charged. Undefined if the car does not tell. */
@@ -68,7 +78,7 @@ export class Vehicle {
   }
 
   get gear() {
-    return this.value("Gear")?.replace?.("ShiftState", "") ?? "";
+    return this.value("Gear")?.replace("ShiftState", "") ?? "";
   }
 
   /** "driving" | "charging" | "parked" | "offline" at the time `now`. */
@@ -83,27 +93,43 @@ export class Vehicle {
     return this.online === false || now - this.heard > QUIET_MS;
   }
 
-  merge(data, at, now) {
-    const sane = now + AHEAD_AT_MOST_MS;
-    for (const name in data) {
+  /** A data message: `at` is the vehicle's time, `now` that of receipt. */
+  merge(data, at, now, isResend = false) {
+    const bounded = !(at <= now);
+    const time = receiptTime(at, now);
+    if (showsAhead(time, isResend, this.newest, false)) this.#bound(time); // cells know by themselves whether they are bounded
+    this.newest = Math.max(this.newest, time);
+    for (const [name, value] of cleanFields(data)) {
       const cell = this.fields.get(name);
-      if (cell === undefined) this.fields.set(name, { value: data[name], at });
-      else if (at >= cell.at || (at <= sane && sane < cell.at)) {
-        cell.value = data[name];
-        cell.at = at;
-      }
+      if (cell === undefined) this.fields.add(name, { value, at: time, bounded });
+      else if (outranks(time, isResend, cell) && !(value === null && LASTING.test(name))) Object.assign(cell, { value, at: time, bounded });
     }
-    if (at > this.newest || this.newest > sane) this.newest = at;
   }
 
   /** A snapshot is as the server knows it now: what it tells that is known already keeps its own time. */
-  restore(data, at, seq) {
-    for (const name in data) {
+  restore(data, at, now, seq) {
+    const time = receiptTime(at, now);
+    for (const [name, value] of cleanFields(data)) {
       const cell = this.fields.get(name);
-      if (cell === undefined || JSON.stringify(cell.value) !== JSON.stringify(data[name])) this.fields.set(name, { value: data[name], at });
+      if (cell === undefined) this.fields.add(name, { value, at: time, bounded: true });
+      else if (value === null && LASTING.test(name)) continue;
+      else if (JSON.stringify(cell.value) !== JSON.stringify(value)) Object.assign(cell, { value, at: time, bounded: true });
     }
     this.seq = seq;
-    this.newest = at;
+  }
+
+  /** What was reported before was ahead: it counts from `time` on at the latest. */
+  #bound(time) {
+    for (const cell of this.fields.values()) if (cell.at > time) Object.assign(cell, { at: time, bounded: true });
+    this.newest = time;
+  }
+
+  /** What the server knows of when each value was reported, which no snapshot tells: name → RFC 3339. */
+  learnTimes(times) {
+    for (const [name, cell] of this.fields) {
+      const at = Date.parse(times[name]);
+      if (cell.bounded && at < cell.at) cell.at = at;
+    }
   }
 
   /** Adds a sample of speed to the trace; one from before (read back from the log) goes where it belongs. */
@@ -146,7 +172,7 @@ export class Fleet {
   /** For a replay: of what hardly ever changes, what was known in another fleet, until the replay tells it itself. */
   inherit(fleet) {
     for (const [vin, known] of fleet.vehicles)
-      for (const name of LASTING) if (known.fields.has(name)) this.vehicle(vin).fields.set(name, { value: known.value(name), at: -Infinity });
+      for (const name of RARE) if (known.fields.has(name)) this.vehicle(vin).fields.set(name, { value: known.value(name), at: -Infinity, bounded: true });
   }
 
   /** A new life of the log: its numbers begin anew. */
@@ -158,43 +184,51 @@ export class Fleet {
   take(event, now) {
     const vehicle = this.vehicle(event.vin);
     vehicle.rev += 1;
+    const at = eventTime(event);
     if (event.type === "snapshot") {
-      const at = eventTime(event);
-      vehicle.restore(event.data, at, event.seq);
-      vehicle.heard = Math.max(vehicle.heard, Math.min(at, now));
+      vehicle.restore(event.data, at, now, event.seq);
+      vehicle.heard = Math.max(vehicle.heard, receiptTime(at, now));
       return;
     }
-    const at = event.createdAt ? eventTime(event) : now;
     if (event.type === "data") this.#data(vehicle, event, at, now);
     else if (event.type === "connectivity") vehicle.online = event.status === "CONNECTED";
     else if (event.type === "alerts") this.#alerts(vehicle, event);
   }
 
-  /** An event from before what is known, read back: it adds what no snapshot tells. */
-  recall(event) {
+  /** An event from before what is known, read back by `now`: it adds what no snapshot tells. */
+  recall(event, now) {
     const vehicle = this.vehicle(event.vin);
     if (event.type === "alerts") this.#alerts(vehicle, event);
-    else if (typeof event.data?.VehicleSpeed === "number") vehicle.addSpeed(eventTime(event), event.data.VehicleSpeed);
+    else if (event.type === "data") this.#speed(vehicle, event, receiptTime(eventTime(event), now));
     vehicle.rev += 1;
   }
 
   #alerts(vehicle, event) {
     if (event.seq < vehicle.alertSeq) return;
     vehicle.alertSeq = event.seq;
-    for (const alert of event.alerts) {
-      if (alert.endedAt) vehicle.alerts.delete(alert.name);
-      else vehicle.alerts.set(alert.name, alert);
+    for (const { name, ended } of cleanItems(event.alerts)) {
+      if (ended) vehicle.alerts.delete(name);
+      else if (vehicle.alerts.size < ALERTS_MOST) vehicle.alerts.set(name, true);
     }
   }
 
+  /** A speed, also none, is a sample of the row's trace. */
+  #speed(vehicle, { data }, at) {
+    const speed = "VehicleSpeed" in data ? cleanValue("VehicleSpeed", data.VehicleSpeed) : undefined;
+    if (speed !== undefined) vehicle.addSpeed(at, speed ?? 0);
+  }
+
   #data(vehicle, event, at, now) {
-    const { data } = event;
-    if (typeof data.VehicleSpeed === "number" || data.VehicleSpeed === null) vehicle.addSpeed(at, data.VehicleSpeed ?? 0);
+    const { data, isResend } = event;
+    this.#speed(vehicle, event, receiptTime(at, now));
     if (event.seq <= vehicle.seq) return;
     vehicle.heard = now;
     vehicle.online ??= true;
-    if (!event.isResend) vehicle.lag = Math.min(vehicle.lag + 20, now - at); // forgets slowly: clocks get set
-    vehicle.merge(data, at, now);
+    if (!isResend && !Number.isNaN(at)) {
+      vehicle.ahead = Math.max(0, at - now);
+      vehicle.lag = Math.min(vehicle.lag + 20, Math.max(0, now - at)); // forgets slowly: clocks get set
+    }
+    vehicle.merge(data, at, now, isResend);
   }
 
   /** What `/vehicles` says of who is connected: the stream tells only what changes. */

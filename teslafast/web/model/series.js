@@ -1,15 +1,19 @@
 /**
  * One vehicle's past: a series of times and values for every field, the track, and what happened to it.
  *
- * Law: a series is bounded (MOST points): a full one lets its older half go. Times are the vehicle's, and in each series they
- * never fall. Words (enums) become numbers in the order in which they appear, and keep their words for the axis.
+ * Law: a series is bounded (MOST points): a full one lets its older half go. Times are the vehicle's, as far as model/receipt.js
+ * trusts them, and in each series they never fall: what comes late is inserted, and what turns out to have been ahead is moved
+ * back to the moment at which that shows. Words (enums) become numbers in the order in which they appear, and keep their words for the axis.
  */
 
-import { eventTime } from "./event.js";
+import { eventTime, receiptTime, showsAhead } from "./receipt.js";
+import { FieldMap, asText, cleanFields, cleanItems, cleanText } from "./values.js";
 
 const MOST = 8192; // two hours of a value a second, 128 KiB
 const WORDS = 256; // different texts of one field; an enum has a dozen, and what has more (a title, a route) is no chart
+const WORD = 64; // characters of each: an axis shows seven, a chart's heading some forty
 const EVENTS = 200; // more than anybody scrolls through
+const LEAST_MS = 1e-3; // times are in whole milliseconds
 export const POWER = "Power"; // no field of the protocol: voltage times current
 
 export class Series {
@@ -17,15 +21,23 @@ export class Series {
     this.size = 0;
     this.at = new Float64Array(256);
     this.rows = Array.from({ length: width }, () => new Float64Array(256));
-    this.words = null;
+    this.words = null; // an array: the values are places in it
+    this.numeric = false; // whether numbers have been seen: words do not go with them
   }
 
   push(at, ...values) {
-    if (this.size && at < this.at[this.size - 1]) return;
     if (this.size === this.at.length) this.#makeRoom();
-    this.at[this.size] = at;
-    this.rows.forEach((row, index) => (row[this.size] = values[index]));
+    const place = this.size && at < this.at[this.size - 1] ? this.find(at + LEAST_MS) : this.size;
+    for (const [row, value] of [[this.at, at], ...this.rows.map((row, index) => [row, values[index]])]) {
+      row.copyWithin(place + 1, place, this.size);
+      row[place] = value;
+    }
     this.size += 1;
+  }
+
+  /** Points later than `at` count from that moment on: their times were ahead. */
+  bound(at) {
+    for (let place = this.size; place-- && this.at[place] > at; ) this.at[place] = at;
   }
 
   #makeRoom() {
@@ -57,51 +69,74 @@ export class Series {
 
 export class VehicleHistory {
   constructor() {
-    this.series = new Map();
+    this.series = new FieldMap();
     this.track = new Series(3); // latitude, longitude, speed
     this.events = [];
     this.rev = 0;
-    this.latest = Object.create(null);
+    this.newest = -Infinity; // the latest time of an event …
+    this.bounded = false; // … and whether that event's own was ahead of receipt
+    this.latest = new Map([["PackVoltage", NaN], ["PackCurrent", NaN], ["VehicleSpeed", 0]]); // what is shown along with other fields
   }
 
-  take(event) {
+  /** An event of the log; `received`: when, at the latest, by the server's clock; Infinity if that is not known. */
+  take(event, received = Infinity) {
     if (event.type === "snapshot") return;
     this.rev += 1;
-    const at = eventTime(event);
-    if (event.type === "data") this.#data(event.data, at);
-    else this.#note(event, at);
+    const own = eventTime(event);
+    const at = receiptTime(Number.isNaN(own) ? this.newest : own, received);
+    if (showsAhead(at, event.isResend, this.newest, this.bounded)) this.#bound(at);
+    if (at >= this.newest) Object.assign(this, { newest: at, bounded: own > received });
+    if (event.type !== "data") this.#note(event, at);
+    else if (Number.isFinite(at)) this.#data(event.data, at);
+  }
+
+  #bound(at) {
+    for (const series of [this.track, ...this.series.values()]) series.bound(at);
+    this.newest = at;
   }
 
   #data(data, at) {
-    Object.assign(this.latest, data);
-    for (const name in data) this.#point(name, data[name], at);
-    if ("PackCurrent" in data || "PackVoltage" in data) this.#point(POWER, (-this.latest.PackVoltage * this.latest.PackCurrent) / 1000, at);
-    const { Location: here } = data;
-    if (here) this.track.push(at, here.latitude, here.longitude, this.latest.VehicleSpeed ?? 0);
+    const { latest } = this;
+    for (const [name, value] of cleanFields(data)) {
+      if (latest.has(name)) latest.set(name, value ?? NaN);
+      this.#point(name, value, at);
+      if (name === "Location" && value) this.track.push(at, value.latitude, value.longitude, latest.get("VehicleSpeed") || 0);
+    }
+    if ("PackCurrent" in data || "PackVoltage" in data) this.#point(POWER, (-latest.get("PackVoltage") * latest.get("PackCurrent")) / 1000, at);
   }
 
   #point(name, value, at) {
-    let series = this.series.get(name);
-    if (typeof value === "boolean") value = value ? "yes" : "no";
-    if (typeof value === "string") {
-      series ??= this.#series(name);
-      series.words ??= [];
-      let word = series.words.indexOf(value);
-      if (word < 0 && series.words.length < WORDS) word = series.words.push(value) - 1;
-      series.push(at, word < 0 ? NaN : word);
-    } else if (value === null || Number.isFinite(value)) {
-      (series ?? this.#series(name)).push(at, value ?? NaN);
-    }
+    if (value === null) this.#series(name)?.push(at, NaN);
+    else if (typeof value === "number") this.#number(name, value, at);
+    else if (typeof value !== "object") this.#word(name, typeof value === "boolean" ? (value ? "yes" : "no") : cleanText(value, WORD), at);
   }
 
+  #number(name, value, at) {
+    const series = this.#series(name);
+    if (!series || series.words) return;
+    series.numeric = true;
+    series.push(at, value);
+  }
+
+  #word(name, word, at) {
+    const series = this.#series(name);
+    if (!series || series.numeric) return;
+    series.words ??= [];
+    let place = series.words.indexOf(word);
+    if (place < 0 && series.words.length < WORDS) place = series.words.push(word) - 1;
+    series.push(at, place < 0 ? NaN : place);
+  }
+
+  /** The series of a field; undefined if there is no room for another. */
   #series(name) {
-    const series = new Series();
-    this.series.set(name, series);
-    return series;
+    if (!this.series.has(name)) this.series.add(name, new Series());
+    return this.series.get(name);
   }
 
   #note(event, at) {
-    for (const item of event.alerts ?? event.errors ?? [event]) this.events.push({ kind: event.type, at, item });
+    const { type } = event;
+    const items = type === "connectivity" ? [{ connected: event.status === "CONNECTED", networkInterface: asText(event.networkInterface) }] : cleanItems(event[type]);
+    for (const item of items) this.events.push({ kind: type, at, item });
     this.events.splice(0, this.events.length - EVENTS);
   }
 }

@@ -8,7 +8,7 @@
  * is not waited for.
  */
 
-import { eventTime } from "../model/event.js";
+import { eventTime } from "../model/receipt.js";
 import { readLog } from "../stream/log_reader.js";
 
 const AHEAD = 4000; // events read in one page

@@ -5,7 +5,7 @@
  * happened for IDLE_MS the clock leaps to just before the next event.
  */
 
-import { eventTime } from "../model/event.js";
+import { eventTime } from "../model/receipt.js";
 import { EventQueue } from "./event_queue.js";
 
 export const SPEEDS = [1, 2, 5, 10, 30, 60];

@@ -5,7 +5,7 @@
  * time of a place is known if the stream has passed it, and read from the log at a few places when somebody reaches for the slider.
  */
 
-import { eventTime } from "../model/event.js";
+import { eventTime } from "../model/receipt.js";
 import { readLog } from "../stream/log_reader.js";
 import { $, el, setAttr, setText } from "../views/dom.js";
 import { formatTime } from "../views/format.js";

@@ -7,10 +7,11 @@
 
 import { POWER } from "../model/series.js";
 import { colour, el, icon, prepareCanvas, setAttr, setText } from "./dom.js";
-import { convert, fixed, formatTime, formatValue, quantityOf } from "./format.js";
+import { convert, fieldLabel, fixed, formatTime, formatValue, quantityOf, unitLabel } from "./format.js";
 
 const LEFT = 44;
 const BELOW = 18;
+const LEVELS_MOST = 12; // words at the axis: more do not fit
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400].map((s) => s * 1000);
 
 export class Chart {
@@ -34,9 +35,10 @@ export class Chart {
   /** The fields that can be chosen: whatever the vehicle has reported so far. */
   offer(names) {
     const wanted = names.includes(this.field) ? names : [this.field, ...names];
-    if (this.offered !== wanted.join()) {
-      this.offered = wanted.join();
-      this.choice.replaceChildren(...wanted.map((name) => el("option", { value: name }, name)));
+    const texts = wanted.map((name) => fieldLabel(name) + unitLabel(name));
+    if (this.offered !== texts.join()) {
+      this.offered = texts.join();
+      this.choice.replaceChildren(...wanted.map((name, index) => el("option", { value: name }, texts[index])));
     }
     if (this.choice.value !== this.field) this.choice.value = this.field;
   }
@@ -50,7 +52,7 @@ export class Chart {
     this.#times(ctx, area, from, to, x);
     if (!series?.size) {
       setText(this.now, "–");
-      setAttr(this.canvas, "aria-label", `${this.field}: no data yet`);
+      setAttr(this.canvas, "aria-label", `${fieldLabel(this.field)}: no data yet`);
       ctx.fillStyle = colour("soft");
       ctx.fillText("No data yet", area.left + 8, (area.top + area.bottom) / 2);
       return;
@@ -71,7 +73,7 @@ export class Chart {
   }
 
   #describe(text, span) {
-    setAttr(this.canvas, "aria-label", `${this.field} over ${Math.round(span / 60_000)} minutes, now ${text}`);
+    setAttr(this.canvas, "aria-label", `${fieldLabel(this.field)} over ${Math.round(span / 60_000)} minutes, now ${text}`);
   }
 
   #text(series, value) {
@@ -100,13 +102,13 @@ export class Chart {
     ctx.fillStyle = colour("soft");
     ctx.textAlign = "right";
     ctx.textBaseline = "middle";
-    const levels = series.words ? series.words.map((_, index) => index) : ticks(scale.low, scale.high, 3);
+    const levels = series.words ? series.words.map((_, index) => index).slice(0, LEVELS_MOST) : ticks(scale.low, scale.high, 3);
     for (const level of levels) {
       const text = series.words ? formatValue(this.field, series.words[level]) : fixed(level, Math.max(0, -Math.floor(Math.log10(levels[1] - levels[0] || 1))));
       ctx.fillText(text.length > 7 ? `${text.slice(0, 6)}…` : text, area.left - 6, y(level));
-      ctx.globalAlpha = 0.5;
-      ctx.fillRect(area.left, Math.round(y(level)), 3, 1);
-      ctx.globalAlpha = 1;
+      ctx.fillStyle = colour("grid");
+      ctx.fillRect(area.left, Math.round(y(level)), area.right - area.left, 1);
+      ctx.fillStyle = colour("soft");
     }
   }
 

@@ -85,4 +85,10 @@ export function colour(name) {
   return value;
 }
 
+/** The colour between two as `colour` gives them, at the share (0 to 1) of the way. */
+export function mix(from, to, share) {
+  const [start, end] = [from, to].map((text) => text.match(/[\d.]+/g).map(Number));
+  return `rgb(${start.slice(0, 3).map((part, index) => Math.round(part + (end[index] - part) * share))})`;
+}
+
 export const forgetColours = () => colours.clear();

@@ -230,10 +230,10 @@ export class FleetTable {
   }
 }
 
-function drawTrace(canvas, size, { trace, skew }, now) {
+function drawTrace(canvas, size, { trace, behind }, now) {
   const { ctx, width, height } = prepareCanvas(canvas, ...size);
   if (!trace.size || !width) return;
-  const x = (at) => ((at + skew - now + TRACE_MS) / TRACE_MS) * width;
+  const x = (at) => ((at + behind - now + TRACE_MS) / TRACE_MS) * width;
   const top = Math.max(30, ...trace.speed.subarray(0, trace.size));
   const y = (speed) => height - 2 - (speed / top) * (height - 4);
   ctx.beginPath();

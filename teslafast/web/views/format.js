@@ -4,15 +4,18 @@
  * Law: every value of every field has one line of text, and units change nowhere else. Vehicles speak in miles, mph, °C and bar; what is shown depends on `units.metric`.
  */
 
+import { browserStore } from "./storage.js";
+
+const KEY = "teslafast.units";
 const MILE_KM = 1.609344;
 const BAR_PSI = 14.5038;
 const inMiles = /^(?:en-(?:US|GB|LR)|my)/.test(navigator.language);
 
-export const units = { metric: (localStorage.getItem("teslafast.units") ?? (inMiles ? "mi" : "km")) === "km" };
+export const units = { metric: (browserStore.get(KEY) ?? (inMiles ? "mi" : "km")) === "km" };
 
 export function chooseUnits(metric) {
   units.metric = metric;
-  localStorage.setItem("teslafast.units", metric ? "km" : "mi");
+  browserStore.set(KEY, metric ? "km" : "mi");
 }
 
 // What a quantity is shown in: [metric unit, factor, offset, decimals], [the other unit, factor, offset, decimals].
@@ -68,8 +71,11 @@ export function formatQuantity(name, number) {
   return `${fixed(value, decimals)}${/[%°]/.test(unit) && unit.length === 1 ? "" : " "}${unit}`;
 }
 
-/** A number with so many decimals and no sign before a zero. */
-export const fixed = (number, decimals) => (Math.abs(number) < 0.5 * 10 ** -decimals ? 0 : number).toFixed(decimals);
+/** A number with so many decimals and no sign before a zero; five digits and more in groups, with a space that no language takes for a point. */
+export function fixed(number, decimals) {
+  const text = (Math.abs(number) < 0.5 * 10 ** -decimals ? 0 : number).toFixed(decimals);
+  return Math.abs(number) < 10_000 ? text : text.replace(/\B(?=(?:\d{3})+(?:\.|$))/, "\u202f");
+}
 
 const known = new Map();
 
@@ -78,6 +84,21 @@ export function quantityOf(field) {
   if (!known.has(field)) known.set(field, FIELDS.find(([name]) => name.test(field))?.[1]);
   return known.get(field);
 }
+
+// Names of fields, and parts of them, that say little as they are.
+const LABELS = { Soc: "State of charge", ChargeLimitSoc: "Charge limit" };
+const PARTS = { Tpms: "tyre", Fl: "front left", Fr: "front right", Rl: "rear left", Rr: "rear right", Est: "estimated", Temp: "temperature", Di: "inverter", Num: "number of", Gps: "GPS", Hvac: "HVAC", Bms: "BMS" };
+
+/** The name of a field in words: `"Vehicle speed"` of VehicleSpeed. */
+export function fieldLabel(field) {
+  if (Object.hasOwn(LABELS, field)) return LABELS[field];
+  const parts = field.match(/[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]|\d+/g) ?? [field];
+  const text = parts.map((part) => (Object.hasOwn(PARTS, part) && PARTS[part]) || (/^[A-Z]{2}/.test(part) ? part : part.toLowerCase())).join(" ");
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+/** The unit that a field is shown in, as ` (km/h)`; "" without one. */
+export const unitLabel = (field) => (quantityOf(field) ? ` (${convert(quantityOf(field), 0).unit})` : "");
 
 export const enumLabel = (text) => text.replace(PREFIX, "");
 

@@ -97,7 +97,7 @@ export class Gauges {
     this.figure("Energy", formatQuantity("energy", get("EnergyRemaining")));
     this.figure("Sentry", get("SentryMode") ? formatValue("SentryMode", get("SentryMode")) : "–");
     const charged = vehicle.fields.get("Soc");
-    setAttr(this.charge.node, "title", charged ? `reported ${formatAgo(now - charged.at - vehicle.skew)}` : "");
+    setAttr(this.charge.node, "title", charged ? `reported ${formatAgo(now - charged.at - vehicle.behind)}` : "");
   }
 
   #heading(degrees) {

@@ -5,7 +5,7 @@
  * follows the whole track until it is moved by hand.
  */
 
-import { $, colour, prepareCanvas } from "./dom.js";
+import { $, colour, mix, prepareCanvas } from "./dom.js";
 import { convert, formatPlace } from "./format.js";
 
 const TILE = 256;
@@ -18,9 +18,14 @@ const EDGE = 46; // pixels left free around the whole track …
 const TOOLS = 40; // … and for the buttons at the right
 const TILES_MOST = 200; // images kept: several screens of 256 pixels
 const FAST_MPH = 75; // where the colours end
+const SHADES = 10; // between slow and fast: so many that no step is seen
+
+const NORTH_MOST = 85.05; // where the sheet of Web Mercator ends: the poles are infinitely far
+
+const onSheet = (latitude) => Math.min(NORTH_MOST, Math.max(-NORTH_MOST, latitude));
 
 const project = (latitude, longitude) => {
-  const sine = Math.sin((latitude * Math.PI) / 180);
+  const sine = Math.sin((onSheet(latitude) * Math.PI) / 180);
   return [((longitude + 180) / 360) * TILE, (0.5 - Math.log((1 + sine) / (1 - sine)) / (4 * Math.PI)) * TILE];
 };
 
@@ -87,7 +92,7 @@ export class VehicleMap {
     }
     this.view = this.moved ?? this.#around(points, end);
     this.scale = 2 ** this.view.zoom;
-    this.metres = (EARTH_M * Math.cos((here.latitude * Math.PI) / 180)) / (TILE * this.scale);
+    this.metres = (EARTH_M * Math.cos((onSheet(here.latitude) * Math.PI) / 180)) / (TILE * this.scale);
     if (this.tiles) this.#drawTiles();
     else this.#drawGrid();
     this.#drawWay(points, end);
@@ -135,16 +140,17 @@ export class VehicleMap {
     const zoom = Math.min(ZOOM_MOST, Math.max(0, Math.round(this.view.zoom)));
     const size = TILE * 2 ** (this.view.zoom - zoom);
     const [x0, y0] = this.#at([0, 0]);
-    for (let column = Math.floor(-x0 / size); x0 + column * size < width; column++)
-      for (let row = Math.floor(-y0 / size); y0 + row * size < height; row++) {
+    const across = 2 ** zoom; // tiles of the whole world, in a row
+    const [columns, rows] = [[x0, width], [y0, height]].map(([start, end]) => [Math.max(0, Math.floor(-start / size)), Math.min(across, (end - start) / size)]);
+    for (let column = columns[0]; column < columns[1]; column++)
+      for (let row = rows[0]; row < rows[1]; row++) {
         const image = this.#tile(zoom, column, row);
-        if (image?.complete && image.naturalWidth) ctx.drawImage(image, x0 + column * size, y0 + row * size, size + 0.5, size + 0.5);
+        if (image.complete && image.naturalWidth) ctx.drawImage(image, x0 + column * size, y0 + row * size, size + 0.5, size + 0.5);
       }
   }
 
   #tile(z, x, y) {
     const { images, address } = this.tiles;
-    if (x < 0 || y < 0 || x >= 2 ** z || y >= 2 ** z) return undefined;
     const url = address.replace("{z}", z).replace("{x}", x).replace("{y}", y);
     let image = images.get(url);
     if (!image) {
@@ -161,8 +167,7 @@ export class VehicleMap {
   /** In short pieces, each in the colour of its speed; older ones fade. */
   #drawWay(points, end) {
     const { ctx } = this;
-    const slow = colour("slow");
-    const fast = colour("fast");
+    const shades = Array.from({ length: SHADES + 1 }, (_, index) => mix(colour("slow"), colour("fast"), index / SHADES));
     ctx.lineWidth = 4;
     const stride = Math.max(1, Math.ceil(points.length / 1500));
     let from = points.length ? this.#at(points[0]) : null;
@@ -170,7 +175,7 @@ export class VehicleMap {
       const point = points[index] ?? [...end, points.at(-1)[2]];
       const to = this.#at(point);
       ctx.globalAlpha = 0.35 + 0.65 * (index / points.length);
-      ctx.strokeStyle = `color-mix(in oklab, ${fast} ${Math.round(Math.min(1, point[2] / FAST_MPH) * 10) * 10}%, ${slow})`;
+      ctx.strokeStyle = shades[Math.round(Math.min(1, Math.max(0, point[2] / FAST_MPH)) * SHADES)];
       ctx.beginPath();
       ctx.moveTo(...from);
       ctx.lineTo(...to);

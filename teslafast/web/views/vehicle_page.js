@@ -9,7 +9,7 @@ import { POWER, VehicleHistory } from "../model/series.js";
 import { getJson } from "../stream/http.js";
 import { Chart } from "./chart.js";
 import { $, el, setAttr, setText } from "./dom.js";
-import { formatAge, formatAgo, formatTime, formatValue } from "./format.js";
+import { fieldLabel, formatAge, formatAgo, formatTime, formatValue } from "./format.js";
 import { Gauges } from "./gauges.js";
 import { VehicleMap } from "./map.js";
 
@@ -34,7 +34,7 @@ export class VehiclePage {
     $("window").append(...WINDOWS.map(([minutes, text]) => el("option", { value: minutes }, text)));
     $("window").value = "5";
     $("window").addEventListener("change", ({ target }) => this.#set(() => (this.minutes = Number(target.value))));
-    $("add-chart").addEventListener("click", () => this.#set(() => this.#addChart(this.#unshown())));
+    $("add-chart").addEventListener("click", () => this.#chartOf(this.#unshown()));
     $("field-search").addEventListener("input", ({ target }) => this.#set(() => (this.words = target.value.trim().toLowerCase())));
   }
 
@@ -58,12 +58,7 @@ export class VehiclePage {
   async #learnTimes(vin) {
     const report = await getJson(`/vehicles/${vin}`, this.feed.token());
     if (!report || this.vin !== vin) return;
-    const { data } = report;
-    const vehicle = this.feed.fleet.vehicle(vin);
-    for (const [name, { time_ns: ns }] of Object.entries(data)) {
-      const cell = vehicle.fields.get(name);
-      if (cell && cell.at <= vehicle.newest) cell.at = Math.min(cell.at, ns / 1e6);
-    }
+    this.feed.fleet.vehicle(vin).learnTimes(report.times);
     this.feed.requestFrame();
   }
 
@@ -116,7 +111,7 @@ export class VehiclePage {
     setAttr($("vehicle"), "data-stale", stale);
     this.gauges.render(vehicle, now);
     this.map.render(history.track, vehicle.value("Location"), vehicle.value("GpsHeading"), stale);
-    this.#renderCharts(now - vehicle.skew);
+    this.#renderCharts(now - vehicle.behind);
     this.#renderEvents(now);
     const second = Math.floor(now / 1000);
     if (this.drawn === `${second} ${this.words}`) return;
@@ -141,19 +136,19 @@ export class VehiclePage {
     for (const name of names) {
       const row = this.rows.get(name);
       const { value, at } = vehicle.fields.get(name);
-      row.node.hidden = !name.toLowerCase().includes(this.words);
+      row.node.hidden = !row.words.includes(this.words);
       setText(row.value, formatValue(name, value));
-      setText(row.age, formatAge(now - at - vehicle.skew));
-      setAttr(row.node, "data-old", now - at - vehicle.skew > OLD_MS);
+      setText(row.age, formatAge(now - at - vehicle.behind));
+      setAttr(row.node, "data-old", now - at - vehicle.behind > OLD_MS);
     }
   }
 
   #layFields(names) {
     for (const name of names) {
       if (this.rows.has(name)) continue;
-      const [value, age] = [el("td"), el("td")];
-      const draw = el("button", { class: "ghost", "aria-label": `Show a chart of ${name}`, click: () => this.#chartOf(name) }, "∿");
-      this.rows.set(name, { value, age, node: el("tr", {}, el("th", { scope: "row" }, name), value, age, el("td", {}, draw)) });
+      const [value, age, label] = [el("td"), el("td"), fieldLabel(name)];
+      const draw = el("button", { class: "ghost", "aria-label": `Show a chart of ${label}`, click: () => this.#chartOf(name) }, "∿");
+      this.rows.set(name, { value, age, words: `${name} ${label}`.toLowerCase(), node: el("tr", {}, el("th", { scope: "row", title: name }, label), value, age, el("td", {}, draw)) });
     }
     $("fields").replaceChildren(...names.map((name) => this.rows.get(name).node));
   }
@@ -167,7 +162,7 @@ export class VehiclePage {
     const { events } = this.history;
     if (this.lastEvent === events.at(-1) && events.length) return;
     this.lastEvent = events.at(-1);
-    const items = events.toReversed().map((event) => line(event, now));
+    const items = [...events].reverse().map((event) => line(event, now));
     $("events").replaceChildren(...(items.length ? items : [el("li", { class: "soft" }, "No events in the log.")]));
   }
 }
@@ -179,11 +174,11 @@ function skew(vehicle) {
 
 function line({ kind, at, item }, now) {
   const [title, note] = {
-    alerts: () => [item.name, `${item.endedAt ? "ended" : "started"}${item.audiences?.length ? ` · for ${item.audiences.join(", ")}` : ""}`],
-    errors: () => [item.name, [item.body, ...Object.entries(item.tags ?? {}).map(([key, value]) => `${key} ${value}`)].filter(Boolean).join(" · ")],
-    connectivity: () => [item.status === "CONNECTED" ? "Connected" : "Disconnected", item.networkInterface],
+    alerts: () => [item.name, `${item.ended ? "ended" : "started"}${item.audiences && ` · for ${item.audiences}`}`],
+    errors: () => [item.name, [item.body, ...item.tags].filter(Boolean).join(" · ")],
+    connectivity: () => [item.connected ? "Connected" : "Disconnected", item.networkInterface],
   }[kind]();
   const node = el("li", { "data-kind": kind }, el("time", { datetime: new Date(at || 0).toISOString() }, formatTime(at, now)), el("b", {}, title), el("span", {}, note || ""));
-  setAttr(node, "data-over", kind === "alerts" && Boolean(item.endedAt));
+  setAttr(node, "data-over", kind === "alerts" && item.ended);
   return node;
 }

@@ -1,9 +1,8 @@
-"""What it is deployed with: fly.toml against the settings, deploy.sh against a fake Fly, and what the Dockerfile promises."""
+"""deploy.sh against a fake Fly."""
 
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 import os
 import re
@@ -11,119 +10,16 @@ import shutil
 import stat
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from teslafast.config import Settings
-from teslafast.doctor import health
-from teslafast.environment import parse_size
 
-from tests.deploy.support.dockerfile import ignored, instructions, words_of
 from tests.support import ROOT
 from tests.support.certificates import HOST, World
-from tests.support.peers import SECRET, Place, token
+from tests.support.peers import token
 from tests.support.servers import Inside
-
-FLY: dict[str, Any] = tomllib.loads((ROOT / "fly.toml").read_text())
-SECRETS = {"JWT_SECRET": SECRET, "TESLA_VIN": "5YJ3TEST5PF000001"}
-VEHICLES, DASHBOARDS = FLY["services"]
-
-
-@pytest.fixture(scope="module")
-def settings() -> Settings:
-    return Settings.from_env(FLY["env"] | SECRETS)
-
-
-# ---- fly.toml
-
-
-def test_every_variable_is_a_setting_and_has_a_value_that_it_takes(settings: Settings) -> None:
-    rows = {row.metadata["variable"]: row.name for row in dataclasses.fields(Settings)}
-    assert FLY["env"].keys() <= rows.keys()
-    assert settings.production
-    assert not [name for name in FLY["env"] if getattr(settings, rows[name]) is None]
-
-
-def test_no_secret_stands_in_it(settings: Settings) -> None:
-    secret = {row.metadata["variable"] for row in dataclasses.fields(Settings) if row.metadata["secret"]}
-    assert not secret & FLY["env"].keys()
-
-
-def test_vehicles_come_in_untouched_and_dashboards_over_flys_tls(settings: Settings) -> None:
-    assert (VEHICLES["internal_port"], DASHBOARDS["internal_port"]) == (settings.vehicle_port, settings.port)
-    assert [port.get("handlers", []) for port in VEHICLES["ports"]] == [[]]
-    assert {port["port"]: port["handlers"] for port in DASHBOARDS["ports"]} == {80: ["http"], 443: ["tls", "http"]}
-    assert next(port for port in DASHBOARDS["ports"] if port["port"] == 80)["force_https"]
-    assert not settings.dashboard_tls
-
-
-def test_what_fly_writes_from_secrets_is_what_the_server_reads(settings: Settings) -> None:
-    written = {file["guest_path"] for file in FLY["files"]}
-    assert written == {str(settings.cert_path), str(settings.key_path), str(settings.ca_path)}
-    script = (ROOT / "deploy.sh").read_text()
-    assert all(f"{file['secret_name']}:{Path(file['guest_path']).name}" in script for file in FLY["files"])
-
-
-def test_a_drain_has_its_time(settings: Settings) -> None:
-    assert FLY["kill_signal"] == "SIGTERM"
-    assert settings.drain_seconds < FLY["kill_timeout"] <= 300
-
-
-def test_one_machine_runs_and_is_never_stopped() -> None:
-    for service in (VEHICLES, DASHBOARDS):
-        assert service["auto_stop_machines"] == "off"
-        assert service["min_machines_running"] == 1
-    assert FLY["deploy"]["strategy"] == "rolling"  # the other ways do not go with a volume
-
-
-def test_fly_passes_on_as_many_as_the_server_takes(settings: Settings) -> None:
-    for service, most in ((VEHICLES, settings.max_vehicles), (DASHBOARDS, settings.max_dashboards)):
-        limits = service["concurrency"]
-        assert limits["type"] == "connections"  # a vehicle's lasts for hours
-        assert limits["soft_limit"] < limits["hard_limit"] == most
-
-
-def test_the_journal_lies_on_the_volume_and_fits_there() -> None:
-    (mount,) = FLY["mounts"]
-    assert Path(FLY["env"]["JOURNAL_PATH"]).parent == Path(mount["destination"])
-    assert f"volumes create {mount['source']} " in (ROOT / "deploy.sh").read_text()
-    assert parse_size(FLY["env"]["RING_BYTES"]) < parse_size(mount["initial_size"].upper())
-
-
-def test_health_and_metrics_are_asked_where_they_are_answered(settings: Settings) -> None:
-    (check,) = DASHBOARDS["http_checks"]
-    assert (check["path"], check["protocol"]) == ("/health", "http")
-    assert not {"tcp_checks", "http_checks"} & VEHICLES.keys()  # neither has a certificate to show
-    assert (FLY["metrics"]["port"], FLY["metrics"]["path"]) == (settings.port, "/metrics")
-
-
-def test_its_layout_is_served_plain_for_dashboards_and_mutual_for_vehicles(world: World) -> None:
-    kept = {name: value for name, value in FLY["env"].items() if name in ("DASHBOARD_TLS", "NODE_ENV", "MAX_VEHICLES")}
-    with Inside(world, **kept, VEHICLE_PORT="0") as server:
-        plain = Place(server.place.port, server.place.vehicle_port)
-        assert plain.get("/health").json["status"] == "ok"
-        with plain.dashboard() as dashboard, server.place.vehicle("5YJ3TEST5PF000001") as vehicle:
-            assert dashboard.next()["type"] == "hello"
-            vehicle.tell({"Soc": {"floatValue": 71.5}})
-            assert dashboard.until("data")["vin"] == "5YJ3TEST5PF000001"
-        with plain.raw(port=server.place.vehicle_port) as nobody:
-            nobody.send(b"GET / HTTP/1.1\r\n\r\n")
-            assert b"HTTP/1.1 1" not in nobody.rest()
-        server.lines.wait_for("tls_failed", cause="plain_http")
-
-
-def test_health_without_a_url_asks_the_server_of_its_environment(settings: Settings, world: World) -> None:
-    assert health.local_url(settings) == "http://127.0.0.1:3000"
-    assert (
-        health.local_url(Settings.from_env(SECRETS | world.environment | {"HOST": "::1", "PORT": "443"})) == "https://[::1]:443"
-    )
-    assert health.local_url(Settings.from_env(SECRETS | {"HOST": "0.0.0.0"})) == "http://127.0.0.1:3000"
-
-
-# ---- deploy.sh
 
 
 class Operator:
@@ -290,58 +186,3 @@ def test_wrong_words_get_the_usage_and_do_nothing(operator: Operator, words: lis
     assert done.returncode == 2
     assert done.stderr.startswith("usage: ./deploy.sh")
     assert operator.calls() == []
-
-
-# ---- Dockerfile, what it promises without being run (tests/deploy runs it)
-
-
-STEPS = instructions((ROOT / "Dockerfile").read_text())
-
-
-def last_stage() -> dict[str, str]:
-    """The instructions after the last FROM; of several the last."""
-    found: dict[str, str] = {}
-    for word, rest in STEPS:
-        found = {"FROM": rest} if word == "FROM" else found | {word: rest}
-    return found
-
-
-def test_both_stages_stand_on_the_same_python() -> None:
-    assert len({rest.split()[0] for word, rest in STEPS if word == "FROM"}) == 1
-
-
-def test_it_runs_as_a_number_that_is_not_root_and_without_a_shell_between() -> None:
-    stage = last_stage()
-    user, group = stage["USER"].split(":")
-    assert user == group != "0"
-    assert user.isdigit()
-    assert words_of(stage["ENTRYPOINT"]) == ["/opt/teslafast/bin/teslafast"]
-    assert words_of(stage["CMD"]) == ["serve"]
-    assert words_of(stage["HEALTHCHECK"]) == ["/opt/teslafast/bin/teslafast", "health"]
-
-
-def test_its_ports_are_those_of_fly(settings: Settings) -> None:
-    assert last_stage()["EXPOSE"].split() == [str(settings.port), str(settings.vehicle_port)]
-
-
-def test_only_the_environment_is_taken_over_into_what_runs() -> None:
-    assert last_stage()["COPY"] == "--from=build /opt/teslafast /opt/teslafast"
-
-
-def test_what_is_built_from_is_all_that_a_build_can_see() -> None:
-    named = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
-    assert named[0] == "*"
-    allowed = {line[1:] for line in named if line.startswith("!")}
-    copied = {source for word, rest in STEPS if word == "COPY" and "--from" not in rest for source in rest.split()[:-1]}
-    assert allowed == copied
-    assert all((ROOT / source).exists() for source in copied)
-
-
-@pytest.mark.parametrize(
-    "path", ["certs/server.key", ".env", ".git/config", "teslafast/_wire.c", "teslafast/web/.DS_Store", "a.journal"]
-)
-def test_no_secret_and_nothing_that_was_made_here_goes_into_a_build(path: str) -> None:
-    text = (ROOT / ".dockerignore").read_text()
-    assert ignored(text, path)
-    assert not ignored(text, "teslafast/_wire.pyx")
-    assert not ignored(text, "teslafast/web/index.html")

@@ -1,0 +1,147 @@
+"""
+`teslafast settings`: the settings in force and where each came from, or a check of them that starts nothing.
+
+A row is shown as the server reads it. Secrets, and passwords in URLs, are hidden.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..environment import SettingRow, rows
+from ..errors import Misconfigured
+from ..text import one_line
+
+if TYPE_CHECKING:
+    from ..config import Settings
+
+HIDDEN = "(hidden)"
+LONGEST_VALUE = 200  # characters of a value in the table: a list of VINs may be longer than anybody reads
+_PASSWORD = re.compile(r"(?<=://)[^/@\s,]*@")
+_SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One line of the table. `source`: environment, flag, default, or made (a secret made at random)."""
+
+    variable: str
+    source: str
+    value: str
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Print no table: exit 0 if a server would start with these settings, 2 if not.")
+@click.option("--host", help="As if `serve --host` were given.")
+@click.option("--port", type=click.IntRange(0, 65535), help="As if `serve --port` were given.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def settings(check: bool, host: str | None, port: int | None, as_json: bool) -> None:
+    """
+    Show the settings in force and where each came from.
+
+    Secrets are hidden. With --check, the files that the settings name are read, too. Nothing is started.
+    """
+    from ..config import Settings
+    from .hints import all_rows, hints
+
+    flags = {"host": host, "port": port}
+    found, fault = None, None
+    try:
+        found = Settings.from_env(os.environ, **flags)
+    except Misconfigured as error:
+        fault = error
+    if not check:
+        shown = list(_table(os.environ, found, flags))
+        width = max(len(row.variable) for row in shown)
+        for row in shown:
+            click.echo(json.dumps(asdict(row)) if as_json else f"{row.variable:<{width}}  {row.source:<11}  {row.value}")
+    for hint in hints(os.environ, found, all_rows()):
+        click.echo(f"warning: {hint.variable}: {one_line(hint.meaning)}", err=True)
+    if found is None:
+        raise fault or AssertionError("no settings and no reason")
+    _check(found, os.environ, read_files=check)
+    if check:
+        click.echo("The settings are valid, and the files that they name can be read.")
+
+
+def _table(environment: Mapping[str, str], found: Settings | None, flags: Mapping[str, Any]) -> Iterator[Shown]:
+    from ..config import Settings
+    from ..outputs import OUTPUTS
+    from ..outputs.settings import settings_class
+
+    for row in rows(Settings):
+        flag = flags.get(row.name)
+        value = flag if found is None and flag is not None else getattr(found, row.name, None)
+        yield _shown(row, environment, value, from_flag=flag is not None)
+    for output in OUTPUTS:
+        for row in rows(settings_class(output)):
+            yield _shown(row, environment, None, from_flag=False)
+
+
+def _shown(row: SettingRow, environment: Mapping[str, str], value: Any, *, from_flag: bool) -> Shown:
+    """`value`: as the server has it; None if that is not known, and then the row reads the variable by itself."""
+    text = environment.get(row.variable, "")
+    if from_flag:
+        return Shown(row.variable, "flag", _text(value, row))
+    if not text.strip():
+        made = row.secret and bool(value)
+        return Shown(row.variable, "made" if made else "default", HIDDEN if made else _text(row.default, row))
+    if row.secret:
+        return Shown(row.variable, "environment", HIDDEN)
+    try:
+        return Shown(row.variable, "environment", _text(row.parse(text) if value is None else value, row))
+    except ValueError:
+        return Shown(row.variable, "environment", f"{one_line(text, LONGEST_VALUE)!r} is not usable: give {row.form}")
+
+
+def _text(value: Any, row: SettingRow) -> str:
+    """As one would write it in the environment."""
+    if value in (None, "", b"", (), frozenset()):
+        return "–"
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple() | frozenset():
+            return _bounded(",".join(sorted(map(str, value)) if isinstance(value, frozenset) else map(str, value)))
+        case int() | float() if row.form.startswith("bytes"):
+            return next((f"{value // size:g}{unit}" for size, unit in _SIZES if value and value % size == 0), str(value))
+        case int() | float():
+            return f"{value:g}{'s' if row.form.startswith('seconds') else ''}" if isinstance(value, float) else str(value)
+    return _bounded(str(value))
+
+
+def _bounded(text: str) -> str:
+    shown = one_line(_PASSWORD.sub("…@", text), LONGEST_VALUE)
+    return shown if len(text) <= LONGEST_VALUE else f"{shown}… ({len(text)} characters)"
+
+
+def _check(found: Settings, environment: Mapping[str, str], *, read_files: bool) -> None:
+    """What `serve` would refuse before it listens. Raises Misconfigured."""
+    from ..certificates import anchors
+    from ..dashboards.tokens import Verifier
+    from ..outputs.settings import planned
+    from ..server import tls
+
+    planned(environment, found)
+    if not read_files:
+        return
+    key = found.jwt_public_key_path
+    Verifier.from_settings(found, None if key is None else anchors.read_file("JWT_PUBLIC_KEY_PATH", key))
+    tls.contexts(found)
+    if found.ca_path is not None and not found.tls:
+        anchors.load_anchors(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), found.ca_path)
+    _check_folder("JOURNAL_PATH", found.journal_path)
+
+
+def _check_folder(variable: str, path: Path | None) -> None:
+    if path is not None and not path.absolute().parent.is_dir():
+        raise Misconfigured(variable, f"{path.absolute().parent} is not a folder", "make it, or give a path in one that exists")

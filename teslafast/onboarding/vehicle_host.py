@@ -1,0 +1,77 @@
+"""
+The host name of a vehicle's config: checked before it is sent, because Tesla accepts names that no vehicle can reach.
+
+A vehicle resolves the name on the public Internet and verifies the server's certificate against it. So an address, a name of a
+private network, a URL, and a name that the certificate lacks all end in a vehicle that never connects.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from ..errors import Misconfigured
+
+# Names that public DNS never has (RFC 6761, RFC 6762, RFC 8375, ICANN's `internal`), and those that routers hand out at home.
+PRIVATE_SUFFIXES = frozenset(
+    "arpa corp fritz.box home internal intranet invalid lan local localdomain localhost onion private test".split()  # noqa: SIM905
+)
+ADDRESS_SUFFIXES = frozenset({"nip.io", "sslip.io", "xip.io"})  # an address in a name's clothes: Tesla refuses them
+
+_EXAMPLE = "give the full name under your app's domain, for example telemetry.example.com"
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_AMBIGUOUS = "ßς\u200c\u200d"  # IDNA 2003, which Python's codec follows, maps them to other letters than browsers do
+
+
+def check_vehicle_host(given: str, subject: str = "--hostname") -> str:
+    """The name in lower case, in ASCII (`xn--`), without a dot at its end. Raises Misconfigured."""
+    text = given.strip()
+    if re.search(r"[/:?#@\[]", text) and not _is_address(text):
+        raise Misconfigured(subject, f"{given!r} is not a host name alone", _meant(text))
+    if _is_address(text):
+        raise Misconfigured(subject, f"{given!r} is an address: Tesla accepts only names", _EXAMPLE)
+    try:
+        host = _ascii_host(text)
+    except ValueError:
+        raise Misconfigured(subject, f"{given!r} is not a name that a vehicle can find", _EXAMPLE) from None
+    labels = host.split(".")
+    if len(host) > 253 or len(labels) < 2 or labels[-1].isdigit() or not all(map(_LABEL.fullmatch, labels)):
+        raise Misconfigured(subject, f"{given!r} is not a name that a vehicle can find", _EXAMPLE)
+    if _ends_with(labels, PRIVATE_SUFFIXES):
+        raise Misconfigured(subject, f"{given!r} is a name of a private network: vehicles cannot find it", _EXAMPLE)
+    if _ends_with(labels, ADDRESS_SUFFIXES):
+        raise Misconfigured(subject, f"{given!r} stands for an address: Tesla accepts only names of your own domain", _EXAMPLE)
+    return host
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _meant(text: str) -> str:
+    """The host and port that stand in a URL, as options."""
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return _EXAMPLE
+    if not host or "." not in host:
+        return _EXAMPLE
+    return f"did you mean --hostname {host}" + (f" --port {port}?" if port else "?")
+
+
+def _ascii_host(text: str) -> str:
+    """Raises ValueError (UnicodeError is one)."""
+    if any(character in text for character in _AMBIGUOUS):
+        raise ValueError(text)
+    return text.removesuffix(".").encode("idna").decode("ascii").lower()
+
+
+def _ends_with(labels: list[str], suffixes: Collection[str]) -> bool:
+    return any(".".join(labels[start:]) in suffixes for start in range(len(labels)))
