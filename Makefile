@@ -7,6 +7,7 @@ BIN    := $(VENV)/bin
 # cython-lint looks for pycodestyle there
 export PATH := $(abspath $(BIN)):$(PATH)
 DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml
+OUTPUT_TOOLS := mosquitto
 CYTHON := $(shell find teslafast -name '*.py[x]' -o -name '*.px[di]')
 
 # For the Autobahn test suite, which is written for it: pyenv's if there is none on the PATH.
@@ -14,7 +15,7 @@ PYTHON2 ?= $(shell python2.7 -c 'import sys; print(sys.executable)' 2>/dev/null 
 AUTOBAHN := $(VENV)/autobahn
 AUTOBAHN_REPORTS := build/autobahn
 
-.PHONY: install dev demo test test-web test-autobahn test-faults soak test-deploy check docs bench bench-peers fix clean
+.PHONY: install dev demo test test-web test-autobahn test-faults test-outputs soak test-deploy check docs bench bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -41,6 +42,13 @@ test: check
 # Kills, full disks, cut lines, hostile input: what `make test` runs of it, and what takes longer.
 test-faults: dev
 	$(BIN)/pytest -m "faults or not faults" tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/storage tests/docs
+
+# Outputs against the real brokers, killed and restarted; installs what they need (Debian's packages, PyPI's).
+test-outputs: dev
+	$(BIN)/pip install -q --group outputs
+	@command -v mosquitto_passwd >/dev/null && { command -v mosquitto || test -x /usr/sbin/mosquitto; } >/dev/null || \
+	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
+	$(BIN)/pytest -m "outputs or not outputs" tests/outputs
 
 # Ten minutes of load: memory must not grow.
 soak: dev

@@ -43,7 +43,11 @@ _SIZE_UNITS |= {"G": 1 << 30, "GiB": 1 << 30, "GB": 10**9}
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """One setting. `name`: the dataclass's field; `parse`: raises ValueError; `form`: what is allowed, in words."""
+    """
+    One setting. `name`: the dataclass's field; `parse`: raises ValueError; `form`: what is allowed, in words.
+
+    empty    an empty variable is a value, and not the default
+    """
 
     name: str
     variable: str
@@ -52,11 +56,14 @@ class SettingRow:
     form: str
     meaning: str
     secret: bool
+    empty: bool
 
 
-def setting(variable: str, default: Any, parse: Callable[[str], Any], form: str, meaning: str, secret: bool = False) -> Any:
+def setting(
+    variable: str, default: Any, parse: Callable[[str], Any], form: str, meaning: str, secret: bool = False, empty: bool = False
+) -> Any:
     """A dataclass's field that is a row."""
-    metadata = {"variable": variable, "parse": parse, "form": form, "meaning": meaning, "secret": secret}
+    metadata = {"variable": variable, "parse": parse, "form": form, "meaning": meaning, "secret": secret, "empty": empty}
     return field(default=default, repr=not secret, metadata=metadata)
 
 
@@ -67,14 +74,15 @@ def rows(cls: type) -> tuple[SettingRow, ...]:
 
 def read(cls: type[S], environment: Mapping[str, str], **overrides: Any) -> S:
     """
-    The settings that the environment's variables give; an empty variable counts as not set. Raises Misconfigured.
+    The settings that the environment's variables give; an empty variable counts as not set, unless its row says otherwise.
+    Raises Misconfigured.
 
     `overrides` (the command line's words) go before the variables, unless they are None.
     """
     values = {key: value for key, value in overrides.items() if value is not None}
     for row in rows(cls):
         text = environment.get(row.variable, "")
-        if row.name not in values and text.strip():
+        if row.name not in values and (text.strip() or (row.empty and row.variable in environment)):
             values[row.name] = _parsed(row, text)
     return cls(**values)
 

@@ -10,15 +10,16 @@ docs/outputs/ and a test: docs/contributing/adding-an-output.md. Nothing is impo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from ..core.tail import Event
 from .shared import SharedSettings
 
 __all__ = [
     "OUTPUTS",
+    "Attentive",
     "Checkable",
     "Confirmations",
     "Context",
@@ -58,6 +59,21 @@ class GapTeller(Protocol):
 
 
 @runtime_checkable
+class Attentive(Protocol):
+    """An output that does something of its own accord: it holds values back for a moment, or its broker wants something."""
+
+    async def attend(self) -> None:
+        """Returns when there is something to do. Awaited while there is nothing to send; may be cancelled at any time. It raises
+        when the connection ends."""
+
+    async def flush(self, everything: bool) -> None:
+        """Does it. `everything`: this is the end, nothing may be held back any longer."""
+
+    def held_from(self) -> int | None:
+        """The oldest seq of which something is held back: the cursor stays before it. None: nothing is."""
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """An output with a check of its own for `teslafast outputs check`; the others are connected and closed."""
 
@@ -78,12 +94,14 @@ class Context:
     An event's id is `{epoch}-{seq}`. In `dropped` an output counts by cause what it does not deliver.
 
     `give_up` counts an event and says which it was, so that no vehicle is told that it has arrived (RELIABLE_ACKS).
+    last_values    each vehicle that is known, and the last value of each of its fields
     """
 
     epoch: str
     dropped: Counter[str]
     shared: SharedSettings = field(default_factory=SharedSettings)
     given_up: list[int] = field(default_factory=list)  # seqs, of the batch that is being sent; the runner clears it
+    last_values: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]] = tuple
 
     def give_up(self, seq: int, cause: str) -> None:
         self.dropped[cause] += 1
@@ -129,6 +147,7 @@ class OutputRow:
 
 OUTPUTS = (
     OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput", broker=False),
+    OutputRow(name="mqtt", switch="MQTT_URL", module="mqtt", settings="MqttSettings", output="MqttOutput"),
     # a batch that one slow vehicle's events fill is through within a runner's patience, at 1.8 s each
     OutputRow(
         name="webhook", switch="WEBHOOK_URL", module="webhook", settings="WebhookSettings", output="WebhookOutput", batch=32

@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from .._fanout import KINDS
+from ..core.last_values import LastValues
 from ..core.reliable_acks import ReliableAcks
 from ..core.tail import Tail, TailedLog
 from ..core.turn import ReplyHold
 from ..logs import fields, log
 from . import Context, OutputGauges
-from .runner import BATCH_EVENTS, Runner, RunnerOptions
+from .runner import Runner
+from .runner_options import BATCH_EVENTS, RunnerOptions
 from .settings import OutputPlan
 
 
@@ -48,6 +50,8 @@ class WatchedHub(Protocol):
     def epoch(self) -> str: ...
     @property
     def turn(self) -> WatchedTurn: ...
+    @property
+    def last_values(self) -> LastValues: ...
 
 
 class Outputs:
@@ -64,7 +68,7 @@ class Outputs:
         self._runners = [self._runner(plan, firsts[plan.name]) for plan in plans]
 
     def _runner(self, plan: OutputPlan, first: int) -> Runner:
-        context = Context(self._hub.epoch, Counter(), plan.shared)
+        context = Context(self._hub.epoch, Counter(), plan.shared, last_values=self._last_values)
         return Runner(
             plan.name,
             plan.make(context),
@@ -79,6 +83,12 @@ class Outputs:
                 given_up=context.given_up,
             ),
         )
+
+    def _last_values(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for vin in self._hub.last_values.vins():
+            vehicle = self._hub.last_values.get(vin)
+            if vehicle is not None:
+                yield vin, vehicle.values
 
     def start(self) -> None:
         """On the running event loop, before there are vehicles."""

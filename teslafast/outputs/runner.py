@@ -8,7 +8,8 @@ What all outputs have in common: batches, retries, the cursor, lag, counters, th
     A batch is taken from the log only when the one before it has arrived, and is sent again until it has: at least once, in
     order. The cursor moves when `send` has returned. What the ring overtakes meanwhile is counted, and told where the output can.
     Unwanted ends all of that: what follows is only counted as dropped, so that a start later on does not send it.
-    Memory: one batch. The log is the queue.
+
+    Memory: one batch. The log is the queue. What an output holds back of it (Attentive) counts as not arrived.
 
 Time comes from the event loop, luck and the wall clock are arguments. One task an output, so that a fault of one is no other's.
 """
@@ -20,40 +21,27 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from ..backoff import LIMIT_S, delay_s
-from ..config import MIB
 from ..core.tail import Event, Tail, TailedLog
 from ..errors import Undelivered, Unreachable, Unwanted
 from ..logs import fields, log
-from . import Confirmations, GapTeller, Output, OutputGauges
-
-BATCH_EVENTS = 512  # at most at once, unless the output's row says less: what a broker confirms within a moment
-BATCH_BYTES = MIB  # or so many bytes of their texts; a larger event goes alone
-BATCH_LINGER_S = 0.1  # from one batch to the next: some events share the cost of a batch; the first after a pause goes at once
-LINGER_ACKS_S = 0.02  # the same where vehicles' acks wait for it
-ATTEMPT_S = 60.0  # a connect or a send that takes longer counts as failed: no broker keeps a confirmation back for that long
-CLOSE_S = 1.0  # an output that does not let go of its connection is not waited for
-
-CONNECTING, UP, FAILING = "connecting", "up", "failing"
-OVERTAKEN = "overtaken"  # why events were dropped: they left the ring before they could be sent
-UNWANTED = "unwanted"  # the receiver said that it wants no more
-WAIT_AT_MOST_S = 3600.0  # a receiver that asks for a longer pause is tried once an hour: a clock of it may be wrong
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunnerOptions:
-    """
-    kinds      the events that the output gets, None = all
-    acks       whom to tell what has arrived
-    given_up   the Context's: seqs of a batch's events that the output did not deliver
-    """
-
-    kinds: frozenset[int] | None = None
-    batch_events: int = BATCH_EVENTS
-    acks: Confirmations | None = None
-    given_up: list[int] = field(default_factory=list)
+from . import Attentive, GapTeller, Output, OutputGauges
+from .runner_options import (
+    ATTEMPT_S,
+    BATCH_BYTES,
+    BATCH_LINGER_S,
+    CLOSE_S,
+    CONNECTING,
+    FAILING,
+    LINGER_ACKS_S,
+    OVERTAKEN,
+    UNWANTED,
+    UP,
+    WAIT_AT_MOST_S,
+    RunnerOptions,
+)
+from .waiting import first_of, pause
 
 
 class Runner:
@@ -79,6 +67,7 @@ class Runner:
         self.sent = 0
         self.retried = 0
         self._output = output
+        self._attentive = output if isinstance(output, Attentive) else None
         self._tail = tail
         self._log = log
         self._dropped = dropped
@@ -158,7 +147,7 @@ class Runner:
             if unwanted is not None:
                 await self._stop(unwanted)
                 return
-            await self._pause(max(asked_s, delay_s(self._attempts, self._luck())))
+            await pause(max(asked_s, delay_s(self._attempts, self._luck())), self._ending)
             self._attempts += 1
 
     async def _live(self) -> None:
@@ -173,10 +162,12 @@ class Runner:
             self._awake.clear()
             if await self._send_next():
                 await self._linger(began_s + (BATCH_LINGER_S if self._acks is None else LINGER_ACKS_S))
-            elif self._ending.is_set():
+                continue
+            ending = self._ending.is_set()
+            await self._flush(ending)
+            if ending:
                 return
-            else:
-                await self._awake.wait()
+            await self._wait()
 
     async def _send_next(self) -> bool:
         """One gap and one batch; False if there was nothing in the log."""
@@ -217,6 +208,20 @@ class Runner:
         self._options.given_up.clear()
         self._has_arrived(self._batch_end, lost_from)
 
+    async def _flush(self, everything: bool) -> None:
+        """With nothing left in the log, what the output still holds is what has not arrived."""
+        if self._attentive is not None:
+            async with asyncio.timeout(ATTEMPT_S):
+                await self._attentive.flush(everything)
+            self._has_arrived(self._tail.next - 1)
+
+    async def _wait(self) -> None:
+        """Until there may be events, or the output wants to do something."""
+        if self._attentive is None:
+            await self._awake.wait()
+            return
+        await first_of(self._awake.wait(), self._attentive.attend())
+
     def _look_for_gap(self) -> None:
         if self._gap is None:
             self._gap = self._tail.missed()
@@ -226,13 +231,20 @@ class Runner:
                 log.warning("output_overtaken", extra=fields(output=self.name, first=first, last=last, cause=OVERTAKEN))
 
     def _has_arrived(self, seq: int, lost_from: int | None = None) -> None:
-        """Everything up to `seq`; `lost_from`: some events from there on never will, and nobody may be told that they have."""
-        self._arrived = seq
-        self._note(seq)
-        if self._acks is not None:
-            if lost_from is not None:
-                self._acks.lose(lost_from, seq)
-            self._acks.confirm(self.name, seq)
+        """
+        Everything up to `seq`, but for what the output holds back.
+
+        lost_from    some events from there on never will, and nobody may be told that they have
+        """
+        held = self._attentive.held_from() if self._attentive is not None else None
+        reached = seq if held is None else min(seq, held - 1)
+        if self._acks is not None and lost_from is not None:
+            self._acks.lose(lost_from, seq)
+        if reached > self._arrived:
+            self._arrived = reached
+            self._note(reached)
+            if self._acks is not None:
+                self._acks.confirm(self.name, reached)
 
     # ---- failing, waiting, ending
 
@@ -284,17 +296,4 @@ class Runner:
     async def _linger(self, until_s: float) -> None:
         """Until then, unless a whole batch waits already or its end is wanted."""
         if self._log.seq + 1 - self._tail.next < self._options.batch_events:
-            await self._pause(until_s - asyncio.get_running_loop().time(), ending=True)
-
-    async def _pause(self, seconds: float, ending: bool = False) -> None:
-        """Shorter if its end is wanted meanwhile: then it is tried once more at once. `ending`: no pause at all in that case."""
-        if seconds <= 0 or (ending and self._ending.is_set()):
-            return
-        if self._ending.is_set():
-            await asyncio.sleep(seconds)
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._ending.wait()
-        except TimeoutError:
-            return
+            await pause(until_s - asyncio.get_running_loop().time(), self._ending, ending=True)

@@ -16,7 +16,7 @@ from ..dashboards import session, websocket
 from ..dashboards.keys import MOST_KEYS
 from ..dashboards.tokens import LONGEST_TOKEN, MOST_TOKENS
 from ..http_messages import MOST_QUERY_FIELDS
-from ..outputs import http_client, runner
+from ..outputs import http_client, runner_options
 from ..storage.group_commit import HELD_AT_MOST
 from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket import connection
@@ -73,8 +73,8 @@ BOUNDS = (
     Bound("dashboards", "invalid messages", session.ERRORS_WINDOW_S, "s"),
     Bound("dashboards", "renewals and subscriptions", session.CHANGES_AT_MOST),
     Bound("dashboards", "messages while the client reads nothing", websocket.FRAMES_UNREAD_AT_MOST),
-    Bound("outputs", "events that an output has not delivered", runner.BATCH_EVENTS),
-    Bound("outputs", "events that an output has not delivered", runner.BATCH_BYTES, "bytes"),
+    Bound("outputs", "events that an output has not delivered", runner_options.BATCH_EVENTS),
+    Bound("outputs", "events that an output has not delivered", runner_options.BATCH_BYTES, "bytes"),
     Bound("outputs", "answers to a webhook", http_client.ANSWER_AT_MOST, "bytes"),
     Bound("outputs", "answers to a webhook", http_client.TRY_S, "s"),
     Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from teslafast._fanout import FLAT_PREFIXES, Fanout, bytes_needed
 from teslafast.config import Settings
+from teslafast.core.last_values import LastValues
 from teslafast.core.turn import ReplyHold
 from teslafast.outputs import Context, Event
 from teslafast.outputs.group import Outputs
@@ -42,6 +43,7 @@ class Hub:
 
     def __init__(self) -> None:
         self.turn = Turn()
+        self.last_values = LastValues()
         self.log = Fanout(bytearray(bytes_needed(RING)), RING, FLAT_PREFIXES, lambda log: None)
 
     def publish(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from teslafast.errors import Unreachable
-from teslafast.outputs.runner import BATCH_EVENTS, BATCH_LINGER_S, CLOSE_S
+from teslafast.outputs.runner_options import BATCH_EVENTS, BATCH_LINGER_S, CLOSE_S
 
 from tests.support.outputs import Broker, OutputStage, now, play
 

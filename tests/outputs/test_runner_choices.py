@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from teslafast.core.tail import Event
 from teslafast.errors import Undelivered, Unwanted
-from teslafast.outputs.runner import UNWANTED, WAIT_AT_MOST_S
+from teslafast.outputs.runner_options import UNWANTED, WAIT_AT_MOST_S
 
 from tests.support.outputs import Broker, OutputStage, TellingBroker, now, overtake, play
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from teslafast.backoff import FIRST_S, LIMIT_S
 from teslafast.errors import Undelivered, Unreachable
-from teslafast.outputs.runner import ATTEMPT_S
+from teslafast.outputs.runner_options import ATTEMPT_S
 
 from tests.support.outputs import Broker, OutputStage, TellingBroker, now, overtake, play
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from teslafast._fanout import FLAT_PREFIXES, Fanout, bytes_needed
 from teslafast.core.tail import Event, Tail
-from teslafast.outputs.runner import Runner, RunnerOptions
+from teslafast.outputs.runner import Runner
+from teslafast.outputs.runner_options import RunnerOptions
 
 from tests.support import virtual_time
 
