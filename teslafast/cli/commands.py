@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import Misconfigured
 from .certs import certs
 from .doctor import doctor
+from .journal import journal
 from .options import Duration
 from .outputs import outputs
 from .settings import settings
@@ -183,6 +184,7 @@ def simulate(
 
 teslafast.add_command(certs)
 teslafast.add_command(doctor)
+teslafast.add_command(journal)
 teslafast.add_command(outputs)
 teslafast.add_command(settings)
 teslafast.add_command(vehicle)

@@ -170,9 +170,9 @@ class Server:
         return self._routes.decide(request, peer, load)
 
     def _gauges(self) -> Gauges:
-        days = self._reload.days(time.time()) if self._reload is not None else None
+        ends_s = self._reload.ends_s if self._reload is not None else None
         journal = self._checkpointer.reading() if self._checkpointer is not None else None
-        return pages.gauges(self.hub, self._started_at, len(self._pending), days, journal, self._outputs)
+        return pages.gauges(self.hub, self._started_at, len(self._pending), ends_s, journal, self._outputs)
 
     def _go_round(self) -> None:
         """Checks a part of the connections: pings those that are idle, ends those that are gone or out of time."""
