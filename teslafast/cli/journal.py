@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +72,7 @@ def export(path: Path, since: int, vins: tuple[str, ...]) -> None:
     from ..storage.journal_reader import JournalReader
 
     with JournalReader(path) as opened:
-        out = click.get_binary_stream("stdout")
+        out = sys.stdout.buffer
         for _, _, vin, text, _ in opened.events(since):
             if not vins or vin in vins:
                 out.write(text + b"\n")

@@ -29,6 +29,7 @@ from ..errors import Misconfigured
 from ..http_messages import Request
 from ..logs import fields, log
 from ..storage.checkpointer import Checkpointer
+from ..urls import origin
 from ..vehicles.connection import VehicleConnection, vehicle_rules
 from ..vehicles.door import VehicleDoor
 from ..vehicles.rate_limit import RateLimits
@@ -126,7 +127,7 @@ class Server:
             raise _cannot_listen(variable, self.settings.host, port, error) from None
         handshake_s, counts = self.settings.handshake_timeout, self.hub.counts
         acceptor = Acceptor(self._loop, bound, listener, context, handshake_s, self._connection, self._pending, counts)
-        acceptor.open()
+        acceptor.open(_url(self.settings.host, acceptor.port, listener, context is not None))
         self._acceptors.append(acceptor)
 
     def _use(self, contexts: tls.Contexts) -> None:
@@ -221,6 +222,13 @@ class Server:
 def _verifier(settings: Settings) -> Verifier:
     path = settings.jwt_public_key_path
     return Verifier.from_settings(settings, None if path is None else anchors.read_file("JWT_PUBLIC_KEY_PATH", path))
+
+
+def _url(host: str, port: int, listener: Listener, tls: bool) -> str:
+    """What one opens or connects to from this machine; a server on all interfaces is reached by `localhost`, too."""
+    everywhere = host in ("", "0.0.0.0", "::")  # noqa: S104 — compared, not bound
+    scheme = "ws" if listener == "vehicles" else "http"
+    return origin(f"{scheme}s" if tls else scheme, "localhost" if everywhere else host, port) + "/"
 
 
 def _cannot_listen(variable: str, host: str, port: int, error: OSError | UnicodeError) -> Misconfigured:

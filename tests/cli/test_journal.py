@@ -33,6 +33,7 @@ def run(*words: str, **environment: str) -> Result:
 
 
 def lines(result: Result) -> list[Mapping[str, object]]:
+    assert result.exit_code == 0, result.output
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
@@ -83,7 +84,7 @@ def test_a_size_that_no_server_takes_is_refused(path: Path, size: str) -> None:
 def test_without_a_path_and_its_variable_the_argument_is_named() -> None:
     result = run("info", JOURNAL_PATH="")
     assert result.exit_code == 2
-    assert "Missing argument '[PATH]'" in result.output
+    assert "Missing argument 'PATH'" in result.output
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
