@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -28,10 +28,11 @@ def openmetrics(reading: Gauges) -> bytes:
     from prometheus_client import CollectorRegistry, ProcessCollector
     from prometheus_client.openmetrics.exposition import generate_latest
 
+    written: Callable[[CollectorRegistry], bytes] = generate_latest
     registry = CollectorRegistry()
     registry.register(_Collector(reading))
     ProcessCollector(registry=registry)
-    return generate_latest(registry)
+    return written(registry)
 
 
 def wants_openmetrics(accepted: Iterable[str]) -> bool:

@@ -51,14 +51,14 @@ class TestSystemdAnalyze:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     def test_security_finds_it_well_protected(self, unit: Path) -> None:
-        command = ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSURE * 10:.0f}", unit]
+        command = ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSURE * 10:.0f}", str(unit)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
     @pytest.mark.skipif(shutil.which("strace") is None, reason="apt install strace")
     def test_a_server_makes_no_system_call_that_the_filter_refuses(self, tmp_path: Path) -> None:
         traced, lines = tmp_path / "calls", Lines()
-        command = ["strace", "-f", "-qq", "-o", traced, sys.executable, "-m", "teslafast", "serve"]
+        command = ["strace", "-f", "-qq", "-o", str(traced), sys.executable, "-m", "teslafast", "serve"]
         variables = BASE | {"NODE_ENV": "development", "JOURNAL_PATH": str(tmp_path / "journal"), "PATH": os.environ["PATH"]}
         with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, start_new_session=True) as server:
             assert server.stderr is not None

@@ -128,7 +128,8 @@ def test_a_scraper_that_asks_gets_openmetrics_that_its_parser_takes(server: Insi
     assert answer.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     assert answer.body.endswith(b"# EOF\n")
     assert answer.body.count(b"# EOF") == 1
-    found = {one.name: one.value for family in openmetrics_families(answer.body.decode()) for one in family.samples}
+    families = openmetrics_families(answer.body.decode())  # type: ignore[no-untyped-call]
+    found = {one.name: one.value for family in families for one in family.samples}
     assert found["teslafast_seq"] >= 1
     assert found["process_open_fds"] > 3
     assert time.time() - 3600 < found["teslafast_ring_oldest_timestamp_seconds"] <= time.time()
