@@ -1,5 +1,5 @@
 """
-deploy/prometheus.yml, alerts.yml and grafana.json before promtool and a real Prometheus, which scrapes a demo fleet.
+deploy/prometheus.yml, alerts.yml and "grafana.json" before promtool and a real Prometheus, which scrapes a demo fleet.
 
 Needs Debian's prometheus; run by `make test-deploy`.
 """
