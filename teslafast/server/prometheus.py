@@ -201,6 +201,13 @@ TABLE = (
         "cause",
     ),
     Row(
+        "teslafast_proxy_headers_ignored_total",
+        "counter",
+        "headers that only a trusted proxy may send, from others (TRUSTED_PROXIES), by header",
+        lambda now: now.counts.ignored_headers,
+        "header",
+    ),
+    Row(
         "teslafast_tls_failures_total", "counter", "failed TLS handshakes, by cause", lambda now: now.counts.tls_failures, "cause"
     ),
     Row("teslafast_closes_total", "counter", "closed WebSocket connections, by cause", lambda now: now.counts.closes, "cause"),
@@ -219,6 +226,13 @@ TABLE = (
     Row("teslafast_output_dropped_total", "counter", "events given up, by cause", _dropped, "output", "cause"),
     # the server itself
     Row("teslafast_build_info", "gauge", "always 1; the labels say what runs", lambda now: _BUILD, "version", "python_version"),
+    Row(
+        "teslafast_round_failures_total",
+        "counter",
+        "failures of the server's periodic checks, by part; the checks go on",
+        lambda now: now.counts.round_failures,
+        "part",
+    ),
     Row("teslafast_uptime_seconds", "gauge", "time since the server started", lambda now: now.uptime_s),
     Row("teslafast_draining", "gauge", "1 while the server drains, else 0", lambda now: int(now.draining)),
     Row(

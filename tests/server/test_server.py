@@ -12,8 +12,6 @@ import pytest
 import uvloop
 from teslafast.config import Settings
 from teslafast.errors import Misconfigured
-from teslafast.server import server as server_module
-from teslafast.server.routes import Listener
 from teslafast.server.server import Server, log_exception
 
 from tests.support.certificates import World
@@ -189,19 +187,3 @@ def test_handshake_timeout_does_not_apply_after_the_upgrade() -> None:
     with Inside(HANDSHAKE_TIMEOUT="0.1") as server, server.place.vehicle("A") as vehicle, server.place.raw() as raw:
         assert raw.status() == 408, "which is later than HANDSHAKE_TIMEOUT after the vehicle came"
         vehicle.tell(SOC)
-
-
-@pytest.mark.parametrize(
-    ("host", "listener", "encrypted", "url"),
-    [
-        ("", "all", True, "https://localhost:3000/"),
-        ("0.0.0.0", "dashboards", False, "http://localhost:3000/"),
-        ("::1", "all", False, "http://[::1]:3000/"),
-        ("10.0.0.7", "vehicles", True, "wss://10.0.0.7:3000/"),
-        ("::", "vehicles", False, "ws://localhost:3000/"),
-    ],
-)
-def test_the_listening_line_has_a_url_that_this_machine_can_open(
-    host: str, listener: Listener, encrypted: bool, url: str
-) -> None:
-    assert server_module._url(host, 3000, listener, encrypted) == url
