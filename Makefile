@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # cython-lint looks for pycodestyle there
 export PATH := $(abspath $(BIN)):$(PATH)
-DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml
+DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml prometheus systemd strace
 OUTPUT_TOOLS := mosquitto
 CYTHON := $(shell find teslafast -name '*.py[x]' -o -name '*.px[di]')
 
@@ -78,11 +78,13 @@ check: dev
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/stubtest $(subst /,.,$(patsubst %.pyx,%,$(filter %.pyx,$(CYTHON)))) --allowlist tests/stubtest.allow --ignore-unused-allowlist --mypy-config-file pyproject.toml
 
-# Real nginx and HAProxy, and the Dockerfile's steps in a clean root: wants root, Debian, and a few minutes.
+# Real nginx, HAProxy and Prometheus, systemd's own checks, a wheel for each Python here, and the Dockerfile's steps in a clean root:
+# wants root, Debian, and some minutes.
 test-deploy: dev
-	@for tool in nginx haproxy debootstrap shellcheck; do command -v $$tool >/dev/null || missing=yes; done; \
+	@for tool in nginx haproxy debootstrap shellcheck prometheus promtool systemd-analyze strace; do command -v $$tool >/dev/null || missing=yes; done; \
 	/usr/bin/python3 -c 'import yaml' 2>/dev/null || missing=yes; \
 	test -z "$$missing" || { apt-get update -q && apt-get install -qy --no-install-recommends $(DEPLOY_TOOLS); }
+	$(BIN)/pip install -q --group packaging
 	$(BIN)/pytest -m deploy tests/deploy
 
 # The tables in docs/ that are made from the code.

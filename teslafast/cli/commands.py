@@ -16,6 +16,8 @@ from .. import __version__
 from ..errors import Misconfigured
 from .certs import certs
 from .doctor import doctor
+from .env_file import load_env_file
+from .journal import journal
 from .options import Duration
 from .outputs import outputs
 from .settings import settings
@@ -28,6 +30,14 @@ CHAOS_HELP = "Faults to add, separated by commas: reordering, duplicates, resend
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="teslafast")
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=load_env_file,
+    help="Read settings from this file of NAME=VALUE lines. A variable that is set already wins.",
+)
 def teslafast() -> None:
     """Receive Tesla vehicles' telemetry over mutual TLS, and stream it to any number of dashboards."""
 
@@ -132,7 +142,8 @@ def health(url: str | None) -> None:
 )
 @click.option("--vehicles", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many vehicles.")
 @click.option("--seconds", type=Duration(), help="End after this time, for example 30s. Default: run until Ctrl-C.")
-def demo(port: int | None, vehicles: int, seconds: float | None) -> None:
+@click.option("--open", "open_page", is_flag=True, help="Open the page in your browser.")
+def demo(port: int | None, vehicles: int, seconds: float | None, open_page: bool) -> None:
     """
     Try it out: a server and simulated vehicles.
 
@@ -140,7 +151,7 @@ def demo(port: int | None, vehicles: int, seconds: float | None) -> None:
     """
     from .demo import run
 
-    run(port, vehicles, seconds)
+    run(port, vehicles, seconds, open_page=open_page)
 
 
 @teslafast.command()
@@ -201,6 +212,7 @@ def simulate(
 
 teslafast.add_command(certs)
 teslafast.add_command(doctor)
+teslafast.add_command(journal)
 teslafast.add_command(outputs)
 teslafast.add_command(settings)
 teslafast.add_command(vehicle)

@@ -11,7 +11,9 @@ import asyncio
 import secrets
 import signal
 import tempfile
+import threading
 import time
+import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -35,22 +37,24 @@ TOKEN_TTL_S = 86_400.0  # a day: nobody leaves a demo running for longer
 INTERVAL_S = 0.5  # as often as a real vehicle sends at most
 
 
-def run(port: int | None, vehicles: int, seconds: float | None) -> None:
+def run(port: int | None, vehicles: int, seconds: float | None, *, open_page: bool = False) -> None:
     """Ends after `seconds`, or on SIGINT or SIGTERM. Raises Misconfigured."""
     import uvloop
 
     set_up("warning", None)
     with tempfile.TemporaryDirectory(prefix="teslafast-demo-") as name:
-        uvloop.run(_demo(Path(name), port, vehicles, seconds))
+        uvloop.run(_demo(Path(name), port, vehicles, seconds, open_page))
 
 
-async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | None) -> None:
+async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | None, open_page: bool) -> None:
     vins = [vin.sample_vin(number) for number in range(vehicles)]
     made = certs.init(folder / "certs", "127.0.0.1", vins, durable=False)
     server = _start(_settings(made.directory, made.vins, DEFAULT_PORT if port is None else port), may_move=port is None)
     at, vehicles_at = (f"127.0.0.1:{bound}" for bound in server.ports)
     token = tokens.mint(server.settings, "demo", (), TOKEN_TTL_S, time.time())
     click.echo("\n".join(_greeting(at, vehicles_at, token, vehicles, seconds)), err=True)
+    if open_page:
+        _open(f"http://{at}/#token={token}")
     driving = simulate(f"wss://{vehicles_at}/", vehicles=vehicles, interval_s=INTERVAL_S, certs_dir=made.directory)
     tasks = [asyncio.create_task(driving), asyncio.create_task(watch(f"ws://{at}/stream", token=token))]
     loop = asyncio.get_running_loop()
@@ -70,6 +74,16 @@ async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | 
     for task in done:
         if task is not waiting:
             task.result()  # it ended by itself: this raises the reason
+
+
+def _open(url: str) -> None:
+    """In a thread that nobody waits for: some browsers' launchers return when the browser is closed."""
+
+    def launch() -> None:
+        if not webbrowser.open(url):
+            click.echo("no browser was found: open the page's address yourself", err=True)
+
+    threading.Thread(target=launch, daemon=True).start()
 
 
 def _greeting(at: str, vehicles_at: str, token: str, vehicles: int, seconds: float | None) -> Iterator[str]:

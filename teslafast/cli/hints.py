@@ -38,13 +38,18 @@ class Hint:
 
 def all_rows() -> list[SettingRow]:
     """The rows of the server's settings, then of every output's."""
-    return [*rows(Settings), *(row for output in OUTPUTS for row in rows(settings_class(output)))]
+    return _each_once([*rows(Settings), *(row for output in OUTPUTS for row in rows(settings_class(output)))])
 
 
 def rows_in_use(environment: Mapping[str, str]) -> list[SettingRow]:
     """As `all_rows`, without those of outputs that are not set: a server does not import these."""
     used = (output for output in OUTPUTS if environment.get(output.switch, "").strip())
-    return [*rows(Settings), *(row for output in used for row in rows(settings_class(output)))]
+    return _each_once([*rows(Settings), *(row for output in used for row in rows(settings_class(output)))])
+
+
+def _each_once(found: list[SettingRow]) -> list[SettingRow]:
+    """An output may read a setting of the server's, too: the server's row stands for both."""
+    return list({row.variable: row for row in reversed(found)}.values())[::-1]
 
 
 def hints(

@@ -108,9 +108,10 @@ class Acceptor:
     def port(self) -> int:
         return int(self._bound.getsockname()[1])
 
-    def open(self) -> None:
+    def open(self, url: str) -> None:
+        """`url`: how this machine reaches it, for the log."""
         self._resume()
-        log.info("listening", extra=fields(port=self.port, takes=self._listener, tls=self._context is not None))
+        log.info("listening", extra=fields(port=self.port, takes=self._listener, tls=self._context is not None, url=url))
 
     def use(self, context: ssl.SSLContext | None) -> None:
         """From now on handshakes use this context."""

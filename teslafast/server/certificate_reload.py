@@ -57,9 +57,14 @@ class CertificateReload:
         self._looked_s = 0.0
         self._warned_s = -_DAY_S
 
+    @property
+    def ends_s(self) -> float:
+        """When the certificate in use ends, as Unix time."""
+        return self._served.not_valid_after_utc.timestamp()
+
     def days(self, now: float) -> float:
         """Until the certificate in use ends (`now`: seconds since 1970); negative if it has."""
-        return (self._served.not_valid_after_utc.timestamp() - now) / _DAY_S
+        return (self.ends_s - now) / _DAY_S
 
     def check(self, now: float, monotonic: float) -> None:
         """Looks at the files every LOOK_EVERY_S, and at the days left."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from ..metrics import Durations
 from .prometheus import TABLE, Gauges, Row, Value
 
+OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SHORTEST = 5  # the first bucket shown: 32 µs
 
@@ -20,6 +21,32 @@ def text(reading: Gauges) -> bytes:
     registry = CollectorRegistry()
     registry.register(_Collector(reading))
     return generate_latest(registry) + generate_latest(_of_process())
+
+
+def openmetrics(reading: Gauges) -> bytes:
+    """The same for a scraper that asks for OpenMetrics. The text has one end mark, so it is made from one registry."""
+    from prometheus_client import CollectorRegistry, ProcessCollector
+    from prometheus_client.openmetrics.exposition import generate_latest
+
+    written: Callable[[CollectorRegistry], bytes] = generate_latest
+    registry = CollectorRegistry()
+    registry.register(_Collector(reading))
+    ProcessCollector(registry=registry)
+    return written(registry)
+
+
+def wants_openmetrics(accepted: Iterable[str]) -> bool:
+    """
+    Whether an Accept header names OpenMetrics 1.0, and does not rule it out with `q=0`.
+
+    Prometheus lists it before the plain text; whoever accepts it at all gets it, so weights are not compared.
+    """
+    for media_range in accepted:
+        media_type, *parameters = (part.strip().lower() for part in media_range.split(";"))
+        named = dict(parameter.partition("=")[::2] for parameter in parameters)
+        if media_type == "application/openmetrics-text" and named.get("version", "1.0.0") == "1.0.0":
+            return named.get("q", "1").strip("0.") != ""
+    return False
 
 
 @cache

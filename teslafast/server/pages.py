@@ -68,6 +68,8 @@ def health(hub: Hub, started_at: float, outputs: Outputs | None, journal_stopped
 
 def metrics(gauges: Callable[[], Gauges]) -> Page:
     def page(request: Request, grant: Grant | None) -> Answer:
+        if exposition.wants_openmetrics(request.tokens("accept")):
+            return Answer(HTTPStatus.OK, exposition.openmetrics(gauges()), exposition.OPENMETRICS_TYPE)
         return Answer(HTTPStatus.OK, exposition.text(gauges()), exposition.CONTENT_TYPE)
 
     return page
@@ -117,7 +119,7 @@ def gauges(
     hub: Hub,
     started_at: float,
     pending: int,
-    certificate_days: float | None,
+    certificate_ends_s: float | None,
     journal: JournalGauges | None,
     outputs: Outputs | None,
 ) -> Gauges:
@@ -139,7 +141,9 @@ def gauges(
         uptime_s=time.monotonic() - started_at,
         draining=hub.draining,
         log_lines_dropped=lines_dropped(),
-        certificate_days=certificate_days,
+        certificate_ends_s=certificate_ends_s,
+        now_s=time.time(),
+        oldest_s=hub.log.time_of(hub.log.oldest) / 1000 if hub.log.kept else None,
         unadmitted=pending,
         journal=journal,
         outputs=outputs.gauges() if outputs is not None else {},

@@ -7,14 +7,18 @@ help text, its label, and where a Gauges holds its value. No VIN, token or addre
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from .. import __version__
 from ..metrics import Counts, Durations
 from ..outputs import OutputGauges
 from ..protocol._wire import TOPICS
 from ..storage.checkpointer import JournalGauges
 
+_DAY_S = 86400.0
+_BUILD = {(__version__, platform.python_version()): 1.0}
 _TOPICS = {kind: topic.decode() for topic, kind in TOPICS.items()}
 
 
@@ -26,7 +30,9 @@ class Gauges:
     connections        WebSocket connections by what they are
     readers            dashboards by the view that they read
     unadmitted         connections that have not been admitted yet
-    certificate_days   until the end of the certificate in use, None without TLS
+    certificate_ends_s when the certificate in use ends (Unix time), None without TLS
+    now_s              Unix time of the scrape
+    oldest_s           when the oldest event that is kept was published (Unix time), None if none is kept
     journal            None without JOURNAL_PATH
     outputs            by name; empty if none is set
     """
@@ -47,7 +53,9 @@ class Gauges:
     uptime_s: float = 0.0
     draining: bool = False
     log_lines_dropped: int = 0
-    certificate_days: float | None = None
+    certificate_ends_s: float | None = None
+    now_s: float = 0.0
+    oldest_s: float | None = None
     journal: JournalGauges | None = None
     outputs: Mapping[str, OutputGauges] = field(default_factory=dict)
 
@@ -77,6 +85,10 @@ def _refused(*causes: str) -> Callable[[Gauges], Value]:
 
 def _of_journal(read: Callable[[JournalGauges], float]) -> Callable[[Gauges], Value]:
     return lambda now: None if now.journal is None else read(now.journal)
+
+
+def _certificate_days(now: Gauges) -> Value:
+    return None if now.certificate_ends_s is None else (now.certificate_ends_s - now.now_s) / _DAY_S
 
 
 def _output(name: str, kind: str, text: str, read: Callable[[OutputGauges], float]) -> Row:
@@ -131,6 +143,12 @@ TABLE = (
     # the log and its readers
     Row("teslafast_seq", "gauge", "seq of the newest event", lambda now: now.seq),
     Row("teslafast_events_kept", "gauge", "events that a dashboard can still replay", lambda now: now.events_kept),
+    Row(
+        "teslafast_ring_oldest_timestamp_seconds",
+        "gauge",
+        "when the oldest event that a dashboard can still replay was received, as Unix time",
+        lambda now: now.oldest_s,
+    ),
     Row("teslafast_ring_used_bytes", "gauge", "bytes of the ring in use", lambda now: now.bytes_kept),
     Row("teslafast_ring_bytes", "gauge", "size of the ring (RING_BYTES)", lambda now: now.ring_bytes),
     Row("teslafast_readers_blocked", "gauge", "dashboards whose socket buffer is full", lambda now: now.blocked),
@@ -207,6 +225,7 @@ TABLE = (
     _output("retried_total", "counter", "events sent again after a failure", lambda it: it.retried),
     Row("teslafast_output_dropped_total", "counter", "events given up, by cause", _dropped, "output", "cause"),
     # the server itself
+    Row("teslafast_build_info", "gauge", "always 1; the labels say what runs", lambda now: _BUILD, "version", "python_version"),
     Row(
         "teslafast_round_failures_total",
         "counter",
@@ -222,7 +241,13 @@ TABLE = (
         "log lines dropped because whatever reads the log was too slow",
         lambda now: now.log_lines_dropped,
     ),
-    Row("teslafast_certificate_days", "gauge", "days until the server's certificate expires", lambda now: now.certificate_days),
+    Row(
+        "teslafast_certificate_expiry_timestamp_seconds",
+        "gauge",
+        "when the server's certificate expires, as Unix time",
+        lambda now: now.certificate_ends_s,
+    ),
+    Row("teslafast_certificate_days", "gauge", "days until the server's certificate expires", _certificate_days),
     Row(
         "teslafast_certificate_reloads_total",
         "counter",

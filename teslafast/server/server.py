@@ -8,7 +8,6 @@ answers or hands over to a door, pages are answered; here is what ties them toge
 from __future__ import annotations
 
 import asyncio
-import errno
 import signal
 import ssl
 import time
@@ -24,7 +23,6 @@ from ..core.load import ServerLoad
 from ..dashboards.stream_door import StreamDoor
 from ..dashboards.tokens import Verifier
 from ..dashboards.websocket import DashboardConnection, dashboard_rules
-from ..errors import Misconfigured
 from ..http_messages import Request
 from ..logs import fields, log
 from ..storage.checkpointer import Checkpointer
@@ -41,6 +39,7 @@ from .descriptors import raise_limit
 from .drain import drain
 from .http_connection import HttpConnection
 from .key_reload import KeyReload, verifier_of
+from .listening import cannot_listen, url_of
 from .prometheus import Gauges
 from .rounds import Rounds
 from .routes import Decision, Listener, Peer, Route, Routes, table
@@ -130,12 +129,12 @@ class Server:
         try:
             bound = bind(self.settings.host, port)
         except (OSError, UnicodeError) as error:  # the latter: not even a possible host name
-            raise _cannot_listen(variable, self.settings.host, port, error) from None
+            raise cannot_listen(variable, self.settings.host, port, error) from None
         handshake_s, counts = self.settings.handshake_timeout, self.hub.counts
         acceptor = Acceptor(
             self._loop, bound, listener, context, handshake_s, self._connection, self._pending, counts, self._proxies.trusts
         )
-        acceptor.open()
+        acceptor.open(url_of(self.settings, acceptor.port, listener, context is not None))
         self._acceptors.append(acceptor)
 
     def _use(self, contexts: tls.Contexts) -> None:
@@ -186,9 +185,9 @@ class Server:
         return replace(peer, address=address, proxy=proxy) if proxy else peer
 
     def _gauges(self) -> Gauges:
-        days = self._reload.days(time.time()) if self._reload is not None else None
+        ends_s = self._reload.ends_s if self._reload is not None else None
         journal = self._checkpointer.reading() if self._checkpointer is not None else None
-        return pages.gauges(self.hub, self._started_at, len(self._pending), days, journal, self._outputs)
+        return pages.gauges(self.hub, self._started_at, len(self._pending), ends_s, journal, self._outputs)
 
     def _rounds(self) -> Rounds:
         checks: dict[str, Callable[[float], object]] = {"unadmitted": self._check_unadmitted}
@@ -235,18 +234,6 @@ class Server:
             self._checkpointer.finish()
         if self._outputs is not None:
             self._outputs.close()
-
-
-def _cannot_listen(variable: str, host: str, port: int, error: OSError | UnicodeError) -> Misconfigured:
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EADDRINUSE:
-        fault = f"port {port} is already in use"
-        return Misconfigured(variable, fault, f"stop the other process, or set {variable} to a free port")
-    if number == errno.EACCES:
-        fault = f"this user may not listen on port {port}"
-        return Misconfigured(variable, fault, f"set {variable} to a port above 1023, or grant CAP_NET_BIND_SERVICE")
-    reason = error.strerror if isinstance(error, OSError) else "not a valid host name"
-    return Misconfigured("HOST", f"cannot listen on {host!r}: {reason}", "give an address of this machine, or none for all")
 
 
 def _peer(address: str, listener: Listener, transport: Any) -> Peer:

@@ -21,7 +21,6 @@ the old epoch means nothing, and it is told so by a `gap`.
 from __future__ import annotations
 
 import errno
-import fcntl
 import mmap
 import os
 import secrets
@@ -46,9 +45,36 @@ MAGIC = b"teslfast"
 _NATURE = struct.Struct("<8sIIQQ16s")  # magic, version, bytes of page 0, ring bytes, bytes in all, the journal's own name
 _LIFE = struct.Struct("<16s16sQQ40sQQ")
 _LIFE_WITHOUT_FILE = struct.Struct("<16s16sQQ40s")  # of journals from before there was a `file`
-_STOPPED = "stopped"  # no machine's boot: the log went on without the file, so its seqs are no more those of the epoch
+STOPPED = "stopped"  # no machine's boot: the log went on without the file, so its seqs are no more those of the epoch
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _AWAY = "move the file away, or give another path"
+
+
+@dataclass(frozen=True, slots=True)
+class Nature:
+    """What page 0 says for good. `total`: bytes of the file; `name`: the journal's own, which its neighbours repeat."""
+
+    ring_bytes: int
+    total: int
+    name: str
+
+    def pack(self) -> bytes:
+        return _sealed(_NATURE.pack(MAGIC, JOURNAL_VERSION, PAGE, self.ring_bytes, self.total, self.name.encode()))
+
+    @classmethod
+    def read(cls, head: bytes, path: Path) -> Nature:
+        """Raises Misconfigured if it is not a journal, or not one of ours."""
+        if head[: len(MAGIC)] != MAGIC:
+            raise Misconfigured("JOURNAL_PATH", f"{path} is not a journal", f"{_AWAY}: it is not written over")
+        version = int.from_bytes(head[8:12], "little")
+        if version != JOURNAL_VERSION:
+            fault = f"{path} is a journal of version {version}, this teslafast knows version {JOURNAL_VERSION}"
+            raise Misconfigured("JOURNAL_PATH", fault, f"use the teslafast that wrote it, or {_AWAY}")
+        body = _unsealed(head, _NATURE)
+        if body is None:
+            raise Misconfigured("JOURNAL_PATH", f"{path} is damaged in its first page", _AWAY)
+        _, _, _, ring_bytes, total, name = _NATURE.unpack(body)
+        return cls(ring_bytes, total, name.decode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +137,9 @@ class Journal:
     def open(cls, path: Path, ring_bytes: int) -> Journal:
         """Raises Misconfigured: another process has it, it is no journal or one of another size, the disk is full, …"""
         total = PAGE + bytes_needed(ring_bytes)
-        nature = _NATURE.pack(MAGIC, JOURNAL_VERSION, PAGE, ring_bytes, total, secrets.token_hex(8).encode())
+        nature = Nature(ring_bytes, total, secrets.token_hex(8))
         descriptor, map = journal_file.opened(
-            path, total, _sealed(nature), lambda head, size: _check(head, size, path, ring_bytes, total)
+            path, total, nature.pack(), lambda head, size: _check(head, size, path, ring_bytes, total)
         )
         return cls(path, descriptor, map, ring_bytes)
 
@@ -127,11 +153,11 @@ class Journal:
         log = Fanout(self._map, self._ring_bytes, prefixes, schedule, at=PAGE, kept_for_good=True)
         former = self.former
         self.recovered, self.lost, seen = recover(log, former.known_seq, former.base_seq)
-        same_machine = former.boot in ("", _boot())
+        same_machine = former.boot in ("", boot_id())
         behind = log.seq < former.known_seq and former.known_seq > 1  # 1 is also said of an empty log
         if not former.epoch or seen or behind or self.copied or not same_machine:
             self.life = Life(secrets.token_hex(8), previous=former.epoch, base_seq=log.seq)
-        self._write(replace(self.life, known_seq=max(log.seq, 1) if sync else 0, boot=_boot(), file=self._file))
+        self._write(replace(self.life, known_seq=max(log.seq, 1) if sync else 0, boot=boot_id(), file=self._file))
         with journal_file.said(self.path, "msync"):
             self._map.flush(0, PAGE)  # what says that it is in use must not be lost; the rest may take its time
         self._log = log
@@ -163,7 +189,7 @@ class Journal:
             return
         with suppress(OSError):
             if os.fstat(self.descriptor).st_size >= PAGE:  # else there is no page 0: such a file is refused at the next start
-                os.pwrite(self.descriptor, replace(self.life, boot=_STOPPED).pack(), LIFE_AT)
+                os.pwrite(self.descriptor, replace(self.life, boot=STOPPED).pack(), LIFE_AT)
             self._told_stop = True
 
     def sync(self) -> None:
@@ -195,9 +221,7 @@ class Journal:
         if self.descriptor < 0:
             return
         self._guard.release()
-        with suppress(OSError):  # the map, which goes with the log, holds the file open and would keep the lock
-            fcntl.flock(self.descriptor, fcntl.LOCK_UN)
-        os.close(self.descriptor)
+        journal_file.let_go(self.descriptor)
         self.descriptor = -1
 
     def _write(self, life: Life) -> None:
@@ -208,19 +232,11 @@ class Journal:
 
 def _check(head: bytes, size: int, path: Path, ring_bytes: int, total: int) -> None:
     """Whether it is a journal, and one of ours. Raises Misconfigured."""
-    if head[: len(MAGIC)] != MAGIC:
-        raise Misconfigured("JOURNAL_PATH", f"{path} is not a journal", f"{_AWAY}: it is not written over")
-    version = int.from_bytes(head[8:12], "little")
-    if version != JOURNAL_VERSION:
-        fault = f"{path} is a journal of version {version}, this teslafast knows version {JOURNAL_VERSION}"
-        raise Misconfigured("JOURNAL_PATH", fault, f"use the teslafast that wrote it, or {_AWAY}")
-    body = _unsealed(head, _NATURE)
-    if body is None:
-        raise Misconfigured("JOURNAL_PATH", f"{path} is damaged in its first page", _AWAY)
-    _, _, _, held_bytes, held_total, _ = _NATURE.unpack(body)
-    if held_bytes != ring_bytes or held_total != total or size > total:
-        fault = f"{path} holds a ring of {held_bytes} bytes, RING_BYTES is {ring_bytes}"
-        raise Misconfigured("JOURNAL_PATH", fault, f"set RING_BYTES={held_bytes}, or {_AWAY}: its events are not carried over")
+    held = Nature.read(head, path)
+    if held.ring_bytes != ring_bytes or held.total != total or size > total:
+        fault = f"{path} holds a ring of {held.ring_bytes} bytes, RING_BYTES is {ring_bytes}"
+        remedy = f"set RING_BYTES={held.ring_bytes}, or carry its events over with `teslafast journal resize`"
+        raise Misconfigured("JOURNAL_PATH", fault, remedy)
 
 
 def _sealed(body: bytes) -> bytes:
@@ -236,7 +252,7 @@ def _text(data: bytes) -> str:
     return data.rstrip(b"\0").decode("ascii")
 
 
-def _boot() -> str:
+def boot_id() -> str:
     """Names this run of the machine; unlike any other where the system does not tell."""
     try:
         return _BOOT_ID.read_text().strip()

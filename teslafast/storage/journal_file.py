@@ -54,6 +54,28 @@ def opened(path: Path, size: int, head: bytes, check: Callable[[bytes, int], Non
         raise
 
 
+def opened_to_read(path: Path) -> int:
+    """The descriptor of a file that is there, locked, for reading only. Raises Misconfigured."""
+    refuse_others(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _OPEN)
+    except OSError as error:
+        raise Misconfigured("JOURNAL_PATH", f"{path}: {error.strerror}", "give the path of a journal that you may read") from None
+    try:
+        _lock(descriptor, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def let_go(descriptor: int) -> None:
+    """Unlocks and closes; its map, which goes with the log, holds the file open and would keep the lock."""
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
 def read_state(path: Path) -> bytes:
     """What a file beside the journal holds, b"" if there is none. Raises Misconfigured."""
     refuse_others(path)

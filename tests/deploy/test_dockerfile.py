@@ -70,8 +70,8 @@ def test_what_runs_is_the_environment_alone(image: Stage) -> None:
     assert not list(image.place("/opt/teslafast/bin").glob("pip*"))
     (package,) = image.place("/opt/teslafast/lib").glob("python3*/site-packages/teslafast")
     assert not [path for path in package.rglob("*") if path.suffix in (".pyx", ".pxd", ".c")]
-    assert len(list(package.glob("*.so"))) == len(list((ROOT / "teslafast").glob("*.pyx")))
-    assert list(package.glob("__pycache__/server.*.pyc"))
+    assert len(list(package.rglob("*.so"))) == len(list((ROOT / "teslafast").rglob("*.pyx")))
+    assert list(package.glob("server/__pycache__/server.*.pyc"))
 
 
 def test_it_is_nobody_and_may_write_where_the_journal_lies(image: Stage) -> None:

@@ -13,7 +13,7 @@ DASHBOARD = json.loads((ROOT / "deploy" / "grafana.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 FROM_SCRAPING = {"job", "instance", "le"}
 OF_PROCESS = {"process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds"}
-FUNCTIONS = {"sum", "min", "max", "by", "rate", "histogram_quantile"}
+FUNCTIONS = {"time", "sum", "min", "max", "by", "rate", "histogram_quantile"}
 
 
 def exposed(row: Row) -> set[str]:

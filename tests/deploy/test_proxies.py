@@ -28,13 +28,14 @@ from tests.support.peers import PATIENCE_S, Place, Vehicle
 from tests.support.servers import Process
 from tests.support.sites import answering, dial, free_port
 
-pytestmark = pytest.mark.deploy
-
 VIN = "5YJ3TEST5PF000001"
 MISSING = [name for name in ("nginx", "haproxy") if shutil.which(name) is None]
-pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"{' and '.join(MISSING)} not installed: apt install nginx libnginx-mod-stream haproxy"
-)
+pytestmark = [
+    pytest.mark.deploy,
+    pytest.mark.skipif(
+        bool(MISSING), reason=f"{' and '.join(MISSING)} not installed: apt install nginx libnginx-mod-stream haproxy"
+    ),
+]
 
 Started = Callable[[Path], "subprocess.Popen[bytes]"]
 

@@ -105,7 +105,7 @@ def listen(loop: asyncio.AbstractEventLoop, door: EchoDoor, counts: Counts) -> A
 
     pending = PendingConnections(counts.refused_connections)
     acceptor = Acceptor(loop, bind("127.0.0.1", 0), "all", None, HANDSHAKE_S, connection, pending, counts)
-    acceptor.open()
+    acceptor.open("")
     return acceptor
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import platform
+import time
 from collections.abc import Iterator, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
+from teslafast import __version__
 from teslafast.metrics import Counts, Durations
 from teslafast.outputs import OutputGauges
 from teslafast.server import exposition
@@ -61,7 +65,7 @@ def test_every_metric_of_the_table_is_in_the_text() -> None:
     journal = checkpointer.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
     output = OutputGauges(state="up", lag_events=0, lag_seconds=0.0, sent=0, retried=0, dropped={"overtaken": 0})
     groups = {"connections": {"vehicle": 1}, "readers": {"flat": 1}, "outputs": {"jsonl": output}}
-    text = exposition.text(Gauges(counts=counts, certificate_days=20.5, journal=journal, **groups))  # type: ignore[arg-type]
+    text = exposition.text(Gauges(counts=counts, certificate_ends_s=2e9, oldest_s=1e9, journal=journal, **groups))  # type: ignore[arg-type]
     found = {family.name for family in text_string_to_metric_families(text.decode())}
     assert {row.name.removesuffix("_total") for row in TABLE} <= found
 
@@ -82,6 +86,57 @@ def test_each_output_has_its_numbers_and_what_it_dropped_by_cause() -> None:
 def test_a_metric_that_does_not_apply_is_left_out() -> None:
     found = {name for name, _ in samples(exposition.text(Gauges(counts=Counts())))}
     assert not any(name.startswith(("teslafast_journal_cut", "teslafast_certificate_days", "teslafast_output")) for name in found)
+
+
+def test_days_and_timestamp_of_the_certificate_say_the_same() -> None:
+    found = samples(exposition.text(Gauges(counts=Counts(), certificate_ends_s=10 * 86400.0, now_s=7.5 * 86400.0)))
+    assert found["teslafast_certificate_days", ""] == 2.5
+    assert found["teslafast_certificate_expiry_timestamp_seconds", ""] == 864000
+
+
+def test_build_info_is_1_and_names_versions() -> None:
+    families = text_string_to_metric_families(exposition.text(Gauges(counts=Counts())).decode())
+    [sample] = next(family for family in families if family.name == "teslafast_build_info").samples
+    assert (sample.value, sample.labels) == (1, {"version": __version__, "python_version": platform.python_version()})
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1", True),
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", True),
+        ("Application/OpenMetrics-Text", True),
+        ("application/openmetrics-text;version=2.0.0", False),
+        ("application/openmetrics-text;q=0", False),
+        ("application/openmetrics-text;q=0.0,text/plain", False),
+        ("text/plain", False),
+        ("*/*", False),
+        ("", False),
+        (";;,=;", False),
+    ],
+)
+def test_openmetrics_is_what_an_accept_header_must_name(accept: str, wanted: bool) -> None:
+    assert exposition.wants_openmetrics(accept.split(",")) is wanted
+
+
+def test_a_scraper_that_asks_gets_openmetrics_that_its_parser_takes(server: Inside) -> None:
+    with server.place.dashboard() as dashboard, server.place.vehicle() as vehicle:
+        vehicle.tell({"Soc": {"floatValue": 1.0}})
+        dashboard.until("data")
+        accept = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
+        answer = server.place.get("/metrics", Accept=accept)
+    assert answer.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert answer.body.endswith(b"# EOF\n")
+    assert answer.body.count(b"# EOF") == 1
+    families = openmetrics_families(answer.body.decode())  # type: ignore[no-untyped-call]
+    found = {one.name: one.value for family in families for one in family.samples}
+    assert found["teslafast_seq"] >= 1
+    assert found["process_open_fds"] > 3
+    assert time.time() - 3600 < found["teslafast_ring_oldest_timestamp_seconds"] <= time.time()
+
+
+def test_an_empty_log_has_no_oldest_event(server: Inside) -> None:
+    assert ("teslafast_ring_oldest_timestamp_seconds", "") not in scraped(server.place)
 
 
 def test_every_counter_has_the_type_counter_and_ends_in_total() -> None:

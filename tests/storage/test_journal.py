@@ -28,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def reboot(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """From its call on the machine is another, or has been started again."""
-    return lambda: monkeypatch.setattr(journal_module, "_boot", lambda: "another run of the machine")
+    return lambda: monkeypatch.setattr(journal_module, "boot_id", lambda: "another run of the machine")
 
 
 # ---- the checksum
