@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .environment import Rule, boolean, check, choice, comma_list, read, refuse, seconds, setting, size, whole
+from .environment import Rule, boolean, check, choice, comma_list, read, refuse, seconds, setting, size, some_of, whole
 from .vin import is_vin
 
 MIB = 1 << 20
 LEAST_RING_BYTES = 1 * MIB  # a few of the largest vehicle messages; RULES asks for four
+DOOR_NAMES = ("stream", "sse", "tessie", "teslamate")
 LONGEST_CREDIT = 200  # characters: one line under a map
 
 LEAST_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}  # RFC 7518, 3.2: as long as the hash; PyJWT takes no shorter one
@@ -108,6 +109,9 @@ class Settings:
     )
     tesla_vin: frozenset[str] = setting(
         "TESLA_VIN", frozenset(), _vins, "comma list of VINs", "vehicles that may connect; empty = every verified one"
+    )
+    doors: tuple[str, ...] = setting(
+        "DOORS", DOOR_NAMES, some_of(*DOOR_NAMES), f"comma list of {', '.join(DOOR_NAMES)}", "clients' protocols that PORT speaks"
     )
     allowed_origins: tuple[str, ...] = setting(
         "ALLOWED_ORIGINS", (), _origins, "comma list of http(s)://host", "browsers' `Origin`; empty = same host only"

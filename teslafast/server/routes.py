@@ -86,6 +86,7 @@ class Route:
     One row: a page, a door, or a refusal.
 
     on        the listeners at which it exists
+    any_body  a body may follow the head: the door passes it over
     when      a further condition on the request, such as a WebSocket handshake; without it the next row is tried
     token     where to look for the caller's token: every door has that, and every page that is not for everybody
     """
@@ -97,6 +98,7 @@ class Route:
     vehicles: VehicleDoor | None = None
     refusal: Refusal | None = None
     token: FindToken | None = None
+    any_body: bool = False
     when: Callable[[Request], bool] = _always
 
     def __post_init__(self) -> None:
@@ -130,14 +132,14 @@ Decision = Answer | Serve | Open
 
 def table(
     vehicles: VehicleDoor,
-    stream: ClientDoor[Any],
+    doors: Sequence[Route],
     health: Page,
     metrics: Page,
     fleet: Page,
     vehicle: Page,
     files: dict[str, Page],
 ) -> tuple[Route, ...]:
-    """Every route of a server. `files`: path → page, the live page's."""
+    """Every route of a server. `doors`: clients' (door_routes.py); `files`: path → page, the live page's."""
     return (
         Route("/", FOR_VEHICLES, vehicles=vehicles, when=wants_websocket),
         Route("/", frozenset({"dashboards"}), refusal=NOT_VEHICLES_PORT, when=wants_websocket),
@@ -145,7 +147,7 @@ def table(
         Route("/metrics", FOR_DASHBOARDS, page=metrics),
         Route("/vehicles", FOR_DASHBOARDS, page=fleet, token=find_token),
         Route(Variable("/vehicles/"), FOR_DASHBOARDS, page=vehicle, token=find_token),
-        Route("/stream", FOR_DASHBOARDS, door=stream, token=find_token),
+        *doors,
         *(Route(path, FOR_DASHBOARDS, page=page) for path, page in files.items()),
     )
 
@@ -170,7 +172,7 @@ class Routes:
 
     def _decide(self, request: Request, peer: Peer, load: ServerLoad) -> Decision:
         route = self._find(request, peer.listener)
-        _check_method(request)
+        _check_method(request, route.any_body)
         if route.vehicles is not None:
             check_handshake(request)
             return Open(route.vehicles, route.vehicles.admit(request, self._vehicle_caller(peer, load)))
@@ -221,10 +223,10 @@ class Routes:
         return self._verifier.verify(token, load.time)
 
 
-def _check_method(request: Request) -> None:
+def _check_method(request: Request, any_body: bool) -> None:
     if request.method not in ("GET", "HEAD"):
         raise Refused(METHOD)
-    if request.has_body:
+    if request.has_body and not any_body:
         raise Refused(BODY)
 
 
