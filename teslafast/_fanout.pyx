@@ -669,7 +669,7 @@ cdef class Fanout:
     # ---- server-sent events
 
     cdef int give_all_framed(self, Reader reader) except -1:
-        """`give_all`, from `framed`: a chunk at most, one event at least. The next reader that stands here gets the same bytes."""
+        """`give_all`, from `framed`: a chunk at most, one event at least. The next reader here gets the same bytes."""
         cdef uint64_t number = reader.next
         if number == self.last:
             return 0

@@ -86,14 +86,12 @@ class SseConnection(Reading, asyncio.BufferedProtocol):
     def begin(self, transport: Any, head: bytes, framing: EventStream, lost: tuple[int, int] | None) -> None:
         """`lost`: the events that the client missed and cannot have any more."""
         self._transport = transport
+        self._reader = Reader(transport, self, framing)
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=0)  # pause_writing as soon as it holds anything
         _limit_silence(transport, UNACKNOWLEDGED_INTERVALS * self._rules.ping_interval_s)
         transport.write(head + RETRY + (comment(f"gap {lost[0]}-{lost[1]}") if lost else b""))
         self._hub.connections.add_dashboard(self, self._session.sub)
-        self._reader = Reader(transport, self, framing)
-        if transport.get_write_buffer_size():
-            self._reader.block()
         self._session.begin(self._reader, transport.write)
         log.info("dashboard_connected", extra=fields(door=self.door, sub=self._session.sub, address=self.address))
 

@@ -13,7 +13,7 @@ out what is decided here. What a client is answered never holds a token.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from ..config import Settings
@@ -23,7 +23,7 @@ from ..dashboards.tokens import Grant, Verifier, find_token
 from ..errors import Refused
 from ..http_messages import Answer, Request
 from ..protocol.identity import Certificate
-from ..refusals import BODY, METHOD, NO_TOKEN, NO_UPGRADE, NOT_VEHICLES_PORT, ORIGIN, UNKNOWN_PATH, Refusal
+from ..refusals import BODY, DRAINING, METHOD, NO_TOKEN, NO_UPGRADE, NOT_VEHICLES_PORT, ORIGIN, UNKNOWN_PATH, Refusal
 from ..vehicles.admission import VehicleCaller
 from ..vehicles.door import VehicleDoor
 from ..websocket.handshake import check_handshake, wants_websocket
@@ -168,7 +168,8 @@ class Routes:
         try:
             return self._decide(request, peer, load)
         except Refused as error:
-            return Answer.of(error)
+            # an EventSource comes back after a broken connection, and never after an answer that refuses it
+            return replace(Answer.of(error), hangs_up=error.refusal is DRAINING and request.is_event_source)
 
     def _decide(self, request: Request, peer: Peer, load: ServerLoad) -> Decision:
         route = self._find(request, peer.listener)
