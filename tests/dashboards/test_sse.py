@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from teslafast.dashboards.sse_topics import SSE_TOPICS
@@ -139,7 +140,7 @@ def test_a_vin_in_the_path_narrows_the_stream_to_it(place: Place, path: str) -> 
         ("/sse", {"exp": 1}, 401),
     ],
 )
-def test_what_may_not_be_read_is_refused_at_the_head(place: Place, path: str, claims: dict[str, object], status: int) -> None:
+def test_what_may_not_be_read_is_refused_at_the_head(place: Place, path: str, claims: dict[str, Any], status: int) -> None:
     assert place.get(path, Authorization=f"Bearer {token(**claims)}").status == status
 
 

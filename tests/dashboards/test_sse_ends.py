@@ -6,6 +6,7 @@ import socket
 import struct
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from teslafast.dashboards.sse_connection import READ_AT_MOST
@@ -17,7 +18,7 @@ from tests.support.servers import Inside, Process
 from tests.support.vins import vin_of
 
 VIN = vin_of("a")
-SMALL = {"RING_BYTES": "1MiB", "MAX_FRAME_BYTES": "64KiB"}
+SMALL: dict[str, Any] = {"RING_BYTES": "1MiB", "MAX_FRAME_BYTES": "64KiB"}
 LONG = {"VehicleName": {"stringValue": "x" * 60_000}}
 
 

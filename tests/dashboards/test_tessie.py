@@ -75,7 +75,7 @@ def test_records_of_one_vehicle_come_in_teslas_json_and_nothing_comes_before_the
     ],
 )
 def test_what_is_no_vin_or_not_granted_is_refused_at_the_handshake(
-    server: Inside, path: str, claims: dict[str, object], status: int
+    server: Inside, path: str, claims: dict[str, Any], status: int
 ) -> None:
     with server.place.raw() as raw:
         raw.send(upgrade_head(f"{path}?access_token={token(**claims)}"))

@@ -27,11 +27,10 @@ def events_in(text: bytes) -> list[Event]:
 
 def _event(block: str) -> Event:
     lines = [line for line in block.split("\n") if not line.startswith(":")]
-    named = [tuple(line.split(": ", 1)) for line in lines]
-    data = [value for name, value in named if name == "data"]
-    assert len(data) == 1, block
-    assert {name for name, _ in named} <= {"data", "id", "retry"}, block
-    return Event(json.loads(data[0]), dict(named).get("id", ""))
+    named = {name: value for name, _, value in (line.partition(": ") for line in lines)}
+    assert len(named) == len(lines), f"a field stands twice in {block}"
+    assert {"data"} <= named.keys() <= {"data", "id", "retry"}, block
+    return Event(json.loads(named["data"]), named.get("id", ""))
 
 
 class EventStreamReader:
@@ -51,8 +50,8 @@ class EventStreamReader:
         return int(self.head.split()[1])
 
     def header(self, name: str) -> str | None:
-        named = dict(line.split(": ", 1) for line in self.head.split("\r\n")[1:] if line)
-        return named.get(name)
+        lines = (line.partition(": ") for line in self.head.split("\r\n")[1:] if line)
+        return {known: value for known, _, value in lines}.get(name)
 
     def line(self) -> str:
         """The next line, whatever it is."""
