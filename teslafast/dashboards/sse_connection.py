@@ -29,7 +29,8 @@ KEEP_ALIVE_S = 15.0  # of nothing written; Teslemetry's client waits for 30 s, a
 KEEP_ALIVE = b":\n"
 RETRY = b"retry: 1000\n"  # ms; browsers wait for 3 to 5 s by themselves. It belongs to the first event's block
 READ_AT_MOST = 64 * 1024  # bytes that it may send between two checks, about a second; a client has nothing to say
-UNACKNOWLEDGED_INTERVALS = 3  # of PING_INTERVAL, until the kernel gives up a peer that is gone; one more than a stalled one has
+UNACKNOWLEDGED_INTERVALS = 4  # of PING_INTERVAL, until the kernel gives a peer up: twice what one that stopped reading gets …
+UNACKNOWLEDGED_S = 60.0  # … and never less than what a mobile network's worst gap takes
 
 _HEADERS = (
     "HTTP/1.1 200 OK",
@@ -89,7 +90,7 @@ class SseConnection(Reading, asyncio.BufferedProtocol):
         self._reader = Reader(transport, self, framing)
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=0)  # pause_writing as soon as it holds anything
-        _limit_silence(transport, UNACKNOWLEDGED_INTERVALS * self._rules.ping_interval_s)
+        _limit_silence(transport, max(UNACKNOWLEDGED_S, UNACKNOWLEDGED_INTERVALS * self._rules.ping_interval_s))
         transport.write(head + RETRY + (comment(f"gap {lost[0]}-{lost[1]}") if lost else b""))
         self._hub.connections.add_dashboard(self, self._session.sub)
         self._session.begin(self._reader, transport.write)

@@ -122,12 +122,13 @@ def test_a_client_that_sends_without_end_is_ended() -> None:
         assert server.counts("closes")["flood"] == 1
 
 
-def test_a_dead_line_is_given_up_by_the_kernel() -> None:
-    with Inside(PING_INTERVAL="2") as server, listen(server.place):
+@pytest.mark.parametrize(("interval", "given_up_ms"), [("2", 60_000), ("20", 80_000)])
+def test_a_dead_line_is_given_up_by_the_kernel(interval: str, given_up_ms: int) -> None:
+    with Inside(PING_INTERVAL=interval) as server, listen(server.place):
         (connection,) = server.ask(lambda it: list(it.hub.connections.dashboards))
         transport = connection._transport  # type: ignore[attr-defined]
         connected = server.ask(lambda _: transport.get_extra_info("socket"))
-        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 6000
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == given_up_ms
 
 
 def test_a_killed_server_with_a_journal_is_resumed_without_loss(tmp_path: Path) -> None:
