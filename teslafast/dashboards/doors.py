@@ -41,4 +41,5 @@ class ClientDoor(Protocol[Admission]):
     def admit(self, request: Request, grant: Grant, /) -> Admission:
         """Raises Refused."""
 
-    def open(self, admission: Admission, address: str, /) -> Opened: ...
+    def open(self, admission: Admission, address: str, /) -> Opened:
+        """Raises Refused, if what the connection needs cannot be had."""

@@ -19,7 +19,8 @@ from .._fanout import EventStream, Reader
 from ..close_reasons import FAULT, FLOOD, PEER, STALLED, CloseReason
 from ..core.hub import Hub
 from ..logs import fields, log
-from ..websocket.connection import CLOSE_GRACE_S, Rules
+from ..websocket.connection import CLOSE_GRACE_S
+from ..websocket.rules import Rules
 from .reading import Reading
 from .session import DashboardSession
 from .sse_events import comment
@@ -28,7 +29,7 @@ from .sse_topics import Place
 KEEP_ALIVE_S = 15.0  # of nothing written; Teslemetry's client waits for 30 s, and a round of checks comes once a second
 KEEP_ALIVE = b":\n"
 RETRY = b"retry: 1000\n"  # ms; browsers wait for 3 to 5 s by themselves. It belongs to the first event's block
-READ_AT_MOST = 64 * 1024  # bytes that it may send between two checks, about a second; a client has nothing to say
+PASSED_OVER_AT_MOST = 64 * 1024  # bytes that it may send between two checks, about a second; a client has nothing to say
 UNACKNOWLEDGED_INTERVALS = 4  # of PING_INTERVAL, until the kernel gives a peer up: twice what one that stopped reading gets …
 UNACKNOWLEDGED_S = 60.0  # … and never less than what a mobile network's worst gap takes
 
@@ -154,7 +155,7 @@ class SseConnection(Reading, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Such as the end of an empty body in chunks, which Teslemetry's client sends after its request."""
         self._read_bytes += nbytes
-        if self._read_bytes > READ_AT_MOST:
+        if self._read_bytes > PASSED_OVER_AT_MOST:
             self.close(FLOOD)
 
 

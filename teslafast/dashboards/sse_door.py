@@ -10,7 +10,7 @@ from ..core.hub import Hub
 from ..errors import BadQuery, Refused
 from ..http_messages import Request
 from ..refusals import UNKNOWN_PATH
-from ..websocket.connection import Rules
+from ..websocket.rules import Rules
 from .admission import AdmitDashboard
 from .session import DashboardSession
 from .sse_connection import SseConnection, lost_since, response_head

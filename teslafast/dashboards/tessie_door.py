@@ -14,9 +14,9 @@ from typing import Any
 from ..http_messages import Request
 from ..websocket.upgrade import Upgrade
 from .admission import AdmitDashboard
+from .stream_door import opened
 from .subscription import Subscription
 from .tokens import Grant
-from .websocket import MESSAGE_LIMIT
 
 _FULL_VIN = re.compile(r"[A-HJ-NPR-Z0-9]{17}", re.ASCII)  # ISO 3779: without I, O and Q
 
@@ -40,4 +40,5 @@ class TessieDoor:
         return AdmitDashboard(grant, Subscription(vins=vins, fleet=True, control=False, snapshot=False), None)
 
     def open(self, admission: AdmitDashboard, address: str) -> Upgrade:
-        return Upgrade(self._connect(admission, address), MESSAGE_LIMIT, answers_too_large=False)
+        """Raises Refused (503)."""
+        return opened(self._connect, admission, address)

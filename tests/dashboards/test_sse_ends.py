@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from teslafast.dashboards.sse_connection import READ_AT_MOST
+from teslafast.dashboards.sse_connection import PASSED_OVER_AT_MOST
 
 from tests.support.event_stream import events_in, listen
 from tests.support.faults import Victim
@@ -99,7 +99,7 @@ def test_while_it_drains_an_event_source_is_cut_off_and_others_are_refused() -> 
         server.drain()
         server.lines.wait_for("draining")
         with server.place.raw() as raw:
-            raw.send(f"GET /sse?token={token()} HTTP/1.1\r\nAccept: text/event-stream\r\n\r\n".encode())
+            raw.send(f"GET /sse?token={token()} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode())
             assert raw.rest() == b""
         assert server.place.get(f"/sse?token={token()}").status == 503
         assert server.counts("refused_requests")["draining"] == 2
@@ -117,7 +117,7 @@ def test_a_client_that_goes_away_is_noticed_and_counted() -> None:
 
 def test_a_client_that_sends_without_end_is_ended() -> None:
     with Inside(PING_INTERVAL="3600") as server, listen(server.place) as reader:
-        reader.raw.send(b"x" * (READ_AT_MOST + 1))
+        reader.raw.send(b"x" * (PASSED_OVER_AT_MOST + 1))
         reader.rest()
         assert server.counts("closes")["flood"] == 1
 
