@@ -15,7 +15,7 @@ PYTHON2 ?= $(shell python2.7 -c 'import sys; print(sys.executable)' 2>/dev/null 
 AUTOBAHN := $(VENV)/autobahn
 AUTOBAHN_REPORTS := build/autobahn
 
-.PHONY: install dev demo test test-web test-autobahn test-faults test-outputs soak test-deploy check docs bench bench-peers fix clean
+.PHONY: install dev demo test test-web test-autobahn test-faults test-outputs test-doors soak test-deploy check docs bench bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -49,6 +49,13 @@ test-outputs: dev
 	@command -v mosquitto_passwd >/dev/null && { command -v mosquitto || test -x /usr/sbin/mosquitto; } >/dev/null || \
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
 	$(BIN)/pytest -m "outputs or not outputs" tests/outputs
+# Clients that people run, unchanged, at the doors that are theirs.
+test-doors: dev build/doors/node_modules
+	$(BIN)/pip install -q --group doors
+	$(BIN)/pytest -m doors
+
+build/doors/node_modules:
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix build/doors eventsource@4
 
 # Ten minutes of load: memory must not grow.
 soak: dev

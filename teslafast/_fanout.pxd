@@ -2,7 +2,7 @@
 
 from aiofastnet.transport cimport Transport
 from cpython.buffer cimport Py_buffer
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 
 cdef enum:
@@ -24,10 +24,20 @@ cdef inline uint64_t header_size(uint64_t frame_size) noexcept:
     return 2 if frame_size <= 127 else 4 if frame_size <= 65539 else 10
 
 
+cdef class EventStream:
+    cdef:
+        bytes id_part               # what stands between an event's text and its seq
+        uint8_t special             # bit k = the events of KINDS[k] are framed by `make`
+        object make
+
+    cdef Py_ssize_t put_tail(self, char *out, uint64_t seq) noexcept
+
+
 cdef class Reader:
     cdef:
         Transport transport
         object sink
+        EventStream framing         # None = WebSocket frames, as they stand in the ring
         object prelude              # deque of iterators of frames that go before the log, or None
         Fanout log                  # None while it is not subscribed
         frozenset vins              # the vehicles it wants, None = all
@@ -59,6 +69,12 @@ cdef class Fanout:
         Entry *index
         char *ring
         char *scratch               # where a filtered reader's frames are gathered: CHUNK bytes
+        char *framed                # the entries from `framed_from` to `framed_upto` as `framing` wants them; NULL until needed
+        EventStream framing
+        uint64_t framed_from
+        uint64_t framed_upto
+        uint64_t framed_size
+        bint framed_full            # the entry at `framed_upto` has no room
         readonly uint64_t capacity
         uint64_t slots
         uint64_t head
@@ -111,3 +127,9 @@ cdef class Fanout:
     cdef void drop_given(self, Reader reader, uint32_t count) noexcept
     cdef int find(self, Reader reader) except -1
     cdef int send(self, Reader reader, uint64_t start, uint64_t size) except -1
+    cdef int give_all_framed(self, Reader reader) except -1
+    cdef int frame_more(self) except -1
+    cdef int64_t frame_entry(self, char *out, uint64_t room, EventStream framing, Entry *entry) except -2
+    cdef bytes special_block(self, EventStream framing, Entry *entry)
+    cdef int send_framed(self, Reader reader, Entry *entry) except -1
+    cdef int give_some_framed(self, Reader reader) except -1

@@ -13,7 +13,8 @@ One log of finished WebSocket frames, any number of readers, one write per reade
 A reader that sees everything is only that number: what it lacks is contiguous, so one write covers it. A reader of some
 vehicles or kinds keeps the numbers of its entries in a small array (`pending`); when that is full it notes where it stopped
 (`scan`) and finds the rest in the index later: its memory is bounded, and nothing is missed that is still in the ring.
-A frame's bytes are the same for everyone: server frames are unmasked, and the log itself puts `seq` in, once.
+A frame's bytes are the same for everyone: server frames are unmasked, and the log itself puts `seq` in, once. A reader of
+server-sent events gets the same texts in another frame (`EventStream`), made once for all who stand at the same entry.
 
 No asyncio here: a reader writes through the aiofastnet transport that it was given (`write_c`: plain TCP and TLS alike), and
 `schedule(log)` is called when there is something to flush. The transport tells through `Reader.block` and `Reader.wake` whether
@@ -28,7 +29,7 @@ from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
@@ -59,6 +60,7 @@ cdef double monotonic() noexcept:
 
 
 include "_fanout_frames.pxi"
+include "_fanout_events.pxi"
 include "_fanout_reader.pxi"
 
 
@@ -99,6 +101,7 @@ cdef class Fanout:
 
     def __dealloc__(self):
         PyMem_Free(self.scratch)
+        PyMem_Free(self.framed)
         if self.held:
             PyBuffer_Release(&self.view)
 
@@ -510,6 +513,8 @@ cdef class Fanout:
                 self.tell_gap(reader)
             elif reader.filtered:
                 self.give_some(reader)
+            elif reader.framing is not None:
+                self.give_all_framed(reader)
             else:
                 self.give_all(reader)
         if not reader.blocked and reader.log is self and (reader.prelude is not None or self.owes(reader)):
@@ -600,6 +605,8 @@ cdef class Fanout:
         cdef uint32_t taken = 0
         cdef uint64_t size = 0
         cdef Entry *entry
+        if reader.framing is not None:
+            return self.give_some_framed(reader)
         while taken < reader.pending_count:
             entry = self.entry(reader.pending[taken])
             if size + entry.size > CHUNK:
@@ -658,6 +665,108 @@ cdef class Fanout:
             return reader.write(self.ring + place, size)
         reader.write(self.ring + place, until_end)
         return reader.write(self.ring, size - until_end)
+
+    # ---- server-sent events
+
+    cdef int give_all_framed(self, Reader reader) except -1:
+        """`give_all`, from `framed`: a chunk at most, one event at least. The next reader here gets the same bytes."""
+        cdef uint64_t number = reader.next
+        if number == self.last:
+            return 0
+        if self.framing is not reader.framing or self.framed_from != number:
+            self.framing = reader.framing
+            self.framed_from = self.framed_upto = number
+            self.framed_size = 0
+            self.framed_full = False
+        self.frame_more()
+        if self.framed_upto == number:
+            reader.next = number + 1
+            reader.given = self.entry(number).seq
+            return self.send_framed(reader, self.entry(number))
+        reader.next = self.framed_upto
+        reader.given = self.entry(self.framed_upto - 1).seq
+        return reader.write(self.framed, self.framed_size) if self.framed_size else 0
+
+    cdef int frame_more(self) except -1:
+        """Goes on with `framed` up to the newest entry, as far as there is room."""
+        cdef int64_t size
+        if self.framed == NULL:
+            self.framed = <char *>PyMem_Malloc(CHUNK)
+            if self.framed == NULL:
+                raise MemoryError
+        while self.framed_upto != self.last and not self.framed_full:
+            size = self.frame_entry(
+                self.framed + self.framed_size, CHUNK - self.framed_size, self.framing, self.entry(self.framed_upto)
+            )
+            if size < 0:
+                self.framed_full = True
+            else:
+                self.framed_size += <uint64_t>size
+                self.framed_upto += 1
+        return 0
+
+    cdef int64_t frame_entry(self, char *out, uint64_t room, EventStream framing, Entry *entry) except -2:
+        """Writes an event as a block; returns its length, -1 if there is no room for it."""
+        cdef uint64_t skip, size
+        cdef bytes block
+        if entry.kind == HOLE:
+            return 0
+        if framing.special >> entry.kind & 1:
+            block = self.special_block(framing, entry)
+            size = <uint64_t>PyBytes_GET_SIZE(block)
+            if size > room:
+                return -1
+            memcpy(out, PyBytes_AS_STRING(block), size)
+            return <int64_t>size
+        skip = header_size(entry.size)
+        size = <uint64_t>PyBytes_GET_SIZE(DATA)
+        if size + (entry.size - skip) + TAIL_LIMIT > room:
+            return -1
+        memcpy(out, PyBytes_AS_STRING(DATA), size)
+        self.fetch(out + size, entry.start + skip, entry.size - skip)
+        size += entry.size - skip
+        return <int64_t>size + framing.put_tail(out + size, entry.seq)
+
+    cdef bytes special_block(self, EventStream framing, Entry *entry):
+        cdef uint64_t skip = header_size(entry.size)
+        cdef bytes text = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(entry.size - skip))
+        self.fetch(PyBytes_AS_STRING(text), entry.start + skip, entry.size - skip)
+        return framing.make(entry.seq, self.vins[<Py_ssize_t>entry.vin], text)
+
+    cdef int send_framed(self, Reader reader, Entry *entry) except -1:
+        """An event that is larger than a chunk: its text goes straight from the ring."""
+        cdef uint64_t skip = header_size(entry.size)
+        cdef uint64_t seq = entry.seq
+        cdef char[TAIL_LIMIT] tail
+        cdef bytes block
+        if reader.framing.special >> entry.kind & 1:
+            block = self.special_block(reader.framing, entry)
+            return reader.write(PyBytes_AS_STRING(block), <uint64_t>PyBytes_GET_SIZE(block))
+        reader.write(PyBytes_AS_STRING(DATA), <uint64_t>PyBytes_GET_SIZE(DATA))
+        self.send(reader, entry.start + skip, entry.size - skip)
+        return reader.write(tail, <uint64_t>reader.framing.put_tail(tail, seq))
+
+    cdef int give_some_framed(self, Reader reader) except -1:
+        """`give_some`, each event framed for this reader alone."""
+        cdef uint32_t taken = 0
+        cdef uint64_t size = 0
+        cdef int64_t more
+        cdef Entry *entry
+        while taken < reader.pending_count:
+            more = self.frame_entry(self.scratch + size, CHUNK - size, reader.framing, self.entry(reader.pending[taken]))
+            if more < 0:
+                break
+            size += <uint64_t>more
+            taken += 1
+        if reader.pending_count and taken == 0:
+            entry = self.entry(reader.pending[0])
+            self.drop_given(reader, 1)
+            return self.send_framed(reader, entry)
+        if taken:
+            self.drop_given(reader, taken)
+            if size:
+                return reader.write(self.scratch, size)
+        return 0
 
 
 cdef uint64_t slots_for(uint64_t ring_bytes) noexcept:

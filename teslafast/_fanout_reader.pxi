@@ -8,11 +8,13 @@ cdef class Reader:
     sink.on_gap(first, last)           is called when the events with these seqs are lost for it; the frames (bytes, whole
                                        WebSocket frames) that it returns go out before anything else
     sink.on_fault(error)               is called when serving it failed: it has no log any more
+    framing                            None = WebSocket frames; what the sink says goes out as it is, either way
     """
 
-    def __cinit__(self, Transport transport not None, sink):
+    def __cinit__(self, Transport transport not None, sink, EventStream framing=None):
         self.transport = transport
         self.sink = sink
+        self.framing = framing
         self.scan = NOWHERE
         self.kinds = ALL_KINDS
         self.pending = NULL

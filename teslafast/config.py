@@ -74,6 +74,9 @@ class Settings:
     tesla_vin: frozenset[str] = setting(
         "TESLA_VIN", frozenset(), values.vins, "comma list of VINs", "vehicles that may connect; empty = every verified one"
     )
+    doors: tuple[str, ...] = setting(
+        "DOORS", values.DOOR_NAMES, values.doors, values.FORM_OF_DOORS, "clients' protocols that PORT speaks"
+    )
     allowed_origins: frozenset[WebOrigin | None] = setting(
         "ALLOWED_ORIGINS",
         frozenset(),

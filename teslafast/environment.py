@@ -190,6 +190,16 @@ def choice(*allowed: str) -> Callable[[str], str]:
     return lambda text: text.strip().lower() if text.strip().lower() in allowed else refuse(text)
 
 
+def some_of(*allowed: str) -> Callable[[str], tuple[str, ...]]:
+    """A comma list of some of these words, at least one; each counts once."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        words = tuple(dict.fromkeys(word.lower() for word in comma_list(text)))
+        return words if words and set(words) <= set(allowed) else refuse(text)
+
+    return parse
+
+
 def boolean(text: str) -> bool:
     known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
     lowered = text.strip().lower()

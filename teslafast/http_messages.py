@@ -44,6 +44,11 @@ class Request:
         except ValueError:
             raise BadQuery("the query cannot be read") from None
 
+    @property
+    def is_event_source(self) -> bool:
+        """Whether it comes from a browser's EventSource, or from one that does as browsers do."""
+        return "text/event-stream" in self.tokens("accept")
+
     def header(self, name: str) -> str | None:
         values = self.headers.get(name)
         return values[0] if values else None
@@ -73,7 +78,7 @@ def check_head(request: Request) -> None:
 class Answer:
     """
     A plain HTTP answer. `cause`: a fixed word for counters and the log, "" where there is nothing to note. `keeps_open`: the
-    client may send its next request on the same connection.
+    client may send its next request on the same connection. `hangs_up`: the connection is cut instead, and nothing is said.
     """
 
     status: HTTPStatus
@@ -83,6 +88,7 @@ class Answer:
     cause: str = ""
     reason: str = ""
     keeps_open: bool = False
+    hangs_up: bool = False
 
     @classmethod
     def of(cls, error: Refused) -> Answer:

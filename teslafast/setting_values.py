@@ -6,13 +6,15 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from .environment import comma_list, refuse
+from .environment import comma_list, refuse, some_of
 from .hosts import WebOrigin
 from .vin import is_vin, mended_vin
 
 LEAST_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}  # RFC 7518, 3.2: as long as the hash; PyJWT takes no shorter one
 HMAC_ALGORITHMS = frozenset(LEAST_SECRET_BYTES)
 KEY_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"})
+DOOR_NAMES = ("stream", "sse", "tessie", "teslamate")
+FORM_OF_DOORS = f"comma list of {', '.join(DOOR_NAMES)}"
 LONGEST_CREDIT = 200  # characters: one line under a map
 
 # A host that a Content-Security-Policy can name (no `*`, no IPv6), then what ends neither a policy's rule nor an attribute.
@@ -37,6 +39,9 @@ def origins(text: str) -> frozenset[WebOrigin | None]:
 def vins(text: str) -> frozenset[str]:
     words = [mended_vin(word) for word in comma_list(text)]
     return frozenset(words) if all(is_vin(word) for word in words) else refuse(text)
+
+
+doors = some_of(*DOOR_NAMES)
 
 
 def tiles(text: str) -> str:

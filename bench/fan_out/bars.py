@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..support import servers
 from ..support.servers import Server
-from .scenarios import COALESCING, OURS
+from .scenarios import COALESCING, EVENTS, OURS
 
 Runs = Sequence[Mapping[str, float]]
 Rounds = Mapping[str, Mapping[str, Runs]]  # scenario -> server -> one entry a round
@@ -49,6 +49,7 @@ def lost(rounds: Rounds) -> float:
     return sum(run["lost"] + run["disordered"] for runs in ours for run in runs)
 
 
+SSE, SSE_SLOW = "sse", "sse-slow"
 S2, S3, S7 = ("S2", OURS), ("S3", OURS), ("S7", OURS)
 BARS: tuple[tuple[str, Figure, str, float], ...] = (
     ("S2: deliveries/s, of the raw C bound", ratio("deliveries_per_s", S2, ("S2", servers.RAW)), ">=", 0.85),
@@ -57,6 +58,9 @@ BARS: tuple[tuple[str, Figure, str, float], ...] = (
     ("S3: CPU per delivery, of the raw C bound", ratio("server_cpu_ns", S3, ("S3", servers.RAW)), "<=", 1.15),
     ("S3: p99 latency, of the raw C bound", ratio("p99_us", S3, ("S3", servers.RAW)), "<=", 1.3),
     ("S7: CPU per delivery with COALESCE_MS=5, of that without", ratio("server_cpu_ns", ("S7", COALESCING), S7), "<=", 1 / 3),
+    ("sse: CPU per delivery, of that to dashboards", ratio("server_cpu_ns", (SSE, EVENTS), (SSE, OURS)), "<=", 1.1),
+    ("sse-slow: the same", ratio("server_cpu_ns", (SSE_SLOW, EVENTS), (SSE_SLOW, OURS)), "<=", 1.1),
+    ("sse: KB per idle reader", value("kb_per_idle_reader", SSE, EVENTS), "<=", 8),
     ("S7: p99 latency with COALESCE_MS=5, µs", value("p99_us", "S7", COALESCING), "<=", 12_000),
     ("S2: CPU per delivery with TLS, of that without", ratio("server_cpu_ns", ("S2-tls", OURS), S2), "<=", 2),
     ("S3: CPU per delivery with TLS, of that without", ratio("server_cpu_ns", ("S3-tls", OURS), S3), "<=", 2),

@@ -4,13 +4,14 @@ What is measured, of which servers: the fan-out situations that an operator meet
 Each row is run with a fresh server. `load` are options of bench/load/options.c, `env` goes to our server only.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..support import servers
 from ..support.load_tools import Option
 from ..support.servers import Server, teslafast
 
 OURS = teslafast()
+EVENTS = replace(teslafast("teslafast /sse"), reader_path="/sse?cache=false", event_stream=True)
 COALESCING = teslafast("teslafast COALESCE_MS=5", {"COALESCE_MS": "5"})
 PEERS = (servers.RAW_NAIVE, servers.NATS, servers.PICOWS, servers.WEBSOCKETS, servers.NODE)
 ALL = (OURS, servers.RAW, *PEERS)
@@ -32,6 +33,9 @@ _MANY: dict[str, Option] = {"publishers": 32, "rate": 1000, "readers": 100}
 _SMALL_RING = {"RING_BYTES": str(4 << 20)}  # as large as the raw server's: full before the measured window begins
 _OWN: dict[str, Option] = {"publishers": 8000, "rate": 4000, "own_only": True, "warmup": 2, "seconds": 5}
 
+_SSE: dict[str, Option] = {"readers": 1000, "window": 64}
+_SSE_SLOW: dict[str, Option] = {"readers": 1000, "rate": 20, "seconds": 5}
+
 SCENARIOS: dict[str, Scenario] = {
     "S1": Scenario("100 readers, as fast as possible, 64 events in flight", {"readers": 100, "window": 64}),
     "S2": Scenario("1,000 readers, as fast as possible, 64 events in flight", {"readers": 1000, "window": 64}),
@@ -50,6 +54,8 @@ SCENARIOS: dict[str, Scenario] = {
         (OURS, COALESCING, servers.RAW, servers.RAW_5MS, *PEERS),
     ),
     "S7-tls": Scenario("S7 with TLS", {**_MANY, "reader_tls": True}, (OURS,), tls=True),
+    "sse": Scenario("S2 with readers of server-sent events beside dashboards", _SSE, (OURS, EVENTS)),
+    "sse-slow": Scenario("S3 with readers of server-sent events beside dashboards", _SSE_SLOW, (OURS, EVENTS)),
     "own": Scenario(
         "8,000 readers, each of its own one of 8,000 vehicles, 0.5 events/s a vehicle",
         {**_OWN, "readers": 8000},

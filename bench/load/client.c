@@ -169,7 +169,7 @@ static void take_response(struct client *c)
     ssize_t n = link_peek(&c->link, head, sizeof head);
     if (n == LINK_AGAIN)
         return;
-    long length = n > 0 ? ws_response(head, (size_t)n) : -1;
+    long length = n > 0 ? ws_response(head, (size_t)n, c->endpoint->event_stream ? "200" : "101") : -1;
     if (length == 0)
         return;
     if (length < 0 || link_read(&c->link, head, (size_t)length) != length) {

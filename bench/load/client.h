@@ -17,6 +17,7 @@ struct endpoint {
     SSL_CTX *tls;               /* NULL: plain TCP */
     const char *path;           /* "{vin}" in it stands for the client's VIN */
     const char *bearer;         /* token for the Authorization header, or NULL */
+    bool event_stream;          /* server-sent events: after the answer's head there are no frames */
     const char *identities;     /* directory of VIN.pem and VIN.key, or NULL */
 };
 

@@ -67,6 +67,10 @@ void inbox_read(struct inbox *inbox, struct client *client, on_frame frame)
         return;
     }
     read_ns = now_ns();
-    size_t length = carried + (size_t)n, used = frames(client, length, frame);
+    size_t length = carried + (size_t)n, used = length;
+    if (client->endpoint->event_stream)
+        frame(client, shared, length);
+    else
+        used = frames(client, length, frame);
     keep(inbox, shared + used, length - used);
 }

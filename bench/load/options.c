@@ -18,7 +18,7 @@ static const struct row {
     ROW(TEXT, reader_path), ROW(TEXT, token), ROW(TEXT, reader_greeting),
     ROW(TEXT, publisher_path), ROW(TEXT, publisher_greeting),
     ROW(NUMBER, readers), ROW(NUMBER, stalled), ROW(NUMBER, publishers), ROW(NUMBER, first),
-    ROW(FLAG, own_only), ROW(FLAG, several_to_a_frame),
+    ROW(FLAG, own_only), ROW(FLAG, several_to_a_frame), ROW(FLAG, event_stream),
     ROW(TEXT, message), ROW(TEXT, ack), ROW(FLAG, text), ROW(FLAG, window_by_ack), ROW(FLAG, reconnect), ROW(FLAG, cold),
     ROW(NUMBER, window), ROW(NUMBER, rate), ROW(NUMBER, warmup), ROW(NUMBER, seconds), ROW(NUMBER, settle),
 #undef ROW

@@ -13,7 +13,7 @@ struct options {
     const char *reader_path, *token, *reader_greeting, *publisher_path, *publisher_greeting;
     /* who */
     double readers, stalled, publishers, first; /* first: index of the first publisher */
-    bool own_only, several_to_a_frame;
+    bool own_only, several_to_a_frame, event_stream;     /* event_stream: readers of server-sent events */
     /* what and how fast */
     const char *message, *ack;
     bool text, window_by_ack, reconnect, cold;  /* cold: back without resuming TLS sessions */

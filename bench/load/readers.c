@@ -199,7 +199,8 @@ static void prepare(void)
     uint16_t port = (uint16_t)o.port;
     to_publish = (struct endpoint){.port = o.publisher_port ? (uint16_t)o.publisher_port : port, .path = o.publisher_path,
                                    .tls = o.publisher_tls || o.identities ? tls : NULL, .identities = o.identities};
-    to_read = (struct endpoint){.port = port, .path = o.reader_path, .bearer = o.token, .tls = o.reader_tls ? tls : NULL};
+    to_read = (struct endpoint){.port = port, .path = o.reader_path, .bearer = o.token, .tls = o.reader_tls ? tls : NULL,
+                                .event_stream = o.event_stream};
     publisher_count = (uint32_t)o.publishers;
     reader_count = (uint32_t)o.readers;
     publishers = calloc(publisher_count, sizeof *publishers);
@@ -213,7 +214,7 @@ static void prepare(void)
     dialect.refill = o.window && o.window_by_ack ? refill_acked : NULL;
     audience.publishers_seen = o.own_only ? 1 : publisher_count;
     audience.own_only = o.own_only;
-    audience.several_to_a_frame = o.several_to_a_frame;
+    audience.several_to_a_frame = o.several_to_a_frame || o.event_stream;
     audience.greeting = o.reader_greeting;
     if (o.window && !o.window_by_ack) {
         audience.delivered = delivered;

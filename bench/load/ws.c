@@ -13,11 +13,12 @@ size_t ws_request(char *out, size_t room, const char *path, const char *bearer)
     return n > 0 && (size_t)n < room ? (size_t)n : 0;
 }
 
-long ws_response(const char *bytes, size_t length)
+long ws_response(const char *bytes, size_t length, const char *status)
 {
-    static const char accepted[] = "HTTP/1.1 101";
+    static const char protocol[] = "HTTP/1.1 ";
+    const size_t skip = sizeof protocol - 1;
     const char *end = memmem(bytes, length, "\r\n\r\n", 4);
-    if (length >= sizeof accepted - 1 && memcmp(bytes, accepted, sizeof accepted - 1) != 0)
+    if (length >= skip + 3 && (memcmp(bytes, protocol, skip) != 0 || memcmp(bytes + skip, status, 3) != 0))
         return -1;
     return end ? end - bytes + 4 : 0;
 }

@@ -15,8 +15,8 @@ struct ws_head {
 /* The upgrade request; `bearer` may be NULL. Returns its length, 0 if it does not fit. */
 size_t ws_request(char *out, size_t room, const char *path, const char *bearer);
 
-/* Length of the response's head if it is a 101; 0 if it is not complete yet; -1 if the upgrade was refused. */
-long ws_response(const char *bytes, size_t length);
+/* Length of the response's head if it has this status (101, 200); 0 if it is not complete yet; -1 if the client was refused. */
+long ws_response(const char *bytes, size_t length, const char *status);
 
 /* Reads a frame's head. Returns 0 if `have` bytes do not hold it yet. */
 static inline int ws_read_head(const uint8_t *p, size_t have, struct ws_head *head)

@@ -69,6 +69,7 @@ def fan_out(server: Server, at: Running, size: int, **options: Option) -> dict[s
         "token": server.token,
         "reader_greeting": server.reader_greeting,
         "several_to_a_frame": server.several_to_a_frame,
+        "event_stream": server.event_stream,
     }
     return run("readers", server.dialect(size), **(spoken | options))
 

@@ -42,6 +42,7 @@ class Server:
     token: str | None = None
     reader_greeting: str | None = None
     several_to_a_frame: bool = False
+    event_stream: bool = False
     cwd: Path = ROOT
 
 

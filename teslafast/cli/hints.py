@@ -49,7 +49,10 @@ def rows_in_use(environment: Mapping[str, str]) -> list[SettingRow]:
 
 def _each_once(found: list[SettingRow]) -> list[SettingRow]:
     """An output may read a setting of the server's, too: the server's row stands for both."""
-    return list({row.variable: row for row in reversed(found)}.values())[::-1]
+    first: dict[str, SettingRow] = {}
+    for row in found:
+        first.setdefault(row.variable, row)
+    return list(first.values())
 
 
 def hints(

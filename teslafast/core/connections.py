@@ -32,8 +32,10 @@ class Connection(Protocol):
 
 
 class OpenDashboard(Connection, Protocol):
-    """What a drain and the metrics ask of a dashboard, whatever protocol it speaks."""
+    """What a drain and the metrics ask of a dashboard, whatever protocol it speaks. `door`: the name of that protocol's door."""
 
+    @property
+    def door(self) -> str: ...
     @property
     def closing(self) -> bool: ...
     @property

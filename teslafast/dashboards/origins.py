@@ -17,7 +17,7 @@ from ..text import one_line
 
 CORS_MAX_AGE_S = 600  # how long a browser keeps the answer to a preflight; Chromium keeps none for longer than two hours
 _METHODS = "GET, HEAD"
-_HEADERS = "Authorization, Last-Event-ID, Cache-Control"  # what a page sends to pages and to server-sent events
+_HEADERS = "Authorization, Last-Event-ID, Cache-Control, X-Library"  # what a page sends to pages and to server-sent events
 
 Headers = tuple[tuple[str, str], ...]
 

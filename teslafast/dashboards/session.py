@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -24,11 +25,11 @@ import orjson
 from .._fanout import ALL_KINDS, Reader
 from ..close_reasons import FLOOD, INVALID_MESSAGES, TOKEN_EXPIRED, CloseReason
 from ..core.hub import Hub
-from ..core.records import DATA
 from ..errors import Refused
 from ..websocket.text_frames import message, refusal
 from . import messages
 from .admission import AdmitDashboard
+from .dialect import STREAM_DIALECT, Dialect
 from .merged_resume import merged_since
 from .snapshots import Snapshots
 from .subscription import hint, parse_kinds, parse_vins
@@ -49,6 +50,7 @@ class DashboardSession:
 
     __slots__ = (
         "_changes",
+        "_dialect",
         "_errors",
         "_gap_end",
         "_grant",
@@ -65,9 +67,12 @@ class DashboardSession:
         "gaps",
     )
 
-    def __init__(self, hub: Hub, verifier: Verifier, admitted: AdmitDashboard, now: float) -> None:
+    def __init__(
+        self, hub: Hub, verifier: Verifier, admitted: AdmitDashboard, now: float, dialect: Dialect = STREAM_DIALECT
+    ) -> None:
         """`now`: seconds since 1970. Raises OSError if there is no memory for its view."""
         self._hub = hub
+        self._dialect = dialect
         self._verifier = verifier
         self._grant = admitted.grant
         self._subscription = admitted.subscription
@@ -92,7 +97,7 @@ class DashboardSession:
         asked, hub = self._subscription, self._hub
         self._reader, self._write = reader, write
         if asked.control:
-            write(messages.hello(hub.epoch, hub.log.seq, hub.log.oldest))
+            write(self._dialect.hello(hub))
         after = self._place()
         complete = after is None or (after >= 0 and hub.log.oldest <= after + 1)
         if asked.interval_ms:
@@ -132,7 +137,7 @@ class DashboardSession:
             return TOKEN_EXPIRED
         if self._warn_at is not None and now >= self._warn_at:
             self._warn_at = None
-            self._say(messages.token_expiring(self._grant.exp))
+            self._say(self._dialect.token_expiring(self._grant.exp))
         if self._snapshots_due and self._reader.behind < CAUGHT_UP_SHARE * self._log.kept:
             self._snapshots_due = False
             self._tell_snapshots(self._vins)
@@ -149,13 +154,13 @@ class DashboardSession:
         if not self._subscription.control:
             return ()
         if self._subscription.snapshot is False:
-            return (messages.gap(first, last),)
+            return (self._dialect.gap(first, last),)
         if in_vain:
             # The snapshots of a large fleet took longer than the oldest events stay: told again first, they would do so for
             # ever, and no event would come. So the events go on at once, and the snapshots follow when it has caught up.
             self._snapshots_due = True
-            return (messages.gap(first, last),)
-        return chain([messages.gap(first, last)], self._owe_snapshots(self._vins))
+            return (self._dialect.gap(first, last),)
+        return chain([self._dialect.gap(first, last)], self._owe_snapshots(self._vins))
 
     def _tell_snapshots(self, vins: Iterable[str] | None) -> None:
         if self._subscription.control:
@@ -163,11 +168,11 @@ class DashboardSession:
 
     def _owe_snapshots(self, vins: Iterable[str] | None) -> Iterable[bytes]:
         """Of these vehicles and of those that were still owed, in one go: None = all."""
-        if self._subscription.fleet or not self._subscription.kinds & 1 << DATA:
+        if self._subscription.fleet or not self._dialect.has_snapshots(self._subscription.kinds):
             return ()
         owed = self._owed.owed if self._owed is not None else []
-        wanted = self._hub.last_values.vins() if vins is None else sorted(vins)
-        snapshots = Snapshots(self._hub, [*owed, *wanted], self._sees)
+        wanted = self._dialect.vins(self._hub) if vins is None else sorted(vins)
+        snapshots = Snapshots(partial(self._dialect.snapshot, self._hub), [*owed, *wanted], self._sees)
         if self._owed is not None:
             self._owed.cancel()
         if not owed:
@@ -179,7 +184,7 @@ class DashboardSession:
         return self._vins is None or vin in self._vins
 
     def _say(self, frame: bytes) -> None:
-        if self._subscription.control:
+        if self._subscription.control and frame:
             self._reader.say([frame])
 
     # ---- what it says

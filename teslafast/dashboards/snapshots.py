@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from ..core.hub import Hub
-from . import messages
-
 EAGER = 256  # made at once, so that they are of the very moment at which the stream begins; some 5 ms
 
 
 class Snapshots(Iterator[bytes]):
-    """`sees(vin)`: whether the dashboard may see this vehicle now."""
+    """
+    make(vin)    the snapshot as it goes out; None if nothing is known of the vehicle
+    sees(vin)    whether the dashboard may see this vehicle now
+    """
 
-    def __init__(self, hub: Hub, vins: Iterable[str], sees: Callable[[str], bool]) -> None:
-        self._hub = hub
+    def __init__(self, make: Callable[[str], bytes | None], vins: Iterable[str], sees: Callable[[str], bool]) -> None:
+        self._make = make
         self._sees = sees
         self._vins = deque(dict.fromkeys(vins))
         self._ready: deque[tuple[str, bytes]] = deque()
@@ -46,10 +46,7 @@ class Snapshots(Iterator[bytes]):
         raise StopIteration
 
     def _frame(self, vin: str) -> bytes | None:
-        vehicle = self._hub.last_values.get(vin)
-        if vehicle is None or not self._sees(vin):
-            return None
-        return messages.snapshot(self._hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
+        return self._make(vin) if self._sees(vin) else None
 
     @property
     def owed(self) -> list[str]:

@@ -38,11 +38,16 @@ class StreamDoor:
 
     def open(self, admission: AdmitDashboard, address: str) -> Upgrade:
         """Raises Refused (503)."""
-        try:
-            listener = self._connect(admission, address)
-        except (OSError, MemoryError) as error:
-            raise Refused(NO_MEMORY, f"no memory for one more view of the stream ({error})") from None
-        return Upgrade(listener, MESSAGE_LIMIT, subprotocol=admission.subprotocol)
+        return opened(self._connect, admission, address)
+
+
+def opened(connect: Callable[[AdmitDashboard, str], Any], admission: AdmitDashboard, address: str) -> Upgrade:
+    """A dashboard's WebSocket that is about to open. Raises Refused (503)."""
+    try:
+        listener = connect(admission, address)
+    except (OSError, MemoryError) as error:
+        raise Refused(NO_MEMORY, f"no memory for one more view of the stream ({error})") from None
+    return Upgrade(listener, MESSAGE_LIMIT, subprotocol=admission.subprotocol)
 
 
 def chosen_subprotocol(request: Request) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from picows import WSFrame, WSMsgType, WSTransport
@@ -15,6 +15,7 @@ from ..logs import fields, log
 from ..websocket.connection import CLOSE, TEXT, ServerConnection
 from ..websocket.rules import Rules
 from .admission import AdmitDashboard
+from .reading import Reading
 from .session import DashboardSession
 from .tokens import Verifier
 
@@ -24,13 +25,15 @@ BYTES_AT_MOST = 64 * 1024  # of frames, likewise: parsing costs by the byte
 FRAMES_UNREAD_AT_MOST = 100  # that it may send while it reads nothing: their answers pile up, 12 KB of pongs for example
 
 
-class DashboardConnection(ServerConnection):
-    """One connection to `/stream`. The sink of its reader."""
+class DashboardConnection(Reading, ServerConnection):
+    """One connection to `/stream`, or to another door that speaks WebSocket. The sink of its reader."""
 
-    __slots__ = ("_begun", "_bytes", "_frames", "_frames_unread", "_hub", "_reader", "_session")
+    __slots__ = ("_begun", "_bytes", "_frames", "_frames_unread", "_hub", "_reader", "_session", "door")
 
-    def __init__(self, hub: Hub, rules: Rules, verifier: Verifier, admitted: AdmitDashboard, address: str) -> None:
+    def __init__(self, hub: Hub, rules: Rules, verifier: Verifier, door: str, admitted: AdmitDashboard, address: str) -> None:
+        """`door`: by whose name it is counted."""
         super().__init__(rules, address)
+        self.door = door
         self._hub = hub
         self._session = DashboardSession(hub, verifier, admitted, time.time())
         self._begun = False
@@ -80,27 +83,6 @@ class DashboardConnection(ServerConnection):
         if reason is not None:
             self.close(reason)
 
-    # ---- for a drain and the metrics
-
-    @property
-    def sent_bytes(self) -> int:
-        return self._reader.sent_bytes
-
-    @property
-    def behind(self) -> int:
-        return self._reader.behind
-
-    @property
-    def blocked(self) -> bool:
-        return self._reader.blocked
-
-    @property
-    def up_to_date(self) -> bool:
-        return self._reader.served
-
-    def stalled_s(self, now_s: float) -> float:
-        return now_s - self._reader.blocked_at if self._reader.blocked else 0.0
-
     # ---- what the log and the transport tell
 
     def pause_writing(self) -> None:
@@ -109,9 +91,6 @@ class DashboardConnection(ServerConnection):
     def resume_writing(self) -> None:
         self._frames_unread = 0
         self._reader.wake()
-
-    def on_gap(self, first: int, last: int) -> Iterable[bytes]:
-        return self._session.missed(first, last)
 
     def on_fault(self, error: Exception) -> None:
         log.error("dashboard_failed", extra=fields(address=self.address), exc_info=error)

@@ -12,7 +12,7 @@ from typing import Literal
 from ..core import last_values
 from ..core.connections import CONNECTIONS_PER_VIN
 from ..core.reliable_acks import UNCONFIRMED_AT_MOST
-from ..dashboards import session, websocket
+from ..dashboards import session, sse_connection, websocket
 from ..dashboards.keys import MOST_KEYS
 from ..dashboards.tokens import LONGEST_TOKEN, MOST_TOKENS
 from ..http_messages import MOST_QUERY_FIELDS
@@ -73,6 +73,8 @@ BOUNDS = (
     Bound("dashboards", "invalid messages", session.ERRORS_WINDOW_S, "s"),
     Bound("dashboards", "renewals and subscriptions", session.CHANGES_AT_MOST),
     Bound("dashboards", "messages while the client reads nothing", websocket.FRAMES_UNREAD_AT_MOST),
+    Bound("dashboards", "what a reader of server-sent events sends", sse_connection.PASSED_OVER_AT_MOST, "bytes"),
+    Bound("dashboards", "silence of a reader of server-sent events", sse_connection.UNACKNOWLEDGED_S, "s"),
     Bound("outputs", "events that an output has not delivered", runner_options.BATCH_EVENTS),
     Bound("outputs", "events that an output has not delivered", runner_options.BATCH_BYTES, "bytes"),
     Bound("outputs", "answers to a webhook", http_client.ANSWER_AT_MOST, "bytes"),

@@ -212,6 +212,10 @@ class HttpConnection(asyncio.BufferedProtocol):
                 "request_refused",
                 extra=fields(cause=answer.cause, status=int(answer.status), reason=answer.reason, address=self._peer.address),
             )
+        if answer.hangs_up:
+            self._answered = True
+            self._transport.abort()
+            return
         self._write(answer, head_only, kept)
         if not kept:
             self._end(unread)

@@ -24,6 +24,7 @@ from ..http_messages import Answer, Request
 from ..logs import lines_dropped
 from ..refusals import UNKNOWN_VIN, VIN_NOT_GRANTED
 from ..storage.checkpointer import JournalGauges
+from ..vehicles.door import VehicleDoor
 from ..vin import mended_vin
 from . import exposition
 from .prometheus import Gauges
@@ -128,7 +129,7 @@ def gauges(
     return Gauges(
         counts=hub.counts,
         vehicles=hub.registry.connected,
-        connections={"vehicle": len(hub.connections.vehicles), "dashboard": len(dashboards)},
+        connections=_connections(hub),
         readers={"flat": hub.log.readers} | hub.views.readers,
         blocked=sum(one.blocked for one in dashboards),
         most_behind=max((one.behind for one in dashboards), default=0),
@@ -148,6 +149,15 @@ def gauges(
         journal=journal,
         outputs=outputs.gauges() if outputs is not None else {},
     )
+
+
+def _connections(hub: Hub) -> dict[tuple[str, str], int]:
+    """By role and door; 0 for a door that is open, and through which nobody has come."""
+    counted = {("vehicle", VehicleDoor.name): len(hub.connections.vehicles)}
+    counted |= {("dashboard", door): 0 for door in hub.settings.doors}
+    for dashboard in hub.connections.dashboards:
+        counted["dashboard", dashboard.door] += 1
+    return counted
 
 
 def _json(status: HTTPStatus, value: object) -> Answer:

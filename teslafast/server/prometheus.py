@@ -27,7 +27,7 @@ class Gauges:
     """
     The server at the moment of a scrape. `counts` are counters; the rest are gauges.
 
-    connections        WebSocket connections by what they are
+    connections        by role and door
     readers            dashboards by the view that they read
     unadmitted         connections that have not been admitted yet
     certificate_ends_s when the certificate in use ends (Unix time), None without TLS
@@ -39,7 +39,7 @@ class Gauges:
 
     counts: Counts
     vehicles: int = 0
-    connections: Mapping[str, int] = field(default_factory=dict)
+    connections: Mapping[tuple[str, str], int] = field(default_factory=dict)
     unadmitted: int = 0
     readers: Mapping[str, int] = field(default_factory=dict)
     blocked: int = 0
@@ -96,13 +96,17 @@ def _output(name: str, kind: str, text: str, read: Callable[[OutputGauges], floa
     return Row(name, kind, text, lambda now: {output: read(one) for output, one in now.outputs.items()} or None, "output")
 
 
+def _of_vehicles(now: Gauges) -> Value:
+    return sum(count for (role, _), count in now.connections.items() if role == "vehicle")
+
+
 def _dropped(now: Gauges) -> Value:
     return {(name, cause): count for name, one in now.outputs.items() for cause, count in one.dropped.items()} or None
 
 
 TABLE = (
     # the reference's names
-    Row("num_connections", "gauge", "WebSocket connections of vehicles", lambda now: now.connections.get("vehicle", 0)),
+    Row("num_connections", "gauge", "WebSocket connections of vehicles", _of_vehicles),
     Row("record_total", "counter", "records accepted, by topic", lambda now: _by_topic(now.counts.records), "record_type"),
     Row(
         "record_size_bytes_total",
@@ -137,7 +141,14 @@ TABLE = (
     # ours: who is there
     Row("teslafast_vehicles", "gauge", "connected vehicles; one with several connections counts once", lambda now: now.vehicles),
     Row("teslafast_known_vehicles", "gauge", "vehicles whose last values the server keeps", lambda now: now.known_vehicles),
-    Row("teslafast_connections", "gauge", "WebSocket connections, by role", lambda now: now.connections, "role"),
+    Row(
+        "teslafast_connections",
+        "gauge",
+        "connections, by role and by the door through which they came",
+        lambda now: now.connections,
+        "role",
+        "door",
+    ),
     Row("teslafast_unadmitted", "gauge", "connections that have not been admitted yet", lambda now: now.unadmitted),
     Row("teslafast_readers", "gauge", "dashboards, by the view that they read", lambda now: now.readers, "view"),
     # the log and its readers

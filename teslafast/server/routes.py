@@ -25,7 +25,7 @@ from ..dashboards.tokens import Grant, Verifier, find_tokens
 from ..errors import Refused
 from ..http_messages import Answer, Request, check_head
 from ..protocol.identity import Certificate
-from ..refusals import BODY, METHOD, NO_UPGRADE, NOT_VEHICLES_PORT, TWO_CERTIFICATES, UNKNOWN_PATH, Refusal
+from ..refusals import BODY, DRAINING, METHOD, NO_UPGRADE, NOT_VEHICLES_PORT, TWO_CERTIFICATES, UNKNOWN_PATH, Refusal
 from ..vehicles.admission import VehicleCaller
 from ..vehicles.door import VehicleDoor
 from ..websocket.handshake import check_handshake, wants_websocket
@@ -94,6 +94,7 @@ class Route:
     One row: a page, a door, or a refusal.
 
     on        the listeners at which it exists
+    any_body  a body may follow the head: the door passes it over
     when      a further condition on the request, such as a WebSocket handshake; without it the next row is tried
     token     where to look for the caller's token: every door has that, and every page that is not for everybody
     cors      pages of ALLOWED_ORIGINS may read it, too
@@ -107,6 +108,7 @@ class Route:
     refusal: Refusal | None = None
     token: FindTokens | None = None
     cors: bool = False
+    any_body: bool = False
     when: Callable[[Request], bool] = _always
 
     def __post_init__(self) -> None:
@@ -140,14 +142,14 @@ Decision = Answer | Serve | Open
 
 def table(
     vehicles: VehicleDoor,
-    stream: ClientDoor[Any],
+    doors: Sequence[Route],
     health: Page,
     metrics: Page,
     fleet: Page,
     vehicle: Page,
     files: dict[str, Page],
 ) -> tuple[Route, ...]:
-    """Every route of a server. `files`: path → page, the live page's."""
+    """Every route of a server. `doors`: clients' (door_routes.py); `files`: path → page, the live page's."""
     return (
         Route("/", FOR_VEHICLES, vehicles=vehicles, when=wants_websocket),
         Route("/", frozenset({"dashboards"}), refusal=NOT_VEHICLES_PORT, when=wants_websocket),
@@ -155,7 +157,7 @@ def table(
         Route("/metrics", FOR_DASHBOARDS, page=metrics),
         Route("/vehicles", FOR_DASHBOARDS, page=fleet, token=find_tokens, cors=True),
         Route(Variable("/vehicles/"), FOR_DASHBOARDS, page=vehicle, token=find_tokens, cors=True),
-        Route("/stream", FOR_DASHBOARDS, door=stream, token=find_tokens),
+        *doors,
         *(Route(path, FOR_DASHBOARDS, page=page) for path, page in files.items()),
     )
 
@@ -187,7 +189,9 @@ class Routes:
                 headers = self._origins.cors(request)
             decision = self._decide(route, below or request, peer, load)
         except Refused as error:
-            return _with(headers, Answer.of(error))
+            # an EventSource comes back after a broken connection, and never after an answer that refuses it
+            answer = replace(Answer.of(error), hangs_up=error.refusal is DRAINING and request.is_event_source)
+            return _with(headers, answer)
         if isinstance(decision, Serve) and (below is not None or headers):
             return Serve(_changed(decision.page, below or request, headers), decision.grant)
         return decision
@@ -195,7 +199,7 @@ class Routes:
     def _decide(self, route: Route, request: Request, peer: Peer, load: ServerLoad) -> Decision:
         if route.cors and request.method == "OPTIONS" and request.header("origin") is not None:
             return Answer(HTTPStatus.NO_CONTENT, headers=self._origins.preflight(request))
-        _check_method(request)
+        _check_method(request, route.any_body)
         if route.vehicles is not None:
             check_handshake(request)
             return Open(route.vehicles, route.vehicles.admit(request, self._vehicle_caller(request, peer, load)))
@@ -266,10 +270,10 @@ def _changed(page: Page, request: Request, headers: Headers) -> Page:
     return lambda _, grant: _with(headers, page(request, grant))
 
 
-def _check_method(request: Request) -> None:
+def _check_method(request: Request, any_body: bool) -> None:
     if request.method not in ("GET", "HEAD"):
         raise Refused(METHOD)
-    if request.has_body:
+    if request.has_body and not any_body:
         raise Refused(BODY)
 
 

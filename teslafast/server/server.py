@@ -20,9 +20,7 @@ from ..certificates import peer
 from ..config import Settings
 from ..core.hub import Hub
 from ..core.load import ServerLoad
-from ..dashboards.stream_door import StreamDoor
 from ..dashboards.tokens import Verifier
-from ..dashboards.websocket import DashboardConnection, dashboard_rules
 from ..http_messages import Request
 from ..logs import fields, log
 from ..storage.checkpointer import Checkpointer
@@ -36,6 +34,7 @@ from .assemble import assembled, assembled_outputs
 from .certificate_reload import CertificateReload
 from .client_certificates import PassedOnCertificates, passed_on_certificates
 from .descriptors import raise_limit
+from .door_routes import clients_doors
 from .drain import drain
 from .http_connection import HttpConnection
 from .key_reload import KeyReload, verifier_of
@@ -111,7 +110,7 @@ class Server:
         limits = RateLimits(settings.vehicle_rate_limit)
         return table(
             vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
-            stream=StreamDoor(settings.production, partial(DashboardConnection, hub, dashboard_rules(hub, self._loop), verifier)),
+            doors=clients_doors(hub, self._loop, verifier),
             health=pages.health(hub, self._started_at, self._outputs, kept.journal_stopped if kept is not None else None),
             metrics=pages.metrics(self._gauges),
             fleet=pages.fleet(hub.registry),

@@ -53,7 +53,8 @@ class Stage:
         self.transport.underlying_transport = self.wire
         admitted = AdmitDashboard(Grant("tests", None, time.time() + token_s), Subscription(), None)
         verifier = Verifier([SECRET], ["HS256"], None, None)
-        self.connection = DashboardConnection(self.hub, dashboard_rules(self.hub, self.loop), verifier, admitted, "192.0.2.1")
+        rules = dashboard_rules(self.hub, self.loop)
+        self.connection = DashboardConnection(self.hub, rules, verifier, "stream", admitted, "192.0.2.1")
         self.connection.transport = self.transport  # type: ignore[assignment]
         self.connection.on_opened()
         self.wire.hold, self.wire.go_on = self.connection.pause_writing, self.connection.resume_writing

@@ -169,12 +169,12 @@ def until(reached: Callable[[dict[str, float]], bool], vehicle: Vehicle, place: 
 
 def is_blocked(metrics: dict[str, float]) -> bool:
     """Whether the dashboard takes nothing any more, or has been shown out for that."""
-    return metrics["teslafast_readers_blocked"] == 1 or metrics['teslafast_connections{role="dashboard"}'] == 0
+    return metrics["teslafast_readers_blocked"] == 1 or metrics['teslafast_connections{door="stream",role="dashboard"}'] == 0
 
 
 def is_lapped(metrics: dict[str, float]) -> bool:
     """Whether what it lacks is not kept any more."""
-    gone = metrics['teslafast_connections{role="dashboard"}'] == 0
+    gone = metrics['teslafast_connections{door="stream",role="dashboard"}'] == 0
     kept = metrics["teslafast_events_kept"]
     return metrics["teslafast_most_behind_events"] > kept or (gone and metrics["teslafast_seq"] > 3 * kept + 200)
 

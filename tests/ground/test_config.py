@@ -276,3 +276,15 @@ def test_any_value_of_any_variable_is_taken_or_refused_in_one_line(variable: str
     except Misconfigured as error:
         told = str(error)
     assert "\n" not in told
+
+
+def test_doors_are_those_named_each_once() -> None:
+    assert read(DOORS=" SSE, tessie,sse").doors == ("sse", "tessie")
+    assert read().doors == ("stream", "sse", "tessie", "teslamate")
+
+
+@pytest.mark.parametrize("text", ["sse,telegraf", "none", ",", "sse;tessie"])
+def test_a_door_that_does_not_exist_stops_the_start_with_the_names_of_those_that_do(text: str) -> None:
+    found = fault(DOORS=text)
+    assert str(found).startswith("DOORS: ")
+    assert "stream, sse, tessie, teslamate" in str(found)

@@ -64,7 +64,7 @@ def test_every_metric_of_the_table_is_in_the_text() -> None:
         getattr(counts, labelled)["a_cause"] += 1
     journal = checkpointer.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
     output = OutputGauges(state="up", lag_events=0, lag_seconds=0.0, sent=0, retried=0, dropped={"overtaken": 0})
-    groups = {"connections": {"vehicle": 1}, "readers": {"flat": 1}, "outputs": {"jsonl": output}}
+    groups = {"connections": {("vehicle", "vehicle"): 1}, "readers": {"flat": 1}, "outputs": {"jsonl": output}}
     text = exposition.text(Gauges(counts=counts, certificate_ends_s=2e9, oldest_s=1e9, journal=journal, **groups))  # type: ignore[arg-type]
     found = {family.name for family in text_string_to_metric_families(text.decode())}
     assert {row.name.removesuffix("_total") for row in TABLE} <= found
@@ -179,7 +179,7 @@ def test_records_and_connections_are_counted(server: Inside) -> None:
         dashboard.until("data")
         found = scraped(place)
     assert found["num_connections", ""] == found["teslafast_vehicles", ""] == 1
-    assert found["teslafast_connections", "dashboard"] == found["teslafast_readers", "flat"] == 1
+    assert found["teslafast_connections", "stream,dashboard"] == found["teslafast_readers", "flat"] == 1
     assert found["record_total", "V"] == 1
     assert found["record_size_bytes_total", "V"] > 0
     assert found["signal_count", ""] == 2
@@ -202,7 +202,7 @@ def test_bytes_sent_to_a_closed_dashboard_stay_counted(server: Inside) -> None:
     found = scraped(server.place)
     assert found["teslafast_sent_bytes_total", ""] >= before > 0
     assert found["teslafast_closes_total", "peer"] == 2
-    assert found["teslafast_connections", "dashboard"] == 0
+    assert found["teslafast_connections", "stream,dashboard"] == 0
 
 
 def test_refused_requests_are_counted_by_cause(server: Inside) -> None:

@@ -157,6 +157,13 @@ class Raw:
         self._buffer += chunk
         return bool(chunk)
 
+    def take_all(self) -> bytes:
+        """What is there, at least a byte; nothing at the connection's end."""
+        if not self._buffer:
+            self.read_some()
+        taken, self._buffer = self._buffer, b""
+        return taken
+
     def read_frame(self) -> tuple[Opcode, bytes]:
         """The next WebSocket frame, which must be whole and unmasked."""
         first, second = self._take(2)

@@ -14,14 +14,20 @@ import jwt
 from teslafast.config import Settings
 from teslafast.core.load import ServerLoad
 from teslafast.dashboards.admission import AdmitDashboard
+from teslafast.dashboards.sse_door import SseDoor
 from teslafast.dashboards.stream_door import StreamDoor
 from teslafast.dashboards.subscription import Subscription
+from teslafast.dashboards.tessie_door import TessieDoor
 from teslafast.dashboards.tokens import Grant, Verifier
+from teslafast.dashboards.websocket import dashboard_rules
 from teslafast.http_messages import Answer, Request
 from teslafast.protocol.identity import Certificate
+from teslafast.server.door_routes import door_routes
 from teslafast.server.routes import Open, Page, Peer, Routes, Serve, table
 from teslafast.vehicles.admission import AdmitVehicle
 from teslafast.vehicles.door import VehicleDoor
+
+from tests.support.fake_loop import make_hub
 
 TIME = 1_800_000_000.0
 SECRET = "a secret that only these tests know"
@@ -62,16 +68,23 @@ def nobody_connects(admission: object, address: str) -> None:
 
 def routes(variables: Mapping[str, str]) -> Routes:
     settings = Settings.from_env({"JWT_SECRET": SECRET, **variables})
+    hub, loop = make_hub({"JWT_SECRET": SECRET, "NODE_ENV": "production", **variables})
+    verifier = Verifier.from_settings(settings)
     rows = table(
         vehicles=VehicleDoor(settings, nobody_connects),
-        stream=StreamDoor(settings.production, nobody_connects),
+        doors=door_routes(
+            settings.doors,
+            StreamDoor(settings.production, nobody_connects),
+            SseDoor(hub, dashboard_rules(hub, loop), verifier),
+            TessieDoor(nobody_connects),
+        ),
         health=page("health"),
         metrics=page("metrics"),
         fleet=page("vehicles"),
         vehicle=page("vehicle"),
         files={"/": page("landing"), "/web/main.js": page("script")},
     )
-    return Routes(settings, Verifier.from_settings(settings), rows)
+    return Routes(settings, verifier, rows)
 
 
 def request(target: str, method: str = "GET", has_body: bool = False, http: str = "1.1", **headers: str | None) -> Request:

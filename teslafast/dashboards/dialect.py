@@ -1,0 +1,52 @@
+"""What a dashboard is told besides events, in the words of the protocol that it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from ..core.hub import Hub
+from ..core.records import DATA
+from . import messages
+
+
+class Dialect(Protocol):
+    """Each gives the bytes that go out as they are, frame and all; b"": this protocol has no word for it."""
+
+    def hello(self, hub: Hub) -> bytes: ...
+    def gap(self, first: int, last: int) -> bytes: ...
+    def token_expiring(self, exp: float) -> bytes: ...
+    def has_snapshots(self, kinds: int) -> bool:
+        """Whether somebody who sees these kinds is told what holds now."""
+
+    def vins(self, hub: Hub) -> Iterator[str]:
+        """The vehicles of which there is something to tell."""
+
+    def snapshot(self, hub: Hub, vin: str) -> bytes | None:
+        """What holds now of this vehicle."""
+
+
+class StreamDialect:
+    """Our own protocol's, at `/stream`."""
+
+    def hello(self, hub: Hub) -> bytes:
+        return messages.hello(hub.epoch, hub.log.seq, hub.log.oldest)
+
+    def gap(self, first: int, last: int) -> bytes:
+        return messages.gap(first, last)
+
+    def token_expiring(self, exp: float) -> bytes:
+        return messages.token_expiring(exp)
+
+    def has_snapshots(self, kinds: int) -> bool:
+        return bool(kinds & 1 << DATA)
+
+    def vins(self, hub: Hub) -> Iterator[str]:
+        return hub.last_values.vins()
+
+    def snapshot(self, hub: Hub, vin: str) -> bytes | None:
+        vehicle = hub.last_values.get(vin)
+        return None if vehicle is None else messages.snapshot(hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
+
+
+STREAM_DIALECT = StreamDialect()

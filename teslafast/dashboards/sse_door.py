@@ -1,0 +1,89 @@
+"""The door at `/sse` and `/sse/VIN`: Teslemetry's server-sent events, for its clients, for browsers' EventSource and for curl."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..core.hub import Hub
+from ..errors import BadQuery, Refused
+from ..http_messages import Request
+from ..refusals import UNKNOWN_PATH
+from ..websocket.rules import Rules
+from .admission import AdmitDashboard
+from .session import DashboardSession
+from .sse_connection import SseConnection, lost_since, response_head
+from .sse_events import EventStreams, SseDialect
+from .sse_topics import parse_event_id, parse_topics, subscription
+from .subscription import parse_vins
+from .tokens import Grant, Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitSse:
+    """A reader that may connect: what it may see, and which topics it asked for."""
+
+    dashboard: AdmitDashboard
+    topics: frozenset[str]
+
+
+class SseDoor:
+    name = "sse"
+    websocket = False
+
+    def __init__(self, hub: Hub, rules: Rules, verifier: Verifier) -> None:
+        self._hub = hub
+        self._rules = rules
+        self._verifier = verifier
+        self._streams = EventStreams(hub.epoch, hub.registry)
+
+    def admit(self, request: Request, grant: Grant) -> AdmitSse:
+        """Raises Refused (400, 403, 404)."""
+        query = request.query
+        topics = parse_topics(query)
+        vins = grant.narrowed(self._vin(request.path)).vins
+        return AdmitSse(AdmitDashboard(grant, subscription(query, topics, vins), None), topics)
+
+    def _vin(self, path: str) -> frozenset[str] | None:
+        """The VIN in `/sse/VIN`, None without one."""
+        part = path.removeprefix("/sse").strip("/")
+        if not part:
+            return None
+        try:
+            return parse_vins([part], self._hub.settings.production)
+        except BadQuery as error:
+            raise Refused(UNKNOWN_PATH, str(error)) from None
+
+    def open(self, admission: AdmitSse, address: str) -> OpenedSse:
+        return OpenedSse(self, admission, address)
+
+    def begin(self, admission: AdmitSse, address: str, transport: Any, request: Request) -> None:
+        """Answers the request, and goes on after `Last-Event-ID` if the log still has all that came after it."""
+        hub, dashboard, lost = self._hub, admission.dashboard, None
+        place = parse_event_id(request.header("last-event-id"))
+        if place is not None and place.epoch == hub.epoch and place.seq <= hub.log.seq:
+            lost = lost_since(hub, place)
+            if lost is None:
+                dashboard = replace(dashboard, subscription=replace(dashboard.subscription, since=place.seq))
+        dialect = SseDialect(admission.topics, time.time_ns)
+        session = DashboardSession(hub, self._verifier, dashboard, time.time(), dialect)
+        connection = SseConnection(hub, self._rules, session, address)
+        connection.begin(transport, response_head(request.header("origin")), self._streams.framing(admission.topics), lost)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSse:
+    """`doors.Opened` of this door."""
+
+    door: SseDoor
+    admission: AdmitSse
+    address: str
+
+    def take(self, transport: Any, request: Request, rest: bytes) -> None:
+        """`rest`, the body of a request that should have none, is passed over."""
+        if request.method == "HEAD":
+            transport.write(response_head(request.header("origin")))
+            transport.close()
+        else:
+            self.door.begin(self.admission, self.address, transport, request)
