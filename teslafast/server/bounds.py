@@ -71,6 +71,7 @@ BOUNDS = (
     Bound("dashboards", "invalid messages", session.ERRORS_WINDOW_S, "s"),
     Bound("dashboards", "renewals and subscriptions", session.CHANGES_AT_MOST),
     Bound("dashboards", "messages while the client reads nothing", websocket.FRAMES_UNREAD_AT_MOST),
+    Bound("dashboards", "answers that a slow client has yet to take", websocket.ANSWERS_OWED_AT_MOST),
     Bound("outputs", "events that an output has not delivered", runner.BATCH_EVENTS),
     Bound("outputs", "events that an output has not delivered", runner.BATCH_BYTES, "bytes"),
     Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),
