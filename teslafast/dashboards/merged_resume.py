@@ -3,8 +3,8 @@
 
 The replay starts an interval and a bit earlier than asked: a merged message on its way may have been lost with the connection.
 
-The merged messages of a few vehicles fit MERGED_AT_MOST. Beyond it they are sent and merging begins anew, so that what a dashboard
-costs does not grow with the ring: it gets a vehicle's fields in several messages then, in order.
+The merged messages of a few vehicles fit MERGED_AT_MOST. Beyond it they are sent and merging begins anew, so that the cost of a
+dashboard does not grow with the ring: it gets a vehicle's fields in several messages then, in order.
 """
 
 from __future__ import annotations
