@@ -39,6 +39,7 @@ from .certificate_reload import CertificateReload
 from .client_certificates import PassedOnCertificates, passed_on_certificates
 from .descriptors import raise_limit
 from .drain import drain
+from .free_memory import FreeMemory
 from .http_connection import HttpConnection
 from .key_reload import KeyReload, verifier_of
 from .prometheus import Gauges
@@ -191,7 +192,8 @@ class Server:
         return pages.gauges(self.hub, self._started_at, len(self._pending), days, journal, self._outputs)
 
     def _rounds(self) -> Rounds:
-        checks: dict[str, Callable[[float], object]] = {"unadmitted": self._check_unadmitted}
+        memory = FreeMemory.of_this_process().check
+        checks: dict[str, Callable[[float], object]] = {"unadmitted": self._check_unadmitted, "memory": memory}
         checkpointer, reload = self._checkpointer, self._reload
         if checkpointer is not None:
             checks["checkpoint"] = lambda now_s: checkpointer.check()
