@@ -51,6 +51,11 @@ cdef class Reader:
         self.prelude = None
 
     @property
+    def owed(self):
+        """How many of the iterables given to `say` have not been drawn to their end."""
+        return 0 if self.prelude is None else len(self.prelude)
+
+    @property
     def behind(self):
         """How many entries of the log, of whatever vehicle, it has yet to be given or to pass over."""
         return 0 if self.log is None else self.log.last - self.position()

@@ -9,8 +9,10 @@ and Tesla's "Products CA", whose only extended key usage is anyExtendedKeyUsage,
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import ssl
+import stat
 import tempfile
 from pathlib import Path
 
@@ -54,12 +56,20 @@ def read_file(variable: str, path: Path) -> str:
 def read_bytes(variable: str, path: Path) -> bytes:
     """The file. Raises Misconfigured, with the variable's name, if it cannot be read."""
     try:
-        return path.read_bytes()
+        with open(path, "rb", opener=_open_now) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "not a file (a FIFO or a device)")
+            return file.read()
     except OSError as error:
         # Exactly as it was given: a quote, a blank or a CR at the end comes from an .env file, and would not be seen otherwise.
         shown = path if str(path).isprintable() and str(path) == str(path).strip(" \"'") else repr(str(path))
         fault = f"{shown}: {error.strerror}"
         raise Misconfigured(variable, fault, "give the path of a PEM file that the server may read") from None
+
+
+def _open_now(path: str, flags: int) -> int:
+    """A FIFO is refused, not waited for: the running server reads these files again, and would stand still."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def load_anchors(context: ssl.SSLContext, path: Path) -> int:

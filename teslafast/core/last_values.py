@@ -104,8 +104,11 @@ class VehicleValues:
             if not self._outranks(name, time_ns, is_resend):
                 continue
             known = name in self.values
+            if not known and len(self.values) >= FIELDS_AT_MOST:  # said first: a message may have tens of thousands of them
+                self.not_kept += 1
+                continue
             more = cost(name, value) - (cost(name, self.values[name]) if known else 0)
-            if more > self._room or not (known or len(self.values) < FIELDS_AT_MOST):
+            if more > self._room:
                 self.not_kept += 1
                 continue
             self._room -= more

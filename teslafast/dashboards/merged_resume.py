@@ -2,20 +2,26 @@
 `since` together with `interval`: what came after it, data merged to one message a vehicle, the other kinds one by one.
 
 The replay starts an interval and a bit earlier than asked: a merged message on its way may have been lost with the connection.
+
+The merged messages of a few vehicles fit MERGED_AT_MOST. Beyond it they are sent and merging begins anew, so that the cost of a
+dashboard does not grow with the ring: it gets a vehicle's fields in several messages then, in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
 
 from .._fanout import Fanout
 from ..core.records import DATA
+from ..core.views import MERGED_AT_MOST
 from ..websocket.text_frames import message
 
 STEP = 256  # events merged between two looks at whether others wait: about a millisecond
+STEP_BYTES = 64 * 1024  # of events, likewise: a vehicle may fill a megabyte with the smallest fields
 SLACK_MS = 50  # between the end of an interval and the message's way into the socket
 
 
@@ -25,20 +31,64 @@ def merged_since(log: Fanout, after: int, interval_ms: int, sees: Callable[[str]
 
     An empty one among them means: enough for this turn (`Reader.say`).
     """
-    merged: dict[str, dict[str, Any]] = {}
+    merging = _Merging(after, sees, kinds)
     seq = log.seq_before(max(after, 0), interval_ms + SLACK_MS)
-    while batch := log.events_after(seq, STEP):
+    while batch := log.events_after(seq, STEP, STEP_BYTES):
+        seq = batch[-1][0]
+        others = merging.take(batch)
+        del batch  # nothing large is kept while the client is slow
+        yield from others
+        if merging.full:
+            yield from merging.told(seq)
+        yield b""
+    yield from merging.told(seq)
+
+
+class _Merging:
+    """The data events that are to be sent as one a vehicle, as far as they have been taken in."""
+
+    def __init__(self, after: int, sees: Callable[[str], bool], kinds: int) -> None:
+        self._after = after
+        self._sees = sees
+        self._kinds = kinds
+        self._merged: dict[str, dict[str, Any]] = {}
+        self._size = 0  # not less than the bytes of `_merged`
+
+    def take(self, batch: Iterable[tuple[int, int, str, bytes, int]]) -> list[bytes]:
+        """Merges the data events; frames of the others."""
+        others = []
         for seq, kind, _, text, _ in batch:
             event = orjson.loads(text)
-            if not kinds >> kind & 1 or not sees(event["vin"]):
+            if not self._kinds >> kind & 1 or not self._sees(event["vin"]):
                 continue
             if kind == DATA:
-                known = merged.get(event["vin"])
+                known = self._merged.get(event["vin"])
                 if known is not None:
                     known["data"].update(event["data"])
                     event["data"] = known["data"]
-                merged[event["vin"]] = event
-            elif seq > after:
-                yield message(**event)
-        yield b""
-    yield from (message(**event | {"seq": seq}) for vin, event in merged.items() if sees(vin))
+                self._merged[event["vin"]] = event
+                self._size += len(text)
+            elif seq > self._after:
+                others.append(message(**event))
+        return others
+
+    @property
+    def full(self) -> bool:
+        """
+        Whether what is merged is to be sent now. Only when it may be more than MERGED_AT_MOST is it counted exactly, and half of
+        that is full already: else it would be counted again after each step.
+        """
+        if self._size > MERGED_AT_MOST:
+            self._size = sum(len(orjson.dumps(event)) for event in self._merged.values())
+            return self._size > MERGED_AT_MOST // 2
+        return False
+
+    def told(self, seq: int) -> Iterator[bytes]:
+        """The merged messages, under this seq; nothing is merged after it. As frames they take a tenth of the memory."""
+        frames = deque((vin, message(**event | {"seq": seq})) for vin, event in self._merged.items())
+        self._merged = {}
+        self._size = 0
+        while frames:
+            vin, frame = frames.popleft()
+            if self._sees(vin):
+                yield frame

@@ -13,6 +13,7 @@ before it is disconnected. Pure: no picows, no clock, no transport.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -224,6 +225,7 @@ class DashboardSession:
                 self._renew(said, now)
             case "subscribe":
                 self._changes += 1
+                json.loads(text, object_pairs_hook=_no_name_twice)  # the last one would count, and may say more than was meant
                 self._subscribe(said)
             case _:
                 raise messages.invalid("type must be auth, subscribe or ping")
@@ -276,6 +278,14 @@ class DashboardSession:
             return self._subscription.kinds
         types = _strings(said, "types")
         return ALL_KINDS if types is None else parse_kinds(types) if types else 0
+
+
+def _no_name_twice(members: list[tuple[str, Any]]) -> None:
+    """Raises Refused."""
+    names = [name for name, _ in members]
+    for name in names:
+        if names.count(name) > 1:
+            raise messages.invalid(f"{name[:40]!r} is given twice")
 
 
 def _warning_time(grant: Grant, now: float) -> float:

@@ -22,6 +22,8 @@ from .tokens import Verifier
 MESSAGE_LIMIT = 4096  # bytes: the longest that makes sense, a `subscribe` of 200 VINs, has that many
 FRAMES_AT_MOST = 1000  # between two checks, about a second: answering them all takes some 20 ms
 BYTES_AT_MOST = 64 * 1024  # of frames, likewise: parsing costs by the byte
+# Answers that wait for it: up to 8 KB each. Whoever reads slowly, and asks faster, would have them pile up without an end.
+ANSWERS_OWED_AT_MOST = 100
 FRAMES_UNREAD_AT_MOST = 100  # that it may send while it reads nothing: their answers pile up, 12 KB of pongs for example
 
 
@@ -109,8 +111,10 @@ class DashboardConnection(Reading, ServerConnection):
         if self._frames > FRAMES_AT_MOST or self._bytes > BYTES_AT_MOST:
             self.close(FLOOD)
             return False
-        self._frames_unread += self._reader.blocked
-        if self._frames_unread >= FRAMES_UNREAD_AT_MOST:
+        if not self._reader.blocked:
+            return True
+        self._frames_unread += 1
+        if self._frames_unread >= FRAMES_UNREAD_AT_MOST or self._reader.owed >= ANSWERS_OWED_AT_MOST:
             self.close(NOT_READING)
             return False
         return True

@@ -75,6 +75,7 @@ BOUNDS = (
     Bound("dashboards", "messages while the client reads nothing", websocket.FRAMES_UNREAD_AT_MOST),
     Bound("dashboards", "what a reader of server-sent events sends", sse_connection.PASSED_OVER_AT_MOST, "bytes"),
     Bound("dashboards", "silence of a reader of server-sent events", sse_connection.UNACKNOWLEDGED_S, "s"),
+    Bound("dashboards", "answers that a slow client has yet to take", websocket.ANSWERS_OWED_AT_MOST),
     Bound("outputs", "events that an output has not delivered", runner_options.BATCH_EVENTS),
     Bound("outputs", "events that an output has not delivered", runner_options.BATCH_BYTES, "bytes"),
     Bound("outputs", "answers to a webhook", http_client.ANSWER_AT_MOST, "bytes"),

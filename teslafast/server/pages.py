@@ -138,6 +138,7 @@ def gauges(
         events_kept=hub.log.kept,
         bytes_kept=hub.log.kept_bytes,
         ring_bytes=hub.log.capacity,
+        view_ring_bytes=hub.views.ring_bytes,
         known_vehicles=len(hub.last_values),
         uptime_s=time.monotonic() - started_at,
         draining=hub.draining,

@@ -49,6 +49,7 @@ class Gauges:
     events_kept: int = 0
     bytes_kept: int = 0
     ring_bytes: int = 0
+    view_ring_bytes: int = 0
     known_vehicles: int = 0
     uptime_s: float = 0.0
     draining: bool = False
@@ -162,6 +163,7 @@ TABLE = (
     ),
     Row("teslafast_ring_used_bytes", "gauge", "bytes of the ring in use", lambda now: now.bytes_kept),
     Row("teslafast_ring_bytes", "gauge", "size of the ring (RING_BYTES)", lambda now: now.ring_bytes),
+    Row("teslafast_view_ring_bytes", "gauge", "size of all views' rings together", lambda now: now.view_ring_bytes),
     Row("teslafast_readers_blocked", "gauge", "dashboards whose socket buffer is full", lambda now: now.blocked),
     Row(
         "teslafast_most_behind_events",

@@ -36,6 +36,7 @@ from .client_certificates import PassedOnCertificates, passed_on_certificates
 from .descriptors import raise_limit
 from .door_routes import clients_doors
 from .drain import drain
+from .free_memory import FreeMemory
 from .http_connection import HttpConnection
 from .key_reload import KeyReload, verifier_of
 from .listening import cannot_listen, url_of
@@ -189,7 +190,8 @@ class Server:
         return pages.gauges(self.hub, self._started_at, len(self._pending), ends_s, journal, self._outputs)
 
     def _rounds(self) -> Rounds:
-        checks: dict[str, Callable[[float], object]] = {"unadmitted": self._check_unadmitted}
+        memory = FreeMemory.of_this_process().check
+        checks: dict[str, Callable[[float], object]] = {"unadmitted": self._check_unadmitted, "memory": memory}
         checkpointer, reload = self._checkpointer, self._reload
         if checkpointer is not None:
             checks["checkpoint"] = lambda now_s: checkpointer.check()

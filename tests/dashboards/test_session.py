@@ -7,7 +7,7 @@ import json
 import pytest
 from teslafast._fanout import frame
 from teslafast.core import records
-from teslafast.core.views import ViewKey
+from teslafast.core.views import MERGED_AT_MOST, ViewKey
 
 from tests.support.dashboard_stage import NOW, DashboardStage
 from tests.support.fake_loop import CREATED_NS, data, publish
@@ -165,6 +165,31 @@ def test_since_with_an_interval_merges_data_and_passes_other_kinds_one_by_one() 
     messages = stage.begin(since="0", interval="500").told()[1:]
     assert [(one["type"], one["seq"]) for one in messages] == [("connectivity", 2), ("data", 4)]
     assert messages[1]["data"] == {"Soc": 3, "Gear": "P"}
+
+
+def test_a_long_resume_with_an_interval_is_sent_in_several_messages_that_come_to_the_same() -> None:
+    stage = DashboardStage()
+    sent: dict[str, object] = {}
+    for number in range(30):
+        fields = {f"Field_{number}_{name}": "x" for name in range(2000)} | {"Soc": number}
+        sent |= fields
+        publish(stage.hub, data(number, "A", **fields))
+    messages = stage.begin(since="0", interval="500").told()[1:]
+    assert max(len(json.dumps(one)) for one in messages) < 2 * MERGED_AT_MOST
+    assert [one["seq"] for one in messages] == sorted(one["seq"] for one in messages)
+    assert messages[-1]["seq"] == 30
+    known: dict[str, object] = {}
+    for one in messages:
+        known |= one["data"]
+    assert known == sent
+
+
+def test_a_long_resume_with_an_interval_of_few_fields_is_sent_in_one_message() -> None:
+    stage = DashboardStage()
+    for number in range(3000):
+        publish(stage.hub, data(number, "A", Soc=number, Name="x" * 200))
+    messages = stage.begin(since="0", interval="500").told()[1:]
+    assert [(one["seq"], one["data"]["Soc"]) for one in messages] == [(3000, 2999)]
 
 
 def test_what_a_narrower_token_no_longer_grants_is_not_in_a_replay_that_waits() -> None:

@@ -269,3 +269,13 @@ def test_a_slow_dashboards_answers_wait_in_order_and_a_refusal_does_not() -> Non
     assert stage.kinds() == ["error"]
     stage.reader.wake()
     assert stage.kinds() == ["pong"]
+
+
+def test_a_subscription_that_names_a_member_twice_is_refused_and_changes_nothing() -> None:
+    stage = DashboardStage().begin(vin="A")
+    stage.say_text(b'{"type":"subscribe","vins":["A"],"vins":null}')
+    publish(stage.hub, data(1, "B"))
+    publish(stage.hub, data(2, "A"))
+    hello, refused, event = stage.told()
+    assert (hello["type"], refused["type"], event["vin"]) == ("hello", "error", "A")
+    assert refused["reason"] == "'vins' is given twice"

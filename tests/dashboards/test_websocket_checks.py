@@ -21,6 +21,7 @@ from teslafast.dashboards.admission import AdmitDashboard
 from teslafast.dashboards.subscription import Subscription
 from teslafast.dashboards.tokens import Grant, Verifier
 from teslafast.dashboards.websocket import (
+    ANSWERS_OWED_AT_MOST,
     BYTES_AT_MOST,
     FRAMES_AT_MOST,
     FRAMES_UNREAD_AT_MOST,
@@ -99,6 +100,19 @@ def test_too_many_frames_while_it_reads_nothing_end_the_connection(stage: Stage)
         stage.frame(TEXT, b"ping")
     assert stage.closed_with == []
     stage.frame(PING)
+    assert stage.closed_with == [NOT_READING.code]
+
+
+def test_answers_that_pile_up_at_one_that_reads_slower_than_it_asks_end_the_connection(stage: Stage) -> None:
+    for _ in range(2):
+        stage.connection.resume_writing()  # it has taken something, but not what it is owed: the loop has no turn
+        stage.connection.pause_writing()
+        for _ in range(ANSWERS_OWED_AT_MOST // 2):
+            stage.frame(TEXT, b"ping")
+        assert stage.closed_with == []
+    stage.connection.resume_writing()
+    stage.connection.pause_writing()
+    stage.frame(TEXT, b"ping")
     assert stage.closed_with == [NOT_READING.code]
 
 

@@ -188,6 +188,7 @@ def test_records_and_connections_are_counted(server: Inside) -> None:
     assert found["teslafast_seq", ""] == found["teslafast_events_kept", ""] == 2
     assert found["teslafast_known_vehicles", ""] == 1
     assert 0 < found["teslafast_ring_used_bytes", ""] < found["teslafast_ring_bytes", ""] == 8 << 20
+    assert found["teslafast_view_ring_bytes", ""] == 0
     assert found["teslafast_sent_bytes_total", ""] > 0
     assert found["teslafast_turn_seconds_count", ""] >= 2
     assert found["process_open_fds", ""] > 3

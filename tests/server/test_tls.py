@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import socket
 import ssl
 import subprocess
@@ -104,6 +105,13 @@ def test_a_file_without_a_certificate_is_named(world: World, tmp_path: Path, con
     error = misconfigured(world, **{variable: str(path)})
     assert error.subject == variable
     assert str(path) in error.fault
+
+
+@pytest.mark.parametrize("variable", ["CERT_PATH", "KEY_PATH", "CA_PATH"])
+def test_a_fifo_in_a_files_place_is_refused_and_not_waited_for(world: World, tmp_path: Path, variable: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(Misconfigured, match=rf"{variable}: .*fifo: not a file"):
+        for_vehicles(world, **{variable: str(tmp_path / "fifo")})
 
 
 def test_the_key_of_another_certificate_is_named(world: World) -> None:
