@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from ..config import Settings
 from ..core.load import ServerLoad
-from ..dashboards.doors import ClientDoor, Opened
+from ..dashboards.doors import ClientDoor, Opened, StrangerDoor
 from ..dashboards.tokens import Grant, Verifier, find_token
 from ..errors import Refused
 from ..http_messages import Answer, Request
@@ -88,20 +88,23 @@ class Route:
     on        the listeners at which it exists
     when      a further condition on the request, such as a WebSocket handshake; without it the next row is tried
     token     where to look for the caller's token: every door has that, and every page that is not for everybody
+    strangers a door that lets those in who show no token here, because it comes in their first message; a bad one is refused here
     """
 
     path: str | Variable
     on: frozenset[Listener]
     page: Page | None = None
     door: ClientDoor[Any] | None = None
+    strangers: StrangerDoor[Any] | None = None
     vehicles: VehicleDoor | None = None
     refusal: Refusal | None = None
     token: FindToken | None = None
     when: Callable[[Request], bool] = _always
 
     def __post_init__(self) -> None:
-        leads_to = [one for one in (self.page, self.door, self.vehicles, self.refusal) if one is not None]
-        if len(leads_to) != 1 or (self.door is not None and self.token is None):
+        doors = [one for one in (self.door, self.strangers) if one is not None]
+        leads_to = [one for one in (self.page, *doors, self.vehicles, self.refusal) if one is not None]
+        if len(leads_to) != 1 or (doors and self.token is None):
             raise ValueError(f"the route {self.path} needs one page, door or refusal, and a door needs a place for its token")
 
     def matches(self, request: Request, path: str, listener: Listener) -> bool:
@@ -178,6 +181,10 @@ class Routes:
             if route.door.websocket:
                 _require_handshake(request)
             return Open(route.door, route.door.admit(request, self._dashboard_caller(route.token, request, load)))
+        if route.strangers is not None:
+            if route.strangers.websocket:
+                _require_handshake(request)
+            return Open(route.strangers, route.strangers.admit(request, self._possible_caller(route.token, request, load)))
         if route.page is not None:
             return Serve(route.page, None if route.token is None else self._grant(route.token, request, load))
         raise Refused(route.refusal or UNKNOWN_PATH)
@@ -200,6 +207,14 @@ class Routes:
         """A stranger learns that the token is bad before learning that the server is full."""
         self._check_origin(request)
         grant = self._grant(find, request, load)
+        load.require_room_for_dashboard(self._settings.max_dashboards)
+        return grant
+
+    def _possible_caller(self, find: FindToken | None, request: Request, load: ServerLoad) -> Grant | None:
+        """None: the request has no token."""
+        self._check_origin(request)
+        shown = find is not None and find(request) is not None
+        grant = self._grant(find, request, load) if shown else None
         load.require_room_for_dashboard(self._settings.max_dashboards)
         return grant
 

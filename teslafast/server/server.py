@@ -42,6 +42,7 @@ from .http_connection import HttpConnection
 from .prometheus import Gauges
 from .routes import Decision, Listener, Peer, Route, Routes, table
 from .terminal import StartingTerminal
+from .teslamate_routes import teslamate_routes
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
@@ -111,7 +112,7 @@ class Server:
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
             files=static_files.answers(settings.map_tiles, settings.map_credit),
-        )
+        ) + teslamate_routes(hub, self._loop, verifier)
 
     def _listen(self, contexts: tls.Contexts) -> None:
         port, vehicle_port = self.settings.port, self.settings.vehicle_port
