@@ -22,6 +22,7 @@ from ..close_reasons import FLOOD, INVALID_MESSAGES, TOKEN_EXPIRED, CloseReason
 from ..core.hub import Hub
 from ..errors import Refused
 from ..refusals import NO_TOKEN, TOKEN_INVALID, VIN_NOT_GRANTED
+from .subscription import VIN_LENGTH
 from .teslamate_feed import RowFeed
 from .teslamate_rows import TESLAMATE_COLUMNS, Cells, VehicleRows, picker
 from .tokens import Grant, Verifier
@@ -33,7 +34,6 @@ TAG_LENGTH_AT_MOST = 64  # characters: longer than any VIN or number
 COLUMNS_AT_MOST = 64  # three times as many as any client is known to ask for
 SUBSCRIPTIONS_AT_MOST = 120  # between two checks, about a second: all tags at once; each may verify a token, some 50 µs
 INVALID_AT_MOST = 10  # messages in a row that no subscription follows: a client that asks each 10 s again is told for 100 s
-VIN_LENGTH = 17
 _SUBSCRIBE = ("data:subscribe_oauth", "data:subscribe_all", "data:subscribe")
 
 HELLO = b'{"msg_type":"control:hello","connection_timeout":0}'
