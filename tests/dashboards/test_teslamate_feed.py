@@ -141,10 +141,12 @@ def test_who_comes_back_finds_the_values_as_they_were_and_no_step_back(road: Roa
 def test_nobody_pays_when_nobody_has_subscribed(road: Road) -> None:
     reader = RowList()
     road.feed.subscribe(VIN, reader)
-    assert road.hub.turn.watched
+    watched = road.hub.turn.watched
+    assert watched
     road.feed.unsubscribe(VIN, reader)
     road.feed.unsubscribe(VIN, reader)
-    assert not road.hub.turn.watched
+    watched = road.hub.turn.watched
+    assert not watched
     assert road.feed.behind == 0
 
 
