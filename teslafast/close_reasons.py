@@ -29,6 +29,8 @@ FRAGMENTS = CloseReason("fragments", 1002, "fragments out of order")
 NOT_UTF8 = CloseReason("not_utf8", 1007, "a text message must be UTF-8")
 SILENT = CloseReason("silent", 1001, "no answer to a ping")
 FLOOD = CloseReason("flood", 1008, "too many messages in one second")
+TLS_FLOOD = CloseReason("tls_flood", 1008, "too many TLS messages without data")
+CERTIFICATE_EXPIRED = CloseReason("certificate_expired", 1008, "the certificate has expired")
 REPLACED = CloseReason("replaced", 1001, "newer connections of this vehicle took its place")
 VEHICLE_DRAIN = CloseReason("drain", 1001, "the server is restarting")
 DASHBOARD_DRAIN = CloseReason("drain", 1012, "the server is restarting")
@@ -48,6 +50,8 @@ CLOSE_REASONS = (
     NOT_UTF8,
     SILENT,
     FLOOD,
+    TLS_FLOOD,
+    CERTIFICATE_EXPIRED,
     REPLACED,
     VEHICLE_DRAIN,
     DASHBOARD_DRAIN,

@@ -7,54 +7,19 @@ the variable's name, what is wrong with its value, and the form that would be ri
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from .environment import Rule, boolean, check, choice, comma_list, read, refuse, seconds, setting, size, whole
-from .vin import is_vin
+from . import setting_values as values
+from .environment import Rule, boolean, check, choice, comma_list, read, seconds, setting, size, whole
+from .hosts import WebOrigin
+from .setting_values import HMAC_ALGORITHMS, LEAST_SECRET_BYTES, LONGEST_CREDIT, Network
 
 MIB = 1 << 20
 LEAST_RING_BYTES = 1 * MIB  # a few of the largest vehicle messages; RULES asks for four
-LONGEST_CREDIT = 200  # characters: one line under a map
-
-LEAST_SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}  # RFC 7518, 3.2: as long as the hash; PyJWT takes no shorter one
-HMAC_ALGORITHMS = frozenset(LEAST_SECRET_BYTES)
-KEY_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"})
-
-# A host that a Content-Security-Policy can name (no `*`, no IPv6), then what ends neither a policy's rule nor an attribute.
-_TILES = re.compile(r"https?://[a-z0-9][a-z0-9.-]{0,252}(?::\d+)?/[a-z0-9._~:/?@!$&()*+=%{}-]{1,1000}", re.IGNORECASE)
-_PLACES = ["{x}", "{y}", "{z}"]
-
-
-def _algorithms(text: str) -> tuple[str, ...]:
-    words = comma_list(text)
-    return words if words and set(words) <= HMAC_ALGORITHMS | KEY_ALGORITHMS else refuse(text)
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    words = tuple(word.rstrip("/").lower() for word in comma_list(text))
-    return words if all(word.startswith(("http://", "https://")) for word in words) else refuse(text)
-
-
-def _vins(text: str) -> frozenset[str]:
-    words = comma_list(text)
-    return frozenset(words) if all(is_vin(word) for word in words) else refuse(text)
-
-
-def _tiles(text: str) -> str:
-    address = text.strip()
-    placed = sorted(re.findall(r"{.*?}|[{}]", address)) == _PLACES
-    return address if placed and _TILES.fullmatch(address) and urlsplit(address).port != 0 else refuse(text)
-
-
-def _credit(text: str) -> str:
-    words = text.strip()
-    return words if len(words) <= LONGEST_CREDIT and words.isprintable() else refuse(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +38,7 @@ class Settings:
         "JWT_SECRET", b"", str.encode, "32 bytes or more", "HMAC secret of dashboards' tokens; required in production", True
     )
     jwt_algorithms: tuple[str, ...] = setting(
-        "JWT_ALGORITHMS", ("HS256",), _algorithms, "comma list of HS256 … or of RS256, ES256, EdDSA …", "algorithms allowed"
+        "JWT_ALGORITHMS", ("HS256",), values.algorithms, "comma list of HS256 … or of RS256, ES256, EdDSA …", "algorithms allowed"
     )
     jwt_audience: str | None = setting("JWT_AUDIENCE", None, str.strip, "text", "`aud` that a token must carry")
     jwt_issuer: str | None = setting("JWT_ISSUER", None, str.strip, "text", "`iss` that a token must carry")
@@ -107,20 +72,49 @@ class Settings:
         "KERNEL_TLS", False, boolean, "true or false", "let the kernel encrypt, where it can (Python 3.12, module tls)"
     )
     tesla_vin: frozenset[str] = setting(
-        "TESLA_VIN", frozenset(), _vins, "comma list of VINs", "vehicles that may connect; empty = every verified one"
+        "TESLA_VIN", frozenset(), values.vins, "comma list of VINs", "vehicles that may connect; empty = every verified one"
     )
-    allowed_origins: tuple[str, ...] = setting(
-        "ALLOWED_ORIGINS", (), _origins, "comma list of http(s)://host", "browsers' `Origin`; empty = same host only"
+    allowed_origins: frozenset[WebOrigin | None] = setting(
+        "ALLOWED_ORIGINS",
+        frozenset(),
+        values.origins,
+        "comma list of scheme://host[:port] without a path or `*`, or null",
+        "other sites whose pages may connect, by their `Origin`; the server's own page always may",
+    )
+    base_path: str = setting(
+        "BASE_PATH",
+        "",
+        values.base_path,
+        "a path such as /car, of letters, digits and - . _ ~",
+        "the page, `/stream` and the HTTP pages also answer below it",
+    )
+    trusted_proxies: tuple[Network, ...] = setting(
+        "TRUSTED_PROXIES",
+        (),
+        values.networks,
+        "comma list of addresses or networks, such as 127.0.0.1,10.0.0.0/8",
+        "whose PROXY protocol, `Forwarded` and `X-Forwarded-For` name the client",
+    )
+    client_cert_header: bool = setting(
+        "CLIENT_CERT_HEADER",
+        False,
+        boolean,
+        "true or false",
+        "a trusted proxy's `Client-Cert` (RFC 9440) stands for a vehicle's certificate",
     )
     map_tiles: str = setting(
         "MAP_TILES",
         "",
-        _tiles,
+        values.tiles,
         "https://host/{z}/{x}/{y}.png, each of the three once, without spaces, quotes, commas or semicolons",
         "map under the page's tracks, `https://host/{z}/{x}/{y}.png`; empty = no map, and no host asked but this",
     )
     map_credit: str = setting(
-        "MAP_CREDIT", "", _credit, f"printable text of {LONGEST_CREDIT} characters at most", "whom the page credits for the map"
+        "MAP_CREDIT",
+        "",
+        values.credit,
+        f"printable text of {LONGEST_CREDIT} characters at most",
+        "whom the page credits for the map",
     )
     teslamate_api: bool = setting("TESLAMATE_API", False, boolean, "true or false", "answers TeslaMate's REST requests at /api/1")
     elevation_path: Path | None = setting("ELEVATION_PATH", None, Path, "path of a folder", ".hgt tiles: heights for TeslaMate")
@@ -275,6 +269,18 @@ RULES: tuple[Rule[Settings], ...] = (
         lambda s: s.request_client_cert and not s.mutual_tls,
         "needs TLS and anchors",
         "set CERT_PATH, KEY_PATH and CA_PATH too",
+    ),
+    Rule(
+        "CLIENT_CERT_HEADER",
+        lambda s: s.client_cert_header and not s.trusted_proxies,
+        "is true, but TRUSTED_PROXIES is not set",
+        "name the proxies that may speak for vehicles in TRUSTED_PROXIES",
+    ),
+    Rule(
+        "CLIENT_CERT_HEADER",
+        lambda s: s.client_cert_header and s.ca_path is None,
+        "is true, but CA_PATH is not set",
+        "set CA_PATH: the server verifies the certificates that proxies pass on",
     ),
     Rule(
         "MAP_CREDIT",

@@ -8,8 +8,12 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from .errors import BadQuery, Refused
+from .hosts import split_authority
+from .refusals import HOST_HEADER, REPEATED_HEADER
 
 MOST_QUERY_FIELDS = 32  # several times as many as there are parameters; many VINs fit into one field
+# What two programs could read differently if it stood twice: a proxy that takes the last one would disagree with us.
+SINGLE_HEADERS = ("origin", "sec-websocket-key", "sec-websocket-version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,22 @@ class Request:
     def tokens(self, name: str) -> list[str]:
         """The comma-separated words of a header that may come in several lines, as they were sent."""
         return [word for value in self.headers.get(name, ()) for word in (part.strip() for part in value.split(",")) if word]
+
+
+def check_head(request: Request) -> None:
+    """What RFC 9112 (3.2) and RFC 6455 (4.2) want of every head. Raises Refused (400)."""
+    hosts = request.headers.get("host", ())
+    if len(hosts) > 1 or (not hosts and request.version != "1.0"):
+        raise Refused(HOST_HEADER)
+    try:
+        for host in hosts:
+            host.encode("ascii")
+            split_authority(host)
+    except ValueError:
+        raise Refused(HOST_HEADER) from None
+    for name in SINGLE_HEADERS:
+        if len(request.headers.get(name, ())) > 1:
+            raise Refused(REPEATED_HEADER, f"the header {name} stands twice")
 
 
 @dataclass(frozen=True, slots=True)

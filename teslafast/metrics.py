@@ -34,11 +34,13 @@ class Counts:
         "certificate_reloads",
         "closes",
         "gaps",
+        "ignored_headers",
         "record_bytes",
         "records",
         "refused_connections",
         "refused_messages",
         "refused_requests",
+        "round_failures",
         "sent_bytes",
         "signals",
         "syncs",
@@ -58,12 +60,14 @@ class Counts:
         self.refused_requests: Counter[str] = Counter()  # by cause: answered with an HTTP error
         self.refused_connections: Counter[str] = Counter()  # by cause: ended before a request was read
         self.accept_pauses = 0  # no descriptors left
+        self.ignored_headers: Counter[str] = Counter()  # by header: what only a trusted proxy may say, and another said
         self.tls_failures: Counter[str] = Counter()  # by cause
         self.closes: Counter[str] = Counter()  # by cause: how WebSocket connections ended
         self.gaps = 0
         self.sent_bytes = 0  # to dashboards that have gone
         self.certificate_reloads: Counter[str] = Counter()  # "taken" or "refused"
         self.anchor_reloads: Counter[str] = Counter()  # "taken" or "refused"
+        self.round_failures: Counter[str] = Counter()  # by part: connections, checkpoint, certificates, unadmitted
         self.turns = Durations()  # from a turn's first message to its last write
         self.syncs = Durations()  # of the journal to the disk
 

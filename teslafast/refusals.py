@@ -18,7 +18,8 @@ class Refusal:
     """
     `headers`: sent with the answer. `remedy`: for the operator, or for whoever sent the request.
 
-    The client reads the reason too, except where it would tell a stranger about the set-up: a 403 shows the cause alone.
+    The client reads the reason too, except where it would tell a stranger about the set-up: a 403 shows the cause alone, unless
+    it `repeats` only what the client has sent.
     """
 
     cause: str
@@ -26,9 +27,10 @@ class Refusal:
     meaning: str
     remedy: str
     headers: tuple[tuple[str, str], ...] = ()
+    repeats: bool = False
 
     def body(self, reason: str) -> bytes:
-        shown = self.cause.replace("_", " ") if self.status is HTTPStatus.FORBIDDEN else reason
+        shown = self.cause.replace("_", " ") if self.status is HTTPStatus.FORBIDDEN and not self.repeats else reason
         return f"{self.status.value} {self.status.phrase}: {shown}\n".encode()
 
 
@@ -58,6 +60,18 @@ METHOD = Refusal(
     "only GET and HEAD are answered here, and a WebSocket is opened with GET",
     "use GET",
     (("Allow", "GET, HEAD"),),
+)
+HOST_HEADER = Refusal(
+    "host_header",
+    HTTPStatus.BAD_REQUEST,
+    "HTTP/1.1 needs one Host header with the name of the host",
+    "use an HTTP/1.1 client; a health check without Host may speak HTTP/1.0",
+)
+REPEATED_HEADER = Refusal(
+    "repeated_header",
+    HTTPStatus.BAD_REQUEST,
+    "a header that may stand once stands twice",
+    "look for a proxy that adds the header instead of setting it",
 )
 BODY = Refusal("body", HTTPStatus.BAD_REQUEST, "a request with a body is not accepted here", "send no body")
 HANDSHAKE = Refusal(
@@ -93,6 +107,18 @@ NO_CERTIFICATE = Refusal(
     "the client showed no certificate",
     "set REQUEST_CLIENT_CERT=true or use VEHICLE_PORT; a proxy in between must not end TLS",
 )
+CERTIFICATE_HEADER = Refusal(
+    "certificate_header",
+    HTTPStatus.FORBIDDEN,
+    "the certificate that the proxy passed on in Client-Cert is not accepted",
+    "let the proxy send Client-Cert and Client-Cert-Chain as RFC 9440 has them, and the vehicle's whole chain",
+)
+TWO_CERTIFICATES = Refusal(
+    "two_certificates",
+    HTTPStatus.FORBIDDEN,
+    "the connection has a client certificate of its own, and a Client-Cert header beside it: whose is the vehicle's?",
+    "the proxy must not show a certificate of its own when it passes the vehicle's on",
+)
 NOT_VEHICLES_PORT = Refusal(
     "not_vehicles_port",
     HTTPStatus.MISDIRECTED_REQUEST,
@@ -100,6 +126,18 @@ NOT_VEHICLES_PORT = Refusal(
     "let the vehicle's config name VEHICLE_PORT, as seen from outside",
 )
 VIN_NOT_ALLOWED = Refusal("vin_not_allowed", HTTPStatus.FORBIDDEN, "the VIN is not in TESLA_VIN", "add the VIN to TESLA_VIN")
+EXPIRED_CERTIFICATE = Refusal(
+    "expired",
+    HTTPStatus.FORBIDDEN,
+    "the client's certificate has expired",
+    "the vehicle needs a new certificate from Tesla; is this machine's clock right?",
+)
+CERTIFICATE_UNREADABLE = Refusal(
+    "certificate_unreadable",
+    HTTPStatus.FORBIDDEN,
+    "the client's certificate cannot be read",
+    "look at the certificate: whoever issued it breaks RFC 5280",
+)
 UNKNOWN_ISSUER = Refusal(
     "unknown_issuer",
     HTTPStatus.FORBIDDEN,
@@ -173,9 +211,24 @@ ORIGIN = Refusal(
     HTTPStatus.FORBIDDEN,
     "pages of this origin may not connect",
     "add the page's origin to ALLOWED_ORIGINS; a proxy in front must pass the Host header on",
+    repeats=True,
 )
 UNKNOWN_VIN = Refusal(
     "unknown_vin", HTTPStatus.NOT_FOUND, "this server has not heard from the vehicle", "check the VIN; has the vehicle connected?"
+)
+TOO_MANY_OF_ONE_SUB = Refusal(
+    "too_many_of_one_sub",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "dashboards with this token's `sub` use half of the connections that the server may have",
+    "close some, give each user a `sub` of its own, or raise the limit of open files (ulimit -n)",
+    _LATER,
+)
+NO_MEMORY = Refusal(
+    "no_memory",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "this machine has no memory for one more view of the stream",
+    "lower RING_BYTES, or give the machine more memory",
+    _LATER,
 )
 TOO_MANY_DASHBOARDS = Refusal(
     "too_many_dashboards",
@@ -187,8 +240,12 @@ TOO_MANY_DASHBOARDS = Refusal(
 
 OF_VEHICLES = (
     NO_CERTIFICATE,
+    CERTIFICATE_HEADER,
+    TWO_CERTIFICATES,
     NOT_VEHICLES_PORT,
     VIN_NOT_ALLOWED,
+    EXPIRED_CERTIFICATE,
+    CERTIFICATE_UNREADABLE,
     UNKNOWN_ISSUER,
     NOT_A_VEHICLE,
     NO_PRODUCT,
@@ -208,6 +265,8 @@ OF_DASHBOARDS = (
     ORIGIN,
     UNKNOWN_VIN,
     TOO_MANY_DASHBOARDS,
+    TOO_MANY_OF_ONE_SUB,
+    NO_MEMORY,
 )
 OF_ANY_REQUEST = (
     NOT_HTTP,
@@ -215,6 +274,8 @@ OF_ANY_REQUEST = (
     HEAD_TOO_SLOW,
     UNKNOWN_PATH,
     METHOD,
+    HOST_HEADER,
+    REPEATED_HEADER,
     BODY,
     HANDSHAKE,
     NO_UPGRADE,

@@ -11,17 +11,21 @@ from collections.abc import Collection
 from urllib.parse import SplitResult, urlsplit
 
 from .errors import Misconfigured
+from .hosts import ascii_host
 
 
 def parse_url(text: str, schemes: Collection[str], *, default: str, example: str, subject: str = "URL") -> SplitResult:
     """
     The parts of a URL with one of `schemes`, a host, and a port from 1 to 65,535 or none. Text without `://` gets the scheme
-    `default`. Raises Misconfigured, which names `subject` and gives `example`.
+    `default`; a host in another alphabet becomes its `xn--` name. Raises Misconfigured, which names `subject` and gives
+    `example`.
     """
     try:
         parts = urlsplit(text if "://" in text else f"{default}://{text}")
         usable = parts.scheme in schemes and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:  # a bracket that does not close, a port that is not a number
+        if usable and parts.hostname and not parts.hostname.isascii():
+            parts = parts._replace(netloc=parts.netloc.lower().replace(parts.hostname, ascii_host(parts.hostname)))
+    except ValueError:  # a bracket that does not close, a port that is not a number, a name that no host can have
         usable = False
     if not usable:
         raise Misconfigured(subject, f"{text!r} is not a usable address", f"give one such as {example}")

@@ -7,6 +7,7 @@ the weighted sum modulo 11 is the digit, ten is written X). `5YJ3TEST?PF000001` 
 
 import string
 
+VIN_LENGTH = 17  # ISO 3779
 SAMPLES = 1_000_000
 _WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 _VALUES = {digit: int(digit) for digit in string.digits} | dict(
@@ -31,3 +32,14 @@ def sample_vin(number: int) -> str:
 def is_vin(text: str) -> bool:
     """Whether it can name a vehicle: a certificate's common name, which is a VIN; 1 to 64 letters, digits, `-` and `_`."""
     return 0 < len(text) <= 64 and text.isascii() and text.replace("-", "").replace("_", "").isalnum()
+
+
+def mended_vin(text: str) -> str:
+    """
+    As it was meant: without blanks around it, and in upper case if it has the length of a VIN.
+
+    Test vehicles of another length keep their case. Whoever takes a VIN (a setting, an option, a query, a token) mends it first,
+    so that it finds the vehicle that it names.
+    """
+    stripped = text.strip()
+    return stripped.upper() if len(stripped) == VIN_LENGTH else stripped

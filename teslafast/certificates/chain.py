@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
+from ..hosts import ascii_host
 from . import pem
 
 LONGEST_CHAIN = 10  # certificates above the leaf; real chains have two or three, and cross-signed CAs can form a loop
@@ -125,7 +126,10 @@ def names(leaf: x509.Certificate) -> list[str]:
 
 def is_valid_for(leaf: x509.Certificate, hostname: str) -> bool:
     """Whether it is valid for that host: by its name, by a wildcard for its first label, or by its address."""
-    wanted = hostname.lower().rstrip(".")
+    try:
+        wanted = ascii_host(hostname)
+    except ValueError:  # a name that no host can have
+        return False
     try:
         return str(ipaddress.ip_address(wanted)) in names(leaf)
     except ValueError:

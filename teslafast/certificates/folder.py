@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ..errors import Misconfigured
-from ..vin import is_vin, sample_vin
+from ..vin import is_vin, mended_vin, sample_vin
 from ..whole_file import write_whole
 from . import chain
 from .issue import Authority, Pair, create_ca, create_vehicle_ca, issue_server, issue_vehicle, key_pem
@@ -76,7 +76,11 @@ def init(
     """
     now = now or datetime.datetime.now(datetime.UTC)
     directory = directory.absolute()
-    vins = [sample_vin(number) for number in range(1, vehicles + 1)] if isinstance(vehicles, int) else list(vehicles)
+    vins = (
+        [sample_vin(number) for number in range(1, vehicles + 1)]
+        if isinstance(vehicles, int)
+        else [mended_vin(vin) for vin in vehicles]
+    )
     _check_vins(vins)
     server = directory / "server.pem", directory / "server.key"
     for path in server:

@@ -9,7 +9,6 @@ All keys are P-256. No I/O; time is an argument, the keys' randomness is the ope
 
 import datetime
 import ipaddress
-import re
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ..errors import Misconfigured
+from ..hosts import ascii_host
 
 CA_DAYS = 3653  # ten years
 # The longest that Apple's browsers accept from a server. It can be renewed under the same CA without configuring any vehicle.
@@ -27,7 +27,6 @@ BACKDATED = datetime.timedelta(days=1)
 VEHICLE_DEVICE = x509.ObjectIdentifier("1.3.6.1.4.1.49279.2.5.1")
 ISSUING_NAME = "Tesla Motors Product Issuing CA"
 TEST_ORGANISATION = "teslafast TEST, not Tesla"
-_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _PEM = serialization.Encoding.PEM
 
 
@@ -124,12 +123,14 @@ def _name(common_name: str, organisation: str, unit: str = "") -> x509.Name:
 
 def _alternative_name(hostname: str) -> x509.GeneralName:
     try:
-        return x509.IPAddress(ipaddress.ip_address(hostname))
+        host = ascii_host(hostname)
     except ValueError:
-        if len(hostname) <= 253 and all(_LABEL.fullmatch(label) for label in hostname.split(".")):
-            return x509.DNSName(hostname)
-    remedy = "give a name such as telemetry.example.com, or an IP address"
-    raise Misconfigured("--hostname", f"{hostname!r} is not a host name", remedy)
+        remedy = "give a name such as telemetry.example.com, or an IP address"
+        raise Misconfigured("--hostname", f"{hostname!r} is not a host name", remedy) from None
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _ca(subject: x509.Name, key: ec.EllipticCurvePrivateKey, term: Term, path_length: int) -> x509.CertificateBuilder:

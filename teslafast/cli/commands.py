@@ -44,6 +44,7 @@ def serve(host: str | None, port: int | None) -> None:
     """
     import uvloop
 
+    from .. import served_at
     from ..config import Settings
     from ..logs import fields, log, set_up
     from ..outputs.settings import planned
@@ -60,7 +61,18 @@ def serve(host: str | None, port: int | None) -> None:
         )
     for hint in hints(os.environ, settings, rows_in_use(os.environ)):
         log.warning("setting_doubtful", extra=fields(cause=hint.variable, meaning=f"{hint.variable}: {hint.meaning}"))
-    uvloop.run(server.serve(settings, plans))
+    told: list[Path | None] = []
+
+    def tell_health(ports: list[int]) -> None:
+        if host is not None or port is not None or settings.port == 0:  # else the environment says it
+            told.append(served_at.remember(os.environ, settings.host, ports[0]))
+            if told == [None]:
+                log.warning("health_cannot_know", extra=fields(meaning=f"give the URL to `teslafast health`: port {ports[0]}"))
+
+    try:
+        uvloop.run(server.serve(settings, plans, tell_health))
+    finally:
+        served_at.forget(told[0] if told else None)
 
 
 @teslafast.command()
@@ -75,7 +87,7 @@ def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
 
     from ..config import Settings
     from ..dashboards import tokens
-    from ..vin import is_vin
+    from ..vin import is_vin, mended_vin
 
     settings = Settings.from_env(os.environ)
     if not os.environ.get("JWT_SECRET"):
@@ -84,14 +96,15 @@ def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
         )
     if not settings.needs_secret:
         raise Misconfigured("JWT_ALGORITHMS", "names public-key algorithms", "mint tokens with your private key, elsewhere")
-    for vin in vins:
+    named = [mended_vin(vin) for vin in vins]
+    for vin in named:
         if not is_vin(vin):
             raise Misconfigured("--vin", f"{vin!r} is not a VIN", "give the vehicle's 17 characters")
     now = time.time()
     longest_days = int((tokens.LATEST_S - now) // 86400)
     if not 1 <= ttl <= longest_days * 86400:
         raise Misconfigured("--ttl", "no server would accept such a token", f"give 1s to {longest_days}d, for example 1h")
-    click.echo(tokens.mint(settings, sub, vins, ttl, now))
+    click.echo(tokens.mint(settings, sub, named, ttl, now))
 
 
 @teslafast.command()
@@ -100,12 +113,17 @@ def health(url: str | None) -> None:
     """
     Check that a server is healthy: exit 0 if it is.
 
-    For container health checks. Default of URL: the server of this environment, on this machine.
+    For container health checks. Default of URL: the server of this environment, on this machine, also if it was started with
+    --port or --host.
     """
+    from .. import served_at
     from ..config import Settings
     from ..doctor.health import check_health, local_url
 
-    click.echo(check_health(url or local_url(Settings.from_env(os.environ))))
+    if url is None:
+        host, port = served_at.recall(os.environ) or (None, None)
+        url = local_url(Settings.from_env(os.environ, host=host, port=port))
+    click.echo(check_health(url))
 
 
 @teslafast.command()

@@ -44,7 +44,8 @@ class ClientDoor(Protocol[Admission]):
     def admit(self, request: Request, grant: Grant, /) -> Admission:
         """Raises Refused."""
 
-    def open(self, admission: Admission, address: str, /) -> Opened: ...
+    def open(self, admission: Admission, address: str, /) -> Opened:
+        """Raises Refused, if what the connection needs cannot be had."""
 
 
 class StrangerDoor(Protocol[Admission]):
@@ -56,4 +57,5 @@ class StrangerDoor(Protocol[Admission]):
     def admit(self, request: Request, grant: Grant | None, /) -> Admission:
         """Raises Refused."""
 
-    def open(self, admission: Admission, address: str, /) -> Opened: ...
+    def open(self, admission: Admission, address: str, /) -> Opened:
+        """Raises Refused, if what the connection needs cannot be had."""

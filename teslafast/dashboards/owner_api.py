@@ -76,7 +76,7 @@ _PRECONDITIONING = _words({f"HvacPowerState{word}": word == "Precondition" for w
 _CAR = _words({f"CarType{word}": word.lower() for word in ["ModelS", "ModelX", "Model3", "ModelY", "Cybertruck"]})
 
 # part of vehicle_data → its keys: from which field, and how. Of two rows with one key the first that is known wins.
-PARTS: dict[str, tuple[tuple[str, str, Convert], ...]] = {
+DATA_PARTS: dict[str, tuple[tuple[str, str, Convert], ...]] = {
     "drive_state": (
         ("latitude", "Location", _member("latitude", number)),
         ("longitude", "Location", _member("longitude", number)),
@@ -194,7 +194,7 @@ def vehicle_data(vin: str, state: VehicleState, vehicle: VehicleValues) -> dict[
     """All that is known of it, in the Owner API's parts."""
     values = vehicle.values
     parts: dict[str, dict[str, object]] = {}
-    for part, rows in PARTS.items():
+    for part, rows in DATA_PARTS.items():
         known: dict[str, object] = {"timestamp": vehicle.newest_ns // _MS}  # so that the stream's rows are never older
         for key, field, convert in rows:
             if key not in known and (value := convert(values.get(field))) is not None:

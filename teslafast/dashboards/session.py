@@ -32,7 +32,7 @@ from .admission import AdmitDashboard
 from .merged_resume import merged_since
 from .snapshots import Snapshots
 from .subscription import hint, parse_kinds, parse_vins
-from .tokens import Verifier
+from .tokens import Grant, Verifier
 
 ERRORS_AT_MOST = 10  # within ERRORS_WINDOW_S: a program that does not listen to answers; a person who tries things out is slower
 ERRORS_WINDOW_S = 60.0  # a person needs seconds for each try; a program in a loop fills it at once
@@ -63,15 +63,15 @@ class DashboardSession:
     )
 
     def __init__(self, hub: Hub, verifier: Verifier, admitted: AdmitDashboard, now: float) -> None:
-        """`now`: seconds since 1970."""
+        """`now`: seconds since 1970. Raises OSError if there is no memory for its view."""
         self._hub = hub
         self._verifier = verifier
         self._grant = admitted.grant
         self._subscription = admitted.subscription
         self._vins = admitted.subscription.vins
         self._errors: deque[float] | None = None  # when the last ones were; made with the first: it takes 600 bytes
-        self._warn_at: float | None = self._warning_time(now)
-        self._log = hub.log
+        self._warn_at: float | None = _warning_time(admitted.grant, now)
+        self._log = hub.views.log_for(admitted.subscription.view, hub.log)
         self._owed: Snapshots | None = None
         self._changes = 0  # since the last check
         self.gaps = 0
@@ -86,7 +86,6 @@ class DashboardSession:
         """From here on the reader gets events. `write(frame)`: at once, before anything that the reader has yet to give."""
         asked, hub = self._subscription, self._hub
         self._reader, self._write = reader, write
-        self._log = hub.views.log_for(asked.view, hub.log)
         if asked.control:
             write(messages.hello(hub.epoch, hub.log.seq, hub.log.oldest))
         after = self._place()
@@ -111,6 +110,10 @@ class DashboardSession:
         known = asked.epoch in (None, hub.epoch) and asked.since <= hub.log.seq
         return asked.since if known else _UNKNOWN_PLACE
 
+    def abandon(self) -> None:
+        """Gives its view back. Instead of `leave`, if it never began."""
+        self._hub.views.release(self._log)
+
     def leave(self) -> None:
         """Gives its place in the log back; does nothing the second time."""
         self._log.unsubscribe(self._reader)
@@ -126,10 +129,6 @@ class DashboardSession:
             self._warn_at = None
             self._say(messages.token_expiring(self._grant.exp))
         return None
-
-    def _warning_time(self, now: float) -> float:
-        left_s = self._grant.exp - now
-        return self._grant.exp - min(WARN_S, WARN_SHARE * left_s)
 
     # ---- what it is told
 
@@ -218,8 +217,9 @@ class DashboardSession:
             raise messages.invalid("the token names another sub")
         seen = self._vins if grant.vins is None or self._vins is None else self._vins & grant.vins
         seen = grant.vins if seen is None else seen
+        if grant != self._grant:  # the same token again is not warned of a second time
+            self._warn_at = _warning_time(grant, now)
         self._grant = grant
-        self._warn_at = self._warning_time(now)
         if seen != self._vins:
             self._vins = seen
             self._log.resubscribe(self._reader, seen, self._subscription.kinds)
@@ -255,6 +255,11 @@ class DashboardSession:
             return self._subscription.kinds
         types = _strings(said, "types")
         return ALL_KINDS if types is None else parse_kinds(types) if types else 0
+
+
+def _warning_time(grant: Grant, now: float) -> float:
+    left_s = grant.exp - now
+    return grant.exp - min(WARN_S, WARN_SHARE * left_s)
 
 
 def _strings(said: dict[str, Any], name: str) -> list[str] | None:

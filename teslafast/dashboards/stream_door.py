@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from ..errors import Refused
 from ..http_messages import Request
+from ..refusals import NO_MEMORY
 from ..websocket.upgrade import Upgrade
 from .admission import AdmitDashboard
 from .subscription import parse_subscription
@@ -17,7 +19,10 @@ SUBPROTOCOL = "teslafast.v1"
 
 
 class StreamDoor:
-    """`exact_vins`: VINs have 17 characters. `connect(admission, address)` makes the connection's picows listener."""
+    """
+    `exact_vins`: VINs have 17 characters. `connect(admission, address)` makes the connection's picows listener; it raises OSError
+    if there is no memory for its view.
+    """
 
     name = "stream"
     websocket = True
@@ -32,8 +37,12 @@ class StreamDoor:
         return AdmitDashboard(grant, replace(asked, vins=grant.narrowed(asked.vins).vins), chosen_subprotocol(request))
 
     def open(self, admission: AdmitDashboard, address: str) -> Upgrade:
-        listener = self._connect(admission, address)
-        return Upgrade(listener, MESSAGE_LIMIT, answers_too_large=False, subprotocol=admission.subprotocol)
+        """Raises Refused (503)."""
+        try:
+            listener = self._connect(admission, address)
+        except (OSError, MemoryError) as error:
+            raise Refused(NO_MEMORY, f"no memory for one more view of the stream ({error})") from None
+        return Upgrade(listener, MESSAGE_LIMIT, subprotocol=admission.subprotocol)
 
 
 def chosen_subprotocol(request: Request) -> str | None:

@@ -15,11 +15,10 @@ from .._fanout import ALL_KINDS, KINDS
 from ..core.views import ViewKey
 from ..errors import BadQuery
 from ..text import one_line
-from ..vin import is_vin
+from ..vin import VIN_LENGTH, is_vin, mended_vin
 
 INTERVALS_MS = (100, 250, 500, 1000, 2000, 5000, 10_000)
 LONGEST_SEQ = 20  # digits of a 64-bit number
-VIN_LENGTH = 17  # ISO 3779
 TOKENS = ("token", "access_token")  # read elsewhere (tokens.py)
 LISTS = {"vins": "vin", "types": "type"}  # two spellings of one parameter; it may be repeated
 PARAMETERS = ("vin", "type", "since", "epoch", "snapshot", "format", "interval", "control", *LISTS, *TOKENS)
@@ -131,9 +130,7 @@ def parse_vins(words: Iterable[str], exact: bool) -> frozenset[str]:
     """
     vins = set()
     for word in words:
-        vin = word.strip()
-        if len(vin) == VIN_LENGTH:
-            vin = vin.upper()
+        vin = mended_vin(word)
         if not is_vin(vin) or (exact and len(vin) != VIN_LENGTH):
             raise BadQuery(
                 f"{one_line(vin, 40)!r} is not a VIN: a VIN has {VIN_LENGTH} letters and digits, for example 5YJ3E1EA7KF000001"

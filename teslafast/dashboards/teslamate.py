@@ -26,12 +26,13 @@ from ..core.load import ServerLoad
 from ..event_loop import Timer
 from ..http_messages import Request
 from ..logs import fields, log
-from ..websocket.connection import BINARY, CLOSE, Rules, ServerConnection
+from ..websocket.connection import BINARY, CLOSE, ServerConnection
+from ..websocket.rules import Rules
 from ..websocket.upgrade import Upgrade
 from .teslamate_feed import RowFeed
 from .teslamate_rows import VehicleRows
 from .teslamate_session import TeslaMateSession
-from .tokens import LONGEST_TOKEN, Grant, Verifier, find_token
+from .tokens import LONGEST_TOKEN, Grant, Verifier, find_tokens
 
 SUBSCRIBE_LIMIT = LONGEST_TOKEN + 4096  # bytes of a message: a token, and columns several times over
 SAID_AT_MOST = 300  # frames between two checks, about a second: twice what a hundred subscriptions take
@@ -41,13 +42,13 @@ REFUSED_S = 60.0  # TeslaMate tries again after 30 s of silence
 _PATH_TOKEN = ("/streaming/", "/streaming")
 
 
-def token_of_path(request: Request) -> str | None:
-    """The TOKEN of `/TOKEN/streaming/`, else where any other door looks for one."""
+def tokens_of_path(request: Request) -> list[str]:
+    """The TOKEN of `/TOKEN/streaming/`, else those that any other door finds."""
     path = request.path
     for suffix in _PATH_TOKEN:
         if path.endswith(suffix) and len(path) > len(suffix):
-            return path.removesuffix(suffix).removeprefix("/")
-    return find_token(request)
+            return [path.removesuffix(suffix).removeprefix("/")]
+    return find_tokens(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +71,28 @@ class TeslaMateDoor:
         return AdmitTeslaMate(grant)
 
     def open(self, admission: AdmitTeslaMate, address: str) -> Upgrade:
-        return Upgrade(self._connect(admission, address), SUBSCRIBE_LIMIT, answers_too_large=True)
+        return Upgrade(self._connect(admission, address), SUBSCRIBE_LIMIT)
 
 
 class TeslaMateConnection(ServerConnection):
     """One connection. The reader of its rows."""
 
-    __slots__ = ("_blocked_at", "_feed", "_frames", "_hub", "_named", "_rows", "_sent_bytes", "_session", "_socket")
+    __slots__ = ("_blocked_at", "_feed", "_frames", "_hub", "_load", "_named", "_rows", "_sent_bytes", "_session", "_socket")
 
-    def __init__(self, hub: Hub, rules: Rules, verifier: Verifier, feed: RowFeed, admitted: AdmitTeslaMate, address: str) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        rules: Rules,
+        verifier: Verifier,
+        feed: RowFeed,
+        load: Callable[[], ServerLoad],
+        admitted: AdmitTeslaMate,
+        address: str,
+    ) -> None:
         super().__init__(rules, address)
         self._hub = hub
         self._feed = feed
+        self._load = load
         self._session = TeslaMateSession(hub, verifier, feed, admitted.grant, self._write, self._require_room)
         self._named: str | None = None  # whom the token names, once it is a dashboard
         self._rows: list[bytes] = []  # of this turn of the event loop
@@ -106,10 +117,8 @@ class TeslaMateConnection(ServerConnection):
         self._hub.connections.add_dashboard(self, sub)
         log.info("dashboard_connected", extra=fields(sub=sub, door="teslamate", address=self.address))
 
-    def _require_room(self) -> None:
-        hub = self._hub
-        load = ServerLoad(time.time(), dashboards=len(hub.connections.dashboards), draining=hub.draining)
-        load.require_room_for_dashboard(hub.settings.max_dashboards)
+    def _require_room(self, sub: str) -> None:
+        self._load().require_room_for_dashboard(self._hub.settings.max_dashboards, sub)
 
     def on_ended(self) -> None:
         self._session.leave(self)
@@ -208,6 +217,10 @@ class TeslaMateConnection(ServerConnection):
             self._become_dashboard(self._session.sub)
         if reason is not None:
             self.close(reason)
+
+    def on_too_large(self, opcode: int, fin: int) -> None:
+        if not self.closing:
+            self._refuse(TOO_LARGE)
 
     def on_message_too_large(self, opcode: int, now_s: float) -> None:
         self._refuse(TOO_LARGE)

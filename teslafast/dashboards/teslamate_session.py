@@ -22,7 +22,7 @@ from ..close_reasons import FLOOD, INVALID_MESSAGES, TOKEN_EXPIRED, CloseReason
 from ..core.hub import Hub
 from ..errors import Refused
 from ..refusals import NO_TOKEN, TOKEN_INVALID, VIN_NOT_GRANTED
-from .subscription import VIN_LENGTH
+from ..vin import mended_vin
 from .teslamate_feed import RowFeed
 from .teslamate_rows import TESLAMATE_COLUMNS, Cells, VehicleRows, picker
 from .tokens import Grant, Verifier
@@ -53,7 +53,7 @@ class TeslaMateSession:
     `sub`: whom its token names, None before it has shown one.
 
     write         sends one message at once
-    require_room  raises Refused if the server takes no one more; asked when a token in a message is good
+    require_room  raises Refused if the server takes no one more of this `sub`; asked when a token in a message is good
     """
 
     __slots__ = (
@@ -79,7 +79,7 @@ class TeslaMateSession:
         feed: RowFeed,
         grant: Grant | None,
         write: Callable[[bytes], object],
-        require_room: Callable[[], None],
+        require_room: Callable[[str], None],
     ) -> None:
         self._hub = hub
         self._verifier = verifier
@@ -186,7 +186,7 @@ class TeslaMateSession:
             return
         grant = self._verifier.verify(token, now)
         if before is None:
-            self._require_room()
+            self._require_room(grant.sub)
         elif before.sub != grant.sub:
             raise Refused(TOKEN_INVALID, "the token names another sub")
         self._grant, self._token = grant, token
@@ -209,7 +209,7 @@ class TeslaMateSession:
     def _vin_of(self, tag: str) -> str:
         """The vehicle that a tag means: its VIN, its number, or the only one there is. Raises Refused."""
         grant = self._grant
-        wanted = tag.upper() if len(tag) == VIN_LENGTH else tag
+        wanted = mended_vin(tag)
         assert grant is not None  # noqa: S101 — nobody gets here without one
         if not tag.isdigit() and grant.allows(wanted):
             return wanted

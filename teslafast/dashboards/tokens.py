@@ -2,8 +2,8 @@
 Verifies dashboards' tokens: a token and the time become a Grant, or a refusal.
 
 RFC 8725: the algorithms are a fixed list of one family (config checks that), `exp` is required, `aud` and `iss` must match if
-they are set, keys have full length, and nothing in a token's header chooses the key. Secrets that are still accepted during a
-rotation are tried after the present one. A token never becomes part of a message.
+they are set, keys have full length, and nothing in a token's header chooses the key: each key is tried, secrets that are still
+accepted during a rotation after the present one. A token never becomes part of a message.
 """
 
 from __future__ import annotations
@@ -15,22 +15,27 @@ from typing import Any
 import jwt
 
 from ..config import Settings
-from ..errors import Misconfigured, Refused
+from ..errors import Refused
 from ..http_messages import Request
 from ..refusals import (
     EXPIRED_TOKEN,
+    NO_TOKEN,
     TOKEN_EARLY,
     TOKEN_INVALID,
     TOKEN_SIGNATURE,
     TOKEN_TOO_LONG,
     VIN_NOT_GRANTED,
 )
+from ..vin import is_vin, mended_vin
+from .keys import VerifyingKey, read_keys
 
 TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 — a prefix, not a token
 
 LONGEST_TOKEN = 8192  # bytes, about 300 VINs; half of what a request head may have
 MOST_VINS = 10_000  # more than LONGEST_TOKEN can hold: it is the limit where a token comes by another way than a request
 LATEST_S = 100_000_000_000  # of the times in a token (the year 5138): a larger number is a mistake, such as milliseconds
+LONGEST_SUB = 128  # characters; a name for the log
+MOST_TOKENS = 8  # in one request: three places of ours, and what proxies add; each costs a try of every key
 NBF_LEEWAY_S = 5.0  # the issuer's clock may be ahead of ours; `exp` has no leeway: it is a promise to end
 
 
@@ -56,11 +61,12 @@ class Grant:
 
 
 class Verifier:
-    """Turns tokens into Grants. `keys`: to verify signatures with, the present one first."""
+    """Turns tokens into Grants. `secrets`: to verify signatures with, the present one first; `use` replaces them."""
 
-    def __init__(self, keys: Sequence[bytes | str], algorithms: Sequence[str], audience: str | None, issuer: str | None) -> None:
-        self._keys = keys
-        self._algorithms = list(algorithms)
+    def __init__(
+        self, secrets: Sequence[bytes | str], algorithms: Sequence[str], audience: str | None, issuer: str | None
+    ) -> None:
+        self._keys = tuple(VerifyingKey(secret, tuple(algorithms)) for secret in secrets)
         self._claims: dict[str, Any] = {"audience": audience, "issuer": issuer}
         self._options: Any = {
             "require": ["exp"],
@@ -69,17 +75,21 @@ class Verifier:
             "verify_exp": False,  # with `nbf` and `iat` below, against the caller's clock
             "verify_nbf": False,
             "verify_iat": False,
+            "verify_sub": False,  # a number is a name, too: many frameworks mint their users' numbers
+            "verify_jti": False,
             "enforce_minimum_key_length": True,
         }
 
     @classmethod
     def from_settings(cls, settings: Settings, public_key: str | None = None) -> Verifier:
-        """`public_key`: the text of JWT_PUBLIC_KEY_PATH. Raises Misconfigured if it fits none of JWT_ALGORITHMS."""
-        if public_key is not None and not any(_fits(public_key, name) for name in settings.jwt_algorithms):
-            fault = f"{settings.jwt_public_key_path} does not hold a public key for {','.join(settings.jwt_algorithms)}"
-            raise Misconfigured("JWT_PUBLIC_KEY_PATH", fault, "give a PEM file with a key of that kind")
-        keys = [public_key] if public_key is not None else [settings.jwt_secret, *settings.jwt_previous_secrets]
-        return cls(keys, settings.jwt_algorithms, settings.jwt_audience, settings.jwt_issuer)
+        """`public_key`: the text of JWT_PUBLIC_KEY_PATH. Raises Misconfigured if no key in it works for JWT_ALGORITHMS."""
+        verifier = cls((), (), settings.jwt_audience, settings.jwt_issuer)
+        verifier.use(keys_of(settings, public_key))
+        return verifier
+
+    def use(self, keys: Sequence[VerifyingKey]) -> None:
+        """From now on tokens are verified with these keys; grants that were given stay."""
+        self._keys = tuple(keys)
 
     def verify(self, token: str, now: float) -> Grant:
         """The token's Grant at `now` (seconds since 1970). Raises Refused (401)."""
@@ -91,27 +101,63 @@ class Verifier:
             raise Refused(EXPIRED_TOKEN)
         if nbf is not None and nbf - NBF_LEEWAY_S > now:
             raise Refused(TOKEN_EARLY)
-        return Grant(sub=str(claims.get("sub", ""))[:128], vins=_vins(claims), exp=exp)
+        return Grant(sub=_sub(claims), vins=_vins(claims), exp=exp)
+
+    def verify_first(self, tokens: Sequence[str], now: float) -> Grant:
+        """The Grant of the first token that verifies. Raises Refused (401): what is wrong with the first, if none does."""
+        refused: list[Refused] = []
+        for token in tokens:
+            try:
+                return self.verify(token, now)
+            except Refused as error:
+                refused.append(error)
+        raise refused[0] if refused else Refused(NO_TOKEN)
 
     def _claims_of(self, token: str) -> dict[str, Any]:
+        unfit: Refused | None = Refused(TOKEN_INVALID, "the token's alg is not among JWT_ALGORITHMS, or no key is for it")
         for key in self._keys:
             try:
-                return jwt.decode(token, key, algorithms=self._algorithms, options=self._options, **self._claims)
+                return jwt.decode(token, key.key, algorithms=key.algorithms, options=self._options, **self._claims)
             except jwt.InvalidSignatureError:
+                unfit = None
+            except jwt.InvalidAlgorithmError:  # this key is not for it, another one may be
                 continue
             except jwt.PyJWTError as error:
-                raise Refused(TOKEN_INVALID, f"the token is not valid ({type(error).__name__})") from None
-            except (ValueError, RecursionError):
+                raise Refused(TOKEN_INVALID, _fault_of(error)) from None
+            except (ValueError, TypeError, RecursionError):
                 raise Refused(TOKEN_INVALID) from None
-        raise Refused(TOKEN_SIGNATURE)
+        raise unfit or Refused(TOKEN_SIGNATURE)
 
 
-def _fits(public_key: str, algorithm: str) -> bool:
-    try:
-        jwt.get_algorithm_by_name(algorithm).prepare_key(public_key)
-    except (jwt.PyJWTError, ValueError, TypeError):
-        return False
-    return True
+def keys_of(settings: Settings, public_key: str | None) -> tuple[VerifyingKey, ...]:
+    """The keys of these settings; `public_key`: the text of JWT_PUBLIC_KEY_PATH. Raises Misconfigured."""
+    if public_key is not None:
+        return read_keys(public_key, settings.jwt_algorithms, settings.jwt_public_key_path or "the file")
+    return tuple(
+        VerifyingKey(secret, settings.jwt_algorithms) for secret in (settings.jwt_secret, *settings.jwt_previous_secrets)
+    )
+
+
+_FAULTS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
+    (jwt.InvalidAudienceError, "the token's aud is not JWT_AUDIENCE"),
+    (jwt.InvalidIssuerError, "the token's iss is not JWT_ISSUER"),
+    (jwt.InvalidKeyError, "the token's alg does not fit the server's key"),
+    (jwt.DecodeError, "the token is not valid: it is not a JSON web token"),
+)
+
+
+def _fault_of(error: jwt.PyJWTError) -> str:
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"the token has no {error.claim}"
+    return next((meaning for kind, meaning in _FAULTS if isinstance(error, kind)), TOKEN_INVALID.meaning)
+
+
+def _sub(claims: dict[str, Any]) -> str:
+    sub = claims.get("sub")
+    if isinstance(sub, bool) or not isinstance(sub, str | int | float | None):
+        raise Refused(TOKEN_INVALID, "the token's sub is neither text nor a number")
+    text = "" if sub is None else str(sub)
+    return text[:LONGEST_SUB].encode("utf-8", "replace").decode()  # JSON may hold half a character, a log line may not
 
 
 def _moment(claims: dict[str, Any], name: str) -> float | None:
@@ -129,7 +175,12 @@ def _vins(claims: dict[str, Any]) -> frozenset[str] | None:
         return None
     if not isinstance(vins, list) or len(vins) > MOST_VINS or not all(isinstance(vin, str) for vin in vins):
         raise Refused(TOKEN_INVALID, "the token's vins is not a list of VINs")
-    return None if "*" in vins else frozenset(vins)
+    if "*" in vins:
+        return None
+    named = frozenset(map(mended_vin, vins))
+    if not all(map(is_vin, named)):
+        raise Refused(TOKEN_INVALID, "the token's vins holds text that is not a VIN")
+    return named
 
 
 def mint(settings: Settings, sub: str, vins: Sequence[str], ttl_s: float, now: float) -> str:
@@ -145,13 +196,17 @@ def mint(settings: Settings, sub: str, vins: Sequence[str], ttl_s: float, now: f
     return jwt.encode(claims, settings.jwt_secret, algorithm=algorithm)
 
 
-def find_token(request: Request) -> str | None:
-    """The token in the Authorization header, else in the subprotocols, else in the query; None if there is none."""
-    scheme, _, rest = (request.header("authorization") or "").partition(" ")
-    if scheme.lower() == "bearer" and rest.strip():
-        return rest.strip()
-    for word in request.tokens("sec-websocket-protocol"):
-        if word.startswith(TOKEN_SUBPROTOCOL):
-            return word.removeprefix(TOKEN_SUBPROTOCOL)
-    query = dict(request.query)
-    return query.get("token") or query.get("access_token")
+def find_tokens(request: Request) -> list[str]:
+    """
+    Every token of the request: in the subprotocols, the query, the Authorization headers.
+
+    In this order, because the first two can only be meant for us, while a proxy may have put its own into Authorization.
+    """
+    words = request.tokens("sec-websocket-protocol")
+    found = [word.removeprefix(TOKEN_SUBPROTOCOL) for word in words if word.startswith(TOKEN_SUBPROTOCOL)]
+    found += [value for name, value in request.query if name in ("token", "access_token") and value]
+    for line in request.headers.get("authorization", ()):
+        scheme, _, rest = line.partition(" ")
+        if scheme.lower() == "bearer" and rest.strip():
+            found.append(rest.strip())
+    return list(dict.fromkeys(found))[:MOST_TOKENS]

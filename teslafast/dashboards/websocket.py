@@ -12,7 +12,8 @@ from .._fanout import Reader
 from ..close_reasons import FAULT, FLOOD, NOT_READING, STALLED, TOO_LARGE
 from ..core.hub import Hub
 from ..logs import fields, log
-from ..websocket.connection import CLOSE, TEXT, Rules, ServerConnection
+from ..websocket.connection import CLOSE, TEXT, ServerConnection
+from ..websocket.rules import Rules
 from .admission import AdmitDashboard
 from .session import DashboardSession
 from .tokens import Verifier
@@ -26,12 +27,13 @@ FRAMES_UNREAD_AT_MOST = 100  # that it may send while it reads nothing: their an
 class DashboardConnection(ServerConnection):
     """One connection to `/stream`. The sink of its reader."""
 
-    __slots__ = ("_bytes", "_frames", "_frames_unread", "_hub", "_reader", "_session")
+    __slots__ = ("_begun", "_bytes", "_frames", "_frames_unread", "_hub", "_reader", "_session")
 
     def __init__(self, hub: Hub, rules: Rules, verifier: Verifier, admitted: AdmitDashboard, address: str) -> None:
         super().__init__(rules, address)
         self._hub = hub
         self._session = DashboardSession(hub, verifier, admitted, time.time())
+        self._begun = False
         self._frames = 0  # since the last check
         self._bytes = 0  # likewise
         self._frames_unread = 0
@@ -39,25 +41,31 @@ class DashboardConnection(ServerConnection):
     # ---- its life
 
     def on_opened(self) -> None:
-        self._hub.connections.add_dashboard(self, self._session.sub)
         underlying: Any = self.transport.underlying_transport  # aiofastnet's, whatever picows' stub says
         underlying.set_write_buffer_limits(high=0)  # pause_writing as soon as it holds anything
         self._reader = Reader(underlying, self)
+        self._begun = True
+        self._hub.connections.add_dashboard(self, self._session.sub)
         self._session.begin(self._reader, underlying.write)
         log.info("dashboard_connected", extra=fields(sub=self._session.sub, address=self.address))
 
     def on_ended(self) -> None:
+        if not self._begun:  # something went wrong on the way
+            self._session.abandon()
+            return
         self._hub.connections.remove_dashboard(self, self._session.sub)
         self._hub.counts.add_sent(self._reader.sent_bytes)
         self._session.leave()
         self._reader.end()
 
     def finish(self, send_close: Callable[[], object]) -> None:
-        self._session.leave()
+        if self._begun:
+            self._session.leave()
         send_close()
 
     def log_fields(self) -> dict[str, object]:
-        return {"sub": self._session.sub, "bytes": self._reader.sent_bytes, "gaps": self._session.gaps}
+        sent_bytes = self._reader.sent_bytes if self._begun else 0
+        return {"sub": self._session.sub, "bytes": sent_bytes, "gaps": self._session.gaps}
 
     def check(self, now_s: float) -> None:
         self._frames = self._bytes = 0
@@ -136,6 +144,10 @@ class DashboardConnection(ServerConnection):
             reason = self._session.refuse("send each message as text, not as binary", now)
         if reason is not None:
             self.close(reason)
+
+    def on_too_large(self, opcode: int, fin: int) -> None:
+        if not self.closing:
+            self._refuse(TOO_LARGE)
 
     def on_message_too_large(self, opcode: int, now_s: float) -> None:
         self._refuse(TOO_LARGE)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..config import Settings
 from ..errors import Misconfigured
+from ..vin import VIN_LENGTH
 from .finding import Finding, from_error, note, well, wrong
 from .options import DoctorOptions
 
@@ -34,9 +35,9 @@ def _layout(settings: Settings) -> Iterator[Finding]:
 
 
 def _allowed(settings: Settings) -> Iterator[Finding]:
-    odd = sorted(vin for vin in settings.tesla_vin if len(vin) != 17 or vin != vin.upper())
+    odd = sorted(vin for vin in settings.tesla_vin if len(vin) != VIN_LENGTH)
     if odd:
-        yield wrong("TESLA_VIN", f"{odd[0]!r} is not a vehicle's VIN", "give VINs of 17 characters, letters in upper case")
+        yield wrong("TESLA_VIN", f"{odd[0]!r} is not a vehicle's VIN", "give VINs of 17 characters")
     elif not settings.tesla_vin:
         yield note(
             "TESLA_VIN",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..certificates import chain
 from ..certificates.trust_store import public_roots
 from ..errors import Misconfigured
-from ..vin import is_vin
+from ..vin import VIN_LENGTH, is_vin, mended_vin
 from . import jws
 from .vehicle_host import check_vehicle_host
 
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 def resolve_vins(options: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """The vehicles of the command line, else those in TESLA_VIN. Raises Misconfigured."""
-    vins = list(options) or [word.strip() for word in environment.get("TESLA_VIN", "").split(",") if word.strip()]
+    given = list(options) or [word for word in environment.get("TESLA_VIN", "").split(",") if word.strip()]
+    vins = [mended_vin(word) for word in given]
     if not vins:
         raise Misconfigured("--vin", "is not given, and TESLA_VIN is not set", "give --vin VIN once for each vehicle")
     for vin in vins:
-        if not is_vin(vin) or len(vin) != 17:
+        if not is_vin(vin) or len(vin) != VIN_LENGTH:
             raise Misconfigured("--vin", f"{vin!r} is not a VIN", "give the vehicle's 17 characters")
     return vins
 

@@ -5,11 +5,13 @@ The rules and their order are the reference server's (docs/protocol.md, "Identit
 leaf's extended-key-usage OIDs or the issuer itself say what kind of device this is. Only vehicles may stream here.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import Refused
-from ..refusals import NO_PRODUCT, NO_VIN, NOT_A_VEHICLE, UNKNOWN_ISSUER, WIFI_CERTIFICATE
+from ..refusals import CERTIFICATE_UNREADABLE, NO_PRODUCT, NO_VIN, NOT_A_VEHICLE, UNKNOWN_ISSUER, WIFI_CERTIFICATE
+from ..vin import is_vin
 
 _TESLA = "1.3.6.1.4.1.49279.2."
 
@@ -56,12 +58,21 @@ _STANDARD_USAGES = ("1.3.6.1.5.5.7.3.", "2.5.29.37.")
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What identity is decided on. `usages`: extended-key-usage OIDs, dotted, in their order; `units`: the subject's OUs."""
+    """
+    What identity is decided on.
+
+    common_name, issuer   of several common names the last one, as for the reference server
+    usages, units         extended-key-usage OIDs, dotted, in their order; the subject's OUs
+    ends_at               seconds since 1970: TLS does not ask when a session is resumed
+    unreadable            why the rest could not be read
+    """
 
     common_name: str
     issuer: str
     usages: Sequence[str] = ()
     units: Sequence[str] = ()
+    ends_at: float = math.inf
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +90,13 @@ class Device:
 
 def identify(certificate: Certificate) -> Device:
     """The vehicle that the verified leaf names. Raises Refused (403)."""
+    if certificate.unreadable:
+        raise Refused(CERTIFICATE_UNREADABLE, f"the client's certificate cannot be read: {certificate.unreadable[:100]}")
     kind = _kind_of(certificate)
     if kind not in STREAMING_KINDS:
         raise Refused(NOT_A_VEHICLE, f"the certificate belongs to a {kind.replace('_', ' ')}, not to a vehicle")
     vin = certificate.common_name.replace(".", "-")
-    if not 0 < len(vin) <= 64 or not vin.isprintable() or not vin.isascii():
+    if not is_vin(vin):  # what cannot be asked for by a filter, a token or a setting may not come in
         raise Refused(NO_VIN)
     return Device(vin, kind)
 

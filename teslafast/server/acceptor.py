@@ -2,13 +2,9 @@
 One listening socket, and each connection that it accepts until an HttpConnection has it.
 
 This is not left to the event loop's own server, because that one cannot say why a TLS handshake failed, cannot count a
-connection's time from the accept on, and cannot bound the rate of handshakes. The bound lets the event loop breathe while
-thousands of vehicles come back at once: a handshake costs milliseconds of CPU, most of it for checking the vehicle's chain up to
-a P-521 root.
-
-    A TLS connection is accepted only with a slot. It returns the slot when its handshake is over, or after SLOT_S: so no more
-    than SLOTS handshakes finish in one turn of the loop, and silent peers cannot keep the others out for longer. Connections
-    that have no slot yet wait in the kernel's queue, where they cost us nothing.
+connection's time from the accept on, and cannot bound the handshakes of one turn (handshakes.py). Everybody is accepted who fits
+into PendingConnections; only while many handshakes could go on at once do new connections wait in the kernel's queue, where they
+cost us nothing.
 """
 
 from __future__ import annotations
@@ -20,26 +16,30 @@ import resource
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Any
-
-import aiofastnet
 
 from ..logs import fields, log
 from ..metrics import Counts
 from ..websocket._transport import PlainTransport
+from ..websocket.tcp_info import socket_bytes_received
 from . import tls_errors
 from .admission import PendingConnections
+from .descriptors import MOST, RESERVED_DESCRIPTORS
+from .handshakes import Handshake, Handshakes
 from .http_connection import HttpConnection
+from .proxy_reader import read_proxy_header
 from .routes import Listener
 
 BACKLOG = 4096  # the kernel's queue; Linux caps it at net.core.somaxconn, which is 4096 by default
-ACCEPTS_PER_TURN = 64  # of plain connections: a burst leaves the loop to the others after each batch
-SLOTS = 16  # at 1 to 2 ms of CPU a handshake, the loop is held up for some 30 ms at most
-SLOT_S = 0.1  # longer than a handshake over a land line takes
-TLS_BUFFER_BYTES = 16 * 1024  # of a connection, each way: aiofastnet's minimum
-TLS_GOODBYE_S = 2.0  # for the other side's close_notify: a few round trips of a bad connection
+ACCEPTS_PER_TURN = 64  # at some 50 µs each: a burst leaves the loop to the others after each batch
+# What the kernel keeps of one connection that is not read, and so what one call of OpenSSL can have to work off: 2,400 KeyUpdates
+# are some 20 ms. A vehicle 300 ms away can still send 200 KB a second.
+RECEIVE_BUFFER_BYTES = 64 * 1024
+# Over TCP before a connection is admitted: MOST_REQUESTS with 4 KB of cookies each, and TLS around them.
+UNADMITTED_BYTES = 256 * 1024
+UNADMITTED_CHECK_S = 0.5  # some 5 ms, if there are as many as PendingConnections allows
 PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
-RESERVED_DESCRIPTORS = 32  # for files, and for the sockets of outputs
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -56,6 +56,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound, address = socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", port)  # noqa: S104 — HOST's default
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)  # of those that it will accept
         bound.setblocking(False)
         bound.bind(address)
         bound.listen(BACKLOG)
@@ -71,6 +72,7 @@ class Acceptor:
 
     connection(address, listener, done)  makes what reads the request; that calls `done()` when it has handed over, or is lost
     pending                              connections that have not been admitted yet, at all ports together
+    trusts(host)                         whether this host's PROXY protocol is read, and names the client
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Acceptor:
         connection: Callable[[str, Listener, Callable[[], None]], HttpConnection],
         pending: PendingConnections,
         counts: Counts,
+        trusts: Callable[[str], bool] = lambda host: False,
     ) -> None:
         self._loop = loop
         self._bound = bound
@@ -92,11 +95,14 @@ class Acceptor:
         self._connection = connection
         self._pending = pending
         self._counts = counts
+        self._trusts = trusts
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._highest = limit - RESERVED_DESCRIPTORS if limit != resource.RLIM_INFINITY else 1 << 30
-        self._slots = SLOTS if context is not None else ACCEPTS_PER_TURN
+        self._highest = (limit if limit != resource.RLIM_INFINITY else MOST) - RESERVED_DESCRIPTORS
         self._reading = False
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes = Handshakes(loop, handshake_s, self._resume)
+        self._checked_s = 0.0
+        self._arrivals: set[_Arrival] = set()
+        self._proxied: set[asyncio.Task[None]] = set()  # that wait for a trusted proxy's header
 
     @property
     def port(self) -> int:
@@ -114,8 +120,23 @@ class Acceptor:
         """Accepts no more, and cancels the handshakes under way."""
         self._pause()
         self._bound.close()
-        for task in self._handshakes:
+        for arrival in list(self._arrivals):
+            if arrival.handshake is not None:
+                arrival.handshake.abort()
+        for task in self._proxied:
             task.cancel()
+
+    def check(self, now_s: float) -> None:
+        """Once in UNADMITTED_CHECK_S at most: ends those who send and send, and are never admitted."""
+        if now_s < self._checked_s + UNADMITTED_CHECK_S:
+            return
+        self._checked_s = now_s
+        for arrival in list(self._arrivals):
+            received = socket_bytes_received(arrival.sock)
+            if received is not None and received > UNADMITTED_BYTES:
+                self._counts.refused_connections["too_many_bytes"] += 1
+                log.warning("connection_refused", extra=fields(cause="too_many_bytes", address=_shown(arrival.address)))
+                arrival.abort()
 
     def _resume(self) -> None:
         if not self._reading and self._bound.fileno() >= 0:
@@ -128,7 +149,10 @@ class Acceptor:
             self._loop.remove_reader(self._bound.fileno())
 
     def _accept(self) -> None:
-        for _ in range(min(self._slots, ACCEPTS_PER_TURN)):
+        for _ in range(ACCEPTS_PER_TURN):
+            if self._handshakes.crowded:
+                self._pause()
+                return
             try:
                 accepted, address = self._bound.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -144,8 +168,6 @@ class Acceptor:
                 self._pause_a_while(f"{self._highest} files and connections are open")
                 return
             self._take(accepted, address)
-        if not self._slots:
-            self._pause()
 
     def _pause_a_while(self, reason: str) -> None:
         """There is no room for more: connections that are here stay, new ones wait in the kernel's queue."""
@@ -156,8 +178,36 @@ class Acceptor:
         log.warning("accept_paused", extra=fields(cause="descriptors", reason=reason, remedy=remedy))
 
     def _take(self, accepted: socket.socket, address: Any) -> None:
-        arrival = _Arrival()
-        ticket = self._pending.enter(_host(address), arrival.abort)
+        if not self._trusts(_host(address)):
+            self._admit(accepted, address)
+            return
+        task = self._loop.create_task(self._take_from_proxy(accepted, address))
+        self._proxied.add(task)
+        task.add_done_callback(self._proxied.discard)
+
+    async def _take_from_proxy(self, accepted: socket.socket, address: Any) -> None:
+        """From a trusted proxy, whose PROXY header, if there is one, names the client. Descriptors alone bound how many wait."""
+        try:
+            async with asyncio.timeout(self._handshake_s):
+                client = await read_proxy_header(self._loop, accepted)
+        except asyncio.CancelledError:
+            accepted.close()
+            raise
+        except EOFError:  # a health check of the proxy's
+            accepted.close()
+            return
+        except (TimeoutError, OSError, ValueError) as error:
+            accepted.close()
+            self._counts.refused_connections["proxy_header"] += 1
+            reason = str(error) or "nothing came within HANDSHAKE_TIMEOUT"
+            log.warning("connection_refused", extra=fields(cause="proxy_header", reason=reason, address=_shown(address)))
+            return
+        self._admit(accepted, client or address, limited=client is not None)
+
+    def _admit(self, accepted: socket.socket, address: Any, limited: bool = True) -> None:
+        """`limited`: the address is a client's, not that of a proxy that many share."""
+        arrival = _Arrival(accepted, address)
+        ticket = self._pending.enter(_host(address), arrival.abort, limited)
         if ticket is None:
             accepted.close()
             log.warning("connection_refused", extra=fields(cause="address_limit", address=_shown(address)))
@@ -165,86 +215,69 @@ class Acceptor:
 
         def done() -> None:
             self._pending.leave(ticket)
+            self._arrivals.discard(arrival)
             arrival.end()
 
+        self._arrivals.add(arrival)
+        arrival.on_end = done
         connection = arrival.connection = self._connection(_shown(address), self._listener, done)
-        arrival.timer = self._loop.call_later(self._handshake_s, connection.expire)
+        arrival.timer = self._loop.call_later(self._handshake_s, arrival.expire)
+        accepted.setblocking(False)
         if self._context is None:
-            accepted.setblocking(False)
             arrival.transport = PlainTransport(self._loop, accepted, connection)
             return
-        handshake = self._shake_hands(self._context, accepted, connection, _shown(address), done)
-        task = arrival.handshake = self._loop.create_task(handshake)
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        failed = partial(self._fail, arrival)
+        arrival.handshake = Handshake(self._handshakes, self._context, accepted, connection, arrival.shaken, failed)
+        arrival.handshake.wait()
 
-    async def _shake_hands(
-        self, context: ssl.SSLContext, accepted: socket.socket, connection: HttpConnection, address: str, done: Callable[[], None]
-    ) -> None:
-        give_back = self._hold_slot()
-        try:
-            await aiofastnet.connect_accepted_socket(
-                self._loop,
-                lambda: connection,
-                accepted,
-                ssl=context,
-                ssl_handshake_timeout=self._handshake_s,
-                ssl_shutdown_timeout=TLS_GOODBYE_S,
-                ssl_incoming_bio_size=TLS_BUFFER_BYTES,
-                ssl_outgoing_bio_size=TLS_BUFFER_BYTES,
-            )
-        except asyncio.CancelledError:
-            done()
-            accepted.close()
-            raise
-        except Exception as error:  # OSError, and ssl.SSLError is one; what else it may be must not reach the event loop
-            done()
-            accepted.close()
-            cause, meaning = tls_errors.failure(error)
-            self._counts.tls_failures[cause] += 1
-            log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=address))
-            error.__traceback__ = None  # breaks a cycle: it refers to a frame, which refers to the future that holds the error
-        finally:
-            give_back()
-
-    def _hold_slot(self) -> Callable[[], None]:
-        """Takes a slot. The function returned gives it back, once; a timer does so after SLOT_S."""
-        self._slots -= 1
-        held = True
-
-        def give_back() -> None:
-            nonlocal held
-            if held:
-                held = False
-                lease.cancel()
-                self._slots += 1
-                self._resume()
-
-        lease = self._loop.call_later(SLOT_S, give_back)
-        return give_back
+    def _fail(self, arrival: _Arrival, error: Exception) -> None:
+        arrival.finish()
+        cause, meaning = tls_errors.failure(error)
+        self._counts.tls_failures[cause] += 1
+        log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=_shown(arrival.address)))
 
 
 class _Arrival:
-    """One connection until it is admitted, as far as it has come."""
+    """One connection until it is admitted, as far as it has come. `on_end()`: it is no longer waiting to be."""
 
-    connection: HttpConnection | None = None
-    timer: asyncio.TimerHandle | None = None
-    transport: PlainTransport | None = None
-    handshake: asyncio.Task[None] | None = None
+    def __init__(self, sock: socket.socket, address: Any) -> None:
+        self.sock = sock
+        self.address = address
+        self.on_end: Callable[[], None] | None = None
+        self.connection: HttpConnection | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.transport: PlainTransport | None = None
+        self.handshake: Handshake | None = None  # while it is under way
+
+    def shaken(self) -> None:
+        """The TLS handshake is over, and `connection` has the transport."""
+        self.handshake = None
+
+    def expire(self) -> None:
+        """HANDSHAKE_TIMEOUT is over."""
+        if self.handshake is not None:
+            self.handshake.expire()
+        elif self.connection is not None:
+            self.connection.expire()
 
     def abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
-        elif self.handshake is not None and not self.handshake.done():
-            self.handshake.cancel()
+        elif self.handshake is not None:
+            self.handshake.abort()
+            self.finish()
         elif self.connection is not None:
             self.connection.abort()
+
+    def finish(self) -> None:
+        if self.on_end is not None:
+            self.on_end()
 
     def end(self) -> None:
         """Admitted, or gone: cancels the timer, and drops its references to objects that refer to it."""
         if self.timer is not None:
             self.timer.cancel()
-        self.connection = self.timer = self.transport = self.handshake = None
+        self.on_end = self.connection = self.timer = self.transport = self.handshake = None
 
 
 def _host(address: Any) -> str:

@@ -34,10 +34,13 @@ class PendingConnections:
     def __len__(self) -> int:
         return len(self._present)
 
-    def enter(self, host: str, abort: Callable[[], object]) -> Ticket | None:
-        """A ticket for one more connection, None if its address has too many. `abort()` may be called until it leaves."""
+    def enter(self, host: str, abort: Callable[[], object], limited: bool = True) -> Ticket | None:
+        """
+        A ticket for one more connection, None if its address has too many (`limited`: not for a proxy, whose address stands for
+        many clients). `abort()` may be called until it leaves.
+        """
         source = source_of(host)
-        if self._by_source[source] >= self._per_address:
+        if limited and self._by_source[source] >= self._per_address:
             self._refused["address_limit"] += 1
             return None
         if len(self._present) >= self._total:

@@ -12,13 +12,17 @@ from typing import Literal
 from ..core import last_values
 from ..core.connections import CONNECTIONS_PER_VIN
 from ..dashboards import session, websocket
-from ..dashboards.tokens import LONGEST_TOKEN
+from ..dashboards.keys import MOST_KEYS
+from ..dashboards.tokens import LONGEST_TOKEN, MOST_TOKENS
 from ..http_messages import MOST_QUERY_FIELDS
 from ..outputs import runner
 from ..storage.group_commit import HELD_AT_MOST
 from ..vehicles.session import REFUSED_AT_MOST
+from ..websocket import connection
+from ..websocket._frame_limit import READ_AT_MOST
 from ..websocket.connection import EMPTY_FRAMES_AT_MOST
-from . import acceptor, admission, http_connection
+from . import acceptor, admission, descriptors, handshakes, http_connection
+from .proxy_protocol import V2_AT_MOST
 
 _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
 
@@ -43,13 +47,18 @@ class Bound:
 BOUNDS = (
     Bound("strangers", "connections not admitted yet", admission.PER_ADDRESS),
     Bound("strangers", "connections not admitted yet", admission.TOTAL),
-    Bound("strangers", "TLS handshake and request head together", http_connection.REQUEST_HEAD_LIMIT, "bytes"),
+    Bound("strangers", "request head", http_connection.REQUEST_HEAD_LIMIT, "bytes"),
     Bound("strangers", "requests on one connection", http_connection.MOST_REQUESTS),
     Bound("strangers", "requests on one connection", http_connection.KEPT_S, "s"),
     Bound("strangers", "parameters of a query", MOST_QUERY_FIELDS),
     Bound("strangers", "token", LONGEST_TOKEN, "bytes"),
-    Bound("strangers", "TLS handshakes at once", acceptor.SLOTS),
-    Bound("strangers", "descriptors", acceptor.RESERVED_DESCRIPTORS),
+    Bound("strangers", "tokens in one request", MOST_TOKENS),
+    Bound("strangers", "keys in `JWT_PUBLIC_KEY_PATH`", MOST_KEYS),
+    Bound("strangers", "PROXY header of a trusted proxy", V2_AT_MOST, "bytes"),
+    Bound("strangers", "TLS handshake", handshakes.HANDSHAKE_BYTES, "bytes"),
+    Bound("strangers", "TLS handshakes that can go on", handshakes.READY_AT_MOST),
+    Bound("strangers", "bytes before a connection is admitted", acceptor.UNADMITTED_BYTES, "bytes"),
+    Bound("strangers", "descriptors", descriptors.RESERVED_DESCRIPTORS),
     Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),
     Bound("vehicles", "refused messages", REFUSED_AT_MOST),
     Bound("vehicles", "last values of one vehicle", last_values.FIELDS_AT_MOST),
@@ -65,4 +74,8 @@ BOUNDS = (
     Bound("outputs", "events that an output has not delivered", runner.BATCH_EVENTS),
     Bound("outputs", "events that an output has not delivered", runner.BATCH_BYTES, "bytes"),
     Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),
+    Bound("both", "bytes that are not read yet", acceptor.RECEIVE_BUFFER_BYTES, "bytes"),
+    Bound("both", "bytes read and parsed at once", READ_AT_MOST, "bytes"),
+    Bound("both", "TLS messages without data (KeyUpdate)", connection.TLS_MESSAGES_BYTES, "bytes"),
+    Bound("both", "TLS messages without data (KeyUpdate)", connection.LOOKS_APART, "s"),
 )

@@ -34,6 +34,9 @@ LOOK_EVERY_S = 10.0  # three `stat` calls; a change is in use after 20 s at the 
 WARN_DAYS = 21  # certbot renews 30 days before the end: by then something is wrong
 _DAY_S = 86400.0
 
+# What a file on the disk can do wrong besides what Misconfigured tells: `cryptography` refuses it, or there is no room.
+_UNUSABLE = (Misconfigured, OSError, ValueError)
+
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
@@ -47,9 +50,9 @@ class CertificateReload:
         self._counts = counts
         self._certificate = Path(settings.cert_path or "")
         self._served = _leaf(self._certificate)
-        self._pair = _Files(self._certificate, Path(settings.key_path or ""))
+        self._pair = WatchedFiles(self._certificate, Path(settings.key_path or ""))
         asks = any(context is not None and context.asked is not ssl.CERT_NONE for context in contexts)
-        self._bundle = _Files(settings.ca_path) if asks and settings.ca_path is not None else _Files()
+        self._bundle = WatchedFiles(settings.ca_path) if asks and settings.ca_path is not None else WatchedFiles()
         self._anchors = self._found_anchors()
         self._looked_s = 0.0
         self._warned_s = -_DAY_S
@@ -83,7 +86,7 @@ class CertificateReload:
             leaf = self._tried(now)
             for context in filter(None, self._contexts):
                 anchors.load_chain(context, self._settings)
-        except Misconfigured as error:
+        except _UNUSABLE as error:
             self._counts.certificate_reloads["refused"] += 1
             log.error("certificate_refused", extra=fields(reason=str(error), kept_days=round(self.days(now), 1)))
             return
@@ -104,7 +107,7 @@ class CertificateReload:
                 return
             leaf = self._tried(now)  # a new context also loads the pair that is there now
             everything, vehicles = tls.contexts(self._settings)
-        except Misconfigured as error:
+        except _UNUSABLE as error:
             self._counts.anchor_reloads["refused"] += 1
             log.error("anchors_refused", extra=fields(reason=str(error), kept=len(self._anchors)))
             return
@@ -134,7 +137,7 @@ class CertificateReload:
         self._warned_s = -_DAY_S
 
 
-class _Files:
+class WatchedFiles:
     """Whether files have changed since they were last read, and have stayed the same since the last look."""
 
     def __init__(self, *paths: Path) -> None:

@@ -23,6 +23,7 @@ from ..errors import Refused
 from ..http_messages import Answer, Request
 from ..logs import fields, log
 from ..refusals import HEAD_TOO_LARGE, HEAD_TOO_SLOW, NOT_HTTP, SERVER_FAULT
+from . import proxy_protocol
 from .routes import Decision, Open, Peer, Serve
 
 REQUEST_HEAD_LIMIT = 16 * 1024  # room for a token of LONGEST_TOKEN and as much again; h11 has the same default
@@ -67,7 +68,8 @@ class HttpConnection(asyncio.BufferedProtocol):
     """
     One new connection. `decide(request, peer)` is asked for each request.
 
-    `on_refused(cause)` counts. `on_done()` is called once, when the connection is no longer this object's: handed over, or lost.
+    `client_of(request, peer)`: the peer as a proxy names it in this request. `on_refused(cause)` counts. `on_done()` is called
+    once, when the connection is no longer this object's: handed over, or lost.
     """
 
     # every HttpConnection reads into it, and empties it before the next one reads
@@ -79,7 +81,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         decide: Callable[[Request, Peer], Decision],
         on_refused: Callable[[str], None],
         on_done: Callable[[], None],
+        client_of: Callable[[Request, Peer], Peer] = lambda request, peer: peer,
     ) -> None:
+        self._client_of = client_of
         self._peer_of = peer_of
         self._decide = decide
         self._on_refused = on_refused
@@ -94,9 +98,9 @@ class HttpConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
         try:
-            self._peer = self._peer_of(transport)
+            self._peer = self._connected = self._peer_of(transport)
         except Exception as error:
-            self._peer = Peer("unknown")
+            self._peer = self._connected = Peer("unknown")
             self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -150,16 +154,23 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _take(self, head: bytes) -> None:
         request = parse_head(head)
         if request is None:
-            self.answer(Answer.of(Refused(NOT_HTTP)))
+            spoken = head + self._head[: len(proxy_protocol.V2_SIGNATURE)]
+            reason = proxy_protocol.NOT_TRUSTED if proxy_protocol.looks_like(spoken) else ""
+            self.answer(Answer.of(Refused(NOT_HTTP, reason)))
             return
         try:
+            self._peer = self._client_of(request, self._connected)
             self._carry_out(request, self._decide(request, self._peer))
         except Exception as error:
             self._fail(error)
 
     def _carry_out(self, request: Request, decision: Decision) -> None:
         if isinstance(decision, Open):
-            opened = decision.door.open(decision.admission, self._peer.address)
+            try:
+                opened = decision.door.open(decision.admission, self._peer.address)
+            except Refused as error:
+                self.answer(Answer.of(error))
+                return
             self._opening = True
             opened.take(self._transport, request, bytes(self._head))
             self._done()

@@ -9,7 +9,7 @@ import orjson
 
 from ..core.hub import Hub
 from ..dashboards.owner_api import VehicleState, state_of, summary, vehicle_data
-from ..dashboards.tokens import Grant, find_token
+from ..dashboards.tokens import Grant, find_tokens
 from ..dashboards.vehicle_ids import find_vin
 from ..http_messages import Answer, Request
 from .routes import FOR_DASHBOARDS, Page, Route, Variable
@@ -26,7 +26,7 @@ def owner_routes(hub: Hub) -> tuple[Route, ...]:
         (Variable(_VEHICLES, _DATA), _vehicle(hub, whole=True)),
         (Variable(_VEHICLES), _vehicle(hub, whole=False)),
     )
-    return tuple(Route(path, FOR_DASHBOARDS, page=page, token=find_token) for path, page in rows)
+    return tuple(Route(path, FOR_DASHBOARDS, page=page, token=find_tokens) for path, page in rows)
 
 
 def _products(hub: Hub) -> Page:

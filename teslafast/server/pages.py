@@ -24,6 +24,7 @@ from ..http_messages import Answer, Request
 from ..logs import lines_dropped
 from ..refusals import UNKNOWN_VIN, VIN_NOT_GRANTED
 from ..storage.checkpointer import JournalGauges
+from ..vin import mended_vin
 from . import exposition
 from .prometheus import Gauges
 from .routes import Page
@@ -71,7 +72,15 @@ def metrics(gauges: Callable[[], Gauges]) -> Page:
 
 
 def fleet(registry: Registry) -> Page:
-    """`/vehicles`: every vehicle that the grant allows."""
+    """
+    `/vehicles`: every vehicle that the grant allows.
+
+        {"vehicles": [{"vin", "connected": true, "connections": 1, "lastHeard": "2026-11-23T08:00:00.123Z" or null,
+                       "networkInterface", "clientVersion", "messages", "counts": {kind: number}, "signals", "refused",
+                       "duplicates", "reorders", "resends", "vinMismatches"}, …]}
+
+    It holds no values: those are at `/vehicles/VIN`.
+    """
 
     def page(request: Request, grant: Grant | None) -> Answer:
         entries = [entry.report() for entry in registry if grant is not None and grant.allows(entry.vin)]
@@ -81,10 +90,16 @@ def fleet(registry: Registry) -> Page:
 
 
 def vehicle(registry: Registry, values: LastValues) -> Page:
-    """`/vehicles/VIN`: one vehicle, with its last known values."""
+    """
+    `/vehicles/VIN`: one vehicle, as `/vehicles` shows it, with its last known values.
+
+        {…, "data": {Field: {"value": …, "time_ns": 1795642692091000000}, …}, "times": {Field: "2026-11-25T21:38:12.091Z", …}}
+
+    `times` says what `time_ns` says, in the stream's own form: a number of nanoseconds is too large for JavaScript's numbers.
+    """
 
     def page(request: Request, grant: Grant | None) -> Answer:
-        vin = request.path.rpartition("/")[2]
+        vin = mended_vin(request.path.rpartition("/")[2])
         if grant is None or not grant.allows(vin):
             return Answer.of(Refused(VIN_NOT_GRANTED))
         entry, known = registry.get(vin), values.get(vin)

@@ -183,6 +183,13 @@ TABLE = (
         "cause",
     ),
     Row(
+        "teslafast_proxy_headers_ignored_total",
+        "counter",
+        "headers that only a trusted proxy may send, from others (TRUSTED_PROXIES), by header",
+        lambda now: now.counts.ignored_headers,
+        "header",
+    ),
+    Row(
         "teslafast_tls_failures_total", "counter", "failed TLS handshakes, by cause", lambda now: now.counts.tls_failures, "cause"
     ),
     Row("teslafast_closes_total", "counter", "closed WebSocket connections, by cause", lambda now: now.counts.closes, "cause"),
@@ -200,6 +207,13 @@ TABLE = (
     _output("retried_total", "counter", "events sent again after a failure", lambda it: it.retried),
     Row("teslafast_output_dropped_total", "counter", "events given up, by cause", _dropped, "output", "cause"),
     # the server itself
+    Row(
+        "teslafast_round_failures_total",
+        "counter",
+        "failures of the server's periodic checks, by part; the checks go on",
+        lambda now: now.counts.round_failures,
+        "part",
+    ),
     Row("teslafast_uptime_seconds", "gauge", "time since the server started", lambda now: now.uptime_s),
     Row("teslafast_draining", "gauge", "1 while the server drains, else 0", lambda now: int(now.draining)),
     Row(

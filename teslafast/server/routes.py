@@ -6,24 +6,26 @@ The route table: which path on which listener leads to which page or door, and w
                                                                      ├─▶ Open(door, admission)    a connection is to be opened
                                                                      └─▶ Answer                   refused
 
-`decide` is pure and runs nothing: the clock, the tokens' verifier and who is connected are arguments; http_connection.py carries
-out what is decided here. What a client is answered never holds a token.
+Before that, the head is checked and BASE_PATH taken off. `decide` is pure and runs nothing: the clock, the tokens' verifier and
+who is connected are arguments; http_connection.py carries out what is decided here. No answer holds a token.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, Literal, Protocol
 
 from ..config import Settings
 from ..core.load import ServerLoad
 from ..dashboards.doors import ClientDoor, Opened, StrangerDoor
-from ..dashboards.tokens import Grant, Verifier, find_token
+from ..dashboards.origins import Headers, OriginPolicy
+from ..dashboards.tokens import Grant, Verifier, find_tokens
 from ..errors import Refused
-from ..http_messages import Answer, Request
+from ..http_messages import Answer, Request, check_head
 from ..protocol.identity import Certificate
-from ..refusals import BODY, METHOD, NO_TOKEN, NO_UPGRADE, NOT_VEHICLES_PORT, ORIGIN, UNKNOWN_PATH, Refusal
+from ..refusals import BODY, METHOD, NO_UPGRADE, NOT_VEHICLES_PORT, TWO_CERTIFICATES, UNKNOWN_PATH, Refusal
 from ..vehicles.admission import VehicleCaller
 from ..vehicles.door import VehicleDoor
 from ..websocket.handshake import check_handshake, wants_websocket
@@ -37,16 +39,22 @@ FOR_DASHBOARDS: frozenset[Listener] = frozenset({"all", "dashboards"})  # PORT: 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Where a connection comes from, the verified certificate that it showed, and the listener that accepted it."""
+    """
+    Where a connection comes from, the verified certificate that it showed, and the listener that accepted it.
+
+    proxy    the trusted proxy that passed the request on and named `address`; "" if the client is connected itself
+    """
 
     address: str
     listener: Listener = "all"
     secure: bool = False
     certificate: Certificate | None = None
+    proxy: str = ""
 
 
 Page = Callable[[Request, Grant | None], Answer]
-FindToken = Callable[[Request], str | None]
+ReadCertificate = Callable[[Request, float], Certificate | None]
+FindTokens = Callable[[Request], Sequence[str]]
 
 
 class Door(Protocol):
@@ -89,6 +97,7 @@ class Route:
     when      a further condition on the request, such as a WebSocket handshake; without it the next row is tried
     token     where to look for the caller's token: every door has that, and every page that is not for everybody
     strangers a door that lets those in who show no token here, because it comes in their first message; a bad one is refused here
+    cors      pages of ALLOWED_ORIGINS may read it, too
     """
 
     path: str | Variable
@@ -98,7 +107,8 @@ class Route:
     strangers: StrangerDoor[Any] | None = None
     vehicles: VehicleDoor | None = None
     refusal: Refusal | None = None
-    token: FindToken | None = None
+    token: FindTokens | None = None
+    cors: bool = False
     when: Callable[[Request], bool] = _always
 
     def __post_init__(self) -> None:
@@ -146,9 +156,9 @@ def table(
         Route("/", frozenset({"dashboards"}), refusal=NOT_VEHICLES_PORT, when=wants_websocket),
         Route("/health", ANY, page=health),
         Route("/metrics", FOR_DASHBOARDS, page=metrics),
-        Route("/vehicles", FOR_DASHBOARDS, page=fleet, token=find_token),
-        Route(Variable("/vehicles/"), FOR_DASHBOARDS, page=vehicle, token=find_token),
-        Route("/stream", FOR_DASHBOARDS, door=stream, token=find_token),
+        Route("/vehicles", FOR_DASHBOARDS, page=fleet, token=find_tokens, cors=True),
+        Route(Variable("/vehicles/"), FOR_DASHBOARDS, page=vehicle, token=find_tokens, cors=True),
+        Route("/stream", FOR_DASHBOARDS, door=stream, token=find_tokens),
         *(Route(path, FOR_DASHBOARDS, page=page) for path, page in files.items()),
     )
 
@@ -156,9 +166,14 @@ def table(
 class Routes:
     """The table over one server's settings. An exact path goes before a variable one; among equals the first row wins."""
 
-    def __init__(self, settings: Settings, verifier: Verifier, routes: Sequence[Route]) -> None:
+    def __init__(
+        self, settings: Settings, verifier: Verifier, routes: Sequence[Route], passed_on: ReadCertificate | None = None
+    ) -> None:
+        """`passed_on(request, time)`: the verified certificate that a trusted proxy passed on (CLIENT_CERT_HEADER), if any."""
+        self._passed_on = passed_on
         self._settings = settings
         self._verifier = verifier
+        self._origins = OriginPolicy(settings.allowed_origins)
         self._exact: dict[str, list[Route]] = {}
         self._variable: list[Route] = []
         for route in routes:
@@ -166,74 +181,94 @@ class Routes:
             rows.append(route)
 
     def decide(self, request: Request, peer: Peer, load: ServerLoad) -> Decision:
+        headers: Headers = ()
         try:
-            return self._decide(request, peer, load)
+            check_head(request)
+            below = self._below_base(request)
+            route = self._find(below or request, peer.listener, below is not None)
+            if route.cors:
+                headers = self._origins.cors(request)
+            decision = self._decide(route, below or request, peer, load)
         except Refused as error:
-            return Answer.of(error)
+            return _with(headers, Answer.of(error))
+        if isinstance(decision, Serve) and (below is not None or headers):
+            return Serve(_changed(decision.page, below or request, headers), decision.grant)
+        return decision
 
-    def _decide(self, request: Request, peer: Peer, load: ServerLoad) -> Decision:
-        route = self._find(request, peer.listener)
+    def _decide(self, route: Route, request: Request, peer: Peer, load: ServerLoad) -> Decision:
+        if route.cors and request.method == "OPTIONS" and request.header("origin") is not None:
+            return Answer(HTTPStatus.NO_CONTENT, headers=self._origins.preflight(request))
         _check_method(request)
         if route.vehicles is not None:
             check_handshake(request)
-            return Open(route.vehicles, route.vehicles.admit(request, self._vehicle_caller(peer, load)))
-        if route.door is not None:
-            if route.door.websocket:
+            return Open(route.vehicles, route.vehicles.admit(request, self._vehicle_caller(request, peer, load)))
+        door: Door | None = route.door or route.strangers
+        if door is not None:
+            if door.websocket:
                 _require_handshake(request)
-            return Open(route.door, route.door.admit(request, self._dashboard_caller(route.token, request, load)))
-        if route.strangers is not None:
-            if route.strangers.websocket:
-                _require_handshake(request)
-            return Open(route.strangers, route.strangers.admit(request, self._possible_caller(route.token, request, load)))
+            caller = self._dashboard_caller(route.token or find_tokens, request, peer, load, required=route.strangers is None)
+            return Open(door, door.admit(request, caller))
         if route.page is not None:
             return Serve(route.page, None if route.token is None else self._grant(route.token, request, load))
         raise Refused(route.refusal or UNKNOWN_PATH)
 
-    def _find(self, request: Request, listener: Listener) -> Route:
+    def _below_base(self, request: Request) -> Request | None:
+        """The request as if BASE_PATH did not stand before its path; None if it does not."""
+        base, path = self._settings.base_path, request.path
+        if not base or not path.startswith(f"{base}/"):
+            return None
+        _, mark, query = request.target.partition("?")
+        return replace(request, target=path.removeprefix(base) + mark + query)
+
+    def _find(self, request: Request, listener: Listener, below_base: bool) -> Route:
         path = request.path
         candidates: list[Route] = [*self._exact.get(path, ()), *self._variable]
         for route in candidates:
             if route.matches(request, path, listener):
+                if below_base and (route.vehicles or route.refusal):  # a vehicle's path is `/` and no other
+                    break
                 return route
+        if path == self._settings.base_path != "" and listener != "vehicles":
+            return Route(path, frozenset({listener}), page=_to_its_folder)
         raise Refused(UNKNOWN_PATH)
 
     # ---- who asks
 
-    def _vehicle_caller(self, peer: Peer, load: ServerLoad) -> VehicleCaller:
+    def _vehicle_caller(self, request: Request, peer: Peer, load: ServerLoad) -> VehicleCaller:
+        """Raises Refused (403): for what a trusted proxy says of the vehicle's certificate."""
         strict = self._settings.production or peer.listener == "vehicles"
-        return VehicleCaller(peer.certificate, _no_certificate(peer, self._settings) if strict else None, load)
+        certificate = peer.certificate
+        if self._passed_on is not None and peer.proxy:
+            named = self._passed_on(request, load.time)
+            if named is not None and certificate is not None:
+                raise Refused(TWO_CERTIFICATES)
+            certificate = named or certificate
+        return VehicleCaller(certificate, _no_certificate(peer, self._settings) if strict else None, load)
 
-    def _dashboard_caller(self, find: FindToken | None, request: Request, load: ServerLoad) -> Grant:
-        """A stranger learns that the token is bad before learning that the server is full."""
-        self._check_origin(request)
-        grant = self._grant(find, request, load)
-        load.require_room_for_dashboard(self._settings.max_dashboards)
+    def _dashboard_caller(self, find: FindTokens, request: Request, peer: Peer, load: ServerLoad, required: bool) -> Grant | None:
+        """None only if no token is `required`. A stranger learns of a bad token before learning that the server is full."""
+        self._origins.require(request, behind_proxy=bool(peer.proxy))
+        grant = self._grant(find, request, load) if required or find(request) else None
+        load.require_room_for_dashboard(self._settings.max_dashboards, grant.sub if grant is not None else "")
         return grant
 
-    def _possible_caller(self, find: FindToken | None, request: Request, load: ServerLoad) -> Grant | None:
-        """None: the request has no token."""
-        self._check_origin(request)
-        shown = find is not None and find(request) is not None
-        grant = self._grant(find, request, load) if shown else None
-        load.require_room_for_dashboard(self._settings.max_dashboards)
-        return grant
+    def _grant(self, find: FindTokens | None, request: Request, load: ServerLoad) -> Grant:
+        return self._verifier.verify_first(find(request) if find is not None else (), load.time)
 
-    def _check_origin(self, request: Request) -> None:
-        """A browser always sends the origin of its page; a client that sends none is not a browser."""
-        origin = request.header("origin")
-        if origin is None:
-            return
-        allowed = self._settings.allowed_origins
-        host = (request.header("host") or "").lower()
-        same = origin.lower() in (f"http://{host}", f"https://{host}")
-        if not (origin.lower() in allowed or (not allowed and same)):
-            raise Refused(ORIGIN, "pages of this origin may not connect; see ALLOWED_ORIGINS")
 
-    def _grant(self, find: FindToken | None, request: Request, load: ServerLoad) -> Grant:
-        token = find(request) if find is not None else None
-        if token is None:
-            raise Refused(NO_TOKEN)
-        return self._verifier.verify(token, load.time)
+def _to_its_folder(request: Request, _: Grant | None) -> Answer:
+    """BASE_PATH itself: the page's addresses are relative, and mean its folder only with the `/`."""
+    location = f"{request.path.rpartition('/')[2]}/"
+    return Answer(HTTPStatus.PERMANENT_REDIRECT, headers=(("Location", location),))
+
+
+def _with(headers: Headers, answer: Answer) -> Answer:
+    return replace(answer, headers=(*answer.headers, *headers)) if headers else answer
+
+
+def _changed(page: Page, request: Request, headers: Headers) -> Page:
+    """The page over another request, its answer with these headers too."""
+    return lambda _, grant: _with(headers, page(request, grant))
 
 
 def _check_method(request: Request) -> None:
@@ -250,6 +285,8 @@ def _require_handshake(request: Request) -> None:
 
 
 def _no_certificate(peer: Peer, settings: Settings) -> str:
+    if settings.client_cert_header and peer.proxy:
+        return f"the proxy {peer.proxy} passed no Client-Cert header on: did the vehicle show it a certificate?"
     if not peer.secure:
         return "vehicles connect over mutual TLS: set CERT_PATH, KEY_PATH, CA_PATH and REQUEST_CLIENT_CERT, or VEHICLE_PORT"
     if peer.listener == "all" and not settings.request_client_cert:

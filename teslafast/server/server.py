@@ -12,14 +12,13 @@ import errno
 import signal
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..certificates import anchors, peer
+from ..certificates import peer
 from ..config import Settings
-from ..core.connections import Connection
 from ..core.hub import Hub
 from ..core.load import ServerLoad
 from ..dashboards.stream_door import StreamDoor
@@ -37,19 +36,23 @@ from .acceptor import Acceptor, bind
 from .admission import PendingConnections
 from .assemble import assembled, assembled_outputs
 from .certificate_reload import CertificateReload
+from .client_certificates import PassedOnCertificates, passed_on_certificates
+from .descriptors import raise_limit
 from .drain import drain
 from .http_connection import HttpConnection
+from .key_reload import KeyReload, verifier_of
 from .prometheus import Gauges
+from .rounds import Rounds
 from .routes import Decision, Listener, Peer, Route, Routes, table
+from .start_warnings import warnings_of
 from .terminal import StartingTerminal
 from .teslamate_routes import teslamate_routes
+from .trusted_proxies import TrustedProxies
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
     from ..outputs.settings import OutputPlan
 
-ROUND_S = 1.0  # every connection is checked once in so long …
-ROUND_PARTS = 20  # … in so many parts, so that no part holds the event loop up for longer than a few ms
 TURNS_TO_END = 10  # turns of the event loop: an aborted connection takes a few to report its end
 
 
@@ -75,9 +78,9 @@ class Server:
         self._acceptors: list[Acceptor] = []
         self._reload: CertificateReload | None = None
         self._checkpointer: Checkpointer | None = None
+        self._watched: list[KeyReload | PassedOnCertificates] = []
         self._plans = outputs
         self._outputs: Outputs | None = None
-        self._round: deque[Connection] = deque()
         self._started_at = 0.0
 
     # ---- start
@@ -86,12 +89,16 @@ class Server:
         """Reads keys and certificates, recovers the journal, binds, and begins to accept. Raises Misconfigured."""
         settings = self.settings
         self._started_at = time.monotonic()
-        verifier = _verifier(settings)
+        verifier, keys = verifier_of(settings)
+        passed_on = passed_on_certificates(settings)
+        self._watched = [one for one in (keys, passed_on) if one is not None]
+        self._most_of_a_sub = max(1, raise_limit(settings) // 2)
         contexts = self._contexts or tls.contexts(settings)
         self.hub, self._checkpointer = assembled(settings, self._loop)
         self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer)
         self._pending = PendingConnections(self.hub.counts.refused_connections)
-        self._routes = Routes(settings, verifier, self._table(verifier))
+        self._proxies = TrustedProxies(settings.trusted_proxies, self.hub.counts.ignored_headers)
+        self._routes = Routes(settings, verifier, self._table(verifier), passed_on.read if passed_on is not None else None)
         if any(contexts) and settings.tls:
             self._reload = CertificateReload(settings, contexts, self._use, self.hub.counts)
         self._listen(contexts)
@@ -99,7 +106,7 @@ class Server:
         self._warn_of_openness()
         if self._outputs is not None:
             self._outputs.start()
-        self._loop.call_later(ROUND_S / ROUND_PARTS, self._go_round)
+        self._rounds().begin()
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
         hub, settings, kept = self.hub, self.settings, self._checkpointer
@@ -112,7 +119,7 @@ class Server:
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
             files=static_files.answers(settings.map_tiles, settings.map_credit),
-        ) + teslamate_routes(hub, self._loop, verifier)
+        ) + teslamate_routes(hub, self._loop, verifier, self._load)
 
     def _listen(self, contexts: tls.Contexts) -> None:
         port, vehicle_port = self.settings.port, self.settings.vehicle_port
@@ -126,7 +133,9 @@ class Server:
         except (OSError, UnicodeError) as error:  # the latter: not even a possible host name
             raise _cannot_listen(variable, self.settings.host, port, error) from None
         handshake_s, counts = self.settings.handshake_timeout, self.hub.counts
-        acceptor = Acceptor(self._loop, bound, listener, context, handshake_s, self._connection, self._pending, counts)
+        acceptor = Acceptor(
+            self._loop, bound, listener, context, handshake_s, self._connection, self._pending, counts, self._proxies.trusts
+        )
         acceptor.open()
         self._acceptors.append(acceptor)
 
@@ -142,14 +151,8 @@ class Server:
 
     def _warn_of_openness(self) -> None:
         """What an operator may not have meant."""
-        settings = self.settings
-        asks = settings.request_client_cert or settings.vehicle_port is not None
-        if settings.production and not asks:
-            meaning = "the server asks for no client certificates: set REQUEST_CLIENT_CERT=true or VEHICLE_PORT, and CA_PATH"
-            log.warning("vehicles_cannot_connect", extra=fields(meaning=meaning))
-        elif asks and not settings.tesla_vin:
-            meaning = "TESLA_VIN is empty: every vehicle with a certificate from CA_PATH may connect"
-            log.warning("any_vehicle_may_connect", extra=fields(meaning=meaning))
+        for event, meaning in warnings_of(self.settings):
+            log.warning(event, extra=fields(meaning=meaning))
 
     @property
     def ports(self) -> list[int]:
@@ -159,35 +162,50 @@ class Server:
     # ---- serve
 
     def _connection(self, address: str, listener: Listener, done: Callable[[], None]) -> HttpConnection:
-        return HttpConnection(partial(_peer, address, listener), self._decide, self._count_refusal, done)
+        return HttpConnection(partial(_peer, address, listener), self._decide, self._count_refusal, done, self._client_of)
 
     def _count_refusal(self, cause: str) -> None:
         self.hub.counts.refuse_request(cause)
 
     def _decide(self, request: Request, peer: Peer) -> Decision:
+        return self._routes.decide(request, peer, self._load())
+
+    def _load(self) -> ServerLoad:
         hub = self.hub
-        dashboards = len(hub.connections.dashboards)
-        load = ServerLoad(time.time(), hub.registry.connected, dashboards, hub.registry.is_connected, hub.draining)
-        return self._routes.decide(request, peer, load)
+        return ServerLoad(
+            time.time(),
+            hub.registry.connected,
+            len(hub.connections.dashboards),
+            hub.registry.is_connected,
+            hub.draining,
+            hub.connections.dashboards_of,
+            self._most_of_a_sub,
+        )
+
+    def _client_of(self, request: Request, peer: Peer) -> Peer:
+        """The peer as trusted proxies name it in this request."""
+        address, proxy = self._proxies.client(request, peer.address)
+        return replace(peer, address=address, proxy=proxy) if proxy else peer
 
     def _gauges(self) -> Gauges:
         days = self._reload.days(time.time()) if self._reload is not None else None
         journal = self._checkpointer.reading() if self._checkpointer is not None else None
         return pages.gauges(self.hub, self._started_at, len(self._pending), days, journal, self._outputs)
 
-    def _go_round(self) -> None:
-        """Checks a part of the connections: pings those that are idle, ends those that are gone or out of time."""
-        now = time.monotonic()
-        for _ in range(len(self.hub.connections) // ROUND_PARTS + 1):
-            if not self._round:
-                self._round.extend(self.hub.connections)
-                break
-            self._round.popleft().check(now)
-        if self._checkpointer is not None:
-            self._checkpointer.check()
-        if self._reload is not None:
-            self._reload.check(time.time(), now)
-        self._loop.call_later(min(ROUND_S, self.settings.ping_interval / 2) / ROUND_PARTS, self._go_round)
+    def _rounds(self) -> Rounds:
+        checks: dict[str, Callable[[float], object]] = {"unadmitted": self._check_unadmitted}
+        checkpointer, reload = self._checkpointer, self._reload
+        if checkpointer is not None:
+            checks["checkpoint"] = lambda now_s: checkpointer.check()
+        if reload is not None:
+            checks["certificates"] = lambda now_s: reload.check(time.time(), now_s)
+        for watched in self._watched:
+            checks[watched.name] = watched.check
+        return Rounds(self._loop, self.hub.connections, checks, self.settings.ping_interval / 2, self.hub.counts)
+
+    def _check_unadmitted(self, now_s: float) -> None:
+        for acceptor in self._acceptors:
+            acceptor.check(now_s)
 
     # ---- drain, stop
 
@@ -207,9 +225,11 @@ class Server:
             self._outputs.stop()
 
     def renew_certificates(self) -> None:
-        """Reads CERT_PATH, KEY_PATH and CA_PATH again, now."""
+        """Reads CERT_PATH, KEY_PATH, CA_PATH and JWT_PUBLIC_KEY_PATH again, now."""
         if self._reload is not None:
             self._reload.renew(time.time())
+        for watched in self._watched:
+            watched.renew()
 
     def finish(self) -> None:
         """After `stop` and the last connection's end: writes what is to be kept to the disk, and closes the files."""
@@ -217,11 +237,6 @@ class Server:
             self._checkpointer.finish()
         if self._outputs is not None:
             self._outputs.close()
-
-
-def _verifier(settings: Settings) -> Verifier:
-    path = settings.jwt_public_key_path
-    return Verifier.from_settings(settings, None if path is None else anchors.read_file("JWT_PUBLIC_KEY_PATH", path))
 
 
 def _cannot_listen(variable: str, host: str, port: int, error: OSError | UnicodeError) -> Misconfigured:
@@ -248,7 +263,9 @@ def log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
     log.error("fault", extra=fields(cause=cause, what=str(context.get("message", ""))), exc_info=error)
 
 
-async def serve(settings: Settings, outputs: Sequence[OutputPlan] = ()) -> None:
+async def serve(
+    settings: Settings, outputs: Sequence[OutputPlan] = (), on_listening: Callable[[list[int]], object] = lambda ports: None
+) -> None:
     """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Raises Misconfigured."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_exception)
@@ -271,6 +288,7 @@ async def serve(settings: Settings, outputs: Sequence[OutputPlan] = ()) -> None:
     terminal = StartingTerminal()
     loop.add_signal_handler(signal.SIGHUP, lambda: on_signal() if terminal.has_gone() else server.renew_certificates())
     server.start()
+    on_listening(server.ports)
     gc_policy.settle(loop)
     await asyncio.wait([living])
     server.stop()

@@ -81,7 +81,7 @@ def answers(tiles: str = "", credit: str = "") -> dict[str, Page]:
     origin = urlsplit(tiles)
     policy = _POLICY.format(images=f"'self' {origin.scheme}://{origin.netloc}" if tiles else "'self'")
     content = dict(files())
-    head = "".join(f'<link rel="modulepreload" href="/web/{name}">\n' for name in content if name.endswith(".js"))
+    head = "".join(f'<link rel="modulepreload" href="web/{name}">\n' for name in content if name.endswith(".js"))
     if tiles:
         head += f'<meta name="tiles" content="{escape(tiles)}" data-credit="{escape(credit)}">\n'
     index = content.pop("index.html").replace(b"</head>", f"{head}</head>".encode())

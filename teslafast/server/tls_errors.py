@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ssl
 
+from .handshakes import HandshakeTooLarge
+from .proxy_reader import NotTrusted
+
 _BROKEN_OFF = "the client broke off during the TLS handshake"
 
 # what is looked for in OpenSSL's words, the cause that is counted, and what it means for the one who set this up
@@ -44,7 +47,7 @@ _FAILURES = (
     ("UNEXPECTED_EOF_WHILE_READING", "cut", _BROKEN_OFF),
 )
 
-CAUSES = frozenset({cause for _, cause, _ in _FAILURES} | {"tls", "slow", "cut", "fault"})
+CAUSES = frozenset({cause for _, cause, _ in _FAILURES} | {"tls", "slow", "cut", "too_large", "fault"})
 
 
 def failure(error: Exception) -> tuple[str, str]:
@@ -57,6 +60,10 @@ def failure(error: Exception) -> tuple[str, str]:
             if mark in text:
                 return cause, meaning
         return "tls", f"TLS failed ({getattr(error, 'reason', None) or type(error).__name__})"
+    if isinstance(error, NotTrusted):
+        return "not_tls", str(error)
+    if isinstance(error, HandshakeTooLarge):
+        return "too_large", "the client sent too many bytes during the TLS handshake: a certificate chain of many KB?"
     if isinstance(error, ConnectionAbortedError):
         return "slow", "the TLS handshake took longer than HANDSHAKE_TIMEOUT"
     if isinstance(error, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..core.load import ServerLoad
@@ -26,7 +27,7 @@ class VehicleCaller:
 class AdmitVehicle:
     """
     `verified`: its certificate says who it is. Otherwise (development only) it named itself, or will do so in its first message
-    (`device.vin` is empty until then), and it may send JSON text.
+    (`device.vin` is empty until then), and it may send JSON text. `certificate_ends_at`: seconds since 1970.
     """
 
     device: Device
@@ -34,6 +35,7 @@ class AdmitVehicle:
     network_interface: str
     client_version: str
     connection_id: str | None
+    certificate_ends_at: float = math.inf
 
 
 def short(text: str | None) -> str:

@@ -8,9 +8,11 @@ from typing import Any
 
 from picows import WSMsgType
 
+from ..close_reasons import CERTIFICATE_EXPIRED
 from ..core.hub import Hub
 from ..core.turn import Replies
-from ..websocket.connection import TEXT, Rules, ServerConnection
+from ..websocket.connection import TEXT, ServerConnection
+from ..websocket.rules import Rules
 from .admission import AdmitVehicle
 from .rate_limit import RateLimits
 from .session import Now, VehicleSession
@@ -19,11 +21,12 @@ from .session import Now, VehicleSession
 class VehicleConnection(ServerConnection):
     """One connection. An Outlet for its session's replies."""
 
-    __slots__ = ("_held_back", "_hub", "_named", "_replies", "_session", "_unread")
+    __slots__ = ("_ends_at", "_held_back", "_hub", "_named", "_replies", "_session", "_unread")
 
     def __init__(self, hub: Hub, rules: Rules, limits: RateLimits, admitted: AdmitVehicle, address: str) -> None:
         super().__init__(rules, address)
         self._hub = hub
+        self._ends_at = admitted.certificate_ends_at  # its certificate: seconds since 1970
         self._named = False  # whether `connections` knows which vehicle this is
         self._replies = Replies(hub.turn, self)
         self._held_back = False  # too many replies wait for the disk
@@ -72,6 +75,8 @@ class VehicleConnection(ServerConnection):
     def check(self, now_s: float) -> None:
         self._session.check()
         super().check(now_s)
+        if time.time() >= self._ends_at:
+            self.close(CERTIFICATE_EXPIRED)
 
     def on_refused(self, cause: str) -> None:
         self._session.refuse(cause)

@@ -6,6 +6,7 @@ The same shape as a dashboards' door (dashboards/doors.py), with a certificate i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,8 @@ from ..config import Settings
 from ..errors import BadQuery, Refused
 from ..http_messages import Request
 from ..protocol.identity import Device, identify
-from ..refusals import NO_CERTIFICATE, VIN_NOT_ALLOWED
-from ..vin import is_vin
+from ..refusals import EXPIRED_CERTIFICATE, NO_CERTIFICATE, VIN_NOT_ALLOWED
+from ..vin import is_vin, mended_vin
 from ..websocket.upgrade import Upgrade
 from .admission import AdmitVehicle, VehicleCaller, short, uuid_of
 
@@ -42,18 +43,24 @@ class VehicleDoor:
             network_interface=short(request.header("x-network-interface")),
             client_version=short(request.header("version")),
             connection_id=uuid_of(request.header("x-txid")),
+            certificate_ends_at=math.inf if caller.certificate is None else caller.certificate.ends_at,
         )
 
     def open(self, admission: AdmitVehicle, address: str) -> Upgrade:
-        return Upgrade(self._connect(admission, address), self._settings.max_frame_bytes, answers_too_large=True)
+        return Upgrade(self._connect(admission, address), self._settings.max_frame_bytes)
 
 
 def _device(request: Request, caller: VehicleCaller) -> Device:
     if caller.certificate is not None:
+        if caller.certificate.ends_at <= caller.load.time:  # a resumed session is let in by TLS
+            raise Refused(EXPIRED_CERTIFICATE)
         return identify(caller.certificate)
     if caller.unverified is not None:
         raise Refused(NO_CERTIFICATE, caller.unverified)
-    vin = dict(request.query).get("vin")
-    if vin is not None and not is_vin(vin):
+    named = dict(request.query).get("vin")
+    if named is None:
+        return Device("", "vehicle_device")
+    vin = mended_vin(named)
+    if not is_vin(vin):
         raise BadQuery("vin is not a VIN")
-    return Device(vin or "", "vehicle_device")
+    return Device(vin, "vehicle_device")

@@ -14,7 +14,7 @@ from ..core.records import Report
 from ..errors import Malformed
 from ..protocol._wire import FLAT, FLEET, TOPICS, read_record, write_record
 from ..rfc3339 import parse_rfc3339, rfc3339
-from ..vin import is_vin
+from ..vin import is_vin, mended_vin
 
 TOPIC_OF_KIND = {kind: topic for topic, kind in TOPICS.items()}
 
@@ -48,6 +48,7 @@ def read_text(text: bytes, vin: str) -> Text:
     named = message.get("vin") or ""
     if not isinstance(named, str) or not isinstance(txid, str | int | None):
         raise Malformed("vin is not a string, or txid neither that nor a number")
+    named = mended_vin(named)
     vin = vin or named
     if not is_vin(vin):
         raise Malformed("no vehicle is named: connect to /?vin=VIN, or give vin")

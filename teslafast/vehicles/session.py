@@ -25,7 +25,7 @@ from ..errors import Malformed
 from ..logs import fields, log
 from ..protocol._wire import FLAT, FLEET, TOPICS, Envelope, ack, error_reply, read_envelope, read_record
 from ..protocol.identity import Device
-from ..vin import is_vin
+from ..vin import is_vin, mended_vin
 from ..websocket.text_frames import BINARY_OPCODE, message, refusal
 from .admission import AdmitVehicle
 from .json_text import read_text
@@ -114,6 +114,7 @@ class VehicleSession:
             named = vin.decode("ascii")
         except UnicodeDecodeError:
             named = ""
+        named = mended_vin(named)
         if not is_vin(named):
             raise Malformed("the vehicle has no name: connect to /?vin=VIN")
         self._vin = named

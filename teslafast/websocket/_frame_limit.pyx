@@ -1,73 +1,118 @@
 # cython: language_level=3
 """
-A limit on the size of frames that answers instead of closing, and order where picows parses ahead.
+What stands between a transport and picows: the bounds on what one connection may have read, kept and parsed at once.
 
-FrameLimit stands between a transport and picows, and reads the heads of frames.
+picows doubles its read buffer whenever a read fills it, never shrinks it, and parses all that is in it in one call. And at a
+frame that is too large it can only close the connection, while Tesla's reference server answers the message and goes on. So the
+heads of frames are read here:
 
-    too large       At such a frame picows can only close the connection; Tesla's reference server answers the message and goes
-                    on. So the payload of a frame beyond the limit is discarded as it arrives.
-    after a CLOSE   RFC 6455, 5.5.1: nothing that follows it counts. picows parses one frame ahead, so a bad frame behind a CLOSE
-                    would have that CLOSE answered with 1002. So what follows it is discarded.
-    invalid         For the same reason a good message right before a frame that breaks the protocol would be lost. So picows gets
-                    such a frame only when it has taken everything before it.
+    small      goes to picows, in slices that its first buffer has room for
+    large      more than SMALL_AT_MOST bytes: put together here, in memory that is given back with the frame's end
+    alone      a control frame, or one that breaks the protocol: picows, which parses one frame ahead, gets it by itself, so that
+               it costs no other frame. Behind the peer's CLOSE nothing counts (RFC 6455, 5.5.1)
+    too large  more than `limit` bytes: discarded as it comes, and reported to the listener instead
+    invalid    whatever its length, its head goes to picows, which refuses it (1002, or 1009 beyond SKIP_AT_MOST)
 
-Law: picows gets every byte of every other frame, once and in order; what it has not been given is at most one frame's head.
+All connections read into one shared buffer, which each leaves empty before the next one reads. After `stop` (a CLOSE has been
+said) nothing but the peer's CLOSE is taken, and at most CLOSING_AT_MOST bytes are looked through to find it.
+
+Law: every frame reaches the listener whole, once and in order; picows holds the beginning of one small frame at most.
 """
+
+import asyncio
 
 from aiofastnet.transport cimport Protocol
 from aiofastnet.utils cimport NoResult
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport uint8_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
+from picows.picows cimport WSFrame, WSMsgType, WSTransport
 
 cdef enum:
     HEAD_AT_MOST = 14                   # of a client's frame: 2, 8 of length, 4 of mask
-    # The most that MAX_FRAME_BYTES may be. A frame that announces more is left to picows, which closes with 1009: discarding it
-    # would keep the connection busy for nothing.
+    # What one connection has read and parsed in one go, a TLS record. The smallest record of a vehicle has some 60 bytes: 270 of
+    # them take some 3 ms.
+    READ_BYTES = 16 * 1024
+    # picows' first buffer has 1,792 bytes, and grows as soon as all but 256 of them are in use.
+    SLICE_BYTES = 1500
+    SMALL_AT_MOST = SLICE_BYTES - HEAD_AT_MOST
+    # The most that MAX_FRAME_BYTES may be. A frame that announces more ends the connection: discarding it would keep the
+    # connection busy for nothing.
     SKIP_AT_MOST = 64 * 1024 * 1024
+    # What a peer may send before it reads our CLOSE: looking through it costs next to nothing, and there is a second for it.
+    CLOSING_AT_MOST = 16 * 1024 * 1024
     LAST_DATA_OPCODE = 2
     CLOSE_OPCODE = 8
-    LAST_OPCODE = 10                    # PONG
-    FIN = 0x80
     VALID_CLOSE = 0x88                  # its first byte; after a CLOSE with reserved bits the peer may still answer ours
     CONTROL_AT_MOST = 125               # bytes of a control frame's payload (RFC 6455, 5.5)
-    DISCARD_BYTES = 64 * 1024           # read at once of a frame that is being discarded
 
-cdef char discarded[DISCARD_BYTES]      # shared by all connections: nobody reads it
+READ_AT_MOST = READ_BYTES               # for the table of bounds
+
+cdef uint8_t[HEAD_AT_MOST + READ_BYTES] shared      # the head that a connection has kept, then what it has read
+
+
+include "_frame_heads.pxi"
 
 
 cdef class FrameLimit(Protocol):
     """
-    The protocol of a transport whose frames go on to `inner` (picows' WSProtocol), except those of more than `limit` bytes; with
-    a limit of SKIP_AT_MOST or more, picows gets those too.
+    The protocol of a transport whose frames go to `listener`, by way of `inner` (picows' WSProtocol) or directly.
 
-    listener.on_too_large(opcode, fin)     a frame was discarded; called in its place among the other frames
+    listener.on_ws_frame(transport, frame)
+    listener.on_too_large(opcode, fin)      a frame was discarded; called in its place among the other frames
+    listener.on_failure(error)              one of those two has raised
     """
 
     cdef:
         object inner
         object listener
+        WSTransport transport
+        object read_again           # of a TLS transport: asks for what OpenSSL has decrypted already
         uint64_t limit
-        uint64_t left               # payload bytes of a frame that inner gets, yet to come
-        uint64_t skip               # payload bytes of a frame that nobody gets, yet to come
-        char *base                  # inner's buffer, as it was given to the transport last
+        readonly uint64_t received  # bytes, in all
+        uint8_t[HEAD_AT_MOST] head  # the beginning of a frame's head, which nobody has been given
         Py_ssize_t have
-        uint8_t head[HEAD_AT_MOST]  # the beginning of a frame's head, which inner has not been given: `have` bytes
-        uint8_t skipped             # first byte of the head of the frame that is being discarded
-        uint8_t closing             # 1: the peer's CLOSE is under way, or was the last that inner got
+        uint64_t left               # bytes of a small frame that picows has begun, yet to come …
+        Py_ssize_t small_size       # … of so many, head and payload
+        Py_ssize_t begun            # … of which picows holds so many
+        uint64_t skip               # bytes of a frame that nobody gets, yet to come
+        bint report                 # that frame is too large
+        uint8_t first               # first byte of the head of the frame that is skipped or put together
+        uint8_t[4] key
+        uint8_t *large              # payload of a frame that is put together
+        Py_ssize_t large_size
+        Py_ssize_t large_have
+        bint closing
+        bint alone                  # the small frame under way must not share a slice with another
+        bint last                   # … and is the peer's CLOSE
+        bint over                   # the peer's CLOSE has been given to picows: nothing that follows counts
+        bint refused                # picows has ended the connection
+        Py_ssize_t closing_left
 
-    def __init__(self, inner, listener, uint64_t limit):
+    def __init__(self, inner, listener, WSTransport transport not None, uint64_t limit):
         self.inner = inner
         self.listener = listener
+        self.transport = transport
+        self.read_again = getattr(transport.underlying_transport, "_retry_ssl_read", None)
         self.limit = limit
+        self.closing_left = CLOSING_AT_MOST
+
+    def __dealloc__(self):
+        free(self.large)
+
+    def stop(self):
+        """A CLOSE has been said: from now on only the peer's is looked for."""
+        self.closing = True
 
     cpdef is_buffered_protocol(self):
         return True
 
     def connection_lost(self, error):
+        self.drop_large()
         self.inner.connection_lost(error)
+        self.inner = self.listener = self.transport = self.read_again = None    # they refer to this object
 
     def eof_received(self):
         return self.inner.eof_received()
@@ -78,125 +123,200 @@ cdef class FrameLimit(Protocol):
     def resume_writing(self):
         self.inner.resume_writing()
 
+    # ---- bytes in
+
     cpdef get_buffer(self, Py_ssize_t hint):
-        cdef char *place
-        cdef Py_ssize_t room
-        self.get_buffer_c(hint, &place, &room)
-        return PyMemoryView_FromMemory(place, room, 0x200)      # PyBUF_WRITE
+        return PyMemoryView_FromMemory(<char *>shared + HEAD_AT_MOST, READ_BYTES, 0x200)      # PyBUF_WRITE
 
     cdef NoResult get_buffer_c(self, Py_ssize_t hint, char **place, Py_ssize_t *room) except NoResult.EXC:
-        cdef Py_buffer view
-        if self.skip or self.over():
-            place[0] = discarded
-            room[0] = sizeof(discarded)
-            return NoResult.OK
-        PyObject_GetBuffer(self.inner.get_buffer(hint), &view, PyBUF_WRITABLE)
-        self.base = <char *>view.buf         # inner's own memory: it outlives the view
-        room[0] = view.len - self.have
-        PyBuffer_Release(&view)
-        memcpy(self.base, self.head, <size_t>self.have)
-        place[0] = self.base + self.have
+        place[0] = <char *>shared + HEAD_AT_MOST
+        room[0] = READ_BYTES
         return NoResult.OK
 
     cpdef buffer_updated(self, Py_ssize_t size):
-        if self.skip:
-            self.discard(discarded, size)
-        elif not self.over():
-            self.pass_on(self.have + size)
+        cdef Py_ssize_t have = self.have
+        cdef uint8_t *data = shared + HEAD_AT_MOST - have
+        memcpy(data, self.head, <size_t>have)
+        self.received += <uint64_t>size
+        self.have = 0
+        if not self.refused and not self.over:
+            self.take(data, have + size)
+        if self.closing or self.refused:
+            self.closing_left -= size
+            if self.refused or self.closing_left < 0:
+                self.transport.underlying_transport.pause_reading()
+        elif size == READ_BYTES and self.read_again is not None:
+            # OpenSSL may hold the rest of a TLS record, and the socket would not tell of that
+            asyncio.get_running_loop().call_soon(self.read_again)
 
-    cdef bint over(self) noexcept:
-        """The peer's CLOSE has been read to its end."""
-        return self.closing and not self.left
-
-    cdef int pass_on(self, Py_ssize_t size) except -1:
-        """Goes over the `size` bytes at `base`: inner gets what is whole, an unfinished head waits, a large frame is dropped."""
+    cdef int take(self, uint8_t *data, Py_ssize_t size) except -1:
+        """Goes over `size` bytes: data[start:at] are whole frames for picows, or the rest of one, that it has not been given."""
+        cdef Py_ssize_t start = 0
         cdef Py_ssize_t at = 0
         cdef Py_ssize_t length
+        cdef Py_ssize_t count
+        cdef bint full
         cdef uint64_t payload = 0
-        self.have = 0
-        while at < size:
-            if self.left:
-                payload = min(self.left, <uint64_t>(size - at))
-                self.left -= payload
-                at += <Py_ssize_t>payload
+        while at < size and not self.refused and not self.over:
+            if self.alone and not self.left:
+                self.give_alone(data + start, at - start)
+                start = at
                 continue
-            if self.closing:
-                break
-            length = read_head(<uint8_t *>self.base + at, size - at, &payload)
+            if self.left:
+                count = <Py_ssize_t>min(self.left, <uint64_t>(size - at))
+                self.left -= <uint64_t>count
+                at += count
+                continue
+            if self.skip or self.large != NULL:
+                at += self.absorb(data + at, size - at)
+                start = at
+                continue
+            length = read_head(data + at, size - at, &payload)
             if length == 0:
                 self.have = size - at
-                memcpy(self.head, self.base + at, <size_t>self.have)
+                memcpy(self.head, data + at, <size_t>self.have)
                 break
-            if self.limit < payload <= SKIP_AT_MOST and self.base[at] & 0x0F <= LAST_DATA_OPCODE:
-                return self.begin_skip(at, length, size, payload)
-            if at and invalid(<uint8_t>self.base[at], payload):
-                return self.pass_on_first(at, size)
-            self.left = payload
-            self.closing = <uint8_t>self.base[at] == VALID_CLOSE
-            at += length
-        if at:
-            self.inner.buffer_updated(at)
+            if self.is_small(data[at], payload):
+                # picows parses one frame ahead: a frame that it refuses would cost the good one before it
+                self.alone = data[at] & 0x0F > LAST_DATA_OPCODE or not is_valid(data + at, payload)
+                full = self.begun + at - start + length + <Py_ssize_t>payload > SLICE_BYTES
+                if (full or self.alone) and at > start:
+                    self.alone = False
+                    self.feed(data + start, at - start)
+                    start = at
+                    continue            # the listener may have said CLOSE
+                self.last = data[at] == VALID_CLOSE
+                self.left = payload
+                self.small_size = length + <Py_ssize_t>payload
+                at += length
+            elif at > start:
+                self.feed(data + start, at - start)
+                start = at              # likewise
+            else:
+                at += self.begin(data + at, length, size - at, payload)
+                start = at
+        if at > start and not self.refused and not self.over:
+            if self.alone and not self.left:
+                self.give_alone(data + start, at - start)
+            else:
+                self.feed(data + start, at - start)
         return 0
 
-    cdef int begin_skip(self, Py_ssize_t at, Py_ssize_t length, Py_ssize_t size, uint64_t payload) except -1:
-        cdef bytes rest = PyBytes_FromStringAndSize(self.base + at + length, size - at - length)   # inner may move its buffer
-        self.skipped = <uint8_t>self.base[at]
-        self.skip = payload
-        if at:
-            self.inner.buffer_updated(at)
-        return self.discard(PyBytes_AS_STRING(rest), PyBytes_GET_SIZE(rest))
+    cdef int give_alone(self, const uint8_t *data, Py_ssize_t size) except -1:
+        """A frame that shares its slice with no other is complete."""
+        self.alone = False
+        self.over = self.last
+        return self.feed(data, size)
 
-    cdef int pass_on_first(self, Py_ssize_t at, Py_ssize_t size) except -1:
-        """Lets inner take what comes before `at` before it sees the rest."""
-        cdef bytes rest = PyBytes_FromStringAndSize(self.base + at, size - at)      # inner may move its buffer
-        self.inner.buffer_updated(at)
-        return self.feed(rest)
+    cdef bint is_small(self, uint8_t first, uint64_t payload) noexcept:
+        """Whether picows gets this frame."""
+        if self.closing:
+            return first & 0x0F == CLOSE_OPCODE and payload <= CONTROL_AT_MOST
+        if first & 0x0F > LAST_DATA_OPCODE:
+            return payload <= CONTROL_AT_MOST
+        return payload <= SMALL_AT_MOST and payload <= self.limit
 
-    cdef int discard(self, char *data, Py_ssize_t size) except -1:
-        cdef Py_ssize_t dropped = <Py_ssize_t>min(self.skip, <uint64_t>size)
-        cdef bytes rest
-        self.skip -= <uint64_t>dropped
-        if self.skip == 0:
-            rest = PyBytes_FromStringAndSize(data + dropped, size - dropped)
-            self.listener.on_too_large(self.skipped & 0x0F, self.skipped >> 7)
-            self.feed(rest)
-        return 0
-
-    cdef int feed(self, bytes data) except -1:
-        """As if `data` had been read from the socket."""
-        cdef char *place
-        cdef Py_ssize_t room
+    cdef int feed(self, const uint8_t *data, Py_ssize_t size) except -1:
+        """Gives bytes to picows."""
+        cdef Py_buffer room
         cdef Py_ssize_t at = 0
-        while at < PyBytes_GET_SIZE(data):
-            self.get_buffer_c(-1, &place, &room)
-            room = min(room, PyBytes_GET_SIZE(data) - at)
-            memcpy(place, PyBytes_AS_STRING(data) + at, <size_t>room)
-            at += room
-            self.buffer_updated(room)
+        cdef Py_ssize_t count
+        while at < size:
+            PyObject_GetBuffer(self.inner.get_buffer(-1), &room, PyBUF_WRITABLE)
+            count = min(room.len, size - at)
+            memcpy(room.buf, data + at, <size_t>count)
+            PyBuffer_Release(&room)     # it is picows' own memory, and outlives the view
+            at += count
+            self.inner.buffer_updated(count)
+        self.begun = self.small_size - <Py_ssize_t>self.left if self.left else 0
+        if self.transport.is_close_frame_sent and not self.closing:
+            self.refused = True
         return 0
 
+    # ---- frames that picows does not get
 
-cdef bint invalid(uint8_t first, uint64_t payload) noexcept:
-    """Whether picows refuses the frame for its opcode or as a control frame. `first`: the first byte of its head."""
-    cdef uint8_t opcode = first & 0x0F
-    if opcode <= LAST_DATA_OPCODE:
-        return False
-    return not CLOSE_OPCODE <= opcode <= LAST_OPCODE or not first & FIN or payload > CONTROL_AT_MOST
+    cdef Py_ssize_t begin(self, uint8_t *data, Py_ssize_t length, Py_ssize_t size, uint64_t payload) except -1:
+        """A frame begins, whose head has `length` bytes. Returns how many of the `size` bytes it has used."""
+        self.first = data[0]
+        if self.closing:
+            self.skip = payload
+            return length
+        if not is_valid(data, payload):
+            self.feed(data, length)
+            self.refused = True
+            return size
+        if data[0] & 0x70:              # reserved bits: the listener refuses them, whatever the payload
+            self.deliver(NULL, 0)
+            self.skip = payload
+        elif payload > self.limit:
+            self.skip = payload
+            self.report = True
+        elif payload <= <uint64_t>(size - length):
+            memcpy(self.key, data + length - 4, 4)
+            unmask(data + length, <Py_ssize_t>payload, self.key)
+            self.deliver(data + length, <Py_ssize_t>payload)
+            return length + <Py_ssize_t>payload
+        else:
+            memcpy(self.key, data + length - 4, 4)
+            self.large_size = <Py_ssize_t>payload
+            self.large_have = 0
+            self.large = <uint8_t *>malloc(<size_t>payload)      # pages are taken as they are filled
+            if self.large == NULL:
+                raise MemoryError()
+        return length
 
+    cdef Py_ssize_t absorb(self, const uint8_t *data, Py_ssize_t size) except -1:
+        """More of the frame that is skipped or put together. Returns how many of the `size` bytes are its."""
+        cdef Py_ssize_t count
+        cdef uint8_t *whole
+        if self.large != NULL and self.closing:
+            self.skip = <uint64_t>(self.large_size - self.large_have)
+            self.drop_large()
+        if self.large == NULL:
+            count = <Py_ssize_t>min(self.skip, <uint64_t>size)
+            self.skip -= <uint64_t>count
+            if self.report and not self.skip:
+                self.report = False
+                self.tell_too_large()
+            return count
+        count = min(self.large_size - self.large_have, size)
+        memcpy(self.large + self.large_have, data, <size_t>count)
+        self.large_have += count
+        if self.large_have == self.large_size:
+            whole = self.large
+            self.large = NULL
+            try:
+                unmask(whole, self.large_size, self.key)
+                self.deliver(whole, self.large_size)
+            finally:
+                free(whole)
+        return count
 
-cdef Py_ssize_t read_head(const uint8_t *data, Py_ssize_t size, uint64_t *payload) noexcept:
-    """The length of the frame head that begins here, 0 if not all of it is here; `payload`: bytes that follow it."""
-    cdef Py_ssize_t length = 2
-    cdef Py_ssize_t extended, i
-    if size < 2:
+    cdef int drop_large(self) except -1:
+        free(self.large)
+        self.large = NULL
         return 0
-    payload[0] = data[1] & 0x7F
-    extended = 2 if payload[0] == 126 else 8 if payload[0] == 127 else 0
-    length += extended + (4 if data[1] & 0x80 else 0)
-    if size < length:
+
+    cdef int tell_too_large(self) except -1:
+        try:
+            self.listener.on_too_large(self.first & 0x0F, self.first >> 7)
+        except Exception as error:
+            self.listener.on_failure(error)
         return 0
-    if extended:
-        payload[0] = 0
-        for i in range(extended):
-            payload[0] = payload[0] << 8 | data[2 + i]
-    return length
+
+    cdef int deliver(self, uint8_t *payload, Py_ssize_t size) except -1:
+        """To the listener, as picows would."""
+        cdef WSFrame frame = <WSFrame>WSFrame.__new__(WSFrame)
+        frame.payload_ptr = <char *>payload
+        frame.payload_size = size
+        frame.msg_type = <WSMsgType>(self.first & 0x0F)
+        frame.fin = self.first >> 7
+        frame.rsv1 = self.first >> 6 & 1
+        frame.rsv2 = self.first >> 5 & 1
+        frame.rsv3 = self.first >> 4 & 1
+        frame.last_in_buffer = 1
+        try:
+            self.listener.on_ws_frame(self.transport, frame)
+        except Exception as error:
+            self.listener.on_failure(error)
+        return 0

@@ -13,12 +13,12 @@ import socket
 
 from aiofastnet.transport cimport Transport, WritableTransport
 from aiofastnet.utils cimport NoResult, aiofn_read, aiofn_write
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from picows.picows cimport MemoryBuffer, WSTransport
 
 cdef enum:
-    READ_AT_MOST = 256 * 1024       # of one connection in one turn of the loop
+    READ_AT_MOST = 16 * 1024        # of one connection in one turn of the loop; no read is larger either (_frame_limit.pyx)
 
 cdef MemoryBuffer shared_frame = MemoryBuffer(1024)
 
@@ -51,16 +51,14 @@ cdef class PlainTransport(WritableTransport):
             self._handle_error("Fatal read error on socket transport")
 
     cdef int read(self) except -1:
-        cdef Py_buffer view
+        cdef char* place
+        cdef Py_ssize_t room
         cdef Py_ssize_t size
         cdef Py_ssize_t total = 0
         # until nothing is left: after a reset libuv tells once that there is something to read, and never that there is an error
         while total < READ_AT_MOST and not self._finalizing_close and not self._read_paused:
-            PyObject_GetBuffer(self._protocol.get_buffer(-1), &view, PyBUF_WRITABLE)
-            try:
-                size = aiofn_read(self._fileno, view.buf, view.len, True)
-            finally:
-                PyBuffer_Release(&view)
+            self._call_protocol_get_buffer(&place, &room)
+            size = aiofn_read(self._fileno, place, room, True)
             if size == -1:      # nothing there
                 return 0
             if size == 0:
@@ -68,7 +66,7 @@ cdef class PlainTransport(WritableTransport):
                 self.close()
                 return 0
             total += size
-            self._protocol.buffer_updated(size)
+            self._call_protocol_buffer_updated(size)
         return 0
 
     # ---- out

@@ -3,7 +3,8 @@ What every WebSocket connection to this server does, whoever is at the other end
 
     frames      data messages, put together if they came in fragments, go to `on_message`; pings are answered here
     violations  of RFC 6455 end the connection with 1002 or 1007; so does a flood of frames, with 1008
-    silence     a ping after PING_INTERVAL; as long again without a sign of life ends the connection
+    silence     a ping after PING_INTERVAL; as long again without a byte ends the connection
+    TLS         messages of its own without data, such as KeyUpdates, end the connection with 1008 if there are too many
     the end     is said once: nothing is taken in after a CLOSE, ours or theirs, and the TCP connection ends as soon as both
                 have said it, or after CLOSE_GRACE_S
 
@@ -17,42 +18,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from ..close_reasons import FLOOD, FRAGMENTS, NOT_UTF8, PEER, RESERVED_BITS, SILENT, CloseReason
-from ..event_loop import Timer
-from ..metrics import Counts
+from ..close_reasons import FAULT, FLOOD, FRAGMENTS, NOT_UTF8, PEER, RESERVED_BITS, SILENT, TLS_FLOOD, CloseReason
+from ..logs import fields, log
 from ._transport import slim
 from .closing import close_reply, log_end
 from .reassembly import OutOfOrder, Reassembly
+from .rules import Incoming, Rules
+from .tcp_info import bytes_received
 
 TEXT, BINARY = WSMsgType.TEXT, WSMsgType.BINARY
 PING, PONG, CLOSE = WSMsgType.PING, WSMsgType.PONG, WSMsgType.CLOSE
 EMPTY_FRAMES_AT_MOST = 1000  # pings, pongs, fragments between two checks, about a second: some 20 ms of the loop
 CLOSE_GRACE_S = 1.0  # a peer that is there answers a CLOSE within a round trip; a mobile network's worst is about a second
 
+# What TLS adds: 29 bytes a record at most, to frames of 6 bytes at least. Besides, so many bytes between two looks, which are
+# LOOKS_APART checks apart: 2,400 KeyUpdates, some 20 ms.
+TLS_OVERHEAD = 8
+TLS_MESSAGES_BYTES = 64 * 1024
+LOOKS_APART = 4
+
 _OPEN, _CLOSING, _ENDED = range(3)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """
-    What all connections of one role have in common.
-
-    event            names them in the log: `vehicle`, `dashboard`
-    message_limit    bytes of a whole message
-    ping_interval_s  silence before a ping
-    """
-
-    event: str
-    message_limit: int
-    ping_interval_s: float
-    timer: Timer
-    counts: Counts
 
 
 class ServerConnection(WSListener):
@@ -62,12 +52,15 @@ class ServerConnection(WSListener):
         "_empty_frames",
         "_end_cause",
         "_heard_at",
+        "_looked",
         "_pinged_at",
         "_reassembly",
+        "_received",
         "_rules",
         "_started_at",
         "_state",
         "address",
+        "incoming",
         "transport",
     )
 
@@ -76,6 +69,9 @@ class ServerConnection(WSListener):
         self.address = address
         self._started_at = self._heard_at = time.monotonic()
         self._pinged_at = 0.0  # 0.0: no ping is under way
+        self.incoming: Incoming | None = None  # until the connection is open
+        self._received = 0  # bytes, at the last check
+        self._looked = (0, 0, 0)  # checks since the last look at TLS; bytes of TCP and of frames by then
         self._empty_frames = 0  # that carry no whole message, since the last check
         self._reassembly: Reassembly | None = None  # while a fragmented message is under way
         self._state = _OPEN
@@ -114,10 +110,14 @@ class ServerConnection(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
         slim(transport)
-        self.on_opened()
+        try:
+            self.on_opened()
+        except Exception as error:
+            self.on_failure(error)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._state = _ENDED
+        self.incoming = None  # it refers to this object
         event = f"{self._rules.event}_disconnected"
         cause = log_end(event, transport, self._end_cause, self._started_at, address=self.address, **self.log_fields())
         self._rules.counts.close(cause)
@@ -134,6 +134,8 @@ class ServerConnection(WSListener):
             return
         self._state = _CLOSING
         self._end_cause = reason.cause
+        if self.incoming is not None:
+            self.incoming.stop()
         self.finish(partial(self._send_close, WSCloseCode(reason.code), reason.text))
         self._abort_later()
 
@@ -152,6 +154,11 @@ class ServerConnection(WSListener):
         self._empty_frames = 0
         if self._state != _OPEN:
             return
+        if self.incoming is not None:
+            if self.incoming.received != self._received:
+                self._received = self.incoming.received
+                self._heard_at = now_s  # part of a long message counts as well
+            self._look_at_tls(self.incoming)
         interval_s = self._rules.ping_interval_s
         if now_s - self._heard_at < interval_s:
             self._pinged_at = 0.0
@@ -160,6 +167,25 @@ class ServerConnection(WSListener):
             self.transport.send_ping()
         elif now_s - self._pinged_at >= interval_s:
             self.close(SILENT)
+
+    def _look_at_tls(self, incoming: Incoming) -> None:
+        """Compares what came in over TCP with what came out of TLS."""
+        checks, wire_before, before = self._looked
+        if checks + 1 < LOOKS_APART:
+            self._looked = checks + 1, wire_before, before
+            return
+        wire = bytes_received(self.transport.underlying_transport) if self.transport.is_secure else None
+        received = incoming.received
+        if wire is None:
+            return
+        self._looked = 0, wire, received
+        if wire_before and wire - wire_before > TLS_MESSAGES_BYTES + TLS_OVERHEAD * (received - before):
+            self.close(TLS_FLOOD)
+
+    def on_failure(self, error: Exception) -> None:
+        """Our own fault, at the beginning or at a frame that has come."""
+        log.error("connection_failed", extra=fields(what=type(error).__name__, address=self.address), exc_info=error)
+        self.close(FAULT)
 
     # ---- frames
 

@@ -9,6 +9,7 @@ documented API: hence the pinned version.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +21,9 @@ from picows.picows import WSAutoPingStrategy, WSProtocol  # type: ignore[attr-de
 from ..http_messages import Request
 from ..logs import fields, log
 from ._frame_limit import FrameLimit
+from .connection import ServerConnection
 
-UNLIMITED = (1 << 64) - 1  # FrameLimit passes every frame on, and picows applies the limit
-READ_BUFFER = 2048  # bytes that picows allocates a connection at first; the buffer grows with the messages
+READ_BUFFER = 2048  # bytes that picows allocates a connection: its least; FrameLimit never gives it more
 
 
 class PicowsLog(logging.LoggerAdapter[logging.Logger]):
@@ -48,16 +49,13 @@ class Upgrade:
     """
     A WebSocket that is about to open.
 
-    listener            the picows listener of the connection
-    largest             bytes of a frame's payload
-    answers_too_large   a larger frame is reported to `listener.on_too_large`, and the connection goes on; otherwise picows closes
-                        the connection with 1009
-    subprotocol         the one that the server agrees to
+    listener        the connection
+    largest         bytes of a frame's payload; a larger one is discarded and reported to `listener.on_too_large`
+    subprotocol     the one that the server agrees to
     """
 
-    listener: Any
+    listener: ServerConnection
     largest: int
-    answers_too_large: bool
     subprotocol: str | None = None
 
     def take(self, transport: Any, request: Request, rest: bytes) -> None:
@@ -71,9 +69,15 @@ class Upgrade:
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
         )
         _feed(protocol, head.encode("latin-1"))
-        protocol = FrameLimit(protocol, self.listener, self.largest if self.answers_too_large else UNLIMITED)
-        transport.set_protocol(protocol)
-        _feed(protocol, rest)
+        incoming = FrameLimit(protocol, self.listener, self.listener.transport, self.largest)
+        self.listener.incoming = incoming
+        if self.listener.closing:  # it failed at its beginning
+            incoming.stop()
+        transport.set_protocol(incoming)
+        _feed(incoming, rest)
+        read_again = getattr(transport, "_retry_ssl_read", None)
+        if rest and read_again is not None:  # OpenSSL may hold more of what came with the request
+            asyncio.get_running_loop().call_soon(read_again)
 
     def _protocol(self) -> WSProtocol:
         return WSProtocol(

@@ -138,7 +138,7 @@ def test_the_host_may_be_a_name_or_an_address(hostname: str, asked: str, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "hostname", ["", "https://example.com", "example.com:443", "-x.example", "a..b", "*.example.com", "x" * 64, "ä.de"]
+    "hostname", ["", "https://example.com", "example.com:443", "-x.example", "a..b", "*.example.com", "x" * 64, "ä..de", "☃ .de"]
 )
 def test_an_unusable_host_name_is_refused_and_nothing_is_written(hostname: str, tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="--hostname"):

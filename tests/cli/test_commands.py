@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import jwt
 import pytest
@@ -210,6 +211,31 @@ def test_health_of_a_port_where_nothing_listens_is_one_line_and_exit_1(run: Run)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith(f"teslafast: 127.0.0.1:{port}: no answer")
     assert " — check the address, the network, and that the server runs" in err
+
+
+@pytest.mark.parametrize("arguments", [("--port", "0"), ("--host", "127.0.0.2", "--port", "0")])
+def test_health_finds_the_server_that_was_started_with_a_port_of_its_own(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:  # what PORT says, and where somebody else listens
+        variables = {"JWT_SECRET": SECRET, "PORT": str(other.getsockname()[1]), "XDG_RUNTIME_DIR": str(tmp_path)}
+        more = {"LOG_FORMAT": "json", "RING_BYTES": "8MiB"}
+        with spawn(["serve", *arguments], variables | more, stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            assert any('"listening"' in line for line in process.stderr)
+            while not list(tmp_path.iterdir()):
+                assert process.poll() is None
+            code, out, err = run("health", **variables)
+            process.terminate()
+            process.stderr.read()
+    assert (code, out[:3], err) == (0, "ok:", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_token_for_a_vin_in_lower_case_or_with_blanks_is_one_for_the_vehicle(run: Run) -> None:
+    code, out, _ = run("token", "--sub", "x", "--vin", " 5yj3e1ea7kf000001", JWT_SECRET=SECRET)
+    assert code == 0
+    assert Verifier([SECRET], ["HS256"], None, None).verify(out.strip(), time.time()).vins == frozenset({"5YJ3E1EA7KF000001"})
 
 
 def test_health_of_an_unusable_url_is_exit_2(run: Run) -> None:

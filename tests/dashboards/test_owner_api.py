@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from teslafast.core.last_values import VehicleValues
-from teslafast.dashboards.owner_api import ASLEEP_AFTER_S, PARTS, state_of, summary, vehicle_data
+from teslafast.dashboards.owner_api import ASLEEP_AFTER_S, DATA_PARTS, state_of, summary, vehicle_data
 from teslafast.dashboards.vehicle_ids import find_vin, vehicle_id
 from teslafast.protocol.signals import ENUMS, FIELDS
 
@@ -116,13 +116,13 @@ def test_a_car_type_is_the_owner_apis_word(word: str, told: str | None) -> None:
 
 @pytest.mark.parametrize("nonsense", [True, "word", {"a": 1}, [1], 1e300, -1])
 def test_values_of_another_kind_never_fail(nonsense: Any) -> None:
-    everything = {field: nonsense for rows in PARTS.values() for _, field, _ in rows}
+    everything = {field: nonsense for rows in DATA_PARTS.values() for _, field, _ in rows}
     assert isinstance(vehicle_data(VIN, "online", known(**everything)), dict)
 
 
 def test_every_field_and_every_word_of_the_table_is_the_protocols() -> None:
-    assert {field for rows in PARTS.values() for _, field, _ in rows} <= set(FIELDS)
-    converts = {key: convert for rows in PARTS.values() for key, _, convert in rows}
+    assert {field for rows in DATA_PARTS.values() for _, field, _ in rows} <= set(FIELDS)
+    converts = {key: convert for rows in DATA_PARTS.values() for key, _, convert in rows}
     for key, enum, unknown in (
         ("shift_state", "ShiftState", {"Unknown", "Invalid", "SNA"}),
         ("charging_state", "DetailedChargeStateValue", {"Unknown", "Calibrating"}),

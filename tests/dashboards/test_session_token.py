@@ -33,6 +33,17 @@ def test_each_token_has_a_warning_of_its_own() -> None:
     assert stage.kinds() == ["token_expiring"]
 
 
+@pytest.mark.parametrize("presented_at", [50, 85])
+def test_the_same_token_again_is_not_warned_of_a_second_time(presented_at: float) -> None:
+    stage = DashboardStage(token_s=100).begin()
+    for seconds in (presented_at, 85, 90, 95, 99):
+        stage.check(NOW + seconds)
+        if seconds in (presented_at, 90):
+            stage.now = NOW + seconds
+            stage.say({"type": "auth", "token": token(exp=NOW + 100)})
+    assert stage.kinds().count("token_expiring") == 1
+
+
 def test_the_plain_fleet_shape_is_closed_without_a_warning_and_with_control_it_is_warned() -> None:
     for query, kinds in (({"format": "fleet"}, []), ({"format": "fleet", "control": "1"}, ["hello", "token_expiring"])):
         stage = DashboardStage(token_s=100).begin(**query)

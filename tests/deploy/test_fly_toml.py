@@ -36,7 +36,8 @@ def test_no_secret_stands_in_it(settings: Settings) -> None:
 
 def test_vehicles_come_in_untouched_and_dashboards_over_flys_tls(settings: Settings) -> None:
     assert (VEHICLES["internal_port"], DASHBOARDS["internal_port"]) == (settings.vehicle_port, settings.port)
-    assert [port.get("handlers", []) for port in VEHICLES["ports"]] == [[]]
+    assert [port.get("handlers", []) for port in VEHICLES["ports"]] == [["proxy_proto"]], "which leaves TLS as it is"
+    assert settings.trusted_proxies, "else the PROXY header would be taken for broken TLS"
     assert {port["port"]: port["handlers"] for port in DASHBOARDS["ports"]} == {80: ["http"], 443: ["tls", "http"]}
     assert next(port for port in DASHBOARDS["ports"] if port["port"] == 80)["force_https"]
     assert not settings.dashboard_tls

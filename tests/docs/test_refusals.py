@@ -12,7 +12,7 @@ from teslafast.server import tls_errors
 
 from tests.support.documents import rows
 
-PAGES = {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED}
+PAGES = {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED, HTTPStatus.PERMANENT_REDIRECT}
 BY_PICOWS = {1002, 1009}  # frames that break RFC 6455, and a dashboard's frame over its limit
 
 

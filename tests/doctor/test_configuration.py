@@ -19,7 +19,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, State, str, str]] = {
     "development": ({"NODE_ENV": "development"}, "mode", N, "NODE_ENV is development", "NODE_ENV=production"),
     "any vehicle": (
         {"TESLA_VIN": ""}, "TESLA_VIN", N, "every vehicle whose certificate CA_PATH verifies", "list your vehicles' VINs"),
-    "a small VIN": ({"TESLA_VIN": VIN.lower()}, "TESLA_VIN", W, f"'{VIN.lower()}' is not a vehicle's VIN", "upper case"),
+    "a short VIN": ({"TESLA_VIN": VIN[1:]}, "TESLA_VIN", W, f"'{VIN[1:]}' is not a vehicle's VIN", "17 characters"),
 }  # fmt: skip
 
 

@@ -164,7 +164,7 @@ CASES = {
     "a control frame in fragments": broken(b"\x09\x80mask"),
     "a length that is none": broken(b"\x82\xff" + b"\xff" * 8 + b"mask"),
     # a dashboard's messages
-    "a dashboard's message of more than 4 KiB": shown_out(1009, "protocol", frame(TEXT, b"x" * 5000)),
+    "a dashboard's message of more than 4 KiB": shown_out(1009, "too_large", frame(TEXT, b"x" * 5000)),
     "ten invalid messages": shown_out(1008, "errors", many(10, b"nonsense")),
     "a dashboard's compressed frame": shown_out(1002, "reserved_bits", b"\xc1\x80mask"),
     "a dashboard's frame without a mask": shown_out(1002, "protocol", b"\x81\x01x"),

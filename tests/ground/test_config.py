@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from teslafast.config import Settings
 from teslafast.environment import rows
 from teslafast.errors import Misconfigured
+from teslafast.hosts import WebOrigin
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ENOUGH = {"JWT_SECRET": SECRET}
@@ -50,7 +52,7 @@ def test_with_only_a_secret_set_every_setting_has_its_default() -> None:
         "jwt_algorithms": ("HS256",),
         "request_client_cert": False,
         "tesla_vin": frozenset(),
-        "allowed_origins": (),
+        "allowed_origins": frozenset(),
         "coalesce_ms": 0,
         "ring_bytes": 64 << 20,
         "max_frame_bytes": 1_000_000,
@@ -68,6 +70,7 @@ def test_with_only_a_secret_set_every_setting_has_its_default() -> None:
     assert not settings.tls
 
 
+BOOKS = WebOrigin("https", "xn--bcher-kva.example", 443)
 TAKEN: list[tuple[str, str, str, Any]] = [
     ("PORT", "0", "port", 0),
     ("PORT", " 65535 ", "port", 65535),
@@ -81,8 +84,15 @@ TAKEN: list[tuple[str, str, str, Any]] = [
         "ALLOWED_ORIGINS",
         "https://A.example/, http://b.example:8080",
         "allowed_origins",
-        ("https://a.example", "http://b.example:8080"),
+        frozenset({WebOrigin("https", "a.example", 443), WebOrigin("http", "b.example", 8080)}),
     ),
+    ("ALLOWED_ORIGINS", "https://Bücher.example, null", "allowed_origins", frozenset({BOOKS, None})),
+    ("ALLOWED_ORIGINS", "capacitor://localhost", "allowed_origins", frozenset({WebOrigin("capacitor", "localhost", None)})),
+    ("TESLA_VIN", " 5yj3e1ea7kf000001 ,device-1", "tesla_vin", frozenset({"5YJ3E1EA7KF000001", "device-1"})),
+    ("BASE_PATH", "cars/", "base_path", "/cars"),
+    ("BASE_PATH", "/a/b-c", "base_path", "/a/b-c"),
+    ("BASE_PATH", "/", "base_path", ""),
+    ("TRUSTED_PROXIES", "10.0.0.0/8, ::1", "trusted_proxies", (ip_network("10.0.0.0/8"), ip_network("::1/128"))),
     ("MAP_TILES", " http://127.0.0.1:8080/{z}/{x}/{y} ", "map_tiles", "http://127.0.0.1:8080/{z}/{x}/{y}"),
     ("MAP_TILES", "https://t.example.com/a?k=1&z={z}&y={y}&x={x}", "map_tiles", "https://t.example.com/a?k=1&z={z}&y={y}&x={x}"),
     ("RING_BYTES", "128MiB", "ring_bytes", 128 << 20),
@@ -149,6 +159,19 @@ REFUSED = [
     ("TESLA_VIN", "5YJ3E1EA7KF000001;5YJ3E1EA7KF000002"),
     ("ALLOWED_ORIGINS", "example.com"),
     ("ALLOWED_ORIGINS", "*"),
+    ("ALLOWED_ORIGINS", "https://*.example.com"),
+    ("ALLOWED_ORIGINS", "https://example.com/dashboard"),
+    ("ALLOWED_ORIGINS", "https://example.com:99999"),
+    ("ALLOWED_ORIGINS", "https://user@example.com"),
+    ("ALLOWED_ORIGINS", "https://example.com?x"),
+    ("ALLOWED_ORIGINS", "https://"),
+    ("BASE_PATH", "/a b"),
+    ("BASE_PATH", "/a/../b"),
+    ("BASE_PATH", "/a?b"),
+    ("TRUSTED_PROXIES", "proxy.example"),
+    ("TRUSTED_PROXIES", "10.0.0.1/8"),
+    ("TRUSTED_PROXIES", "10.0.0.0/33"),
+    ("CLIENT_CERT_HEADER", "maybe"),
     ("MAP_TILES", "ftp://tiles.example.com/{z}/{x}/{y}.png"),
     ("MAP_TILES", "//tiles.example.com/{z}/{x}/{y}.png"),
     ("MAP_TILES", "https:///{z}/{x}/{y}.png"),

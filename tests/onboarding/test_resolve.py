@@ -12,6 +12,14 @@ from tests.support.certificates import World
 VIN, OTHER = "5YJ3TEST5PF000001", "5YJ3TEST7PF000002"
 
 
+def test_a_vin_in_lower_case_or_with_blanks_is_mended() -> None:
+    assert resolve.resolve_vins([" 5yj3e1ea7kf000001 "], {}) == ["5YJ3E1EA7KF000001"]
+    assert resolve.resolve_vins([], {"TESLA_VIN": "5yj3e1ea7kf000001, 5YJ3E1EA7KF000002"}) == [
+        "5YJ3E1EA7KF000001",
+        "5YJ3E1EA7KF000002",
+    ]
+
+
 def test_vins_come_from_the_options_else_from_tesla_vin() -> None:
     assert resolve.resolve_vins([OTHER], {"TESLA_VIN": VIN}) == [OTHER]
     assert resolve.resolve_vins([], {"TESLA_VIN": f"{VIN}, {OTHER}"}) == [VIN, OTHER]

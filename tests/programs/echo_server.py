@@ -3,8 +3,8 @@ Echo servers made of the classes that vehicles and dashboards are served with, f
 
     python -m tests.programs.echo_server
 
-Prints one line of JSON, {"vehicle": PORT, "dashboard": PORT}, and serves until its standard input ends. The two roles differ as
-in the server: FrameLimit limits a vehicle's frames, picows a dashboard's.
+Prints one line of JSON, {"vehicle": PORT, "dashboard": PORT}, and serves until its standard input ends. Both roles stand
+on the same classes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from teslafast.server.acceptor import Acceptor, bind
 from teslafast.server.admission import PendingConnections
 from teslafast.server.http_connection import HttpConnection
 from teslafast.server.routes import Decision, Open, Peer
-from teslafast.websocket.connection import Rules, ServerConnection
+from teslafast.websocket.connection import ServerConnection
 from teslafast.websocket.handshake import check_handshake, wants_websocket
+from teslafast.websocket.rules import Rules
 from teslafast.websocket.upgrade import Upgrade
 
 MESSAGE_LIMIT = 16 * 1024 * 1024  # bytes: the suite's largest message
@@ -68,11 +69,10 @@ class EchoConnection(ServerConnection):
 
 @dataclass
 class EchoDoor:
-    """Lets everybody in. `answers_too_large`: of its Upgrade."""
+    """Lets everybody in."""
 
     name: str
     rules: Rules
-    answers_too_large: bool
     present: set[EchoConnection] = field(default_factory=set)
     websocket: bool = True
 
@@ -80,7 +80,7 @@ class EchoDoor:
         """There is nothing to know of anybody."""
 
     def open(self, admission: None, address: str, /) -> Upgrade:
-        return Upgrade(EchoConnection(self.rules, address, self.present), MESSAGE_LIMIT, self.answers_too_large)
+        return Upgrade(EchoConnection(self.rules, address, self.present), MESSAGE_LIMIT)
 
     def decide(self, request: Request, peer: Peer) -> Decision:
         if not wants_websocket(request):
@@ -115,10 +115,7 @@ def _peer(address: str, transport: Any) -> Peer:
 
 async def main() -> None:
     loop, counts = asyncio.get_running_loop(), Counts()
-    doors = [
-        EchoDoor(role, Rules(role, MESSAGE_LIMIT, PING_INTERVAL_S, loop, counts), answers_too_large)
-        for role, answers_too_large in (("vehicle", True), ("dashboard", False))
-    ]
+    doors = [EchoDoor(role, Rules(role, MESSAGE_LIMIT, PING_INTERVAL_S, loop, counts)) for role in ("vehicle", "dashboard")]
     acceptors = [listen(loop, door, counts) for door in doors]
     print(json.dumps({door.name: acceptor.port for door, acceptor in zip(doors, acceptors, strict=True)}), flush=True)
     checking = loop.create_task(check_all(doors))

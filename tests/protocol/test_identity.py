@@ -173,3 +173,8 @@ def test_any_certificate_is_identified_or_refused_in_one_line(shown: Certificate
         said = str(error)
     assert said.isprintable()
     assert len(said) < 200
+
+
+@pytest.mark.parametrize("name", ["5YJ3E1EA7KF000001 ", "<img src=x>", 'A"B\\C', "A,B", "*", "a/b", "-", "5YJ3E1EA7KF00000\t"])
+def test_a_name_that_no_filter_token_or_setting_could_name_is_refused(name: str) -> None:
+    assert refusal(certificate(OID_ISSUERS[0], VEHICLE, name=name)).cause == "no_vin"

@@ -136,15 +136,15 @@ def test_nothing_is_inline_and_nothing_parses_text_as_html() -> None:
 
 
 def test_every_file_that_the_page_requests_is_in_the_table() -> None:
-    asked = set(re.findall(rb"(?:href|src)=\"(/web/[^\"]+)\"", FILES["index.html"]))
-    assert {path.decode() for path in asked} <= set(PAGES)
+    asked = set(re.findall(rb"(?:href|src)=\"(web/[^\"]+)\"", FILES["index.html"]))
+    assert {f"/{path.decode()}" for path in asked} <= set(PAGES)
     for name in SCRIPTS:
         assert imports(name) <= set(SCRIPTS), name
 
 
 def test_every_file_of_the_page_is_reached_from_its_index() -> None:
     reached: set[str] = set()
-    ahead = {path.decode() for path in re.findall(rb"(?:href|src)=\"/web/([^\"]+)\"", FILES["index.html"])}
+    ahead = {path.decode() for path in re.findall(rb"(?:href|src)=\"web/([^\"]+)\"", FILES["index.html"])}
     while ahead:
         reached |= ahead
         ahead = {found for name in ahead if name.endswith(".js") for found in imports(name)} - reached
@@ -175,6 +175,6 @@ def test_a_walk_takes_files_one_folder_deep_and_leaves_out_what_is_not_the_pages
 
 
 def test_every_module_is_preloaded() -> None:
-    assert re.findall(rb"<link rel=\"modulepreload\" href=\"/web/([^\"]+)\">", get("/").body) == [
+    assert re.findall(rb"<link rel=\"modulepreload\" href=\"web/([^\"]+)\">", get("/").body) == [
         name.encode() for name in SCRIPTS
     ]

@@ -41,7 +41,12 @@ class FakeTransport:
     def __init__(self) -> None:
         self.done: list[Any] = []
         self.is_close_frame_sent = False
+        self.is_secure = False
+        self.sockets: dict[str, Any] = {}
         self.underlying_transport: Any = self
+
+    def get_extra_info(self, name: str) -> Any:
+        return self.sockets.get(name)
 
     def send_ping(self) -> None:
         self.done.append("ping")

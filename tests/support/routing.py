@@ -75,8 +75,9 @@ def routes(variables: Mapping[str, str]) -> Routes:
 
 
 def request(target: str, method: str = "GET", has_body: bool = False, http: str = "1.1", **headers: str | None) -> Request:
-    """Header names with `_` for `-`; None takes one out."""
-    named = {name.replace("_", "-"): [value] for name, value in headers.items() if value is not None}
+    """Header names with `_` for `-`; None takes one out, and Host is there without being named."""
+    every: dict[str, str | None] = {"host": "telemetry.example.com", **headers}
+    named = {name.replace("_", "-"): [value] for name, value in every.items() if value is not None}
     return Request(method, target, named, has_body, http)
 
 

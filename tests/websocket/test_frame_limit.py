@@ -1,95 +1,267 @@
-"""What picows is given of a connection's bytes, however they are cut into reads."""
+"""What stands between transport and picows: every frame arrives whole, once and in order, and nothing is read without a bound."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+import asyncio
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import uvloop
 from hypothesis import given
-from hypothesis import strategies as st
-from teslafast.websocket._frame_limit import FrameLimit
+from hypothesis import strategies as some
+from picows import WSFrame, WSTransport
+from teslafast.close_reasons import FLOOD
+from teslafast.http_messages import Request
+from teslafast.metrics import Counts
+from teslafast.websocket._frame_limit import READ_AT_MOST
+from teslafast.websocket._transport import PlainTransport
+from teslafast.websocket.connection import ServerConnection
+from teslafast.websocket.rules import Rules
+from teslafast.websocket.upgrade import Upgrade
 from websockets.frames import Frame, Opcode
 
-LIMIT = 200
-UNLIMITED = (1 << 64) - 1
-CLOSE = Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True)
-MESSAGE = Frame(Opcode.BINARY, b"x" * 50).serialize(mask=True)
-TOO_LARGE = Frame(Opcode.BINARY, b"x" * (LIMIT + 1)).serialize(mask=True)
+from tests.support.peers import KEY
+
+LIMIT = 20_000
+Seen = tuple[str, int, bytes]
+
+
+class Listener(ServerConnection):
+    """Notes whatever reaches it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(Rules("test", LIMIT, 30.0, loop, Counts()), "192.0.2.1")
+        self.seen: list[Seen] = []
+        self.raises = False
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self.seen.append(("frame", frame.msg_type.value, frame.get_payload_as_bytes()))
+        if self.raises:
+            raise RuntimeError("at a frame")
+
+    def on_too_large(self, opcode: int, fin: int) -> None:
+        self.seen.append(("too large", opcode, b""))
+
+
+class Watched(Upgrade):
+    """Keeps picows' protocol at hand."""
+
+    inner: Any = None
+
+    def _protocol(self) -> Any:
+        Watched.inner = super()._protocol()
+        return Watched.inner
+
+
+class Stage:
+    """An open connection of real picows over a real socket; what is `read` is as if the socket had brought it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as bound:
+            self.client = socket.create_connection(bound.getsockname())
+            accepted, _ = bound.accept()
+        self.listener = Listener(loop)
+        self.transport = PlainTransport(loop, accepted, asyncio.BufferedProtocol())
+        request = Request("GET", "/", {"sec-websocket-key": [KEY]}, False, "1.1")
+        Watched(self.listener, LIMIT).take(self.transport, request, b"")
+        self.inner = Watched.inner
+
+    @property
+    def incoming(self) -> Any:
+        return self.listener.incoming
+
+    def read(self, data: bytes, size: int = READ_AT_MOST) -> None:
+        for at in range(0, len(data), size):
+            part = data[at : at + size]
+            self.incoming.get_buffer(-1)[: len(part)] = part
+            self.incoming.buffer_updated(len(part))
+
+    @property
+    def closed_with(self) -> int | None:
+        handshake = self.listener.transport.close_handshake
+        return None if handshake is None or handshake.sent is None else handshake.sent.code.value
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        yield runner.get_loop()
+
+
+def on(loop: asyncio.AbstractEventLoop, play: Any) -> Any:
+    """Plays on a new stage, within the loop."""
+
+    async def played() -> Any:
+        stage = Stage(asyncio.get_running_loop())
+        try:
+            return play(stage)
+        finally:
+            stage.client.close()
+            stage.transport.abort()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    return loop.run_until_complete(played())
+
+
+def frame(opcode: int, payload: bytes) -> bytes:
+    return Frame(Opcode(opcode), payload).serialize(mask=True)
+
+
+DATA = some.tuples(
+    some.sampled_from([1, 2]), some.integers(0, 6_000).map(lambda size: bytes(index % 251 for index in range(size)))
+)
+CONTROL = some.tuples(some.sampled_from([9, 10]), some.binary(max_size=125))
+HUGE = some.tuples(some.just(2), some.just(bytes(LIMIT + 1)))
+
+
+@given(some.lists(DATA | CONTROL | HUGE, max_size=8), some.integers(1, 9_000))
+def test_every_frame_arrives_whole_once_and_in_order_however_it_is_cut(
+    loop: asyncio.AbstractEventLoop, frames: list[tuple[int, bytes]], size: int
+) -> None:
+    def play(stage: Stage) -> list[Seen]:
+        stage.read(b"".join(frame(*one) for one in frames), size)
+        return stage.listener.seen
+
+    wanted = [("frame", op, data) if len(data) <= LIMIT else ("too large", op, b"") for op, data in frames]
+    assert on(loop, play) == wanted
+
+
 INVALID = {
+    "without a mask": (b"\x82\x7e\x13\x88", 1002),
+    "whose length is not in its shortest form": (b"\x82\xff" + (5_000).to_bytes(8, "big") + b"mask", 1002),
+    "of an unknown opcode": (b"\x83\xfe\x13\x88mask", 1002),
+    "beyond what is ever discarded": (b"\x82\xff" + (1 << 40).to_bytes(8, "big") + b"mask", 1009),
+}
+
+
+@pytest.mark.parametrize("case", INVALID)
+@pytest.mark.parametrize("length", [5_000, LIMIT + 1], ids=["large", "too large"])
+def test_a_long_frame_is_checked_like_a_short_one(loop: asyncio.AbstractEventLoop, case: str, length: int) -> None:
+    head, code = INVALID[case]
+    head = head.replace((5_000).to_bytes(2, "big"), length.to_bytes(2, "big")).replace(
+        (5_000).to_bytes(8, "big"), length.to_bytes(8, "big")
+    )
+
+    def play(stage: Stage) -> tuple[int | None, list[Seen], bool]:
+        stage.read(head + bytes(length) + frame(2, b"after"))
+        return stage.closed_with, stage.listener.seen, stage.transport.is_reading()
+
+    assert on(loop, play) == (code, [], False)
+
+
+def test_a_long_frame_with_a_reserved_bit_is_the_listeners_to_refuse(loop: asyncio.AbstractEventLoop) -> None:
+    def play(stage: Stage) -> list[Seen]:
+        stage.read(b"\xc2" + frame(2, bytes(LIMIT + 1))[1:])
+        return stage.listener.seen
+
+    assert on(loop, play) == [("frame", 2, b"")]
+
+
+def test_after_our_close_only_theirs_is_taken_however_much_comes_before_it(loop: asyncio.AbstractEventLoop) -> None:
+    def play(stage: Stage) -> tuple[list[Seen], bool]:
+        stage.listener.close(FLOOD)
+        stage.read(frame(2, b"x") * 5_000 + frame(9, b"") + frame(2, bytes(9_000)) + frame(8, b"\x03\xe8"))
+        return stage.listener.seen, stage.transport.is_reading()
+
+    assert on(loop, play) == ([("frame", 8, b"\x03\xe8")], True)
+
+
+def test_a_flood_after_our_close_is_not_even_read(loop: asyncio.AbstractEventLoop) -> None:
+    def play(stage: Stage) -> bool:
+        stage.listener.close(FLOOD)
+        stage.read(frame(2, bytes(LIMIT)) * 900)
+        return bool(stage.transport.is_reading())
+
+    assert not on(loop, play)
+
+
+def test_a_flood_of_small_frames_never_makes_the_buffer_of_picows_grow(loop: asyncio.AbstractEventLoop) -> None:
+    def play(stage: Stage) -> tuple[int, int]:
+        room = len(stage.inner.get_buffer(-1))
+        stage.read(frame(2, b"") * 100_000 + frame(2, bytes(1_400)) * 100 + frame(2, bytes(LIMIT)) * 10, 15_011)
+        return len(stage.listener.seen), len(stage.inner.get_buffer(-1)) - room
+
+    assert on(loop, play) == (100_110, 0)
+
+
+def test_an_exception_at_a_large_frame_closes_with_1011_and_is_one_log_line(
+    loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    def play(stage: Stage) -> int | None:
+        stage.listener.raises = True
+        stage.read(frame(2, bytes(9_000)))
+        return stage.closed_with
+
+    assert on(loop, play) == 1011
+    assert [record.getMessage() for record in caplog.records] == ["connection_failed"]
+
+
+def test_one_turn_reads_no_more_than_it_may_however_much_is_there(loop: asyncio.AbstractEventLoop) -> None:
+    def play(stage: Stage) -> tuple[int, int]:
+        stage.client.setblocking(False)
+        sent = stage.client.send(frame(2, b"") * 100_000)
+        read: Any = stage.transport
+        read._read_ready()
+        return sent, stage.incoming.received
+
+    sent, received = on(loop, play)
+    assert sent > 4 * READ_AT_MOST
+    assert 0 < received <= 2 * READ_AT_MOST
+
+
+def test_whatever_comes_counts_as_received(loop: asyncio.AbstractEventLoop) -> None:
+    def play(stage: Stage) -> int:
+        stage.read(frame(2, bytes(9_000))[:100], 7)
+        return int(stage.incoming.received)
+
+    assert on(loop, play) == 100
+
+
+# What picows would get wrong, because it parses one frame ahead
+
+CLOSE = frame(Opcode.CLOSE, b"\x03\xe8")
+GOOD = frame(Opcode.BINARY, b"x" * 50)
+BREAKING = {
     "a reserved opcode": b"\x83\x80mask",
     "a reserved control opcode": b"\x8b\x80mask",
     "a fragmented ping": b"\x09\x80mask",
     "a long ping": b"\x89\xfe\x00\x7emask" + b"x" * 126,
+    "no mask": b"\x82\x01x",
+    "a length in a longer form": b"\x82\xfe\x00\x05maskhello",
 }
 
 
-class Inner:
-    """In place of picows: what it is given, read by read. Its buffer is never where it was before."""
+@pytest.mark.parametrize("size", [1, 7, READ_AT_MOST])
+@pytest.mark.parametrize("breaking", BREAKING.values(), ids=list(BREAKING))
+def test_a_frame_that_breaks_the_protocol_costs_no_frame_before_it(
+    loop: asyncio.AbstractEventLoop, breaking: bytes, size: int
+) -> None:
+    def play(stage: Stage) -> None:
+        stage.read(GOOD + GOOD + breaking + GOOD, size)
+        assert stage.listener.seen == [("frame", 2, b"x" * 50)] * 2
+        assert stage.closed_with == 1002
 
-    def __init__(self) -> None:
-        self.reads: list[bytes] = []
-        self._buffer = bytearray()
-
-    def get_buffer(self, hint: int) -> bytearray:
-        self._buffer = bytearray(256)
-        return self._buffer
-
-    def buffer_updated(self, size: int) -> None:
-        self.reads.append(bytes(self._buffer[:size]))
+    on(loop, play)
 
 
-class Listener:
-    def __init__(self) -> None:
-        self.too_large: list[tuple[int, int]] = []
+@pytest.mark.parametrize("size", [1, 7, READ_AT_MOST])
+@pytest.mark.parametrize("behind", [CLOSE, GOOD, b"\xff" * 100, frame(Opcode.BINARY, b"y" * (LIMIT + 1))])
+def test_nothing_behind_the_peers_close_counts(loop: asyncio.AbstractEventLoop, behind: bytes, size: int) -> None:
+    def play(stage: Stage) -> None:
+        stage.read(GOOD + CLOSE + behind, size)
+        assert stage.listener.seen == [("frame", 2, b"x" * 50), ("frame", 8, b"\x03\xe8")]
+        assert stage.closed_with is None  # ServerConnection answers it; this listener does not
 
-    def on_too_large(self, opcode: int, fin: int) -> None:
-        self.too_large.append((opcode, fin))
-
-
-def given_to_picows(data: bytes, cuts: Sequence[int] = (), limit: int = LIMIT) -> tuple[list[bytes], list[tuple[int, int]]]:
-    """The reads that picows sees of `data`, which arrives cut at `cuts`, and the frames that were discarded."""
-    inner, listener = Inner(), Listener()
-    protocol: Any = FrameLimit(inner, listener, limit)
-    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    for start, end in itertools.pairwise(places):
-        rest = data[start:end]
-        while rest:
-            buffer = protocol.get_buffer(len(rest))
-            size = min(len(buffer), len(rest))
-            buffer[:size] = rest[:size]
-            protocol.buffer_updated(size)
-            rest = rest[size:]
-    return inner.reads, listener.too_large
+    on(loop, play)
 
 
-@given(st.lists(st.sampled_from([MESSAGE, TOO_LARGE, CLOSE, *INVALID.values()]), max_size=8), st.lists(st.integers(0, 5000)))
-def test_picows_gets_every_frame_up_to_the_close_but_those_beyond_the_limit(frames: list[bytes], cuts: list[int]) -> None:
-    until = frames.index(CLOSE) + 1 if CLOSE in frames else len(frames)
-    reads, too_large = given_to_picows(b"".join(frames), cuts)
-    assert b"".join(reads) == b"".join(frame for frame in frames[:until] if frame is not TOO_LARGE)
-    assert too_large == [(2, 1)] * frames[:until].count(TOO_LARGE)
+def test_control_frames_between_messages_keep_their_place(loop: asyncio.AbstractEventLoop) -> None:
+    def play(stage: Stage) -> None:
+        stage.read((GOOD + frame(Opcode.PING, b"p") + frame(Opcode.PONG, b"")) * 3 + GOOD, 11)
+        kinds = [opcode for _, opcode, _ in stage.listener.seen]
+        assert kinds == [2, 9, 10] * 3 + [2]
 
-
-@pytest.mark.parametrize("behind", [CLOSE, MESSAGE, TOO_LARGE, b"\xff" * 100])
-def test_nothing_behind_a_close_reaches_picows(behind: bytes) -> None:
-    reads, too_large = given_to_picows(MESSAGE + CLOSE + behind)
-    assert b"".join(reads) == MESSAGE + CLOSE
-    assert too_large == []
-
-
-def test_after_a_close_with_a_reserved_bit_the_answer_to_ours_is_taken() -> None:
-    wrong = b"\xf8" + CLOSE[1:]
-    assert b"".join(given_to_picows(wrong + CLOSE)[0]) == wrong + CLOSE
-
-
-@pytest.mark.parametrize("frame", INVALID.values(), ids=list(INVALID))
-def test_what_comes_before_an_invalid_frame_is_taken_before_picows_sees_that(frame: bytes) -> None:
-    assert given_to_picows(MESSAGE + frame)[0] == [MESSAGE, frame]
-
-
-def test_without_a_limit_picows_gets_frames_of_any_size() -> None:
-    reads, too_large = given_to_picows(TOO_LARGE + MESSAGE, limit=UNLIMITED)
-    assert b"".join(reads) == TOO_LARGE + MESSAGE
-    assert too_large == []
+    on(loop, play)

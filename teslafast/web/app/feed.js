@@ -104,7 +104,7 @@ export class Feed {
     this.timeline.set(hello.epoch, hello.oldest, hello.seq);
     this.clock.keep();
     if (!again) this.#readTraces(hello, fleet);
-    const report = await getJson("/vehicles", this.token());
+    const report = await getJson("vehicles", this.token());
     if (report) fleet.applyRegistry(report.vehicles);
     this.requestFrame();
   }

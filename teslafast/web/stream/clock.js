@@ -30,7 +30,7 @@ export class Clock {
 
   async set() {
     const sent = performance.now();
-    const health = await getJson("/health");
+    const health = await getJson("health");
     if (!health) return;
     this.health = health;
     this.roundTrip = performance.now() - sent;

@@ -27,7 +27,7 @@ export async function getJson(path, token) {
  * Returns { refused: text } where the reader has to give another token, else { least: ms to wait, text }.
  */
 export async function failureReason(token) {
-  const answer = await request("/vehicles", token, "HEAD");
+  const answer = await request("vehicles", token, "HEAD");
   if (answer.status === 401) return { refused: "The server rejected this token: it has expired, or it belongs to another server." };
   if (answer.status === 403) return { refused: "The server does not allow this token, or this page's origin." };
   if (answer.status === 503) {

@@ -19,7 +19,7 @@ const OVERLOAD = 1013;
 
 /** The address of the stream with these query fields; null ones are left out. */
 export function streamUrl(query) {
-  const url = new URL("/stream", location.href);
+  const url = new URL("stream", location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   for (const [name, value] of Object.entries(query)) if (value !== null && value !== undefined) url.searchParams.set(name, value);
   return url.href;

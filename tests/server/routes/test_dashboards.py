@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import jwt
 import pytest
 from teslafast.core.load import ServerLoad
 from teslafast.dashboards.admission import AdmitDashboard
 from teslafast.dashboards.subscription import INTERVALS_MS, Subscription
 from teslafast.dashboards.tokens import Grant
 from teslafast.http_messages import Answer, Request
+from teslafast.server.routes import Peer
 
 from tests.support.routing import TIME, answer, decide, header, request, status, stream, subscription, token, upgrade
 
@@ -112,14 +114,93 @@ def test_the_origin_of_another_host_is_answered_403(origin: str) -> None:
     assert found.status == 403
 
 
-def test_with_allowed_origins_only_these_may_connect() -> None:
-    allowed = {"ALLOWED_ORIGINS": "https://dashboard.example"}
-    bearer = f"Bearer {token()}"
-    good = upgrade("/stream", authorization=bearer, origin="https://Dashboard.example")
-    assert isinstance(decide(good, variables=allowed), AdmitDashboard)
-    same_host = upgrade("/stream", authorization=bearer, origin="https://telemetry.example.com")
-    assert status(same_host, variables=allowed) == 403
-    assert isinstance(decide(upgrade("/stream", authorization=bearer), variables=allowed), AdmitDashboard)
+ALLOWED = {
+    "ALLOWED_ORIGINS": "https://dashboard.example, chrome-extension://abcdef, capacitor://localhost, https://bücher.example"
+}
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://Dashboard.example",
+        "https://dashboard.example:443",
+        "chrome-extension://abcdef",
+        "capacitor://localhost",
+        "https://xn--bcher-kva.example",
+        "https://telemetry.example.com",
+        None,
+    ],
+)
+def test_a_listed_origin_the_own_page_and_a_client_without_one_may_connect(origin: str | None) -> None:
+    asked = upgrade("/stream", authorization=f"Bearer {token()}", origin=origin)
+    assert isinstance(decide(asked, variables=ALLOWED), AdmitDashboard)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://dashboard.example:8443", "http://dashboard.example", "https://a.dashboard.example", "null", "http://"]
+)
+def test_an_origin_that_is_not_listed_is_answered_403_which_names_it_and_the_host(origin: str) -> None:
+    found = answer(upgrade("/stream", authorization=f"Bearer {token()}", origin=origin), variables=ALLOWED)
+    assert found.status == 403
+    for text in (found.body.decode(), found.reason):
+        assert repr(origin) in text
+        assert "'telemetry.example.com'" in text
+        assert "ALLOWED_ORIGINS" in text
+        assert "proxy" in text
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("https://telemetry.example.com", "telemetry.example.com:443"),
+        ("https://telemetry.example.com:443", "telemetry.example.com"),
+        ("http://telemetry.example.com:3000", "Telemetry.example.com:3000"),
+        ("http://xn--bcher-kva.example", "xn--bcher-kva.example:80"),
+        ("http://[::1]:3000", "[0:0::1]:3000"),
+    ],
+)
+def test_the_own_page_counts_however_its_port_and_host_are_written(origin: str, host: str) -> None:
+    assert isinstance(stream(origin=origin, host=host), AdmitDashboard)
+
+
+def test_a_trusted_proxy_may_say_which_host_the_request_was_for() -> None:
+    asked = upgrade(
+        "/stream",
+        authorization=f"Bearer {token()}",
+        origin="https://cars.example",
+        host="10.0.0.2:3000",
+        x_forwarded_host="cars.example",
+    )
+    assert isinstance(decide(asked, Peer("192.0.2.9", proxy="10.0.0.1:4")), AdmitDashboard)
+    assert status(asked) == 403
+
+
+def test_null_may_connect_where_it_is_listed() -> None:
+    asked = upgrade("/stream", authorization=f"Bearer {token()}", origin="null")
+    assert isinstance(decide(asked, variables={"ALLOWED_ORIGINS": "null"}), AdmitDashboard)
+
+
+# ---- tokens in several places
+
+
+def test_the_first_token_that_verifies_counts_wherever_it_stands() -> None:
+    foreign = jwt.encode({"sub": "proxy", "exp": TIME + 60}, "the proxy's own secret of 32 bytes or more")
+    for target, words in ((f"/stream?token={token()}", None), ("/stream", f"bearer.{token()}")):
+        asked = upgrade(target, authorization=f"Bearer {foreign}", sec_websocket_protocol=words)
+        assert isinstance(decide(asked), AdmitDashboard)
+    asked = upgrade(f"/stream?token={foreign}", authorization=f"Bearer {token()}")
+    assert isinstance(decide(asked), AdmitDashboard)
+
+
+def test_a_token_in_the_second_of_two_authorization_headers_is_found() -> None:
+    asked = upgrade("/stream")
+    headers = dict(asked.headers) | {"authorization": ["Bearer the-proxys-own", f"Bearer {token()}"]}
+    assert isinstance(decide(Request("GET", "/stream", headers)), AdmitDashboard)
+
+
+def test_if_none_verifies_the_answer_is_about_the_one_that_was_put_there_for_us() -> None:
+    asked = upgrade(f"/stream?token={token(exp=TIME - 1)}", authorization="Bearer the-proxys-own")
+    assert answer(asked).cause == "token_expired"
 
 
 # ---- the query

@@ -85,6 +85,17 @@ def test_in_development_a_certificate_overrides_the_query() -> None:
     assert (admitted.device.vin, admitted.verified) == ("5YJ3E1EA7KF000001", True)
 
 
+def test_a_vin_in_the_query_is_mended_as_in_every_filter() -> None:
+    admitted = decide(upgrade("/?vin=5yj3e1ea7kf000001"), variables=DEVELOPMENT)
+    assert isinstance(admitted, AdmitVehicle)
+    assert admitted.device.vin == "5YJ3E1EA7KF000001"
+
+
+def test_tesla_vin_in_lower_case_lets_the_vehicle_in() -> None:
+    listed = {"TESLA_VIN": "5yj3e1ea7kf000001"}
+    assert isinstance(decide(upgrade("/"), VEHICLE, variables=listed), AdmitVehicle)
+
+
 def test_an_invalid_vin_in_the_query_is_answered_400() -> None:
     assert status(upgrade("/?vin=a%20b"), variables=DEVELOPMENT) == 400
 

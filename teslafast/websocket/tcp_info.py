@@ -1,0 +1,26 @@
+"""How many bytes a connection has brought, TLS and all, as the kernel counts them."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import Any
+
+_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+_BYTES_RECEIVED = slice(128, 136)  # `tcpi_bytes_received` of struct tcp_info; since Linux 4.1
+
+
+def bytes_received(transport: Any) -> int | None:
+    """Of the socket beneath a transport; None where the kernel does not tell."""
+    sock = transport.get_extra_info("socket")
+    return None if sock is None else socket_bytes_received(sock)
+
+
+def socket_bytes_received(sock: Any) -> int | None:
+    if _TCP_INFO is None:
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_RECEIVED.stop)
+    except OSError:  # closed, or no TCP: a test's socket pair
+        return None
+    return int.from_bytes(info[_BYTES_RECEIVED], sys.byteorder) if len(info) == _BYTES_RECEIVED.stop else None

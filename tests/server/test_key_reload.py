@@ -1,0 +1,67 @@
+"""The key file, read again when it changes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from teslafast.config import Settings
+from teslafast.errors import Misconfigured, Refused
+from teslafast.server.certificate_reload import LOOK_EVERY_S
+from teslafast.server.key_reload import KeyReload
+
+NOW = 1_800_000_000.0
+OLD, NEW = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+
+
+def pem(*keys: ec.EllipticCurvePrivateKey) -> str:
+    form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return "".join(key.public_key().public_bytes(*form).decode() for key in keys)
+
+
+def started(path: Path) -> KeyReload:
+    return KeyReload(Settings.from_env({"JWT_ALGORITHMS": "ES256", "JWT_PUBLIC_KEY_PATH": str(path)}), path)
+
+
+def accepts(reload: KeyReload, key: ec.EllipticCurvePrivateKey) -> bool:
+    try:
+        return reload.verifier.verify(jwt.encode({"exp": NOW + 60}, key, "ES256"), NOW).exp == NOW + 60
+    except Refused:
+        return False
+
+
+def replace(path: Path, text: str, number: int) -> None:
+    path.write_text(text)
+    os.utime(path, ns=(number, number))  # a file system's clock may be coarse
+
+
+def test_a_key_that_is_added_and_one_that_is_taken_out_count_after_two_looks(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text(pem(OLD))
+    reload = started(path)
+    assert (accepts(reload, OLD), accepts(reload, NEW)) == (True, False)
+    for number, (keys, found) in enumerate([((OLD, NEW), (True, True)), ((NEW,), (False, True))], 1):
+        replace(path, pem(*keys), number)
+        for look in (10 * number, 10 * number + 1):
+            reload.check(look * LOOK_EVERY_S)
+        assert (accepts(reload, OLD), accepts(reload, NEW)) == found
+
+
+@pytest.mark.parametrize("text", ["", "junk", "-----BEGIN PUBLIC KEY-----"])
+def test_a_file_without_a_usable_key_changes_nothing(text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text(pem(OLD))
+    reload = started(path)
+    replace(path, text, 1)
+    reload.renew()
+    assert accepts(reload, OLD)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["token_keys_refused"]
+
+
+def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="JWT_PUBLIC_KEY_PATH"):
+        started(tmp_path / "missing.pem")
