@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..core import last_values
-from ..core.connections import CONNECTIONS_PER_VIN
-from ..dashboards import session, websocket
+from ..core.connections import CONNECTIONS_PER_VIN, STRANGERS_AT_MOST
+from ..dashboards import session, teslamate, teslamate_session, websocket
 from ..dashboards.keys import MOST_KEYS
 from ..dashboards.tokens import LONGEST_TOKEN, MOST_TOKENS
 from ..http_messages import MOST_QUERY_FIELDS
@@ -59,6 +59,9 @@ BOUNDS = (
     Bound("strangers", "TLS handshakes that can go on", handshakes.READY_AT_MOST),
     Bound("strangers", "bytes before a connection is admitted", acceptor.UNADMITTED_BYTES, "bytes"),
     Bound("strangers", "descriptors", descriptors.RESERVED_DESCRIPTORS),
+    Bound("strangers", "`/streaming/` before a token", STRANGERS_AT_MOST),
+    Bound("strangers", "`/streaming/` before a token", teslamate.FIRST_MESSAGE_S, "s"),
+    Bound("strangers", "`/streaming/` before a token", teslamate.REFUSED_S, "s"),
     Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),
     Bound("vehicles", "refused messages", REFUSED_AT_MOST),
     Bound("vehicles", "last values of one vehicle", last_values.FIELDS_AT_MOST),
@@ -71,6 +74,13 @@ BOUNDS = (
     Bound("dashboards", "invalid messages", session.ERRORS_WINDOW_S, "s"),
     Bound("dashboards", "renewals and subscriptions", session.CHANGES_AT_MOST),
     Bound("dashboards", "messages while the client reads nothing", websocket.FRAMES_UNREAD_AT_MOST),
+    Bound("dashboards", "TeslaMate: message", teslamate.SUBSCRIBE_LIMIT, "bytes"),
+    Bound("dashboards", "TeslaMate: frames", teslamate.SAID_AT_MOST),
+    Bound("dashboards", "TeslaMate: frames", teslamate_session.SUBSCRIPTIONS_AT_MOST),
+    Bound("dashboards", "TeslaMate: tags and columns", teslamate_session.TAGS_AT_MOST),
+    Bound("dashboards", "TeslaMate: tags and columns", teslamate_session.COLUMNS_AT_MOST),
+    Bound("dashboards", "TeslaMate: refused or invalid messages in a row", teslamate_session.INVALID_AT_MOST),
+    Bound("dashboards", "TeslaMate: rows that a client does not read", teslamate.UNSENT_AT_MOST, "bytes"),
     Bound("outputs", "events that an output has not delivered", runner.BATCH_EVENTS),
     Bound("outputs", "events that an output has not delivered", runner.BATCH_BYTES, "bytes"),
     Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),
