@@ -14,7 +14,7 @@ PYTHON2 ?= $(shell python2.7 -c 'import sys; print(sys.executable)' 2>/dev/null 
 AUTOBAHN := $(VENV)/autobahn
 AUTOBAHN_REPORTS := build/autobahn
 
-.PHONY: install dev demo test test-web test-autobahn test-faults soak test-deploy check docs bench bench-peers fix clean
+.PHONY: install dev demo test test-web test-autobahn test-faults test-doors soak test-deploy check docs bench bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -41,6 +41,14 @@ test: check
 # Kills, full disks, cut lines, hostile input: what `make test` runs of it, and what takes longer.
 test-faults: dev
 	$(BIN)/pytest -m "faults or not faults" tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/storage tests/docs
+
+# Clients that people run, unchanged, at the doors that are theirs.
+test-doors: dev build/doors/node_modules
+	$(BIN)/pip install -q --group doors
+	$(BIN)/pytest -m doors tests/dashboards
+
+build/doors/node_modules:
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix build/doors teslajs@4.10
 
 # Ten minutes of load: memory must not grow.
 soak: dev

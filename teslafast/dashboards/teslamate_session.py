@@ -29,6 +29,7 @@ from .tokens import Grant, Verifier
 from .vehicle_ids import find_vin
 
 HELLO_S = 9.5  # clients wait for 10 s; checked about once a second, half of which is taken off
+HELLO_APART_S = 1.0  # teslajs answers every hello with a subscription, and would answer the answer to that at once, for ever
 TAGS_AT_MOST = 100  # on one connection; TeslaMate has one for each vehicle
 TAG_LENGTH_AT_MOST = 64  # characters: longer than any VIN or number
 COLUMNS_AT_MOST = 64  # three times as many as any client is known to ask for
@@ -168,13 +169,14 @@ class TeslaMateSession:
         try:
             if not self.in_url:
                 self._present(said.get("token"), now, reader)
-            self._follow(tag, said.get("value"), reader)
+            new = self._follow(tag, said.get("value"), reader)
         except Refused as error:
             self._refuse(tag if _is_tag(tag) else None, str(error))
             return self._count_invalid()
-        self._silent = False
+        silent, self._silent = self._silent, False
         self._invalid = 0
-        self.greet(now_s)
+        if new or silent or now_s - self.hello_at >= HELLO_APART_S:
+            self.greet(now_s)
         return None
 
     def _present(self, token: object, now: float, reader: Any) -> None:
@@ -193,8 +195,8 @@ class TeslaMateSession:
         for tag in [tag for tag, one in self._tags.items() if not grant.allows(one.vin)]:
             self._unsubscribe(tag, reader)
 
-    def _follow(self, tag: object, value: object, reader: Any) -> None:
-        """Raises Refused."""
+    def _follow(self, tag: object, value: object, reader: Any) -> bool:
+        """Whether the tag is new. Raises Refused."""
         if not _is_tag(tag):
             raise Refused(VIN_NOT_GRANTED, "the tag must be a VIN")
         known = self._tags.get(tag)
@@ -205,6 +207,7 @@ class TeslaMateSession:
         head = b'{"msg_type":"data:update","tag":%b,"value":"' % orjson.dumps(tag)
         self._tags[tag] = TagSubscription(vin, head, picker([column.strip() for column in columns]))
         self._feed.subscribe(vin, reader)
+        return known is None
 
     def _vin_of(self, tag: str) -> str:
         """The vehicle that a tag means: its VIN, its number, or the only one there is. Raises Refused."""
