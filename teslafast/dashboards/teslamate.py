@@ -39,6 +39,7 @@ SAID_AT_MOST = 300  # frames between two checks, about a second: twice what a hu
 UNSENT_AT_MOST = 64 * 1024  # bytes that wait for a client: some 400 rows, several minutes of a drive
 FIRST_MESSAGE_S = 10.0  # clients subscribe at once, or when they have heard the hello
 REFUSED_S = 60.0  # TeslaMate tries again after 30 s of silence
+_BINARY: int = BINARY.value
 _PATH_TOKEN = ("/streaming/", "/streaming")
 
 
@@ -195,7 +196,7 @@ class TeslaMateConnection(ServerConnection):
     def _write(self, *messages: bytes) -> None:
         if self.closing:
             return
-        data = b"".join(frame(BINARY.value, message) for message in messages)
+        data = frame(_BINARY, messages[0]) if len(messages) == 1 else b"".join([frame(_BINARY, one) for one in messages])
         self._sent_bytes += len(data)
         self._socket.write(data)
         if self._blocked_at is not None and self._socket.get_write_buffer_size() > UNSENT_AT_MOST:

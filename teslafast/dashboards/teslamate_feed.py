@@ -10,6 +10,7 @@ Nothing is said of a vehicle that is not connected: TeslaMate would take it for 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Protocol
 
 import orjson
@@ -22,6 +23,24 @@ from .teslamate_rows import ROW_FIELDS, HeightModel, VehicleRows
 
 EVENTS_IN_A_TURN = 256  # some 5 ms of rows; what is left waits for the next turn of the event loop
 _MS = 1_000_000
+
+
+@lru_cache(maxsize=64)
+def _minute(text: str) -> int | None:
+    """The beginning of the minute that a time is in, ms since 1970: the records of a moment share it."""
+    begin_ns = parse_rfc3339(f"{text}00.000Z")
+    return None if begin_ns is None else begin_ns // _MS
+
+
+def milliseconds(created_at: object) -> int | None:
+    """Of an event's `createdAt` (`2026-11-23T08:00:00.123Z`), since 1970; None if it has none."""
+    if not isinstance(created_at, str):
+        return None
+    minute_ms = _minute(created_at[:17])
+    try:
+        return None if minute_ms is None else minute_ms + int(created_at[17:19]) * 1000 + int(created_at[20:23])
+    except ValueError:
+        return None
 
 
 class RowReader(Protocol):
@@ -48,8 +67,9 @@ class FollowedVehicle:
         if event.kind == CONNECTIVITY:
             self.connected = body["status"] == "CONNECTED"
             return False
-        created_ns = parse_rfc3339(body["createdAt"]) if isinstance(body.get("createdAt"), str) else None
-        created_ms = event.time_ms if created_ns is None else min(created_ns // _MS, event.time_ms)
+        created_ms = milliseconds(body["createdAt"])
+        if created_ms is None or created_ms > event.time_ms:
+            created_ms = event.time_ms
         return self.rows.take(body["data"], created_ms, body.get("isResend") is True) and self.connected
 
 

@@ -40,9 +40,10 @@ Cells = Mapping[str, str]
 
 def number(value: object) -> float | None:
     """Finite, and no larger than what a cell may hold; None otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e15 < value < 1e15:
-        return None
-    return value
+    kind = type(value)  # JSON's own types, and no others; a bool is none of the two
+    if (kind is float or kind is int) and -1e15 < value < 1e15:  # type: ignore[operator]
+        return value  # type: ignore[return-value]
+    return None
 
 
 def nearest(value: float) -> int:
@@ -125,23 +126,25 @@ class VehicleRows:
 
     def take(self, data: Mapping[str, Any], time_ms: int, is_resend: bool) -> bool:
         """Takes a record's fields in; whether there is a row for it. `time_ms`: its own time, not ahead of its receipt."""
-        fields = ROW_FIELDS.intersection(data)
-        if not fields:
-            return False
-        late = time_ms < self.time_ms
-        if late:
-            fields = frozenset(field for field in fields if time_ms > self._times_ms.get(field, -1))
-        changed = [field for field in fields if field not in self._values or self._values[field] != data[field]]
-        for field in fields:
-            self._times_ms[field] = time_ms
-        for field in changed:
-            self._values[field] = data[field]
-        self._write(changed)
-        if late or is_resend or not (changed or time_ms > self.time_ms):
-            self.time_ms = max(self.time_ms, time_ms)
+        values, times_ms, newest_ms = self._values, self._times_ms, self.time_ms
+        late = time_ms < newest_ms
+        said = False
+        changed = []
+        for field, value in data.items():
+            if field in ROW_FIELDS:
+                said = True
+                if late and time_ms <= times_ms.get(field, -1):
+                    continue
+                times_ms[field] = time_ms
+                if field not in values or values[field] != value:
+                    values[field] = value
+                    changed.append(field)
+        if changed:
+            self._write(changed)
+        if late or not said:
             return False
         self.time_ms = time_ms
-        return self._complete()
+        return not is_resend and (bool(changed) or time_ms > newest_ms) and self._complete()
 
     def _complete(self) -> bool:
         """Gear and place have been seen, and no gear but P stands without a place."""
@@ -151,6 +154,7 @@ class VehicleRows:
 
     def _write(self, fields: Iterable[str]) -> None:
         cells, values = self.cells, self._values
+        power = False
         for field in fields:
             if field in _PLAIN:
                 for column, written in _PLAIN[field]:
@@ -158,7 +162,9 @@ class VehicleRows:
             elif field == "Location":
                 self._write_place(values[field])
             else:
-                cells["power"] = str(power_kw(values))
+                power = True
+        if power:
+            cells["power"] = str(power_kw(values))
 
     def _write_place(self, place: object) -> None:
         latitude = longitude = None
