@@ -4,7 +4,7 @@ What a row of TeslaMate's door costs: so many vehicles that each say something o
 The server has core 0, vehicles and readers core 1. The CPU of the server is read twice, without and with readers: the difference,
 divided by the rows, is what a row costs; everything else is taking the records in. Ends with 1 if a row was lost.
 
-    python -m bench.doors.teslamate [--vehicles 1000] [--seconds 10]
+    python -m bench.doors.teslamate [--vehicles 1000] [--seconds 10] [--door teslamate|stream]
 """
 
 import argparse
@@ -68,7 +68,7 @@ class Rows:
 
 async def read_rows(reader: asyncio.StreamReader, rows: Rows) -> None:
     while chunk := await reader.read(65536):
-        rows.count += chunk.count(b"data:update")
+        rows.count += chunk.count(b"data:update") + chunk.count(b'"isResend"')
 
 
 async def drop(reader: asyncio.StreamReader) -> None:
@@ -88,7 +88,7 @@ async def drive(writers: list[asyncio.StreamWriter], vins: list[str], seconds: i
     await asyncio.sleep(0.5)
 
 
-async def measure(at: servers.Running, vehicles: int, seconds: int) -> int:
+async def measure(at: servers.Running, vehicles: int, seconds: int, door: str) -> int:
     vins = [f"5YJ3E1EA7KF{number:06}" for number in range(vehicles)]
     tasks, writers, rows = [], [], Rows()
     for vin in vins:
@@ -101,9 +101,11 @@ async def measure(at: servers.Running, vehicles: int, seconds: int) -> int:
     token = servers.dashboard_token()
     keep = []
     for vin in vins:
-        reader, writer = await opened(at.port, "/streaming/")
-        subscription = {"msg_type": "data:subscribe_oauth", "token": token, "value": COLUMNS, "tag": vin}
-        writer.write(masked(json.dumps(subscription).encode()))
+        path = "/streaming/" if door == "teslamate" else f"/stream?vin={vin}&snapshot=0&token={token}"
+        reader, writer = await opened(at.port, path)
+        if door == "teslamate":
+            subscription = {"msg_type": "data:subscribe_oauth", "token": token, "value": COLUMNS, "tag": vin}
+            writer.write(masked(json.dumps(subscription).encode()))
         tasks.append(asyncio.create_task(read_rows(reader, rows)))
         keep.append(writer)
     await asyncio.sleep(1)
@@ -113,7 +115,7 @@ async def measure(at: servers.Running, vehicles: int, seconds: int) -> int:
     due = vehicles * seconds
     print(f"{vehicles:,} vehicles, {rows.count:,} of {due:,} rows")
     print(f"CPU per record without readers {without_s / due * 1e6:.1f} µs, with {with_s / due * 1e6:.1f} µs")
-    print(f"a row costs {(with_s - without_s) / due * 1e6:.1f} µs of the server's CPU")
+    print(f"{door}: a row costs {(with_s - without_s) / due * 1e6:.1f} µs of the server's CPU")
     for task in tasks:
         task.cancel()
     for writer in (*writers, *keep):
@@ -125,10 +127,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vehicles", type=int, default=1000)
     parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--door", choices=("teslamate", "stream"), default="teslamate", help="`stream`: what a dashboard costs")
     options = parser.parse_args()
     with servers.running(servers.teslafast()) as at:
         os.sched_setaffinity(0, {int(servers.LOAD_CORE)})
-        return asyncio.run(measure(at, options.vehicles, options.seconds))
+        return asyncio.run(measure(at, options.vehicles, options.seconds, options.door))
 
 
 if __name__ == "__main__":

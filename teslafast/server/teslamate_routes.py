@@ -20,7 +20,9 @@ def teslamate_routes(hub: Hub, timer: Timer, verifier: Verifier, load: Callable[
     """Raises Misconfigured if ELEVATION_PATH holds no heights."""
     settings = hub.settings
     height = None if settings.elevation_path is None else Elevation.from_folder(settings.elevation_path).height
-    door = TeslaMateDoor(partial(TeslaMateConnection, hub, teslamate_rules(hub, timer), verifier, RowFeed(hub, height), load))
+    door = TeslaMateDoor(
+        partial(TeslaMateConnection, hub, teslamate_rules(hub, timer), verifier, RowFeed(hub, timer, height), load)
+    )
     paths: tuple[str | Variable, ...] = (
         "/streaming/",
         "/streaming",
