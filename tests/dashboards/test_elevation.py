@@ -10,6 +10,10 @@ import pytest
 from teslafast.dashboards.elevation import TILES_AT_MOST, VOID, Elevation
 from teslafast.errors import Misconfigured
 
+from tests.support.peers import token
+from tests.support.servers import Inside
+from tests.support.teslamate import TeslaMate
+
 SIDE = 1201
 
 
@@ -83,3 +87,14 @@ def test_no_more_tiles_are_open_than_the_limit(folder: Path) -> None:
 def test_a_folder_without_tiles_stops_the_start(tmp_path: Path, kind: str) -> None:
     with pytest.raises(Misconfigured, match="ELEVATION_PATH"):
         Elevation.from_folder(tmp_path if kind == "empty" else tmp_path / "not-there")
+
+
+def test_a_row_of_teslamates_has_the_height_of_its_place(folder: Path) -> None:
+    vin = "5YJ3E1EA7KF000001"
+    with Inside(ELEVATION_PATH=str(folder)) as server, TeslaMate(server.place, vin) as client, server.place.vehicle(vin) as car:
+        client.subscribe(token())
+        client.until("control:hello")
+        client.until("control:hello")
+        place = {"locationValue": {"latitude": 52.5, "longitude": 13.5}}
+        car.tell({"Location": place, "Gear": {"shiftStateValue": "ShiftStateD"}})
+        assert client.rows_until(1)[0].cells["elevation"] == 550
