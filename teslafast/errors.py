@@ -10,7 +10,8 @@ holds a token, a secret or a payload.
     ├── Unhealthy          a server's that was asked how it is                      → one line on stderr, exit 1
     ├── Declined           Tesla's: its Fleet API did not do what it was asked      → one line on stderr, exit 1
     ├── Undelivered        an output's: what it was given has not arrived           → tried again, logged
-    │   └── Unreachable    there is no connection to where it should arrive
+    │   ├── Unreachable    there is no connection to where it should arrive
+    │   └── Unwanted       the receiver wants no more of it, ever               → the output stops, logged
     └── Refused            a request that may not pass (refusals.py)                → an HTTP answer, counted
         └── BadQuery       its query or its target cannot be read                   → 400
 """
@@ -54,11 +55,21 @@ class Declined(TeslafastError):
 
 
 class Undelivered(TeslafastError):
-    """An output could not deliver what it was given; the message says why, and is fit for a log."""
+    """
+    An output could not deliver what it was given; the message says why, and is fit for a log.
+
+    `retry_after_s`: the receiver has asked not to be tried again before that.
+    """
+
+    retry_after_s: float = 0.0
 
 
 class Unreachable(Undelivered):
     """There is no connection to where an output's events go. Whoever takes them may be down; nothing has been refused."""
+
+
+class Unwanted(Undelivered):
+    """The receiver has said that it wants nothing any more: this output is over until the next start."""
 
 
 class Malformed(TeslafastError, ValueError):

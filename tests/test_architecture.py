@@ -41,7 +41,7 @@ ROOMS = {
     "outputs": "core",
     "server": "protocol certificates core storage websocket vehicles dashboards outputs web",
     "onboarding": "protocol certificates websocket",
-    "doctor": "protocol certificates onboarding dashboards websocket",
+    "doctor": "protocol certificates onboarding dashboards websocket outputs",
     "simulator": "protocol certificates websocket",
     "watch": "certificates websocket dashboards",
     "web": "",

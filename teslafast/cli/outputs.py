@@ -18,21 +18,20 @@ def outputs() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def check(as_json: bool) -> None:
     """Try every output that is set, one line each; exit 1 if one of them cannot be used. No server is needed."""
-    import asyncio
-
     from ..config import Settings
+    from ..doctor.outputs import verdicts
     from ..outputs import OUTPUTS
-    from ..outputs.check import check
     from ..outputs.settings import planned
     from ..text import one_line
 
-    plans = planned(os.environ, Settings.from_env(os.environ))
+    settings = Settings.from_env(os.environ)
+    plans = planned(os.environ, settings)
     if not plans:
         click.echo(f"No output is set. To set one: {', '.join(row.switch for row in OUTPUTS)}", err=True)
         return
-    verdicts = asyncio.run(check(plans))
-    for verdict in verdicts:
+    found = verdicts(plans, settings)
+    for verdict in found:
         mark = "✓" if verdict.well else "✗"
         click.echo(json.dumps(verdict._asdict()) if as_json else f"{mark} {verdict.output}: {one_line(verdict.says)}")
-    if not all(verdict.well for verdict in verdicts):
+    if not all(verdict.well for verdict in found):
         sys.exit(1)

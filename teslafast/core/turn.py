@@ -6,8 +6,9 @@ What one turn of the event loop owes, and when it is given.
     watchers   who read the log without a socket (`Tail`): called once, after the flushes
 
 The first thing that needs a turn asks for it; the turn takes place once the event loop has handled all that was ready. A reply
-never leaves before its record is applied. Where that alone does not make the record safe (JOURNAL_SYNC_MS: the disk), a
-`ReplyHold` keeps the replies back. With COALESCE_MS the flushes wait until so long after the log's last one.
+never leaves before its record is applied. Where that alone does not make the record safe (JOURNAL_SYNC_MS: the disk;
+RELIABLE_ACKS: outputs), a `ReplyHold` keeps the replies back. With COALESCE_MS the flushes wait until so long after the log's
+last one.
 
 Of the event loop only `call_soon` and `call_later` are used; there is no I/O here, and the clock is an argument.
 """
@@ -117,8 +118,13 @@ class Turn:
 
     # ---- replies
 
+    @property
+    def hold(self) -> ReplyHold | None:
+        """What replies wait for; None: nothing."""
+        return self._hold
+
     def hold_replies_by(self, hold: ReplyHold) -> None:
-        """From now on replies wait for `hold`."""
+        """From now on replies wait for `hold`, which comes in the place of the one before: it may ask that one first."""
         self._hold = hold
 
     def owe(self, replies: Replies) -> None:

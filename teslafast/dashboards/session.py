@@ -36,6 +36,7 @@ from .tokens import Grant, Verifier
 
 ERRORS_AT_MOST = 10  # within ERRORS_WINDOW_S: a program that does not listen to answers; a person who tries things out is slower
 ERRORS_WINDOW_S = 60.0  # a person needs seconds for each try; a program in a loop fills it at once
+CAUGHT_UP_SHARE = 0.5  # of the events kept: half of the ring's time is left then for the snapshots that it is owed
 WARN_S = 60.0  # before its token ends, or …
 WARN_SHARE = 0.2  # … this share of what the token had left when it was presented, whichever is less
 CHANGES_AT_MOST = 50  # subscriptions and renewals between two checks, about a second; 200 VINs each, they take some 50 ms
@@ -49,11 +50,13 @@ class DashboardSession:
     __slots__ = (
         "_changes",
         "_errors",
+        "_gap_end",
         "_grant",
         "_hub",
         "_log",
         "_owed",
         "_reader",
+        "_snapshots_due",
         "_subscription",
         "_verifier",
         "_vins",
@@ -74,6 +77,8 @@ class DashboardSession:
         self._log = hub.views.log_for(admitted.subscription.view, hub.log)
         self._owed: Snapshots | None = None
         self._changes = 0  # since the last check
+        self._gap_end: int | None = None  # the seq at which its last gap ended
+        self._snapshots_due = False
         self.gaps = 0
 
     @property
@@ -128,6 +133,9 @@ class DashboardSession:
         if self._warn_at is not None and now >= self._warn_at:
             self._warn_at = None
             self._say(messages.token_expiring(self._grant.exp))
+        if self._snapshots_due and self._reader.behind < CAUGHT_UP_SHARE * self._log.kept:
+            self._snapshots_due = False
+            self._tell_snapshots(self._vins)
         return None
 
     # ---- what it is told
@@ -136,10 +144,18 @@ class DashboardSession:
         """The events with these seqs are lost for it: the frames that say so, and what holds now."""
         self.gaps += 1
         self._hub.counts.tell_gap()
+        in_vain = self._gap_end is not None and first <= self._gap_end + 1  # it has had no event since the last gap
+        self._gap_end = last
         if not self._subscription.control:
             return ()
-        fresh: Iterable[bytes] = () if self._subscription.snapshot is False else self._owe_snapshots(self._vins)
-        return chain([messages.gap(first, last)], fresh)
+        if self._subscription.snapshot is False:
+            return (messages.gap(first, last),)
+        if in_vain:
+            # The snapshots of a large fleet took longer than the oldest events stay: told again first, they would do so for
+            # ever, and no event would come. So the events go on at once, and the snapshots follow when it has caught up.
+            self._snapshots_due = True
+            return (messages.gap(first, last),)
+        return chain([messages.gap(first, last)], self._owe_snapshots(self._vins))
 
     def _tell_snapshots(self, vins: Iterable[str] | None) -> None:
         if self._subscription.control:

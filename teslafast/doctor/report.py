@@ -6,6 +6,7 @@ The whole report: everything that is known to keep a vehicle or a dashboard from
     authorities     CA_PATH: Tesla's CAs
     route           a vehicle's way to the server: DNS, port, TLS, proxies in between
     dashboards      /health, and a token at /stream
+    outputs         each that is set: reachable, logged in, how far behind
     account         the Fleet API: access token, configs, reported errors
 
 No check changes anything. A server gets only the certificate of an unknown vehicle, that of a test vehicle where its folder is
@@ -26,6 +27,7 @@ from .configuration import check_settings
 from .dashboards import check_dashboards
 from .finding import Finding, State, from_error, skipped
 from .options import DoctorOptions
+from .outputs import check_outputs
 from .route import check_route
 
 if TYPE_CHECKING:
@@ -64,4 +66,6 @@ def examine(options: DoctorOptions) -> Iterator[Finding]:
     unreachable = any(finding.check in ("address", "port") and finding.state is State.WRONG for finding in route)
     if options.dashboards or not unreachable:
         yield from check_dashboards(options, settings, ca)
+    if settings is not None:
+        yield from check_outputs(options, settings)
     yield from check_account(options, sent[0] if sent else None)

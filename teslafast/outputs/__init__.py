@@ -11,12 +11,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from ..core.tail import Event
+from .shared import SharedSettings
 
-__all__ = ["OUTPUTS", "Checkable", "Context", "Event", "GapTeller", "Output", "OutputGauges", "OutputRow"]
+__all__ = [
+    "OUTPUTS",
+    "Checkable",
+    "Confirmations",
+    "Context",
+    "Event",
+    "GapTeller",
+    "Output",
+    "OutputGauges",
+    "OutputRow",
+    "SharedSettings",
+]
 
 
 class Output(Protocol):
@@ -53,12 +65,29 @@ class Checkable(Protocol):
         """What was found, in one line. Raises what `connect` would. Does no harm to a server that runs with the same settings."""
 
 
+class Confirmations(Protocol):
+    """Whoever waits for an output: `core.reliable_acks.ReliableAcks`."""
+
+    def confirm(self, output: str, seq: int) -> None: ...
+    def lose(self, first: int, last: int) -> None: ...
+
+
 @dataclass(frozen=True)
 class Context:
-    """An event's id is `{epoch}-{seq}`; in `dropped` an output counts by cause what it gives up for good."""
+    """
+    An event's id is `{epoch}-{seq}`. In `dropped` an output counts by cause what it does not deliver.
+
+    `give_up` counts an event and says which it was, so that no vehicle is told that it has arrived (RELIABLE_ACKS).
+    """
 
     epoch: str
     dropped: Counter[str]
+    shared: SharedSettings = field(default_factory=SharedSettings)
+    given_up: list[int] = field(default_factory=list)  # seqs, of the batch that is being sent; the runner clears it
+
+    def give_up(self, seq: int, cause: str) -> None:
+        self.dropped[cause] += 1
+        self.given_up.append(seq)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +111,10 @@ class OutputRow:
     settings   in that module: a frozen dataclass of settings, made as config's are
     output     in that module: Output, called with (settings, Context); only it imports what the extra brings
     extra      of pyproject.toml, "" if it needs none
+    broker     OUTPUT_TYPES chooses its events; not if it takes all of them. Settings with `types` of their own go before that
+    batch      most events given to one `send`
+
+    If the settings have `parts()`, there is one output for each of the settings that it returns, with a cursor of its own.
     """
 
     name: str
@@ -90,6 +123,14 @@ class OutputRow:
     settings: str
     output: str
     extra: str = ""
+    broker: bool = True
+    batch: int = 512  # what a broker confirms within a moment
 
 
-OUTPUTS = (OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput"),)
+OUTPUTS = (
+    OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput", broker=False),
+    # a batch that one slow vehicle's events fill is through within a runner's patience, at 1.8 s each
+    OutputRow(
+        name="webhook", switch="WEBHOOK_URL", module="webhook", settings="WebhookSettings", output="WebhookOutput", batch=32
+    ),
+)

@@ -31,9 +31,9 @@ async def check(plans: Sequence[OutputPlan]) -> list[Verdict]:
 
 
 async def _check(plan: OutputPlan) -> Verdict:
-    name = plan.row.name
+    name = plan.name
     try:
-        output = plan.make(Context("check", Counter()))
+        output = plan.make(Context("check", Counter(), plan.shared))
     except Misconfigured as error:
         return Verdict(name, False, str(error))
     try:

@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from .._fanout import KINDS
+from ..core.reliable_acks import ReliableAcks
 from ..core.tail import Tail, TailedLog
+from ..core.turn import ReplyHold
 from ..logs import fields, log
 from . import Context, OutputGauges
-from .runner import Runner
+from .runner import BATCH_EVENTS, Runner, RunnerOptions
 from .settings import OutputPlan
 
 
@@ -27,8 +30,11 @@ class KeptCursors(Protocol):
 
 
 class WatchedTurn(Protocol):
-    """What is used of `core.turn.Turn`: its watchers are called at the end of every turn."""
+    """What is used of `core.turn.Turn`: its watchers are called at the end of every turn, and `hold` keeps replies back."""
 
+    @property
+    def hold(self) -> ReplyHold | None: ...
+    def hold_replies_by(self, hold: ReplyHold) -> None: ...
     def watch(self, callback: Callable[[], None]) -> None: ...
     def unwatch(self, callback: Callable[[], None]) -> None: ...
 
@@ -52,17 +58,32 @@ class Outputs:
         self._hub = hub
         self._cursors = cursors
         self._seen = hub.log.seq
-        self._runners = [self._runner(plan, cursors) for plan in plans]
+        firsts = {plan.name: hub.log.seq + 1 if cursors is None else cursors.first[plan.cursor] for plan in plans}
+        reliable = {plan.name: firsts[plan.name] - 1 for plan in plans if plan.reliable}
+        self.acks = ReliableAcks(hub.log, reliable, hub.turn.hold) if reliable else None
+        self._runners = [self._runner(plan, firsts[plan.name]) for plan in plans]
 
-    def _runner(self, plan: OutputPlan, cursors: KeptCursors | None) -> Runner:
-        name = plan.row.name
-        context = Context(self._hub.epoch, Counter())
-        first = self._hub.log.seq + 1 if cursors is None else cursors.first[name]
-        note = partial(cursors.put, name) if cursors is not None else lambda seq: None
-        return Runner(name, plan.make(context), Tail(self._hub.log, first), self._hub.log, context.dropped, note)
+    def _runner(self, plan: OutputPlan, first: int) -> Runner:
+        context = Context(self._hub.epoch, Counter(), plan.shared)
+        return Runner(
+            plan.name,
+            plan.make(context),
+            Tail(self._hub.log, first),
+            self._hub.log,
+            context.dropped,
+            partial(self._cursors.put, plan.cursor) if self._cursors is not None else lambda seq: None,
+            options=RunnerOptions(
+                kinds=plan.kinds if len(plan.kinds) < len(KINDS) else None,
+                batch_events=min(plan.row.batch, BATCH_EVENTS),
+                acks=self.acks if plan.reliable else None,
+                given_up=context.given_up,
+            ),
+        )
 
     def start(self) -> None:
-        """On the running event loop."""
+        """On the running event loop, before there are vehicles."""
+        if self.acks is not None:
+            self._hub.turn.hold_replies_by(self.acks)
         self._hub.turn.watch(self._wake)
         for runner in self._runners:
             runner.start()

@@ -50,7 +50,7 @@ def assembled_outputs(plans: Sequence[OutputPlan], hub: Hub, checkpointer: Check
         return None
     from ..outputs.group import Outputs  # nobody pays for what is not set
 
-    return Outputs(plans, hub, checkpointer.cursors([plan.row.name for plan in plans]) if checkpointer is not None else None)
+    return Outputs(plans, hub, checkpointer.cursors([plan.cursor for plan in plans]) if checkpointer is not None else None)
 
 
 def _in_memory(ring_bytes: int, make_log: MakeLog) -> Fanout:

@@ -11,11 +11,12 @@ from typing import Literal
 
 from ..core import last_values
 from ..core.connections import CONNECTIONS_PER_VIN, STRANGERS_AT_MOST
+from ..core.reliable_acks import UNCONFIRMED_AT_MOST
 from ..dashboards import session, teslamate, teslamate_session, websocket
 from ..dashboards.keys import MOST_KEYS
 from ..dashboards.tokens import LONGEST_TOKEN, MOST_TOKENS
 from ..http_messages import MOST_QUERY_FIELDS
-from ..outputs import runner
+from ..outputs import http_client, runner
 from ..storage.group_commit import HELD_AT_MOST
 from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket import connection
@@ -63,6 +64,7 @@ BOUNDS = (
     Bound("strangers", "`/streaming/` before a token", teslamate.FIRST_MESSAGE_S, "s"),
     Bound("strangers", "`/streaming/` before a token", teslamate.REFUSED_S, "s"),
     Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),
+    Bound("vehicles", "replies that wait for outputs", UNCONFIRMED_AT_MOST, "bytes"),
     Bound("vehicles", "refused messages", REFUSED_AT_MOST),
     Bound("vehicles", "last values of one vehicle", last_values.FIELDS_AT_MOST),
     Bound("vehicles", "last values of one vehicle", last_values.VALUE_BYTES_AT_MOST, "bytes"),
@@ -83,6 +85,8 @@ BOUNDS = (
     Bound("dashboards", "TeslaMate: rows that a client does not read", teslamate.UNSENT_AT_MOST, "bytes"),
     Bound("outputs", "events that an output has not delivered", runner.BATCH_EVENTS),
     Bound("outputs", "events that an output has not delivered", runner.BATCH_BYTES, "bytes"),
+    Bound("outputs", "answers to a webhook", http_client.ANSWER_AT_MOST, "bytes"),
+    Bound("outputs", "answers to a webhook", http_client.TRY_S, "s"),
     Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),
     Bound("both", "bytes that are not read yet", acceptor.RECEIVE_BUFFER_BYTES, "bytes"),
     Bound("both", "bytes read and parsed at once", READ_AT_MOST, "bytes"),

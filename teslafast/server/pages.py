@@ -59,6 +59,8 @@ def health(hub: Hub, started_at: float, outputs: Outputs | None, journal_stopped
             report["journal"] = {"state": "stopped", "reason": reason} if reason else {"state": "writing"}
         if outputs is not None:
             report["outputs"] = outputs.states()
+            if outputs.acks is not None:
+                report["reliable_acks"] = {"outputs": outputs.acks.names, "waiting": outputs.acks.waiting}
         return _json(status, report)
 
     return page

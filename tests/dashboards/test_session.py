@@ -9,7 +9,7 @@ from teslafast._fanout import frame
 from teslafast.core import records
 from teslafast.core.views import ViewKey
 
-from tests.support.dashboard_stage import DashboardStage
+from tests.support.dashboard_stage import NOW, DashboardStage
 from tests.support.fake_loop import CREATED_NS, data, publish
 
 SMALL = {"RING_BYTES": "1MiB", "MAX_FRAME_BYTES": "64KiB"}
@@ -103,6 +103,26 @@ def test_a_dashboard_that_was_too_slow_is_told_the_gap_and_what_holds_now() -> N
     assert (messages[1]["from"], messages[1]["to"]) == (1, messages[3]["seq"] - 1)
     assert messages[2]["seq"] == messages[-1]["seq"] == 60
     assert (stage.session.gaps, stage.hub.counts.gaps) == (1, 1)
+
+
+def test_a_dashboard_that_is_overtaken_while_it_is_told_snapshots_gets_events_first_and_snapshots_when_it_has_caught_up() -> None:
+    stage = DashboardStage(settings=SMALL).begin()
+    stage.reader.block()
+    for number in range(60):
+        publish(stage.hub, data(number, "A", Name="x" * 40_000))
+    stage.loop.settle()
+    first = list(stage.session.missed(1, 10))  # as the log asks, twice in a row without an event in between
+    again = list(stage.session.missed(11, 20))
+    assert [len(frames) for frames in (first, again)] == [2, 1]  # gap and snapshot, then the gap alone
+    stage.check(NOW + 1)
+    assert stage.session.check(NOW + 1) is None
+    stage.reader.wake()
+    behind = stage.kinds()
+    assert behind[:2] == ["hello", "gap"]  # the log's own gap, for what the ring has lost meanwhile
+    stage.check(NOW + 2)
+    assert stage.kinds() == ["snapshot"]
+    stage.check(NOW + 3)
+    assert stage.kinds() == []
 
 
 def test_a_gap_in_the_fleet_shape_is_counted_and_not_told() -> None:

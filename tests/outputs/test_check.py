@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from teslafast.errors import Misconfigured
-from teslafast.outputs import Context
+from teslafast.outputs import Context, SharedSettings
 from teslafast.outputs.check import CHECK_S, Verdict, check
 
 from tests.support import virtual_time
@@ -19,10 +19,8 @@ from tests.support.servers import Process, spawn
 class Plan:
     """Stands for an OutputPlan whose output does this when it connects."""
 
-    class Row:
-        name = "fake"
-
-    row = Row()
+    name = "fake"
+    shared = SharedSettings()
 
     def __init__(self, connect: Callable[[], object]) -> None:
         self._connect = connect

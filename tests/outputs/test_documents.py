@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 from teslafast.environment import rows
-from teslafast.outputs import OUTPUTS, OutputRow
+from teslafast.outputs import OUTPUTS, OutputRow, SharedSettings
 from teslafast.outputs.settings import settings_class
 
 from tests.support import ROOT
@@ -22,6 +22,15 @@ def test_the_page_of_an_output_shows_every_setting_with_its_default_and_its_mean
     start = lines.index("| setting | default | meaning |") + 2
     table = list(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
     assert table == [f"| `{one.variable}` | {shown(one.default)} | {one.meaning} |" for one in rows(settings_class(row))]
+
+
+def test_the_index_shows_the_settings_that_outputs_share_and_every_output() -> None:
+    page = (PAGES / "index.md").read_text()
+    lines = page.splitlines()
+    start = lines.index("| setting | default | meaning |") + 2
+    table = list(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
+    assert table == [f"| `{one.variable}` | {shown(one.default)} | {one.meaning} |" for one in rows(SharedSettings)]
+    assert [row.switch for row in OUTPUTS if f"| `{row.switch}` | [{row.name}]({row.name}.md) |" not in page] == []
 
 
 @pytest.mark.parametrize("row", OUTPUTS, ids=lambda row: row.name)

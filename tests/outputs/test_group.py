@@ -8,6 +8,7 @@ from pathlib import Path
 
 from teslafast._fanout import FLAT_PREFIXES, Fanout, bytes_needed
 from teslafast.config import Settings
+from teslafast.core.turn import ReplyHold
 from teslafast.outputs import Context, Event
 from teslafast.outputs.group import Outputs
 from teslafast.outputs.settings import OutputPlan, planned
@@ -20,6 +21,10 @@ RING = 64 * 1024
 class Turn:
     def __init__(self) -> None:
         self.watchers: list[Callable[[], None]] = []
+        self.hold: ReplyHold | None = None
+
+    def hold_replies_by(self, hold: ReplyHold) -> None:
+        self.hold = hold
 
     def watch(self, callback: Callable[[], None]) -> None:
         self.watchers.append(callback)
@@ -70,9 +75,10 @@ class Recording:
 class Plan:
     """Stands for an OutputPlan."""
 
-    def __init__(self, output: Recording) -> None:
-        (real,) = planned({"JSONL_PATH": "x"}, Settings())
-        self.row = real.row
+    def __init__(self, output: Recording, reliable: bool = False) -> None:
+        (real,) = planned({"JSONL_PATH": "x", "RELIABLE_ACKS": "jsonl" if reliable else ""}, Settings())
+        self.row, self.name, self.cursor, self.kinds = real.row, real.name, real.cursor, real.kinds
+        self.shared, self.reliable = real.shared, real.reliable
         self._output = output
 
     def make(self, context: Context) -> Recording:
@@ -80,8 +86,8 @@ class Plan:
         return self._output
 
 
-def group(hub: Hub, output: Recording, cursors: Kept | None = None) -> Outputs:
-    plans: list[OutputPlan] = [Plan(output)]  # type: ignore[list-item]
+def group(hub: Hub, output: Recording, cursors: Kept | None = None, reliable: bool = False) -> Outputs:
+    plans: list[OutputPlan] = [Plan(output, reliable)]  # type: ignore[list-item]
     return Outputs(plans, hub, cursors)
 
 
@@ -136,3 +142,32 @@ def test_states_and_gauges_are_by_name() -> None:
 def test_reading_the_settings_of_an_output_touches_no_file(tmp_path: Path) -> None:
     planned({"JSONL_PATH": str(tmp_path / "events.jsonl")}, Settings())
     assert list(tmp_path.iterdir()) == [], "reading the settings touches nothing"
+
+
+def test_reliable_acks_hold_the_turn_s_replies_until_the_output_has_the_event() -> None:
+    async def scene() -> None:
+        hub, output = Hub(), Recording()
+        outputs = group(hub, output, reliable=True)
+        outputs.start()
+        assert hub.turn.hold is outputs.acks is not None
+        written: list[bytes] = []
+        hub.publish()
+        assert outputs.acks.hold(b"ack", written.append, list)
+        assert (written, outputs.acks.waiting) == ([], 1)
+        hub.turn.end()
+        await asyncio.sleep(1)
+        assert (written, output.seqs) == ([b"ack"], [1])
+        outputs.stop()
+
+    virtual_time.run(scene())
+
+
+def test_without_reliable_acks_nothing_holds_replies() -> None:
+    async def scene() -> None:
+        hub = Hub()
+        outputs = group(hub, Recording())
+        outputs.start()
+        assert (outputs.acks, hub.turn.hold) == (None, None)
+        outputs.stop()
+
+    virtual_time.run(scene())

@@ -93,7 +93,7 @@ def test_nothing_is_imported_for_an_output_that_is_not_set() -> None:
         "print(*sorted(name for name in sys.modules if name.startswith('teslafast.outputs')))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.split() == ["teslafast.outputs", "teslafast.outputs.settings"]
+    assert done.stdout.split() == ["teslafast.outputs", "teslafast.outputs.settings", "teslafast.outputs.shared"]
 
 
 def test_the_names_of_the_table_differ_and_fit_the_file_of_cursors() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from teslafast._fanout import FLAT_PREFIXES, Fanout, bytes_needed
 from teslafast.core.tail import Event, Tail
-from teslafast.outputs.runner import Runner
+from teslafast.outputs.runner import Runner, RunnerOptions
 
 from tests.support import virtual_time
 
@@ -82,7 +82,8 @@ def now() -> float:
 class OutputStage:
     """A log, and a runner of `broker` over it; `luck` is the back-off's, `notes` the cursor as it is kept."""
 
-    def __init__(self, broker: Broker, luck: float = 1.0, first: int = 1) -> None:
+    def __init__(self, broker: Broker, luck: float = 1.0, first: int = 1, **options: Any) -> None:
+        """`options`: the Runner's."""
         self.broker = broker
         self.log = Fanout(bytearray(bytes_needed(RING)), RING, FLAT_PREFIXES, lambda log: None)
         self.notes: list[int] = []
@@ -97,12 +98,13 @@ class OutputStage:
             self.notes.append,
             luck=lambda: luck,
             wall=lambda: self.wall_s,
+            options=RunnerOptions(**options),
         )
 
-    def publish(self, count: int = 1) -> None:
+    def publish(self, count: int = 1, kind: int = 0) -> None:
         for _ in range(count):
             body = b'{"vin":"A","pad":"%s"}' % (b"x" * 100)
-            self.log.publish(0, "A", body, int(WALL_S * 1000))
+            self.log.publish(kind, "A", body, int(WALL_S * 1000))
         self.runner.wake()
 
     async def until(self, reached: Callable[[], bool]) -> None:

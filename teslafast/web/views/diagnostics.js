@@ -56,6 +56,7 @@ export class Diagnostics {
       "Your clock": Math.abs(clock.ahead) < 1000 ? "correct" : `${formatAge(Math.abs(clock.ahead))} ${clock.ahead > 0 ? "ahead of" : "behind"} the server's`,
       "Server": `${stream?.server ?? "–"}, up ${formatAge((health.uptime_s ?? NaN) * 1000)}, ${health.vehicles ?? "–"} vehicles, ${health.dashboards ?? "–"} dashboards`,
       "Log": `epoch ${stream?.epoch ?? "–"}, at event ${stream?.seq ?? "–"}, oldest ${health.oldest ?? "–"}`,
+      "Outputs": Object.entries(health.outputs ?? {}).map(([name, state]) => `${name} ${state}`).join(", ") || "none",
       "Vehicles known": String(fleet.vehicles.size),
       "Token": token.exp ? `${token.sub ?? "unnamed"}, until ${formatTime(token.exp * 1000, now)}` : "–",
     };
