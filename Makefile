@@ -49,13 +49,14 @@ test-outputs: dev
 	@command -v mosquitto_passwd >/dev/null && { command -v mosquitto || test -x /usr/sbin/mosquitto; } >/dev/null || \
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
 	$(BIN)/pytest -m "outputs or not outputs" tests/outputs
+
 # Clients that people run, unchanged, at the doors that are theirs.
 test-doors: dev build/doors/node_modules
 	$(BIN)/pip install -q --group doors
 	$(BIN)/pytest -m doors
 
 build/doors/node_modules:
-	npm install --silent --no-audit --no-fund --no-package-lock --prefix build/doors eventsource@4
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix build/doors eventsource@4 teslajs@4.10
 
 # Ten minutes of load: memory must not grow.
 soak: dev

@@ -40,6 +40,8 @@ STALLED = CloseReason("stalled", 1013, "the client stopped reading")
 NOT_READING = CloseReason("not_reading", 1008, "the client sends without reading")
 INVALID_MESSAGES = CloseReason("errors", 1008, "too many invalid messages")
 TOKEN_EXPIRED = CloseReason("token_expired", 1008, "the token has expired")
+NO_TOKEN_IN_TIME = CloseReason("no_token", 1008, "no token came in time")
+CROWDED = CloseReason("crowded", 1013, "too many connections without a token")
 FAULT = CloseReason("fault", 1011, "an error in the server")
 
 CLOSE_REASONS = (
@@ -59,5 +61,7 @@ CLOSE_REASONS = (
     NOT_READING,
     INVALID_MESSAGES,
     TOKEN_EXPIRED,
+    NO_TOKEN_IN_TIME,
+    CROWDED,
     FAULT,
 )

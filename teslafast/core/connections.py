@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Protocol
 
-from ..close_reasons import REPLACED, CloseReason
+from ..close_reasons import CROWDED, REPLACED, CloseReason
 from ..event_loop import Timer
 
 CONNECTIONS_PER_VIN = 4  # a car overlaps by one when it reconnects; each connection costs a descriptor and 40 KB
+STRANGERS_AT_MOST = 256  # who have not shown their token yet: that takes a round trip, so so many come and go within a second
 RELEASED_AT_ONCE = 64  # ended connections: some 3 ms, if they were TLS
 RELEASE_PAUSE_S = 0.01  # between two batches: the loop is left to the others for twice as long as a batch takes
 
@@ -29,6 +30,13 @@ class Connection(Protocol):
     def close(self, reason: CloseReason) -> None: ...
 
     def abort(self) -> None: ...
+
+
+class Stranger(Connection, Protocol):
+    """A client whose token is to come in its first message."""
+
+    @property
+    def closing(self) -> bool: ...
 
 
 class OpenDashboard(Connection, Protocol):
@@ -55,11 +63,16 @@ class OpenDashboard(Connection, Protocol):
 
 
 class Connections:
-    """`vehicles` and `dashboards` are the open ones; to be read, not changed."""
+    """
+    `vehicles` and `dashboards` are the open ones, `strangers` those that have yet to show a token; to be read, not changed.
+
+    Strangers have no share in MAX_DASHBOARDS: they must not keep anybody out who has a token.
+    """
 
     def __init__(self, timer: Timer) -> None:
         self.vehicles: set[Connection] = set()
         self.dashboards: set[OpenDashboard] = set()
+        self.strangers: dict[Stranger, None] = {}  # the oldest first
         self._by_vin: dict[str, list[Connection]] = {}  # the oldest first
         self._by_sub: Counter[str] = Counter()
         self._timer = timer
@@ -101,11 +114,24 @@ class Connections:
     def dashboards_of(self, sub: str) -> int:
         return self._by_sub[sub]
 
+    def add_stranger(self, connection: Stranger) -> None:
+        """Of too many of them the oldest is ended: a client that has a token shows it at once."""
+        self.strangers[connection] = None
+        if len(self.strangers) > STRANGERS_AT_MOST:
+            oldest = next(iter(self.strangers))
+            del self.strangers[oldest]
+            oldest.close(CROWDED)
+            oldest.abort()
+
+    def remove_stranger(self, connection: Stranger) -> None:
+        """It is a dashboard from now on, or gone."""
+        self.strangers.pop(connection, None)
+
     def __iter__(self) -> Iterator[Connection]:
-        return chain(list(self.vehicles), list(self.dashboards))
+        return chain(list(self.vehicles), list(self.dashboards), list(self.strangers))
 
     def __len__(self) -> int:
-        return len(self.vehicles) + len(self.dashboards)
+        return len(self.vehicles) + len(self.dashboards) + len(self.strangers)
 
     def _release_later(self, connection: Connection) -> None:
         if not self._ended:

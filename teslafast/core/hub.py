@@ -100,6 +100,10 @@ class Hub:
             self.turn.ask()
         return seq
 
+    def known_vins(self) -> list[str]:
+        """Every vehicle of which anything is known, each once."""
+        return list(dict.fromkeys((*(entry.vin for entry in self.registry), *self.last_values.vins())))
+
     def begin_drain(self) -> None:
         """Nobody new is let in from now on."""
         self.draining = True

@@ -5,6 +5,9 @@ The seam for clients' protocols: a door admits a request of somebody who holds a
     open    makes the connection for an admission
     take    hands the transport to the connection; from then on the HTTP server has nothing to do with it
 
+A door whose clients show their token only in their first message admits strangers too (`StrangerDoor`): how many there may be
+is bounded in core/connections.py, and for how long by the door.
+
 A new protocol is one file with a door, one row in server/routes.py, and one document.
 """
 
@@ -39,6 +42,19 @@ class ClientDoor(Protocol[Admission]):
     websocket: bool
 
     def admit(self, request: Request, grant: Grant, /) -> Admission:
+        """Raises Refused."""
+
+    def open(self, admission: Admission, address: str, /) -> Opened:
+        """Raises Refused, if what the connection needs cannot be had."""
+
+
+class StrangerDoor(Protocol[Admission]):
+    """A ClientDoor that may be given no grant: the token comes later, and until then its client is told nothing."""
+
+    name: str
+    websocket: bool
+
+    def admit(self, request: Request, grant: Grant | None, /) -> Admission:
         """Raises Refused."""
 
     def open(self, admission: Admission, address: str, /) -> Opened:

@@ -31,6 +31,7 @@ from ..websocket.text_frames import message, refusal
 from . import messages
 from .admission import AdmitDashboard
 from .dialect import STREAM_DIALECT, Dialect
+from .members import no_name_twice, strings
 from .merged_resume import merged_since
 from .snapshots import Snapshots
 from .subscription import hint, parse_kinds, parse_vins
@@ -225,7 +226,7 @@ class DashboardSession:
                 self._renew(said, now)
             case "subscribe":
                 self._changes += 1
-                json.loads(text, object_pairs_hook=_no_name_twice)  # the last one would count, and may say more than was meant
+                json.loads(text, object_pairs_hook=no_name_twice)  # the last one would count, and may say more than was meant
                 self._subscribe(said)
             case _:
                 raise messages.invalid("type must be auth, subscribe or ping")
@@ -269,33 +270,17 @@ class DashboardSession:
     def _vins_of(self, said: dict[str, Any]) -> frozenset[str] | None:
         if "vins" not in said:
             return self._vins
-        wanted = _strings(said, "vins")
+        wanted = strings(said, "vins")
         exact = self._hub.settings.production
         return self._grant.narrowed(parse_vins(wanted, exact) if wanted else wanted).vins  # [] = none of them
 
     def _kinds_of(self, said: dict[str, Any]) -> int:
         if "types" not in said:
             return self._subscription.kinds
-        types = _strings(said, "types")
+        types = strings(said, "types")
         return ALL_KINDS if types is None else parse_kinds(types) if types else 0
-
-
-def _no_name_twice(members: list[tuple[str, Any]]) -> None:
-    """Raises Refused."""
-    names = [name for name, _ in members]
-    for name in names:
-        if names.count(name) > 1:
-            raise messages.invalid(f"{name[:40]!r} is given twice")
 
 
 def _warning_time(grant: Grant, now: float) -> float:
     left_s = grant.exp - now
     return grant.exp - min(WARN_S, WARN_SHARE * left_s)
-
-
-def _strings(said: dict[str, Any], name: str) -> list[str] | None:
-    """Raises Refused."""
-    value = said[name]
-    if value is None or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
-        return value
-    raise messages.invalid(f"{name} must be a list of strings, or null for all")

@@ -155,6 +155,38 @@ _DRIVING = {
     "TpmsPressureRl": 300,
     "TpmsPressureRr": 300,
 }
+# What the doors for TeslaMate are made of: rows from the first three besides those of driving, REST answers from the rest.
+_TESLAMATE = {
+    **_CHARGING,
+    **_DRIVING,
+    "EstBatteryRange": 60,
+    "ACChargingPower": 10,
+    "DCChargingPower": 10,
+    "IdealBatteryRange": 60,
+    "ChargerPhases": 60,
+    "ChargerVoltage": 60,
+    "ACChargingEnergyIn": 60,
+    "DCChargingEnergyIn": 60,
+    "HvacPower": 1,
+    "HvacLeftTemperatureRequest": 60,
+    "HvacRightTemperatureRequest": 60,
+    "HvacFanStatus": 300,
+    "FdWindow": 1,
+    "FpWindow": 1,
+    "RdWindow": 1,
+    "RpWindow": 1,
+    "SentryMode": 1,
+    "DriverSeatOccupied": 1,
+    "VehicleName": 300,
+    "Version": 300,
+    "CarType": 300,
+    "Trim": 300,
+    "ExteriorColor": 300,
+    "WheelType": 300,
+    "SoftwareUpdateVersion": 60,
+    "SoftwareUpdateDownloadPercentComplete": 60,
+    "SoftwareUpdateInstallationPercentComplete": 60,
+}
 _EVERYTHING = {field: 1 if CHANGE_RATES.get(field, SELDOM).hours == 0 else 10 for field in OF_CARS} | _CHARGING | _DRIVING
 
 # preset -> field -> the least number of seconds between two of its signals
@@ -162,6 +194,7 @@ PRESETS: Mapping[str, Mapping[str, int]] = {
     "minimal": _MINIMAL,
     "driving": _DRIVING,
     "charging": _CHARGING,
+    "teslamate": _TESLAMATE,
     "everything": _EVERYTHING,
 }
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..core import last_values
-from ..core.connections import CONNECTIONS_PER_VIN
+from ..core.connections import CONNECTIONS_PER_VIN, STRANGERS_AT_MOST
 from ..core.reliable_acks import UNCONFIRMED_AT_MOST
-from ..dashboards import session, sse_connection, websocket
+from ..dashboards import session, sse_connection, teslamate, teslamate_session, websocket
 from ..dashboards.keys import MOST_KEYS
 from ..dashboards.tokens import LONGEST_TOKEN, MOST_TOKENS
 from ..http_messages import MOST_QUERY_FIELDS
@@ -60,6 +60,9 @@ BOUNDS = (
     Bound("strangers", "TLS handshakes that can go on", handshakes.READY_AT_MOST),
     Bound("strangers", "bytes before a connection is admitted", acceptor.UNADMITTED_BYTES, "bytes"),
     Bound("strangers", "descriptors", descriptors.RESERVED_DESCRIPTORS),
+    Bound("strangers", "`/streaming/` before a token", STRANGERS_AT_MOST),
+    Bound("strangers", "`/streaming/` before a token", teslamate.FIRST_MESSAGE_S, "s"),
+    Bound("strangers", "`/streaming/` before a token", teslamate.REFUSED_S, "s"),
     Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),
     Bound("vehicles", "replies that wait for outputs", UNCONFIRMED_AT_MOST, "bytes"),
     Bound("vehicles", "refused messages", REFUSED_AT_MOST),
@@ -76,6 +79,13 @@ BOUNDS = (
     Bound("dashboards", "what a reader of server-sent events sends", sse_connection.PASSED_OVER_AT_MOST, "bytes"),
     Bound("dashboards", "silence of a reader of server-sent events", sse_connection.UNACKNOWLEDGED_S, "s"),
     Bound("dashboards", "answers that a slow client has yet to take", websocket.ANSWERS_OWED_AT_MOST),
+    Bound("dashboards", "TeslaMate: message", teslamate.SUBSCRIBE_LIMIT, "bytes"),
+    Bound("dashboards", "TeslaMate: frames", teslamate.SAID_AT_MOST),
+    Bound("dashboards", "TeslaMate: frames", teslamate_session.SUBSCRIPTIONS_AT_MOST),
+    Bound("dashboards", "TeslaMate: tags and columns", teslamate_session.TAGS_AT_MOST),
+    Bound("dashboards", "TeslaMate: tags and columns", teslamate_session.COLUMNS_AT_MOST),
+    Bound("dashboards", "TeslaMate: refused or invalid messages in a row", teslamate_session.INVALID_AT_MOST),
+    Bound("dashboards", "TeslaMate: rows that a client does not read", teslamate.UNSENT_AT_MOST, "bytes"),
     Bound("outputs", "events that an output has not delivered", runner_options.BATCH_EVENTS),
     Bound("outputs", "events that an output has not delivered", runner_options.BATCH_BYTES, "bytes"),
     Bound("outputs", "answers to a webhook", http_client.ANSWER_AT_MOST, "bytes"),

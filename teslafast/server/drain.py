@@ -67,6 +67,8 @@ async def _close_vehicles(vehicles: list[Connection], spread_s: float) -> None:
 
 async def _close_dashboards(hub: Hub, deadline: float) -> None:
     """Those that have had everything, again and again, until none is left or the time is over; then the rest."""
+    for stranger in list(hub.connections.strangers):
+        stranger.close(DASHBOARD_DRAIN)
     while left := [one for one in hub.connections.dashboards if not one.closing]:
         now_s = time.monotonic()
         ready = [one for one in left if now_s >= deadline or one.up_to_date or one.stalled_s(now_s) > STALLED_S]

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from ..config import Settings
 from ..core.load import ServerLoad
-from ..dashboards.doors import ClientDoor, Opened
+from ..dashboards.doors import ClientDoor, Opened, StrangerDoor
 from ..dashboards.origins import Headers, OriginPolicy
 from ..dashboards.tokens import Grant, Verifier, find_tokens
 from ..errors import Refused
@@ -97,6 +97,7 @@ class Route:
     any_body  a body may follow the head: the door passes it over
     when      a further condition on the request, such as a WebSocket handshake; without it the next row is tried
     token     where to look for the caller's token: every door has that, and every page that is not for everybody
+    strangers a door that lets those in who show no token here, because it comes in their first message; a bad one is refused here
     cors      pages of ALLOWED_ORIGINS may read it, too
     """
 
@@ -104,6 +105,7 @@ class Route:
     on: frozenset[Listener]
     page: Page | None = None
     door: ClientDoor[Any] | None = None
+    strangers: StrangerDoor[Any] | None = None
     vehicles: VehicleDoor | None = None
     refusal: Refusal | None = None
     token: FindTokens | None = None
@@ -112,8 +114,9 @@ class Route:
     when: Callable[[Request], bool] = _always
 
     def __post_init__(self) -> None:
-        leads_to = [one for one in (self.page, self.door, self.vehicles, self.refusal) if one is not None]
-        if len(leads_to) != 1 or (self.door is not None and self.token is None):
+        doors = [one for one in (self.door, self.strangers) if one is not None]
+        leads_to = [one for one in (self.page, *doors, self.vehicles, self.refusal) if one is not None]
+        if len(leads_to) != 1 or (doors and self.token is None):
             raise ValueError(f"the route {self.path} needs one page, door or refusal, and a door needs a place for its token")
 
     def matches(self, request: Request, path: str, listener: Listener) -> bool:
@@ -203,10 +206,12 @@ class Routes:
         if route.vehicles is not None:
             check_handshake(request)
             return Open(route.vehicles, route.vehicles.admit(request, self._vehicle_caller(request, peer, load)))
-        if route.door is not None:
-            if route.door.websocket:
+        door: Door | None = route.door or route.strangers
+        if door is not None:
+            if door.websocket:
                 _require_handshake(request)
-            return Open(route.door, route.door.admit(request, self._dashboard_caller(route.token, request, peer, load)))
+            caller = self._dashboard_caller(route.token or find_tokens, request, peer, load, required=route.strangers is None)
+            return Open(door, door.admit(request, caller))
         if route.page is not None:
             return Serve(route.page, None if route.token is None else self._grant(route.token, request, load))
         raise Refused(route.refusal or UNKNOWN_PATH)
@@ -244,11 +249,11 @@ class Routes:
             certificate = named or certificate
         return VehicleCaller(certificate, _no_certificate(peer, self._settings) if strict else None, load)
 
-    def _dashboard_caller(self, find: FindTokens | None, request: Request, peer: Peer, load: ServerLoad) -> Grant:
-        """A stranger learns that the token is bad before learning that the server is full."""
+    def _dashboard_caller(self, find: FindTokens, request: Request, peer: Peer, load: ServerLoad, required: bool) -> Grant | None:
+        """None only if no token is `required`. A stranger learns of a bad token before learning that the server is full."""
         self._origins.require(request, behind_proxy=bool(peer.proxy))
-        grant = self._grant(find, request, load)
-        load.require_room_for_dashboard(self._settings.max_dashboards, grant.sub)
+        grant = self._grant(find, request, load) if required or find(request) else None
+        load.require_room_for_dashboard(self._settings.max_dashboards, grant.sub if grant is not None else "")
         return grant
 
     def _grant(self, find: FindTokens | None, request: Request, load: ServerLoad) -> Grant:

@@ -45,6 +45,7 @@ from .rounds import Rounds
 from .routes import Decision, Listener, Peer, Route, Routes, table
 from .start_warnings import warnings_of
 from .terminal import StartingTerminal
+from .teslamate_routes import teslamate_routes
 from .trusted_proxies import TrustedProxies
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Server:
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
             files=static_files.answers(settings.map_tiles, settings.map_credit),
-        )
+        ) + teslamate_routes(hub, self._loop, verifier, self._load)
 
     def _listen(self, contexts: tls.Contexts) -> None:
         port, vehicle_port = self.settings.port, self.settings.vehicle_port
@@ -166,18 +167,19 @@ class Server:
         self.hub.counts.refuse_request(cause)
 
     def _decide(self, request: Request, peer: Peer) -> Decision:
+        return self._routes.decide(request, peer, self._load())
+
+    def _load(self) -> ServerLoad:
         hub = self.hub
-        dashboards = len(hub.connections.dashboards)
-        load = ServerLoad(
+        return ServerLoad(
             time.time(),
             hub.registry.connected,
-            dashboards,
+            len(hub.connections.dashboards),
             hub.registry.is_connected,
             hub.draining,
             hub.connections.dashboards_of,
             self._most_of_a_sub,
         )
-        return self._routes.decide(request, peer, load)
 
     def _client_of(self, request: Request, peer: Peer) -> Peer:
         """The peer as trusted proxies name it in this request."""

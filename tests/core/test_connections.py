@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import cast
 from weakref import WeakSet
 
-from teslafast.close_reasons import REPLACED, CloseReason
-from teslafast.core.connections import CONNECTIONS_PER_VIN, RELEASE_PAUSE_S, RELEASED_AT_ONCE, Connections, OpenDashboard
+from teslafast.close_reasons import CROWDED, REPLACED, CloseReason
+from teslafast.core.connections import (
+    CONNECTIONS_PER_VIN,
+    RELEASE_PAUSE_S,
+    RELEASED_AT_ONCE,
+    STRANGERS_AT_MOST,
+    Connections,
+    OpenDashboard,
+)
 
 from tests.support.fake_loop import FakeLoop
 
@@ -65,6 +72,24 @@ def test_of_too_many_connections_of_one_vehicle_the_oldest_is_closed() -> None:
     connections.add_vehicle(again)
     connections.name_vehicle(again, "A")
     assert again.closed_for == []
+
+
+class FakeStranger(FakeConnection):
+    closing = False
+
+
+def test_of_too_many_strangers_the_oldest_is_closed_and_those_who_have_gone_do_not_count() -> None:
+    connections = Connections(FakeLoop())
+    first, *rest = [FakeStranger() for _ in range(STRANGERS_AT_MOST)]
+    for stranger in (first, *rest):
+        connections.add_stranger(stranger)
+    connections.remove_stranger(rest[0])
+    connections.add_stranger(FakeStranger())
+    assert first.closed_for == []
+    connections.add_stranger(FakeStranger())
+    assert first.closed_for == [CROWDED]
+    assert len(connections) == STRANGERS_AT_MOST
+    assert not any(stranger.closed_for for stranger in rest)
 
 
 def test_dashboards_are_counted_by_whom_their_tokens_name() -> None:

@@ -1,6 +1,7 @@
 """Presets and their cost: fields that exist, intervals that build on one another, an estimate from how fields change."""
 
 import pytest
+from teslafast.dashboards.teslamate_rows import ROW_FIELDS
 from teslafast.onboarding import presets
 from teslafast.protocol.signals import FIELDS
 
@@ -21,14 +22,21 @@ def test_the_preset_everything_omits_only_unused_numbers_and_fields_of_trucks() 
 
 def test_the_presets_cost_what_the_documentation_says() -> None:
     costs = {name: round(presets.dollars_a_month(fields), 2) for name, fields in presets.PRESETS.items()}
-    assert costs == {"minimal": 0.05, "driving": 3.2, "charging": 0.38, "everything": 7.69}
+    assert costs == {"minimal": 0.05, "driving": 3.2, "charging": 0.38, "teslamate": 3.58, "everything": 7.69}
     assert all(cost < presets.MONTHLY_CREDIT for cost in costs.values())
 
 
 def test_every_preset_has_the_fields_of_minimal_at_least_as_often() -> None:
-    for name in ("driving", "charging", "everything"):
+    for name in ("driving", "charging", "teslamate", "everything"):
         for field, interval in presets.PRESETS["minimal"].items():
             assert presets.PRESETS[name][field] <= interval
+
+
+def test_the_preset_teslamate_asks_for_whatever_a_row_or_a_rest_answer_of_teslamates_door_is_made_of() -> None:
+    asked = presets.PRESETS["teslamate"]
+    assert set(asked) >= ROW_FIELDS
+    assert {"IdealBatteryRange", "ChargeAmps", "ChargerVoltage", "ACChargingEnergyIn", "DCChargingEnergyIn"} <= set(asked)
+    assert all(asked[field] <= interval for field, interval in presets.PRESETS["driving"].items())
 
 
 def test_a_field_that_moves_with_the_car_is_billed_for_every_interval_of_driving() -> None:

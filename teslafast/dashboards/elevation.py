@@ -1,0 +1,103 @@
+"""
+Heights above the sea, from SRTM tiles on this machine: no service is asked, and no place leaves the server.
+
+A tile is one square degree, named by its south-west corner (`N37W123.hgt`): rows from north to south, each from west to east, of
+big-endian 16-bit metres; 1,201 or 3,601 in a row and as many rows, so that neighbouring tiles share an edge. A height is drawn
+between the four samples around a place; a void one among them (−32,768) leaves it unknown. Tiles are mapped into memory as they
+are needed: what is never looked up is never read.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import struct
+from collections import OrderedDict
+from pathlib import Path
+
+from ..errors import Misconfigured
+from ..logs import fields, log
+
+SIDES = {2 * side * side: side for side in (1201, 3601)}  # bytes of a file → samples in a row: three arc seconds, or one
+VOID = -32768
+TILES_AT_MOST = 64  # mapped at once, 26 MB of addresses each: more than a fleet crosses in an hour
+_SUFFIX = ".hgt"
+
+
+class Tile:
+    """One square degree. `side`: samples in a row."""
+
+    __slots__ = ("_memory", "_side")
+
+    def __init__(self, memory: mmap.mmap | bytes, side: int) -> None:
+        self._memory = memory
+        self._side = side
+
+    def height(self, north: float, east: float) -> int | None:
+        """Metres at a place inside the tile; `north`, `east`: from its south-west corner, 0 to 1."""
+        last = self._side - 1
+        row, column = (1 - north) * last, east * last
+        top, left = min(int(row), last - 1), min(int(column), last - 1)
+        down, right = row - top, column - left
+        corners = (
+            ((1 - down) * (1 - right), top, left),
+            ((1 - down) * right, top, left + 1),
+            (down * (1 - right), top + 1, left),
+            (down * right, top + 1, left + 1),
+        )
+        metres = 0.0
+        for share, at_row, at_column in corners:
+            sample = struct.unpack_from(">h", self._memory, 2 * (at_row * self._side + at_column))[0]
+            if sample == VOID and share:
+                return None
+            metres += share * sample
+        return math.floor(metres + 0.5)
+
+
+class Elevation:
+    """The tiles of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tiles: OrderedDict[str, Tile | None] = OrderedDict()  # the one that was used longest ago first; None: there is none
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Elevation:
+        """Raises Misconfigured if there are no tiles in it."""
+        if not folder.is_dir():
+            raise Misconfigured("ELEVATION_PATH", f"{folder} is not a folder", "give a folder with SRTM tiles (N37W123.hgt)")
+        if not any(path.suffix == _SUFFIX for path in folder.iterdir()):
+            raise Misconfigured("ELEVATION_PATH", f"{folder} holds no .hgt file", "put SRTM tiles there (N37W123.hgt)")
+        return cls(folder)
+
+    def height(self, latitude: float, longitude: float) -> int | None:
+        """Metres above the sea at a place in degrees; None where nothing is known."""
+        if not (-90 <= latitude < 90 and -180 <= longitude < 180):
+            return None
+        south, west = math.floor(latitude), math.floor(longitude)
+        tile = self._tile(f"{'N' if south >= 0 else 'S'}{abs(south):02}{'E' if west >= 0 else 'W'}{abs(west):03}{_SUFFIX}")
+        return None if tile is None else tile.height(latitude - south, longitude - west)
+
+    def _tile(self, name: str) -> Tile | None:
+        if name not in self._tiles:
+            self._tiles[name] = self._open(name)
+            if len(self._tiles) > TILES_AT_MOST:
+                self._tiles.popitem(last=False)
+        self._tiles.move_to_end(name)
+        return self._tiles[name]
+
+    def _open(self, name: str) -> Tile | None:
+        path = self._folder / name
+        try:
+            with path.open("rb") as file:
+                memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:  # the latter: an empty file
+            log.warning("elevation_tile_unusable", extra=fields(cause="unreadable", file=name, reason=str(error)))
+            return None
+        side = SIDES.get(len(memory))
+        if side is None:
+            log.warning("elevation_tile_unusable", extra=fields(cause="size", file=name, reason=f"{len(memory)} bytes"))
+            return None
+        return Tile(memory, side)

@@ -1,0 +1,197 @@
+"""Rows: each cell as TeslaMate can read it, nothing made up, no step back in time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from teslafast.dashboards.teslamate_rows import ROW_FIELDS, TESLAMATE_COLUMNS, VehicleRows, picker, power_kw
+
+from tests.support.teslamate import read_row
+
+PLACE = {"latitude": 52.390613, "longitude": 13.064567}
+PARKED: dict[str, Any] = {"Location": PLACE, "Gear": "ShiftStateP"}
+DRIVING: dict[str, Any] = {
+    "Location": PLACE,
+    "Gear": "ShiftStateD",
+    "VehicleSpeed": 65.5,
+    "Odometer": 12345.678,
+    "Soc": 71.4,
+    "GpsHeading": 201.7,
+    "PackVoltage": 360.0,
+    "PackCurrent": -50.0,
+    "RatedRange": 210.2,
+    "EstBatteryRange": 199.9,
+}
+ALL = picker(TESLAMATE_COLUMNS)
+
+
+def rows(**values: Any) -> VehicleRows:
+    vehicle = VehicleRows({}, {})
+    vehicle.take(values, 1000, False)
+    return vehicle
+
+
+def cells(**values: Any) -> dict[str, str]:
+    return dict(rows(**values).cells)
+
+
+def test_a_driving_vehicle_has_every_cell_but_elevation() -> None:
+    vehicle = VehicleRows({}, {})
+    assert vehicle.take(DRIVING, 1000, False)
+    assert ALL(vehicle.cells) == ",66,12345.678,71,,202,52.390613,13.064567,18,D,210,200,202"
+
+
+def test_cells_come_in_the_order_asked_for_and_unknown_columns_stay_empty() -> None:
+    vehicle = rows(**DRIVING)
+    assert picker(["elevation", "native_type", "soc", "speed"])(vehicle.cells) == ",,,71,66"
+    assert picker(["soc"])(vehicle.cells) == ",71"
+    assert picker(["nothing"])(vehicle.cells) == ","
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [(0, "0"), (0.4, "0"), (0.5, "1"), (2.5, "3"), (-0.4, "0"), (-2.5, "-3"), (1e300, ""), (None, ""), (True, ""), ("65", "")],
+)
+def test_speed_is_a_whole_number_or_empty(value: Any, cell: str) -> None:
+    assert cells(VehicleSpeed=value)["speed"] == cell
+
+
+@pytest.mark.parametrize(("value", "cell"), [(0.00001, "0.00001"), (1e14, "100000000000000.0"), (7, "7"), (12.5, "12.5")])
+def test_an_odometer_has_no_exponent(value: float, cell: str) -> None:
+    assert cells(Odometer=value)["odometer"] == cell
+
+
+@pytest.mark.parametrize(
+    ("gear", "cell"),
+    [(f"ShiftState{gear}", gear) for gear in "PRND"]
+    + [("ShiftStateInvalid", ""), ("ShiftStateSNA", ""), ("ShiftStateUnknown", ""), (None, ""), (9, ""), ("D", "")],
+)
+def test_a_gear_is_its_letter_or_empty(gear: Any, cell: str) -> None:
+    assert cells(Gear=gear)["shift_state"] == cell
+
+
+@pytest.mark.parametrize(
+    ("values", "power"),
+    [
+        ({}, 0),
+        ({"PackVoltage": 360.0, "PackCurrent": -50.0}, 18),
+        ({"PackVoltage": 360.0, "PackCurrent": 50.0}, -18),
+        ({"PackVoltage": 360.0}, 0),
+        ({"PackVoltage": 360.0, "PackCurrent": None}, 0),
+        ({"ACChargingPower": 11.2, "PackVoltage": 360.0, "PackCurrent": 28.0}, -11),
+        ({"DCChargingPower": 120.6, "ACChargingPower": 0.0}, -121),
+        ({"DCChargingPower": 0.0, "ACChargingPower": 0.0, "PackVoltage": 400.0, "PackCurrent": -1.0}, 0),
+    ],
+)
+def test_power_is_the_chargers_while_it_charges_then_the_batterys_and_always_a_number(values: dict[str, Any], power: int) -> None:
+    assert power_kw(values) == power
+    assert cells(**values)["power"] == str(power)
+
+
+def test_a_field_that_becomes_invalid_empties_its_column() -> None:
+    vehicle = rows(**PARKED, Soc=71)
+    assert vehicle.take({"Soc": None}, 2000, False)
+    assert vehicle.cells["soc"] == ""
+
+
+@pytest.mark.parametrize("missing", ["Location", "Gear"])
+def test_there_is_no_row_before_place_and_gear_have_been_seen(missing: str) -> None:
+    vehicle = VehicleRows({}, {})
+    assert not vehicle.take({name: value for name, value in DRIVING.items() if name != missing}, 1000, False)
+    assert vehicle.take({missing: DRIVING[missing]}, 1000, False)
+
+
+@pytest.mark.parametrize("gear", "DRN")
+def test_a_gear_without_a_place_gives_no_row(gear: str) -> None:
+    vehicle = rows(**DRIVING | {"Gear": f"ShiftState{gear}"})
+    assert not vehicle.take({"Location": None}, 2000, False)
+    assert vehicle.take({"Gear": "ShiftStateP"}, 3000, False)
+    assert vehicle.cells["est_lat"] == vehicle.cells["est_lng"] == ""
+
+
+def test_a_record_without_any_field_of_a_row_gives_none() -> None:
+    vehicle = rows(**PARKED)
+    assert not vehicle.take({"Locked": True}, 2000, False)
+    assert vehicle.time_ms == 1000
+
+
+def test_a_late_record_gives_no_row_and_takes_nothing_newer_back() -> None:
+    vehicle = rows(**DRIVING)
+    vehicle.take({"Soc": 70}, 3000, False)
+    assert not vehicle.take({"Soc": 71, "VehicleSpeed": 30}, 2000, False)
+    assert (vehicle.cells["soc"], vehicle.cells["speed"], vehicle.time_ms) == ("70", "30", 3000)
+
+
+def test_a_resent_record_gives_no_row_but_what_it_says_is_known() -> None:
+    vehicle = rows(**DRIVING)
+    assert not vehicle.take({"Soc": 70}, 2000, True)
+    assert vehicle.take({"VehicleSpeed": 30}, 3000, False)
+    assert vehicle.cells["soc"] == "70"
+
+
+def test_the_same_record_twice_gives_one_row() -> None:
+    vehicle = VehicleRows({}, {})
+    assert vehicle.take(DRIVING, 1000, False)
+    assert not vehicle.take(DRIVING, 1000, False)
+    assert vehicle.take(DRIVING, 1001, False), "a second later the car stands still: that is worth a row"
+
+
+def test_another_record_of_the_same_millisecond_gives_a_row() -> None:
+    vehicle = rows(**DRIVING)
+    assert vehicle.take({"Soc": 12}, 1000, False)
+    assert vehicle.time_ms == 1000
+
+
+def test_what_is_known_already_is_in_the_first_row() -> None:
+    vehicle = VehicleRows(PARKED | {"Soc": 55, "Locked": True}, {"Location": 5, "Gear": 6, "Soc": 7, "Locked": 99})
+    assert vehicle.time_ms == 7
+    assert vehicle.take({"VehicleSpeed": None}, 8, False)
+    assert (vehicle.cells["soc"], vehicle.cells["shift_state"]) == ("55", "P")
+
+
+def test_a_height_fills_the_column_elevation_and_an_unknown_place_empties_it() -> None:
+    vehicle = VehicleRows({}, {}, lambda latitude, longitude: 34 if latitude > 50 else None)
+    vehicle.take(PARKED, 1, False)
+    assert vehicle.cells["elevation"] == "34"
+    vehicle.take({"Location": {"latitude": 10.0, "longitude": 0.0}}, 2, False)
+    assert vehicle.cells["elevation"] == ""
+
+
+anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False),
+    st.text(max_size=5),
+    st.sampled_from(["ShiftStateD", "ShiftStateP"]),
+)
+places = st.one_of(anything, st.fixed_dictionaries({}, optional={"latitude": anything, "longitude": anything}))
+records = st.lists(
+    st.tuples(
+        st.dictionaries(st.sampled_from(sorted(ROW_FIELDS - {"Location"})), anything) | st.builds(dict, Location=places),
+        st.integers(0, 50),
+        st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+@given(records)
+def test_whatever_a_vehicle_says_every_row_can_be_read_and_time_never_steps_back(
+    said: list[tuple[dict[str, Any], int, bool]],
+) -> None:
+    vehicle, last = VehicleRows({}, {}), -math.inf
+    for values, time_ms, is_resend in said:
+        if vehicle.take(values, time_ms, is_resend):
+            assert not is_resend
+            row = read_row(f"{vehicle.time_ms}{ALL(vehicle.cells)}")
+            assert row.time_ms >= last
+            assert isinstance(row.cells["power"], int)
+            for column, cell in vehicle.cells.items():
+                assert cell == "" or column not in row.cells or row.cells[column] is not None, (column, cell)
+            assert row.cells["shift_state"] in (None, "P") or row.cells["est_lat"] is not None
+            last = row.time_ms
