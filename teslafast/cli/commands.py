@@ -171,7 +171,13 @@ def watch(url: str, token: str | None, vins: tuple[str, ...], since: int | None,
 @teslafast.command()
 @click.argument("url")
 @click.option("--vehicles", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many vehicles.")
-@click.option("--interval", type=Duration(), default="1s", show_default=True, help="Time between two messages of a vehicle.")
+@click.option(
+    "--interval",
+    type=Duration(),
+    default="1s",
+    show_default=True,
+    help="How often a vehicle looks for changes: it sends what has changed.",
+)
 @click.option("--duration", type=Duration(), help="How long to run, for example 15m. Default: until Ctrl-C.")
 @click.option(
     "--certs", "folder", type=click.Path(path_type=Path), help="A folder made by `certs init`: connect over mutual TLS."
