@@ -10,7 +10,7 @@ file was cut short or its disk cannot be read, the handler writes the line that 
 In the handler nothing but mmap, fstat, write, sigaction and raise is called: each is one system call.
 """
 
-from mmap import PAGESIZE
+import mmap
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -209,7 +209,7 @@ cdef class Guard:
     def leave(self, int descriptor, uint64_t file_bytes):
         """Lets what is written stay in memory from now on. What lies beyond `file_bytes` is lost and reads as zeros. OSError."""
         cdef size_t size = <size_t>self.view.len
-        cdef size_t page = PAGESIZE
+        cdef size_t page = mmap.PAGESIZE
         cdef size_t whole = size if file_bytes >= size else <size_t>file_bytes // page * page   # a page that is cut is lost
         cdef char* start = <char*>self.view.buf
         if make_empty(start + whole, size - whole) != 0 or (whole and make_private(start, whole, descriptor) != 0):
