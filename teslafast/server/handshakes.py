@@ -39,7 +39,7 @@ TLS_BUFFER_BYTES = 16 * 1024  # of a connection, each way: aiofastnet's minimum
 TLS_GOODBYE_S = 2.0  # for the other side's close_notify: a few round trips of a bad connection
 
 # As much as a plain connection is read of in a turn (websocket/_transport.pyx). aiofastnet has no other way to say it.
-constants.MAX_READ_BYTES_PER_CYCLE_HINT = 16 * 1024
+constants.MAX_READ_BYTES_PER_CYCLE_HINT = 32 * 1024
 
 
 class HandshakeTooLarge(Exception):

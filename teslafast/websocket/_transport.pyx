@@ -18,7 +18,7 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from picows.picows cimport MemoryBuffer, WSTransport
 
 cdef enum:
-    READ_AT_MOST = 16 * 1024        # of one connection in one turn of the loop; no read is larger either (_frame_limit.pyx)
+    READ_AT_MOST = 32 * 1024        # of one connection in one turn of the loop; no read is larger either (_frame_limit.pyx)
 
 cdef MemoryBuffer shared_frame = MemoryBuffer(1024)
 
