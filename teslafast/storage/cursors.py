@@ -23,11 +23,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .._crc32c import checksum
 from ..errors import Misconfigured
 from ..whole_file import write_whole
 from .journal import Life
 from .journal_file import refuse_others
+from .sealed import sealed, text_of, unsealed
 
 CURSORS_MAGIC = b"teslcurs"
 CURSORS_VERSION = 1
@@ -87,7 +87,7 @@ class Cursors:
         """The output has been given everything up to `seq`."""
         written = self._written[output] = self._written[output] + 1
         at = RECORD * (1 + 2 * self._places[output] + written % 2)
-        record = _sealed(_CURSOR.pack(output.encode(), self._epoch, seq, written))
+        record = sealed(_CURSOR.pack(output.encode(), self._epoch, seq, written))
         self._map[at : at + len(record)] = record
 
     def close(self) -> None:
@@ -103,17 +103,17 @@ def path_of(journal: Path) -> Path:
 
 def read(content: bytes) -> Kept:
     """What the file's bytes say; nothing is believed that its checksum does not confirm."""
-    head = _unsealed(content[:RECORD], _HEAD)
+    head = unsealed(content[:RECORD], _HEAD)
     if head is None or _HEAD.unpack(head)[:2] != (CURSORS_MAGIC, CURSORS_VERSION):
         return Kept("", {})
     found: dict[str, tuple[int, Cursor]] = {}
     for at in range(RECORD, len(content), RECORD):
-        body = _unsealed(content[at : at + RECORD], _CURSOR)
+        body = unsealed(content[at : at + RECORD], _CURSOR)
         if body is not None:
             name, epoch, seq, written = _CURSOR.unpack(body)
-            if written >= found.get(_text(name), (0, None))[0]:
-                found[_text(name)] = (written, Cursor(_text(epoch), seq))
-    return Kept(_text(_HEAD.unpack(head)[2]), {name: cursor for name, (_, cursor) in found.items()})
+            if written >= found.get(text_of(name), (0, None))[0]:
+                found[text_of(name)] = (written, Cursor(text_of(epoch), seq))
+    return Kept(text_of(_HEAD.unpack(head)[2]), {name: cursor for name, (_, cursor) in found.items()})
 
 
 def _read(path: Path) -> Kept | None:
@@ -138,24 +138,11 @@ def _first(output: str, kept: Kept | None, journal: str, former: Life, log_seq: 
 def _made(path: Path, journal: str, epoch: str, first: Mapping[str, int]) -> int:
     """A descriptor of a new file in the old one's place, which has each output's cursor as it is now."""
     page = bytearray(mmap.PAGESIZE)
-    head = _sealed(_HEAD.pack(CURSORS_MAGIC, CURSORS_VERSION, journal.encode()))
+    head = sealed(_HEAD.pack(CURSORS_MAGIC, CURSORS_VERSION, journal.encode()))
     page[: len(head)] = head
     for number, (name, seq) in enumerate(first.items()):
-        record = _sealed(_CURSOR.pack(name.encode(), epoch.encode(), seq - 1, 0))
+        record = sealed(_CURSOR.pack(name.encode(), epoch.encode(), seq - 1, 0))
         at = RECORD * (1 + 2 * number)
         page[at : at + len(record)] = record
     write_whole(path, bytes(page), mode=0o600, replace=True)
     return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-
-
-def _sealed(body: bytes) -> bytes:
-    return body + checksum(body).to_bytes(4, "little")
-
-
-def _unsealed(data: bytes, form: struct.Struct) -> bytes | None:
-    body, seal = data[: form.size], data[form.size : form.size + 4]
-    return body if len(seal) == 4 and checksum(body).to_bytes(4, "little") == seal else None
-
-
-def _text(data: bytes) -> str:
-    return data.rstrip(b"\0").decode("ascii")

@@ -30,13 +30,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .._crc32c import checksum
 from .._fanout import Fanout, bytes_needed
 from ..errors import Misconfigured
 from . import journal_file
 from ._mapping import Guard
 from ._recover import recover
 from .file_system import FileSystem, identity
+from .sealed import sealed, text_of, unsealed
 
 PAGE = 4096
 LIFE_AT = 1024
@@ -59,7 +59,7 @@ class Nature:
     name: str
 
     def pack(self) -> bytes:
-        return _sealed(_NATURE.pack(MAGIC, JOURNAL_VERSION, PAGE, self.ring_bytes, self.total, self.name.encode()))
+        return sealed(_NATURE.pack(MAGIC, JOURNAL_VERSION, PAGE, self.ring_bytes, self.total, self.name.encode()))
 
     @classmethod
     def read(cls, head: bytes, path: Path) -> Nature:
@@ -70,7 +70,7 @@ class Nature:
         if version != JOURNAL_VERSION:
             fault = f"{path} is a journal of version {version}, this teslafast knows version {JOURNAL_VERSION}"
             raise Misconfigured("JOURNAL_PATH", fault, f"use the teslafast that wrote it, or {_AWAY}")
-        body = _unsealed(head, _NATURE)
+        body = unsealed(head, _NATURE)
         if body is None:
             raise Misconfigured("JOURNAL_PATH", f"{path} is damaged in its first page", _AWAY)
         _, _, _, ring_bytes, total, name = _NATURE.unpack(body)
@@ -88,17 +88,17 @@ class Life:
 
     def pack(self) -> bytes:
         words = (self.epoch.encode(), self.previous.encode(), self.base_seq, self.known_seq, self.boot.encode(), *self.file)
-        return _sealed(_LIFE.pack(*words))
+        return sealed(_LIFE.pack(*words))
 
     @classmethod
     def unpack(cls, data: bytes) -> Life | None:
         """None if it is torn."""
         for form in (_LIFE, _LIFE_WITHOUT_FILE):
-            body = _unsealed(data, form)
+            body = unsealed(data, form)
             if body is not None:
                 epoch, previous, base_seq, known_seq, boot, *file = form.unpack(body)
                 return cls(
-                    _text(epoch), _text(previous), base_seq, known_seq, _text(boot), (file[0], file[1]) if file else (0, 0)
+                    text_of(epoch), text_of(previous), base_seq, known_seq, text_of(boot), (file[0], file[1]) if file else (0, 0)
                 )
         return None
 
@@ -237,19 +237,6 @@ def _check(head: bytes, size: int, path: Path, ring_bytes: int, total: int) -> N
         fault = f"{path} holds a ring of {held.ring_bytes} bytes, RING_BYTES is {ring_bytes}"
         remedy = f"set RING_BYTES={held.ring_bytes}, or carry its events over with `teslafast journal resize`"
         raise Misconfigured("JOURNAL_PATH", fault, remedy)
-
-
-def _sealed(body: bytes) -> bytes:
-    return body + checksum(body).to_bytes(4, "little")
-
-
-def _unsealed(data: bytes, form: struct.Struct) -> bytes | None:
-    body, seal = data[: form.size], data[form.size : form.size + 4]
-    return body if len(seal) == 4 and checksum(body).to_bytes(4, "little") == seal else None
-
-
-def _text(data: bytes) -> str:
-    return data.rstrip(b"\0").decode("ascii")
 
 
 def boot_id() -> str:
