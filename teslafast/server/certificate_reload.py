@@ -147,10 +147,18 @@ class WatchedFiles:
 
     def __init__(self, *paths: Path) -> None:
         self.paths = paths
+        self._looked_s = 0.0
         self.take()
 
     def take(self) -> None:
         self._taken = self._seen = self._stamp()
+
+    def changed(self, monotonic: float) -> bool:
+        """Looks every LOOK_EVERY_S; False in between."""
+        if monotonic - self._looked_s < LOOK_EVERY_S:
+            return False
+        self._looked_s = monotonic
+        return self.look()
 
     def look(self) -> bool:
         stamp, before = self._stamp(), self._seen

@@ -25,7 +25,7 @@ from ..http_messages import Request
 from ..logs import fields, log
 from ..protocol.identity import Certificate
 from ..refusals import CERTIFICATE_HEADER
-from .certificate_reload import LOOK_EVERY_S, WatchedFiles
+from .certificate_reload import WatchedFiles
 
 LEAF, CHAIN = "client-cert", "client-cert-chain"
 
@@ -39,7 +39,6 @@ class PassedOnCertificates:
         """Raises Misconfigured."""
         self._files = WatchedFiles(ca_path)
         self._anchors = anchors_of(anchors.anchors(ca_path))
-        self._looked_s = 0.0
 
     def read(self, request: Request, now: float) -> Certificate | None:
         """The verified certificate in the request's headers; None if there is none. Raises Refused (403)."""
@@ -57,10 +56,8 @@ class PassedOnCertificates:
             raise Refused(CERTIFICATE_HEADER, f"{CERTIFICATE_HEADER.meaning}: {error}") from None
 
     def check(self, monotonic: float) -> None:
-        if monotonic - self._looked_s >= LOOK_EVERY_S:
-            self._looked_s = monotonic
-            if self._files.look():
-                self.renew()
+        if self._files.changed(monotonic):
+            self.renew()
 
     def renew(self) -> None:
         """Reads CA_PATH again; an invalid one leaves the anchors as they are (CertificateReload says so for both)."""

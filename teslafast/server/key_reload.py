@@ -9,7 +9,7 @@ from ..config import Settings
 from ..dashboards.tokens import Verifier, keys_of
 from ..errors import Misconfigured
 from ..logs import fields, log
-from .certificate_reload import LOOK_EVERY_S, WatchedFiles
+from .certificate_reload import WatchedFiles
 
 
 class KeyReload:
@@ -22,13 +22,10 @@ class KeyReload:
         self._settings = settings
         self._files = WatchedFiles(path)
         self.verifier = Verifier.from_settings(settings, self._text())
-        self._looked_s = 0.0
 
     def check(self, monotonic: float) -> None:
-        if monotonic - self._looked_s >= LOOK_EVERY_S:
-            self._looked_s = monotonic
-            if self._files.look():
-                self.renew()
+        if self._files.changed(monotonic):
+            self.renew()
 
     def renew(self) -> None:
         """Reads the keys again, now."""
