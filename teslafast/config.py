@@ -74,6 +74,13 @@ class Settings:
     tesla_vin: frozenset[str] = setting(
         "TESLA_VIN", frozenset(), values.vins, "comma list of VINs", "vehicles that may connect; empty = every verified one"
     )
+    tesla_public_key_path: Path | None = setting(
+        "TESLA_PUBLIC_KEY_PATH",
+        None,
+        Path,
+        "path of a PEM file",
+        "the app's public key (P-256), served where Tesla looks for it: `/.well-known/appspecific/com.tesla.3p.public-key.pem`",
+    )
     doors: tuple[str, ...] = setting(
         "DOORS", values.DOOR_NAMES, values.doors, values.FORM_OF_DOORS, "clients' protocols that PORT speaks"
     )

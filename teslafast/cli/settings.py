@@ -130,6 +130,7 @@ def _check(found: Settings, environment: Mapping[str, str], *, read_files: bool)
     from ..dashboards.tokens import Verifier
     from ..outputs.settings import planned
     from ..server import tls
+    from ..server.app_key_page import app_key_page
 
     planned(environment, found)
     if not read_files:
@@ -137,6 +138,7 @@ def _check(found: Settings, environment: Mapping[str, str], *, read_files: bool)
     key = found.jwt_public_key_path
     Verifier.from_settings(found, None if key is None else anchors.read_file("JWT_PUBLIC_KEY_PATH", key))
     tls.contexts(found)
+    app_key_page(found)
     if found.ca_path is not None and not found.tls:
         anchors.load_anchors(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), found.ca_path)
     _check_folder("JOURNAL_PATH", found.journal_path)

@@ -30,6 +30,7 @@ from ..vehicles.rate_limit import RateLimits
 from . import gc_policy, pages, static_files, tls
 from .acceptor import Acceptor, bind
 from .admission import PendingConnections
+from .app_key_page import AppKeyPage, app_key_files, app_key_page
 from .assemble import assembled, assembled_outputs
 from .certificate_reload import CertificateReload
 from .client_certificates import PassedOnCertificates, passed_on_certificates
@@ -77,7 +78,7 @@ class Server:
         self._acceptors: list[Acceptor] = []
         self._reload: CertificateReload | None = None
         self._checkpointer: Checkpointer | None = None
-        self._watched: list[KeyReload | PassedOnCertificates] = []
+        self._watched: list[KeyReload | PassedOnCertificates | AppKeyPage] = []
         self._plans = outputs
         self._outputs: Outputs | None = None
         self._started_at = 0.0
@@ -90,7 +91,8 @@ class Server:
         self._started_at = time.monotonic()
         verifier, keys = verifier_of(settings)
         passed_on = passed_on_certificates(settings)
-        self._watched = [one for one in (keys, passed_on) if one is not None]
+        self._app_key = app_key_page(settings)
+        self._watched = [one for one in (keys, passed_on, self._app_key) if one is not None]
         self._most_of_a_sub = max(1, raise_limit(settings) // 2)
         contexts = self._contexts or tls.contexts(settings)
         self.hub, self._checkpointer = assembled(settings, self._loop)
@@ -117,7 +119,7 @@ class Server:
             metrics=pages.metrics(self._gauges),
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
-            files=static_files.answers(settings.map_tiles, settings.map_credit),
+            files=static_files.answers(settings.map_tiles, settings.map_credit) | app_key_files(self._app_key),
         ) + teslamate_routes(hub, self._loop, verifier, self._load)
 
     def _listen(self, contexts: tls.Contexts) -> None:
@@ -225,7 +227,7 @@ class Server:
             self._outputs.stop()
 
     def renew_certificates(self) -> None:
-        """Reads CERT_PATH, KEY_PATH, CA_PATH and JWT_PUBLIC_KEY_PATH again, now."""
+        """Reads CERT_PATH, KEY_PATH, CA_PATH, JWT_PUBLIC_KEY_PATH and TESLA_PUBLIC_KEY_PATH again, now."""
         if self._reload is not None:
             self._reload.renew(time.time())
         for watched in self._watched:
