@@ -1,9 +1,9 @@
 """
 A new leaf for the server under the CA that vehicles know, put in place so that a running server takes it.
 
-    server.key.new, server.pem.new    written whole, with the owner, group and mode of the files that they replace: in a container
-                                      the key belongs to the container's user, and a key of root's could not be read there
-    server.key, then server.pem       replaced by renaming; a server reads them once both have stayed the same for ten seconds
+The new certificate and the new key take their places at the same moment (pair_folder.py), with the owner, group and mode of the
+files that they replace: in a container the key belongs to the container's user, and a key of root's could not be read there. A
+server reads them once both have stayed the same for ten seconds.
 
 A container takes them if it mounts the folder. One that mounts the two files keeps the old ones (mounts.py).
 """
@@ -15,10 +15,10 @@ from pathlib import Path
 from cryptography import x509
 
 from ..errors import Misconfigured
-from ..whole_file import WholeFile
 from . import chain
 from .folder import load_authority
 from .issue import Pair, renew_server
+from .pair_folder import replace_pair
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Renewal:
 def renew(directory: Path, now: datetime.datetime | None = None) -> Renewal:
     """Replaces server.pem and server.key in a folder of `certs init`; on failure both stay. Raises Misconfigured."""
     now = now or datetime.datetime.now(datetime.UTC)
-    certificate, key = directory / "server.pem", directory / "server.key"
+    certificate = directory / "server.pem"
     present = _present(certificate)
     authority = directory / "ca.pem"
     if not authority.with_suffix(".key").exists():
@@ -47,8 +47,9 @@ def renew(directory: Path, now: datetime.datetime | None = None) -> Renewal:
         pair = renew_server(ca, present, now)
     except x509.ExtensionNotFound:
         raise Misconfigured(str(certificate), "has no subjectAltName", "make a new one with `certs init`") from None
-    _replace(certificate, key, pair)
-    return Renewal(chain.read(pair.chain)[0], present.not_valid_after_utc, certificate)
+    leaf = chain.read(pair.chain)[0]
+    _replace(directory, pair, f"{leaf.serial_number:016x}"[:16])
+    return Renewal(leaf, present.not_valid_after_utc, certificate)
 
 
 def _present(certificate: Path) -> x509.Certificate:
@@ -61,35 +62,15 @@ def _present(certificate: Path) -> x509.Certificate:
         raise Misconfigured(str(certificate), str(error), "give the folder that `teslafast certs init` made") from None
 
 
-def _replace(certificate: Path, key: Path, pair: Pair) -> None:
+def _replace(directory: Path, pair: Pair, serial: str) -> None:
     """Both or none. Raises Misconfigured."""
-    files: list[WholeFile] = []
     try:
-        for path, content in ((key, pair.key), (certificate, pair.chain)):
-            files.append(_written(path, content))
-        old = key.read_bytes()
-        files[0].commit(replace=True)
-        try:
-            files[1].commit(replace=True)
-        except OSError:
-            _written(key, old).commit(replace=True)  # else no server could start: the old certificate with the new key
-            raise
+        replace_pair(directory, pair, serial)
+    except BlockingIOError:
+        remedy = "wait until it is done, and look at what it has made"
+        raise Misconfigured(str(directory), "another renewal is under way", remedy) from None
     except OSError as error:
-        for file in files:
-            file.discard()
         remedy = "make room, or mend the folder's rights"
         if isinstance(error, PermissionError):
             remedy = "run it as root, who may give the new key to the owner of the old one: sudo teslafast certs renew DIR"
-        raise Misconfigured(str(error.filename or key), error.strerror or str(error), remedy) from None
-
-
-def _written(path: Path, content: bytes) -> WholeFile:
-    """A file that is to replace the one at `path`, not yet in place. Raises OSError, and then nothing is left of it."""
-    file = WholeFile(path, 0o600)
-    try:
-        file.take_after(path.stat())
-        file.write(content)
-    except BaseException:
-        file.discard()
-        raise
-    return file
+        raise Misconfigured(str(error.filename or directory), error.strerror or str(error), remedy) from None
