@@ -28,7 +28,7 @@ PACKAGE = ROOT / "teslafast"
 GROUND = (  # noqa: SIM905
     "refusals errors close_reasons text vin hosts rfc3339 backoff http_messages event_loop metrics environment setting_values "
     "config log_writer logs served_at "
-    "urls https whole_file _crc32c _fanout __main__"
+    "urls qr_code https whole_file _crc32c _fanout __main__"
 ).split()
 ROOMS = {
     "protocol": "",
@@ -49,7 +49,7 @@ ROOMS = {
 }
 PURE = (  # noqa: SIM905
     "refusals errors close_reasons text vin hosts rfc3339 backoff http_messages event_loop metrics environment setting_values "
-    "config urls "
+    "config urls qr_code "
     "protocol core"
 ).split()
 FORBIDDEN = {"asyncio", "ssl", "socket", "picows", "uvloop"}
