@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 
 from .. import __version__
-from ..errors import Misconfigured
 from .certs import certs
 from .doctor import doctor
 from .env_file import load_env_file
@@ -22,6 +21,7 @@ from .options import Duration
 from .outputs import outputs
 from .settings import settings
 from .settings_help import ServeCommand
+from .token import token
 from .vehicle import vehicle
 
 # A copy of the simulator's kinds, which a test compares: to import them would make every command load the protocol's codec.
@@ -83,38 +83,6 @@ def serve(host: str | None, port: int | None) -> None:
         uvloop.run(server.serve(settings, plans, tell_health))
     finally:
         served_at.forget(told[0] if told else None)
-
-
-@teslafast.command()
-@click.option("--sub", required=True, help="Who gets the token: a name for the log.")
-@click.option("--vin", "vins", multiple=True, help="A vehicle that it may see; repeat for more. Default: all vehicles.")
-@click.option(
-    "--ttl", type=Duration(), default="1h", show_default=True, help="How long it is valid, for example 15m, 12h or 30d."
-)
-def token(sub: str, vins: tuple[str, ...], ttl: float) -> None:
-    """Mint a dashboard token with JWT_SECRET."""
-    import time
-
-    from ..config import Settings
-    from ..dashboards import tokens
-    from ..vin import is_vin, mended_vin
-
-    settings = Settings.from_env(os.environ)
-    if not os.environ.get("JWT_SECRET"):
-        raise Misconfigured(
-            "JWT_SECRET", "is not set", "set it to the server's secret: a server refuses tokens signed with another"
-        )
-    if not settings.needs_secret:
-        raise Misconfigured("JWT_ALGORITHMS", "names public-key algorithms", "mint tokens with your private key, elsewhere")
-    named = [mended_vin(vin) for vin in vins]
-    for vin in named:
-        if not is_vin(vin):
-            raise Misconfigured("--vin", f"{vin!r} is not a VIN", "give the vehicle's 17 characters")
-    now = time.time()
-    longest_days = int((tokens.LATEST_S - now) // 86400)
-    if not 1 <= ttl <= longest_days * 86400:
-        raise Misconfigured("--ttl", "no server would accept such a token", f"give 1s to {longest_days}d, for example 1h")
-    click.echo(tokens.mint(settings, sub, named, ttl, now))
 
 
 @teslafast.command()
@@ -221,4 +189,5 @@ teslafast.add_command(doctor)
 teslafast.add_command(journal)
 teslafast.add_command(outputs)
 teslafast.add_command(settings)
+teslafast.add_command(token)
 teslafast.add_command(vehicle)

@@ -6,25 +6,13 @@ import re
 
 import pytest
 import segno
-import zxingcpp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from teslafast import qr_code
 
+from tests.support.qr_reader import read_back
+
 LINK = "https://teslafast-k7q2.fly.dev/#token=eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJwaG9uZSIsImlhdCI6MTc5NTY0OTk1NH0.dGhpcyBpcw"
-PIXELS = 4  # a module's width
-
-
-def read_back(drawn: list[str]) -> str:
-    """What a reader finds in the lines, drawn as a terminal draws them: half blocks, black on white."""
-    rows: list[list[bool]] = []
-    for line in drawn:
-        bare = re.sub(r"\x1b\[[\d;]*m", "", line)
-        rows += [[char in "▀█" for char in bare], [char in "▄█" for char in bare]]
-    wide = [b"".join(bytes([0 if dark else 255]) * PIXELS for dark in row) for row in rows]
-    pixels = b"".join(row * PIXELS for row in wide)
-    (found,) = zxingcpp.read_barcodes(memoryview(pixels).cast("B", (len(rows) * PIXELS, len(rows[0]) * PIXELS)))
-    return str(found.text)
 
 
 @pytest.mark.parametrize("version", range(1, qr_code.LARGEST_VERSION + 1))

@@ -15,8 +15,9 @@ import { FleetTable } from "../views/fleet_table.js";
 import { chooseUnits, formatAge, formatDelay, units } from "../views/format.js";
 import { VehiclePage } from "../views/vehicle_page.js";
 import { Feed } from "./feed.js";
+import { keptToken } from "./kept_token.js";
 import { Router, openVehicle } from "./router.js";
-import { Session, claims, keptToken } from "./session.js";
+import { Session, claims } from "./session.js";
 import { Theme } from "./theme.js";
 
 const LEAP_MS = 250; // a frame that comes later than this (a tab in the background) moves a replay by no more

@@ -1,32 +1,18 @@
 /**
- * Who is signed in: the token, the form that asks for it, and its renewal before it expires.
+ * Who is signed in: the token, the form that asks for it, whether it is remembered, and its renewal before it expires.
  *
- * Law: the token is pasted, or stands in the address's fragment (`#token=`), which a browser never sends. It is kept in this tab
- * alone, leaves the address and its history at once, and stands in no URL. A new token replaces the kept one only after the
- * server has accepted it.
+ * Law: the token is pasted, or comes in a link; kept_token.js says where it is kept. A new token replaces the kept one only after
+ * the server has accepted it. A token is remembered on this device only if the reader says so, each time that they sign in.
  */
 
 import { $, setText } from "../views/dom.js";
-import { tabStore } from "../views/storage.js";
+import { forgetToken, isRemembered, keepToken, rememberToken, whenLinked } from "./kept_token.js";
 import { notice } from "./notices.js";
-
-const KEY = "teslafast.token";
-
-/** The token of this tab, or null. One in the fragment is taken from there, so that it is not in the history either. */
-export function keptToken() {
-  const found = /[#&]token=([^&]+)/.exec(location.hash);
-  if (found) {
-    keepToken(decodeURIComponent(found[1]));
-    history.replaceState(null, "", `${location.pathname}${location.search}#/`);
-  }
-  return tabStore.get(KEY);
-}
-
-const keepToken = (token) => tabStore.set(KEY, token);
 
 /** The token in a pasted text, without what people paste along with it; null if there is none. */
 export function findToken(text) {
-  const found = /[\w-]+\.[\w-]+\.[\w-]*/.exec(text.replace(/\s+/g, ""));
+  const bare = text.replace(/\s+/g, "");
+  const found = /[\w-]+\.[\w-]+\.[\w-]*/.exec(bare.split("token=").at(-1)); // of a whole link the token, not the host's name
   return found && found[0];
 }
 
@@ -50,6 +36,8 @@ export class Session {
     $("sign-in-form").addEventListener("submit", (event) => this.#signIn(event));
     $("sign-out").addEventListener("click", () => this.signOut());
     $("renew").addEventListener("submit", (event) => this.#renew(event));
+    $("remember-offer").addEventListener("submit", (event) => this.#answerOffer(event));
+    whenLinked(() => ($("remember-offer").hidden = isRemembered()));
   }
 
   #signIn(event) {
@@ -60,14 +48,26 @@ export class Session {
     setText($("sign-in-fault"), fault);
     if (fault) return;
     $("token").value = "";
+    forgetToken();
     keepToken(token);
+    if ($("remember").checked) rememberToken();
+    $("remember").checked = false;
     this.on.signedIn();
+  }
+
+  /** Who came by a link has seen no form: they are asked once they are in. */
+  #answerOffer(event) {
+    event.preventDefault();
+    $("remember-offer").hidden = true;
+    if (event.submitter?.value !== "yes") return;
+    rememberToken();
+    notice("This device stays signed in until the token expires or you sign out.");
   }
 
   /** `text`: why, if it was not the reader's wish. */
   signOut(text = "") {
-    tabStore.remove(KEY);
-    $("renew").hidden = true;
+    forgetToken();
+    $("renew").hidden = $("remember-offer").hidden = true;
     setText($("sign-in-fault"), text && text[0].toUpperCase() + text.slice(1));
     this.on.signedOut();
     $("token").focus();
