@@ -7,6 +7,8 @@ BIN    := $(VENV)/bin
 # cython-lint looks for pycodestyle there
 export PATH := $(abspath $(BIN)):$(PATH)
 DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml prometheus systemd strace
+# Test processes at a time: one more than cores, because many tests wait for a peer.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 OUTPUT_TOOLS := mosquitto
 CYTHON := $(shell find teslafast -name '*.py[x]' -o -name '*.px[di]')
 
@@ -37,7 +39,7 @@ demo: install
 	$(BIN)/teslafast demo
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # Kills, full disks, cut lines, hostile input: what `make test` runs of it, and what takes longer.
 test-faults: dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -197,7 +198,14 @@ def test_a_line_cut_short_leaves_nothing_behind(server: Inside) -> None:
     assert not server.ask(lambda running: running.hub.turn.watched)
 
 
-def test_a_client_that_reads_nothing_is_ended_and_holds_nobody_up(server: Inside) -> None:
+def test_a_client_that_reads_nothing_is_ended_and_holds_nobody_up(server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = teslamate.TeslaMateConnection.on_opened
+
+    def opened_with_a_small_send_buffer(self: teslamate.TeslaMateConnection) -> None:
+        opened(self)  # else the kernel takes megabytes first
+        self._socket.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+    monkeypatch.setattr(teslamate.TeslaMateConnection, "on_opened", opened_with_a_small_send_buffer)
     with TeslaMate(server.place, VIN, receive_bytes=4096) as stalled, TeslaMate(server.place, VIN) as reads:
         for client in (stalled, reads):
             client.subscribe(token())

@@ -56,7 +56,7 @@ AT_TESLA: list[Row] = [
      "lacks the scope vehicle_location", "authorise"),
     ("no token of Tesla's", _token("abc"), "access token", N, "is not a JWT", "begins with ey"),
     ("two words", _token("a b"), "Fleet API", W, "holds characters that no token has", "without quotes"),
-    ("another's token", _token(access_token(ends_in_s=99)), CONFIG, W, "HTTP 401", "get a new access token"),
+    ("another's token", _token(access_token(ends_in_s=8 * 3600 - 60)), CONFIG, W, "HTTP 401", "get a new access token"),
     ("another region", _refusal(421,
      "user out of region, use base URL: https://fleet-api.prd.eu.vn.cloud.tesla.com"), CONFIG, W, "eu.vn", "TESLA_API_BASE_URL"),
     ("not registered", _refusal(412, "account not registered"), CONFIG, W, "HTTP 412", "register your app's domain"),

@@ -155,7 +155,7 @@ def test_a_receiver_that_asks_for_time_is_given_it_and_not_more_than_an_hour() -
             stage.publish()
             stage.runner.start()
             began_s = now()
-            await stage.until(lambda stage=stage: stage.runner.arrived == 1)  # type: ignore[misc]
+            await stage.until(lambda stage=stage: stage.runner.arrived == 1, looking_every_s=0.5)  # type: ignore[misc]
             assert expected <= now() - began_s < expected + 1
             await stage.end()
 

@@ -108,12 +108,12 @@ class OutputStage:
             self.log.publish(kind, "A", body, int(WALL_S * 1000))
         self.runner.wake()
 
-    async def until(self, reached: Callable[[], bool]) -> None:
+    async def until(self, reached: Callable[[], bool], looking_every_s: float = 0.001) -> None:
         """In time that only the runner's own pauses make pass."""
         deadline = now() + 10_000
         while not reached():
             assert now() < deadline, "it never came to that"
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(looking_every_s)
 
     async def end(self) -> None:
         await self.runner.finish(10.0)

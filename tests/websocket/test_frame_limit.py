@@ -248,7 +248,11 @@ def test_a_frame_that_breaks_the_protocol_costs_no_frame_before_it(
 
 
 @pytest.mark.parametrize("size", [1, 7, READ_AT_MOST])
-@pytest.mark.parametrize("behind", [CLOSE, GOOD, b"\xff" * 100, frame(Opcode.BINARY, b"y" * (LIMIT + 1))])
+@pytest.mark.parametrize(
+    "behind",
+    [CLOSE, GOOD, b"\xff" * 100, frame(Opcode.BINARY, b"y" * (LIMIT + 1))],
+    ids=["close", "message", "rubbish", "too large"],
+)
 def test_nothing_behind_the_peers_close_counts(loop: asyncio.AbstractEventLoop, behind: bytes, size: int) -> None:
     def play(stage: Stage) -> None:
         stage.read(GOOD + CLOSE + behind, size)
