@@ -30,8 +30,14 @@ def _car(**members: Any) -> Callable[[Site], None]:
 
 
 def _token(value: str) -> Callable[[Site], None]:
+    return _token_of(lambda: value)
+
+
+def _token_of(make: Callable[[], str]) -> Callable[[Site], None]:
+    """Made when its test runs, not when it is collected: tokens age."""
+
     def change(site: Site) -> None:
-        site.environment["TESLA_ACCESS_TOKEN"] = value
+        site.environment["TESLA_ACCESS_TOKEN"] = make()
 
     return change
 
@@ -51,12 +57,12 @@ def _an_error_that_the_vehicle_reported(site: Site) -> None:
 
 CONFIG = f"config of {VIN}"
 AT_TESLA: list[Row] = [
-    ("token expired", _token(access_token(ends_in_s=-7200)), "access token", W, "expired 2.0 h ago", "get a new access token"),
-    ("scope lacking", _token(access_token(("vehicle_device_data",))), "access token", W,
+    ("token expired", _token_of(lambda: access_token(ends_in_s=-7200)), "access token", W, "expired 2.0 h ago", "get a new access token"),
+    ("scope lacking", _token_of(lambda: access_token(("vehicle_device_data",))), "access token", W,
      "lacks the scope vehicle_location", "authorise"),
     ("no token of Tesla's", _token("abc"), "access token", N, "is not a JWT", "begins with ey"),
     ("two words", _token("a b"), "Fleet API", W, "holds characters that no token has", "without quotes"),
-    ("another's token", _token(access_token(ends_in_s=8 * 3600 - 60)), CONFIG, W, "HTTP 401", "get a new access token"),
+    ("another's token", _token_of(lambda: access_token(ends_in_s=99)), CONFIG, W, "HTTP 401", "get a new access token"),
     ("another region", _refusal(421,
      "user out of region, use base URL: https://fleet-api.prd.eu.vn.cloud.tesla.com"), CONFIG, W, "eu.vn", "TESLA_API_BASE_URL"),
     ("not registered", _refusal(412, "account not registered"), CONFIG, W, "HTTP 412", "register your app's domain"),
