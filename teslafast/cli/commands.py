@@ -58,7 +58,7 @@ def serve(host: str | None, port: int | None) -> None:
     from ..config import Settings
     from ..logs import fields, log, set_up
     from ..outputs.settings import planned
-    from ..server import server
+    from ..server import running
     from .hints import hints, rows_in_use
 
     settings = Settings.from_env(os.environ, host=host, port=port)
@@ -80,7 +80,7 @@ def serve(host: str | None, port: int | None) -> None:
                 log.warning("health_cannot_know", extra=fields(meaning=f"give the URL to `teslafast health`: port {ports[0]}"))
 
     try:
-        uvloop.run(server.serve(settings, plans, tell_health))
+        uvloop.run(running.serve(settings, plans, tell_health))
     finally:
         served_at.forget(told[0] if told else None)
 

@@ -8,7 +8,6 @@ answers or hands over to a door, pages are answered; here is what ties them toge
 from __future__ import annotations
 
 import asyncio
-import signal
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +26,7 @@ from ..storage.checkpointer import Checkpointer
 from ..vehicles.connection import VehicleConnection, vehicle_rules
 from ..vehicles.door import VehicleDoor
 from ..vehicles.rate_limit import RateLimits
-from . import gc_policy, pages, static_files, tls
+from . import pages, static_files, tls
 from .acceptor import Acceptor, bind
 from .admission import PendingConnections
 from .app_key_page import AppKeyPage, app_key_files, app_key_page
@@ -45,15 +44,12 @@ from .prometheus import Gauges
 from .rounds import Rounds
 from .routes import Decision, Listener, Peer, Route, Routes, table
 from .start_warnings import warnings_of
-from .terminal import StartingTerminal
 from .teslamate_routes import teslamate_routes
 from .trusted_proxies import TrustedProxies
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
     from ..outputs.settings import OutputPlan
-
-TURNS_TO_END = 10  # turns of the event loop: an aborted connection takes a few to report its end
 
 
 class Server:
@@ -244,47 +240,3 @@ class Server:
 def _peer(address: str, listener: Listener, transport: Any) -> Peer:
     ssl_object = transport.get_extra_info("ssl_object")
     return Peer(address, listener, ssl_object is not None, peer.peer_certificate(ssl_object))
-
-
-def log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """The event loop's exception handler: a fault that reached the loop is one log line, like everything else."""
-    error = context.get("exception")
-    cause = type(error).__name__ if error is not None else "unknown"
-    log.error("fault", extra=fields(cause=cause, what=str(context.get("message", ""))), exc_info=error)
-
-
-async def serve(
-    settings: Settings, outputs: Sequence[OutputPlan] = (), on_listening: Callable[[list[int]], object] = lambda ports: None
-) -> None:
-    """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Raises Misconfigured."""
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(log_exception)
-    server = Server(settings, loop, outputs=outputs)
-    signalled = asyncio.Event()
-
-    async def live() -> None:
-        await signalled.wait()
-        await server.drain()
-
-    living = loop.create_task(live())
-
-    def on_signal() -> None:
-        if signalled.is_set():
-            living.cancel()
-        signalled.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    terminal = StartingTerminal()
-    loop.add_signal_handler(signal.SIGHUP, lambda: on_signal() if terminal.has_gone() else server.renew_certificates())
-    server.start()
-    on_listening(server.ports)
-    gc_policy.settle(loop)
-    await asyncio.wait([living])
-    server.stop()
-    for _ in range(TURNS_TO_END):
-        await asyncio.sleep(0)
-    if not living.cancelled():
-        living.result()
-        server.finish()
-    log.info("stopped", extra=fields(cleanly=not living.cancelled()))

@@ -12,7 +12,8 @@ import pytest
 import uvloop
 from teslafast.config import Settings
 from teslafast.errors import Misconfigured
-from teslafast.server.server import Server, log_exception
+from teslafast.server.running import log_exception
+from teslafast.server.server import Server
 
 from tests.support.certificates import World
 from tests.support.peers import Place, token, upgrade_head
