@@ -34,6 +34,7 @@ class Counts:
         "certificate_reloads",
         "closes",
         "gaps",
+        "heavy_messages",
         "ignored_headers",
         "record_bytes",
         "records",
@@ -64,6 +65,7 @@ class Counts:
         self.tls_failures: Counter[str] = Counter()  # by cause
         self.closes: Counter[str] = Counter()  # by cause: how WebSocket connections ended
         self.gaps = 0
+        self.heavy_messages = 0  # of vehicles, which were left alone for a while after it
         self.sent_bytes = 0  # to dashboards that have gone
         self.certificate_reloads: Counter[str] = Counter()  # "taken" or "refused"
         self.anchor_reloads: Counter[str] = Counter()  # "taken" or "refused"

@@ -88,6 +88,10 @@ class Connections:
         if len(known) > CONNECTIONS_PER_VIN:
             known.pop(0).close(REPLACED)
 
+    def of_vehicle(self, vin: str) -> tuple[Connection, ...]:
+        """Its connections, the oldest first."""
+        return tuple(self._by_vin.get(vin, ()))
+
     def remove_vehicle(self, connection: Connection, vin: str) -> None:
         """`vin`: "" if it has never been named."""
         self.vehicles.discard(connection)

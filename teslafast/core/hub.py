@@ -95,7 +95,7 @@ class Hub:
         if txid is not None:
             self.registry.heard(vin, record, txid, now_ns)
         if self.views.active:
-            self.views.publish(kind, vin, body, len(text), fleet, seq, now_ms)
+            self.views.publish(kind, vin, record, text, fleet, seq, now_ms)
         if self.turn.watched:
             self.turn.ask()
         return seq

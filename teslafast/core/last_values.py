@@ -12,6 +12,7 @@ moment, and whatever arrives later and is not a re-send wins over it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -19,6 +20,8 @@ import orjson
 from ..rfc3339 import rfc3339
 
 FIELDS_AT_MOST = 1024  # nearly four times as many as the schema has; cars may know newer ones
+# Fields of one message, besides those that are known already; beyond them a field that is not kept costs next to nothing.
+CONSIDERED_AT_MOST = 2 * FIELDS_AT_MOST
 VALUE_BYTES_AT_MOST = 64 * 1024  # ten times what all fields of the schema take
 NUMBER_BYTES = 8  # what a number counts for: a double
 FARTHEST_NS = 1 << 63  # 292 years: where 64-bit times end, either way
@@ -100,11 +103,11 @@ class VehicleValues:
         if not self._exact:  # there are bytes enough, but perhaps too many fields
             self._room = VALUE_BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items())
             self._exact = True
-        for name, value in data.items():
+        for name, value in self._considered(data).items():
             if not self._outranks(name, time_ns, is_resend):
                 continue
             known = name in self.values
-            if not known and len(self.values) >= FIELDS_AT_MOST:  # said first: a message may have tens of thousands of them
+            if not known and len(self.values) >= FIELDS_AT_MOST:
                 self.not_kept += 1
                 continue
             more = cost(name, value) - (cost(name, self.values[name]) if known else 0)
@@ -114,6 +117,15 @@ class VehicleValues:
             self._room -= more
             self._set(name, value, time_ns, ahead)
             self.newest_ns = max(self.newest_ns, time_ns)
+
+    def _considered(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What of a message may find a place. The rest, perhaps tens of thousands of fields, costs no look at each."""
+        if len(data) <= CONSIDERED_AT_MOST:
+            return data
+        considered = dict(islice(data.items(), CONSIDERED_AT_MOST))
+        considered.update((name, data[name]) for name in self.values if name in data)
+        self.not_kept += len(data) - len(considered)
+        return considered
 
     def _outranks(self, name: str, time_ns: int, is_resend: bool) -> bool:
         known_ns = self.times.get(name)

@@ -20,13 +20,15 @@ import orjson
 from .._fanout import FLAT_PREFIXES, FLEET_PREFIXES, Fanout
 from ..event_loop import Timer
 from ..logs import fields, log
+from .records import DATA, Record
 
 # Bytes of messages merged for one vehicle. What a car sends in the longest interval is a twentieth of that; beyond it the merged
 # message is sent before its time, so that its size and the work of merging stay bounded.
 MERGED_AT_MOST = 256 * 1024
+# Signals of one record in `fleet`, where each is an object of objects: thirty times as many as the schema has, some 10 ms.
+FLEET_SIGNALS_AT_MOST = 8192
 VIEW_RING_BYTES = 8 * 1024 * 1024  # seconds of a thousand cars; nine views of it fit the smallest machine that we deploy to
 FRAMES_AT_LEAST = 4  # of the largest vehicle message, in a view's ring
-_DATA = 0
 
 MakeLog = Callable[[int, tuple[bytes, ...]], Fanout]
 
@@ -43,15 +45,25 @@ class ViewKey:
     interval_ms: int = 0
 
 
-def _put(into: Fanout, kind: int, vin: str, body: dict[str, Any], now_ms: int, seq: int) -> None:
+class ViewWriter:
     """
-    One event into a view's ring. It can be many times longer there than in the flat log, which has it already: what does not fit
-    is passed over and said, and costs neither its vehicle nor anybody else's event.
+    Puts events into the views' rings. An event can be many times longer there than in the flat log, which has it already: what
+    does not fit is passed over, said and counted (`missing`), and costs neither its vehicle nor anybody else's event.
     """
-    try:
-        into.publish(kind, vin, orjson.dumps(body), now_ms, seq)
-    except (ValueError, TypeError) as error:  # the latter: nested too deeply for JSON
-        log.warning("event_not_shown", extra=fields(cause="too_large", vin=vin, seq=seq, reason=str(error)))
+
+    def __init__(self) -> None:
+        self.missing = 0
+
+    def put(self, into: Fanout, kind: int, vin: str, body: dict[str, Any] | bytes, now_ms: int, seq: int) -> None:
+        """`body`: of the event, or the JSON that it is."""
+        try:
+            into.publish(kind, vin, body if isinstance(body, bytes) else orjson.dumps(body), now_ms, seq)
+        except (ValueError, TypeError) as error:  # the latter: nested too deeply for JSON
+            self.pass_over(vin, seq, str(error))
+
+    def pass_over(self, vin: str, seq: int, reason: str) -> None:
+        self.missing += 1
+        log.warning("event_not_shown", extra=fields(cause="too_large", vin=vin, seq=seq, reason=reason))
 
 
 class Merged:
@@ -73,8 +85,9 @@ class Merged:
 class Conflator:
     """The view of one interval. `publish` merges, `tick` puts the merged messages into its log."""
 
-    def __init__(self, log: Fanout, interval_s: float, timer: Timer) -> None:
+    def __init__(self, log: Fanout, interval_s: float, timer: Timer, writer: ViewWriter) -> None:
         self.log = log
+        self._writer = writer
         self._interval_s = interval_s
         self._timer = timer
         self._merged: dict[str, Merged] = {}
@@ -82,20 +95,24 @@ class Conflator:
         self._now_ms = 0
         self._ticking = False
 
-    def publish(self, kind: int, vin: str, body: dict[str, Any], size: int, seq: int, now_ms: int) -> None:
-        """`size`: bytes of the event in the flat log."""
+    def publish(self, kind: int, vin: str, body: dict[str, Any], text: bytes, seq: int, now_ms: int) -> None:
+        """`text`: the JSON of `body`, as the flat log has it."""
         self._seq, self._now_ms = seq, now_ms
-        if kind != _DATA:
-            _put(self.log, kind, vin, body, now_ms, seq)
+        size = len(text)
+        if kind != DATA:
+            self._writer.put(self.log, kind, vin, text, now_ms, seq)
             return
         known = self._merged.get(vin)
-        if known is None:
-            self._merged[vin] = Merged(body, size)
-        elif known.size + size > MERGED_AT_MOST:
-            _put(self.log, _DATA, vin, known.body, now_ms, seq)
-            self._merged[vin] = Merged(body, size)
-        else:
+        if known is not None and known.size + size <= MERGED_AT_MOST:
             known.add(body, size)
+            return
+        if known is not None:
+            self._writer.put(self.log, DATA, vin, known.body, now_ms, seq)
+        if size > MERGED_AT_MOST:
+            self._merged.pop(vin, None)
+            self._writer.put(self.log, DATA, vin, text, now_ms, seq)
+            return
+        self._merged[vin] = Merged(body, size)
         if not self._ticking:
             self._ticking = True
             self._timer.call_later(self._interval_s, self.tick)
@@ -104,7 +121,7 @@ class Conflator:
         merged, self._merged = self._merged, {}
         self._ticking = False
         for vin, one in merged.items():
-            _put(self.log, _DATA, vin, one.body, self._now_ms, self._seq)
+            self._writer.put(self.log, DATA, vin, one.body, self._now_ms, self._seq)
 
 
 class Views:
@@ -116,6 +133,7 @@ class Views:
         self._timer = timer
         self._fleet: Fanout | None = None
         self._conflators: dict[int, Conflator] = {}
+        self._writer = ViewWriter()
         self.active = False
 
     def log_for(self, key: ViewKey, flat: Fanout) -> Fanout:
@@ -132,7 +150,7 @@ class Views:
         if key.interval_ms:
             if key.interval_ms not in self._conflators:
                 log = self._make_log(self._ring_bytes, FLAT_PREFIXES)
-                self._conflators[key.interval_ms] = Conflator(log, key.interval_ms / 1000, self._timer)
+                self._conflators[key.interval_ms] = Conflator(log, key.interval_ms / 1000, self._timer, self._writer)
             self.active = True
             return self._conflators[key.interval_ms].log
         return flat
@@ -153,6 +171,11 @@ class Views:
         """Of all views' rings together."""
         return self._ring_bytes * (len(self._conflators) + (self._fleet is not None))
 
+    @property
+    def missing(self) -> int:
+        """Events that were too large for a view, so far."""
+        return self._writer.missing
+
     def release(self, log: Fanout) -> None:
         """A reader has gone: a view without readers ends."""
         if log.readers:
@@ -163,10 +186,13 @@ class Views:
         self.active = self._fleet is not None or bool(self._conflators)
 
     def publish(
-        self, kind: int, vin: str, body: dict[str, Any], size: int, fleet: Callable[[], dict[str, Any]], seq: int, now_ms: int
+        self, kind: int, vin: str, record: Record, text: bytes, fleet: Callable[[], dict[str, Any]], seq: int, now_ms: int
     ) -> None:
-        """`size`: bytes of the event in the flat log."""
+        """`text`: the JSON of the record's body, as the flat log has it."""
         if self._fleet is not None:
-            _put(self._fleet, kind, vin, fleet(), now_ms, seq)
+            if record.signals <= FLEET_SIGNALS_AT_MOST:
+                self._writer.put(self._fleet, kind, vin, fleet(), now_ms, seq)
+            else:
+                self._writer.pass_over(vin, seq, f"{record.signals} signals")
         for conflator in self._conflators.values():
-            conflator.publish(kind, vin, body, size, seq, now_ms)
+            conflator.publish(kind, vin, record.body, text, seq, now_ms)

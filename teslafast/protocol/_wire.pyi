@@ -7,6 +7,8 @@ from .encode import write_record as write_record
 FLAT: Final = 0
 FLEET: Final = 1
 TOPICS: dict[bytes, str]
+VALUES_AT_MOST: Final[int]
+REPORTS_AT_MOST: Final[int]
 
 @final
 class Envelope:

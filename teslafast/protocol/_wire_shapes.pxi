@@ -206,6 +206,8 @@ cdef int put_datum(Reading *reading, Cell *cells, object entries) except -1:
     if cells[1].number:
         value = shown_value(reading, &cells[2])
     if reading.shape == FLAT:
+        if type(value) is dict:
+            count_entries(reading, STRUCTURE_ENTRIES)
         (<dict>entries)[name if type(name) is str else f"Field_{key}"] = value
     else:
         (<list>entries).append({KEY: name, VALUE_KEY: value})

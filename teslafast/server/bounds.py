@@ -12,12 +12,15 @@ from typing import Literal
 from ..core import last_values
 from ..core.connections import CONNECTIONS_PER_VIN, STRANGERS_AT_MOST
 from ..core.reliable_acks import UNCONFIRMED_AT_MOST
+from ..core.views import FLEET_SIGNALS_AT_MOST
 from ..dashboards import session, sse_connection, teslamate, teslamate_session, websocket
 from ..dashboards.keys import MOST_KEYS
 from ..dashboards.tokens import LONGEST_TOKEN, MOST_TOKENS
 from ..http_messages import MOST_QUERY_FIELDS
 from ..outputs import http_client, runner_options
+from ..protocol import _wire
 from ..storage.group_commit import HELD_AT_MOST
+from ..vehicles.connection import HEAVY_S, REST_TIMES
 from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket import connection
 from ..websocket._frame_limit import READ_AT_MOST
@@ -65,6 +68,11 @@ BOUNDS = (
     Bound("strangers", "`/streaming/` before a token", teslamate.REFUSED_S, "s"),
     Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),
     Bound("vehicles", "replies that wait for outputs", UNCONFIRMED_AT_MOST, "bytes"),
+    Bound("vehicles", "values, alerts, errors in one message", _wire.VALUES_AT_MOST),
+    Bound("vehicles", "values, alerts, errors in one message", _wire.REPORTS_AT_MOST),
+    Bound("vehicles", "values in one message, in `format=fleet`", FLEET_SIGNALS_AT_MOST),
+    Bound("vehicles", "a message that takes long to process", HEAVY_S, "s"),
+    Bound("vehicles", "a message that takes long to process", REST_TIMES),
     Bound("vehicles", "refused messages", REFUSED_AT_MOST),
     Bound("vehicles", "last values of one vehicle", last_values.FIELDS_AT_MOST),
     Bound("vehicles", "last values of one vehicle", last_values.VALUE_BYTES_AT_MOST, "bytes"),

@@ -140,6 +140,8 @@ def gauges(
         ring_bytes=hub.log.capacity,
         view_ring_bytes=hub.views.ring_bytes,
         known_vehicles=len(hub.last_values),
+        values_not_kept=hub.last_values.not_kept,
+        events_not_shown=hub.views.missing,
         uptime_s=time.monotonic() - started_at,
         draining=hub.draining,
         log_lines_dropped=lines_dropped(),

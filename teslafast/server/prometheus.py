@@ -51,6 +51,8 @@ class Gauges:
     ring_bytes: int = 0
     view_ring_bytes: int = 0
     known_vehicles: int = 0
+    values_not_kept: int = 0
+    events_not_shown: int = 0
     uptime_s: float = 0.0
     draining: bool = False
     log_lines_dropped: int = 0
@@ -179,7 +181,25 @@ TABLE = (
         "time from the first message of an event loop turn to its last write",
         lambda now: now.counts.turns,
     ),
+    Row(
+        "teslafast_values_not_kept_total",
+        "counter",
+        "values left out of a vehicle's last values, which are bounded; the events have them",
+        lambda now: now.values_not_kept,
+    ),
+    Row(
+        "teslafast_events_not_shown_total",
+        "counter",
+        "events left out of a view (format=fleet, interval) because they are too large for it",
+        lambda now: now.events_not_shown,
+    ),
     # refusals and ends
+    Row(
+        "teslafast_heavy_messages_total",
+        "counter",
+        "messages of vehicles that took long to process; the server then reads nothing of that vehicle for a while",
+        lambda now: now.counts.heavy_messages,
+    ),
     Row(
         "teslafast_unknown_values_total",
         "counter",

@@ -128,6 +128,11 @@ class ServerConnection(WSListener):
         """A CLOSE has been said, by us or by the peer."""
         return self._state != _OPEN
 
+    @property
+    def is_over(self) -> bool:
+        """The peer has said CLOSE, or is gone."""
+        return self._state == _ENDED
+
     def close(self, reason: CloseReason) -> None:
         """Says why, then ends the connection: at once if the other side agrees, else after CLOSE_GRACE_S."""
         if self._state != _OPEN:

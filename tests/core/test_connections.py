@@ -133,3 +133,15 @@ def test_who_ends_after_all_has_been_given_back_is_given_back_too() -> None:
         del connection
         loop.elapse()
         assert not alive
+
+
+def test_the_connections_of_a_vehicle_are_known_the_oldest_first_until_they_end() -> None:
+    connections = Connections(FakeLoop())
+    first, second, other = (FakeConnection() for _ in range(3))
+    for connection, vin in ((first, "A"), (second, "A"), (other, "B")):
+        connections.add_vehicle(connection)
+        connections.name_vehicle(connection, vin)
+    assert connections.of_vehicle("A") == (first, second)
+    connections.remove_vehicle(first, "A")
+    assert connections.of_vehicle("A") == (second,)
+    assert connections.of_vehicle("nobody") == ()

@@ -172,6 +172,25 @@ def test_vehicles_may_come_while_they_are_gone_through() -> None:
     assert list(state.vins()) == ["A", "A'"]
 
 
+def test_of_tens_of_thousands_of_fields_those_that_are_known_count_and_the_rest_is_not_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vehicle = VehicleValues()
+    vehicle.merge({f"Field_{number}": 0.0 for number in range(FIELDS_AT_MOST - 1)} | {"Soc": 1.0}, None, NOW, False, 20_000)
+    counted: list[str] = []
+
+    def counting(name: str, value: object) -> int:
+        counted.append(name)
+        return cost(name, value)
+
+    many = {f"Other_{number}": 0.0 for number in range(60_000)} | {"Soc": 2.0}
+    vehicle.merge(many, None, NOW + SECOND, False, 0)
+    monkeypatch.setattr(last_values, "cost", counting)
+    vehicle.merge(many | {"Soc": 3.0}, None, NOW + 2 * SECOND, False, 1_000_000)
+    assert (vehicle.values["Soc"], len(vehicle.values), vehicle.not_kept) == (3.0, FIELDS_AT_MOST, 2 * 60_000)
+    assert len(counted) < 2 * FIELDS_AT_MOST
+
+
 NAMES = st.integers(0, 1500).map("Field_{}".format)
 SIZED_VALUES = st.one_of(st.floats(), st.integers(0, 3000).map("x".__mul__), st.fixed_dictionaries({"a": st.text(max_size=300)}))
 

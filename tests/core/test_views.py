@@ -8,7 +8,7 @@ import pytest
 from teslafast.core import records
 from teslafast.core.hub import Hub
 from teslafast.core.records import Report
-from teslafast.core.views import MERGED_AT_MOST, ViewKey
+from teslafast.core.views import FLEET_SIGNALS_AT_MOST, MERGED_AT_MOST, ViewKey
 
 from tests.support.fake_log import Dashboard
 from tests.support.fake_loop import CREATED_NS, VIN, FakeLoop, make_hub, publish
@@ -175,6 +175,30 @@ def test_what_is_merged_leaves_before_its_time_when_it_grows_too_large() -> None
     assert [(vin, seq, set(data)) for vin, seq, data in told(dashboard)] == [("A", 3, {"One"})]
     loop.elapse()
     assert [(vin, set(data)) for vin, _, data in told(dashboard)[1:]] == [("A", {"Two"}), ("B", {"Soc"})]
+
+
+def test_a_message_that_alone_is_too_large_to_merge_leaves_at_once_and_after_what_came_before_it() -> None:
+    own, loop = make_hub()
+    dashboard = read(own, HALF_A_SECOND)
+    send(own, "A", One=1)
+    send(own, "A", Two="x" * MERGED_AT_MOST)
+    send(own, "A", Three=3)
+    loop.settle()
+    assert [(seq, set(data)) for _, seq, data in told(dashboard)] == [(2, {"One"}), (2, {"Two"})]
+    loop.elapse()
+    assert [(seq, set(data)) for _, seq, data in told(dashboard)[2:]] == [(3, {"Three"})]
+    assert own.views.missing == 0
+
+
+def test_a_record_of_more_signals_than_any_car_has_is_not_made_in_the_fleet_shape() -> None:
+    own, loop = make_hub()
+    fleet = read(own, ViewKey("fleet"))
+    made: list[str] = []
+    for number, count in enumerate((FLEET_SIGNALS_AT_MOST, FLEET_SIGNALS_AT_MOST + 1)):
+        send(own, f"{number}", made, **{f"Field_{name}": 0 for name in range(count)})
+    loop.settle()
+    assert [message["vin"] for message in fleet.messages()] == made == ["0"]
+    assert own.views.missing == 1
 
 
 def test_an_event_that_is_larger_than_a_views_ring_costs_no_other_vehicle_its_own() -> None:

@@ -99,6 +99,23 @@ def test_a_megabyte_of_the_smallest_datums_with_a_value_is_taken() -> None:
     assert read_record(topic, payload, VIN).signals == 125_000
 
 
+@pytest.mark.parametrize("topic", [b"alerts", b"errors"])
+def test_a_record_has_no_more_alerts_or_errors_than_some_milliseconds_make(topic: bytes) -> None:
+    assert read_record(topic, b"\x0a\x00" * 8_192, VIN).signals == 8_192
+    with pytest.raises(Malformed, match="more entries"):
+        read_record(topic, b"\x0a\x00" * 8_193, VIN)
+
+
+@pytest.mark.parametrize("shape", [FLAT, FLEET])
+def test_a_structure_counts_for_three_plain_values_in_flat_which_is_read_first(shape: int) -> None:
+    places = datum(b"\x3a\x00", key=8)
+    most = 131_072 // 3
+    assert read_record(b"V", places * most, VIN, shape).signals == most
+    if shape == FLAT:
+        with pytest.raises(Malformed, match="more entries"):
+            read_record(b"V", places * (most + 1), VIN)
+
+
 @pytest.mark.parametrize("width", range(6, 12))
 def test_a_tag_or_a_length_longer_than_five_bytes_is_malformed(width: int) -> None:
     for payload in (varint(100 << 3, width) + b"\1", tagged(3, LENGTH, varint(1, width)) + b"x"):

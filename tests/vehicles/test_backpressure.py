@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from pathlib import Path
 
 import pytest
+from picows import WSMsgType
+from teslafast.core.hub import Hub
 from teslafast.protocol.identity import Device
+from teslafast.vehicles import connection
 from teslafast.vehicles.admission import AdmitVehicle
-from teslafast.vehicles.connection import VehicleConnection, vehicle_rules
+from teslafast.vehicles.connection import HEAVY_BYTES, VehicleConnection, vehicle_rules
 from teslafast.vehicles.rate_limit import RateLimits
 from websockets.frames import Opcode
 
-from tests.support.fake_loop import make_hub
+from tests.support.fake_loop import FakeLoop, make_hub
 from tests.support.peers import ack, envelope, payload
 from tests.support.servers import Inside
 
@@ -21,7 +25,9 @@ RECORD = payload({"Soc": {"floatValue": 50.0}})
 
 
 class FakeTransport:
-    """What is used of the transport beneath picows'; `reading`: whether it is read from."""
+    """What is used of picows' transport, and of the one beneath it; `reading`: whether it is read from."""
+
+    is_close_frame_sent = False
 
     def __init__(self) -> None:
         self.reading = True
@@ -32,6 +38,8 @@ class FakeTransport:
 
     def resume_reading(self) -> None:
         self.reading = True
+
+    def write(self, data: bytes) -> None: ...
 
 
 @pytest.mark.parametrize("disk_first", [True, False])
@@ -47,6 +55,55 @@ def test_a_vehicle_is_read_from_again_only_when_the_disk_and_the_vehicle_itself_
         step()
         reading.append(transport.reading)
     assert reading == [False, False, False, True, False, True]
+
+
+# ---- heavy messages
+
+
+def open_connection(hub: Hub, loop: FakeLoop, vin: str = "A") -> tuple[VehicleConnection, FakeTransport]:
+    admitted = AdmitVehicle(Device(vin, "vehicle_device"), True, "", "", None)
+    connection = VehicleConnection(hub, vehicle_rules(hub, loop), RateLimits(0), admitted, "192.0.2.1")
+    connection.transport = transport = FakeTransport()  # type: ignore[assignment]
+    connection.on_opened()
+    return connection, transport
+
+
+def message(size: int) -> bytes:
+    return envelope(b"V", b"1", payload({"VehicleName": {"stringValue": "x" * size}}), "A")
+
+
+def test_after_a_heavy_message_no_connection_of_its_vehicle_is_read_from_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub, loop = make_hub()
+    (heavy, transport), (_, beside), (_, other) = (open_connection(hub, loop, vin) for vin in "AAB")
+    monkeypatch.setattr(connection, "HEAVY_S", -1.0)
+    heavy.on_message(WSMsgType.BINARY, memoryview(message(HEAVY_BYTES)), time.monotonic())
+    assert (transport.reading, beside.reading, other.reading) == (False, False, True)
+    assert hub.counts.heavy_messages == 1
+    heavy.pause_writing()
+    loop.elapse()
+    assert (transport.reading, beside.reading) == (False, True), "it does not take its replies either"
+    heavy.resume_writing()
+    assert transport.reading
+
+
+def test_a_message_of_a_cars_size_is_not_timed_and_a_quick_one_is_not_heavy(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub, loop = make_hub()
+    vehicle, transport = open_connection(hub, loop)
+    monkeypatch.setattr(connection, "HEAVY_S", -1.0)
+    vehicle.on_message(WSMsgType.BINARY, memoryview(message(HEAVY_BYTES // 2)), time.monotonic())
+    monkeypatch.setattr(connection, "HEAVY_S", 60.0)
+    vehicle.on_message(WSMsgType.BINARY, memoryview(message(HEAVY_BYTES)), time.monotonic())
+    assert transport.reading
+    assert hub.counts.heavy_messages == 0
+
+
+def test_a_vehicle_that_has_gone_meanwhile_is_not_read_from_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub, loop = make_hub()
+    vehicle, transport = open_connection(hub, loop)
+    monkeypatch.setattr(vehicle, "_state", 2)
+    vehicle.rest(0.1)
+    loop.elapse()
+    assert not transport.reading
 
 
 # ---- replies that wait for the disk when the connection ends
