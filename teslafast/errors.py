@@ -45,10 +45,11 @@ class Unhealthy(TeslafastError):
 
 
 class Declined(TeslafastError):
-    """Tesla's Fleet API answers no. `status`: the HTTP status; `fault`: what it said; `remedy`: what would help."""
+    """Tesla answers no. `status`: of HTTP; `fault`: what it said, as a sentence; `remedy`: what would help; `words`: its own."""
 
-    def __init__(self, status: int, fault: str, remedy: str) -> None:
+    def __init__(self, status: int, fault: str, remedy: str, words: str = "") -> None:
         super().__init__(f"{fault} — {remedy}")
+        self.words = words
         self.status = status
         self.fault = fault
         self.remedy = remedy

@@ -17,6 +17,7 @@ from .certs import certs
 from .doctor import doctor
 from .env_file import load_env_file
 from .journal import journal
+from .login import login, logout
 from .options import Duration
 from .outputs import outputs
 from .settings import settings
@@ -187,6 +188,8 @@ def simulate(
 teslafast.add_command(certs)
 teslafast.add_command(doctor)
 teslafast.add_command(journal)
+teslafast.add_command(login)
+teslafast.add_command(logout)
 teslafast.add_command(outputs)
 teslafast.add_command(settings)
 teslafast.add_command(token)

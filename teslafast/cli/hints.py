@@ -23,7 +23,18 @@ from ..outputs.settings import settings_class
 from ..text import typing_errors
 
 # What commands read besides the rows of settings.
-OTHER_VARIABLES = ("TESLA_ACCESS_TOKEN", "TESLA_API_BASE_URL", "TESLAFAST_TOKEN")
+OTHER_VARIABLES = (
+    "TESLA_ACCESS_TOKEN",
+    "TESLA_API_BASE_URL",
+    "TESLA_AUTH_URL",
+    "TESLA_CLIENT_ID",
+    "TESLA_CLIENT_SECRET",
+    "TESLA_REFRESH_TOKEN",
+    "TESLA_TOKEN_URL",
+    "TESLAFAST_DOMAIN",
+    "TESLAFAST_STATE",
+    "TESLAFAST_TOKEN",
+)
 SETTING_TYPOS_AT_MOST = 2  # typing errors; in a short name one is already a lot
 _FREE_NAMES = ("KAFKA_",)  # librdkafka's own settings: any name is one
 

@@ -16,9 +16,13 @@ import click
 
 from ..errors import Misconfigured
 from ..onboarding.presets import PRESETS
+from .login import folder_of, state_option
 from .options import Duration
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+    from ..onboarding.state_folder import StateFolder
     from ..onboarding.vehicle_commands import Clock, Terminal
 
 
@@ -27,7 +31,7 @@ def vehicle() -> None:
     """
     Configure vehicles through Tesla's Fleet API.
 
-    All commands need TESLA_ACCESS_TOKEN; outside North America, set TESLA_API_BASE_URL, too.
+    The owner's token comes from the set-up's folder (teslafast login) and is refreshed when it is due; TESLA_ACCESS_TOKEN wins.
     """
 
 
@@ -62,12 +66,13 @@ _pem = click.Path(path_type=Path, dir_okay=False)
     help="Send other fields along whenever NAME is sent (vehicles from 2026.26.6 on); repeat for more.",
 )
 @click.option("--expires", type=Duration(), default="360d", show_default=True, help="How long the config is valid, 1h to 360d.")
-@click.option("--key", type=_pem, help="Your app's private key (P-256), which signs the config.")
+@click.option("--key", type=_pem, help="Your app's private key (P-256), which signs the config. Default: the set-up's.")
 @click.option("--via-proxy", is_flag=True, help="Send the config unsigned: TESLA_API_BASE_URL is a proxy that signs it.")
 @click.option(
     "--wait", "patience", type=Duration(), default="10m", show_default=True, help="How long to wait for vehicles to take it."
 )
 @click.option("--dry-run", is_flag=True, help="Print the config and send nothing.")
+@state_option
 def vehicle_configure(
     vins: tuple[str, ...],
     hostname: str | None,
@@ -82,33 +87,60 @@ def vehicle_configure(
     via_proxy: bool,
     patience: float,
     dry_run: bool,
+    state: Path | None,
 ) -> None:
     """Send vehicles a config, and wait until they have it."""
     import time
 
     from ..onboarding import resolve, vehicle_commands, vehicle_config
-    from ..onboarding.fleet_api import FleetApi
 
     vehicle_config.check_expiry(expires)
-    new = vehicle_config.parse_fields(new_fields)
-    wanted = {**PRESETS[preset], **vehicle_config.parse_fields(fields), **new}
+    wanted = _wanted(preset, fields, new_fields)
     host, ca_pem = _reached(hostname), resolve.resolve_ca(ca, os.environ)
-    along = vehicle_config.parse_included(included)
+    along, new = vehicle_config.parse_included(included), vehicle_config.parse_fields(new_fields)
     config = vehicle_config.build(host, port, ca_pem, wanted, int(time.time() + expires), new=new, included=along)
     _note_unknown(config)
     click.echo(f"{preset}: {vehicle_commands.cost(wanted)}", err=True)
     if dry_run:
         click.echo(vehicle_config.to_json(config))
         return
-    if (key is None) == (not via_proxy):
+    folder = folder_of(state)
+    _send(config, _signing_key(key, via_proxy, folder), resolve.resolve_vins(vins, os.environ), folder, patience)
+
+
+def _wanted(preset: str, fields: tuple[str, ...], new_fields: tuple[str, ...]) -> dict[str, float]:
+    from ..onboarding.vehicle_config import parse_fields
+
+    return {**PRESETS[preset], **parse_fields(fields), **parse_fields(new_fields)}
+
+
+def _send(
+    config: Mapping[str, Any], key: EllipticCurvePrivateKey | None, vins: list[str], folder: StateFolder, patience: float
+) -> None:
+    """Sends the config and waits; ends with exit 1 if a vehicle has not taken it."""
+    from ..onboarding import vehicle_commands
+    from ..onboarding.accounts import owner_api
+    from ..onboarding.app_key import compare_before_push
+
+    api, terminal = owner_api(os.environ, folder), _terminal()
+    if key is not None:
+        compare_before_push(os.environ, folder, key, api, lambda words: click.echo(f"note: {words}", err=True))
+    left = vehicle_commands.configure(api, vins, config, key, terminal)
+    taken = not patience or vehicle_commands.wait(api, left, patience, _clock(), terminal)
+    _end(taken and len(left) == len(vins))
+
+
+def _signing_key(given: Path | None, via_proxy: bool, folder: StateFolder) -> EllipticCurvePrivateKey | None:
+    """The app's key: the one that is given, else the set-up's; None for a proxy that signs. Raises Misconfigured."""
+    from ..onboarding import resolve
+    from ..onboarding.state_folder import KEY_FILE
+
+    own = folder.path / KEY_FILE
+    path = given or (own if own.exists() and not via_proxy else None)
+    if (path is None) == (not via_proxy):
         remedy = "give your app's key, --key private-key.pem; or --via-proxy, with TESLA_API_BASE_URL at a proxy that signs"
         raise Misconfigured("--key", "and --via-proxy exclude each other" if via_proxy else "is not given", remedy)
-    terminal, clock = _terminal(), _clock()
-    signing = resolve.resolve_key(key) if key else None
-    api, named = FleetApi.from_env(os.environ), resolve.resolve_vins(vins, os.environ)
-    left = vehicle_commands.configure(api, named, config, signing, terminal)
-    taken = not patience or vehicle_commands.wait(api, left, patience, clock, terminal)
-    _end(taken and len(left) == len(named))
+    return resolve.resolve_key(path) if path else None
 
 
 def _reached(given: str | None) -> str:
@@ -130,37 +162,41 @@ def _note_unknown(config: Mapping[str, Any]) -> None:
 @vehicle.command("show")
 @_vins
 @_json
-def vehicle_show(vins: tuple[str, ...], as_json: bool) -> None:
+@state_option
+def vehicle_show(vins: tuple[str, ...], as_json: bool, state: Path | None) -> None:
     """Show each vehicle's config and whether it has taken it."""
     from ..onboarding import resolve, vehicle_commands
-    from ..onboarding.fleet_api import FleetApi
+    from ..onboarding.accounts import owner_api
 
     named = resolve.resolve_vins(vins, os.environ)
-    _end(vehicle_commands.show(FleetApi.from_env(os.environ), named, as_json, _clock(), _terminal()))
+    _end(vehicle_commands.show(owner_api(os.environ, folder_of(state)), named, as_json, _clock(), _terminal()))
 
 
 @vehicle.command("remove")
 @click.option("--vin", "vins", multiple=True, required=True, help="A vehicle; repeat for more.")
-def vehicle_remove(vins: tuple[str, ...]) -> None:
+@state_option
+def vehicle_remove(vins: tuple[str, ...], state: Path | None) -> None:
     """Delete vehicles' configs, so that they stop streaming."""
     from ..onboarding import resolve, vehicle_commands
-    from ..onboarding.fleet_api import FleetApi
+    from ..onboarding.accounts import owner_api
 
-    _end(vehicle_commands.remove(FleetApi.from_env(os.environ), resolve.resolve_vins(vins, {}), _terminal()))
+    _end(vehicle_commands.remove(owner_api(os.environ, folder_of(state)), resolve.resolve_vins(vins, {}), _terminal()))
 
 
 @vehicle.command("errors")
 @click.option("--vin", "vins", multiple=True, help="Only this vehicle's; repeat for more.")
 @_json
-def vehicle_errors(vins: tuple[str, ...], as_json: bool) -> None:
+@state_option
+def vehicle_errors(vins: tuple[str, ...], as_json: bool, state: Path | None) -> None:
     """List the errors that vehicles reported to Tesla.
 
-    TESLA_ACCESS_TOKEN must be a partner token.
+    Wants the app's own token: it is made from TESLA_CLIENT_ID and TESLA_CLIENT_SECRET, or from those of the set-up.
+    TESLA_ACCESS_TOKEN wins, and must then be a partner token.
     """
     from ..onboarding import vehicle_commands
-    from ..onboarding.fleet_api import FleetApi
+    from ..onboarding.accounts import errors_api
 
-    _end(vehicle_commands.errors(FleetApi.from_env(os.environ), vins, as_json, _terminal()))
+    _end(vehicle_commands.errors(errors_api(os.environ, folder_of(state)), vins, as_json, _terminal()))
 
 
 def _terminal() -> Terminal:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Declined, Misconfigured, Unhealthy
-from ..onboarding import fleet_api, refusals_of_tesla, vehicle_config, vehicle_status
+from ..onboarding import refusals_of_tesla, vehicle_config, vehicle_status
+from ..onboarding.access_token import read_token
 from ..onboarding.fleet_api import FleetApi
 from ..onboarding.resolve import resolve_vins
 from ..onboarding.vehicle_commands import error_line
@@ -46,7 +47,7 @@ def check_account(options: DoctorOptions, leaf: x509.Certificate | None) -> Iter
 
 
 def _token(token: str, options: DoctorOptions) -> list[Finding]:
-    facts = fleet_api.read_token(token)
+    facts = read_token(token)
     if facts is None:
         return [
             note(

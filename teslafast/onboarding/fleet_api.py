@@ -8,22 +8,22 @@ nowhere else: it is removed from Tesla's answers before they are shown.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from .. import https
 from ..errors import Declined, Misconfigured
 from ..text import one_line
-from ..urls import is_this_machine, parse_url
-from .refusals_of_tesla import PARTNER_REMEDY, region_named, remedy
+from .refusals_of_tesla import PARTNER_REMEDY, remedy
+from .tesla_hosts import NORTH_AMERICA, TESLAS_DOMAINS, base_url, trusted_base
 
-NORTH_AMERICA = "https://fleet-api.prd.na.vn.cloud.tesla.com"
-TESLAS_DOMAINS = (".tesla.com", ".tesla.cn")
+KEY_PAIRED = "key_paired"  # in `fleet_status`: added here from Tesla's list `key_paired_vins`
+LONGEST_PAGE = 100  # vehicles in one answer, Tesla's most
+MOST_PAGES = 20  # 2,000 vehicles: a fleet that is larger is configured by its list of VINs
 
 
 @dataclass(frozen=True)
@@ -34,41 +34,33 @@ class Sent:
     skipped: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class TokenFacts:
-    """The claims of an access token; nothing here is verified. `expires`: seconds since 1970."""
-
-    expires: float | None
-    scopes: tuple[str, ...]
-    audiences: tuple[str, ...]
-
-
 class FleetApi:
-    """One account, at the address of one region; of the region that Tesla sends it to, if it is at another."""
+    """
+    One account, at the address of one region; of the region that Tesla sends it to, if it is at another.
 
-    def __init__(self, base_url: str, token: str, request: Callable[..., https.Reply] = https.request) -> None:
+    renew: gives another token in place of one that Tesla has refused (401); it is asked once a call. `calls`: how many were made,
+    which is how many Tesla bills. `domain`: the app's, for the links that are shown; "" if it is not known.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        request: Callable[..., https.Reply] = https.request,
+        renew: Callable[[str], str] | None = None,
+        domain: str = "",
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self.token = token
+        self.calls = 0
+        self.domain = domain
         self._request = request
+        self._renew = renew
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> FleetApi:
         """With TESLA_ACCESS_TOKEN, and TESLA_API_BASE_URL or North America's address. Raises Misconfigured."""
-        token = environment.get("TESLA_ACCESS_TOKEN", "").strip()
-        if not token:
-            raise Misconfigured(
-                "TESLA_ACCESS_TOKEN", "is not set", "set it to an access token of your app (not its client secret)"
-            )
-        if not token.isascii() or not token.isprintable() or " " in token:
-            raise Misconfigured(
-                "TESLA_ACCESS_TOKEN", "holds characters that no token has", "give the token alone, without quotes"
-            )
-        base_url = environment.get("TESLA_API_BASE_URL", "").strip() or NORTH_AMERICA
-        parts = parse_url(base_url, ("https", "http"), default="", example=NORTH_AMERICA, subject="TESLA_API_BASE_URL")
-        if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
-            remedy = f"give an https:// address such as {NORTH_AMERICA}, or your proxy's; http:// is only for this machine"
-            raise Misconfigured("TESLA_API_BASE_URL", f"{base_url!r} would carry the token unencrypted", remedy)
-        return cls(base_url, token)
+        return cls(base_url(environment) or NORTH_AMERICA, token_in(environment))
 
     @property
     def is_teslas(self) -> bool:
@@ -94,20 +86,60 @@ class FleetApi:
 
     def fleet_status(self, vins: Sequence[str]) -> dict[str, dict[str, Any]]:
         """VIN → what Tesla knows of it, such as `vehicle_command_protocol_required`. Raises Declined, Unhealthy."""
-        found = self._call("POST", "/api/1/vehicles/fleet_status", {"vins": [*vins]}).get("vehicle_info")
-        return {vin: info for vin, info in found.items() if isinstance(info, dict)} if isinstance(found, dict) else {}
+        answer = self._call("POST", "/api/1/vehicles/fleet_status", {"vins": [*vins]})
+        found, paired = answer.get("vehicle_info"), answer.get("key_paired_vins")
+        known = found if isinstance(found, dict) else {}
+        has_key = set(paired) if isinstance(paired, list) else set()
+        entries = {vin: info for vin, info in known.items() if isinstance(info, dict)} | {
+            vin: {} for vin in vins if vin in has_key and vin not in known
+        }
+        return {vin: {**info, KEY_PAIRED: vin in has_key} for vin, info in entries.items()}
+
+    def vehicles(self) -> list[dict[str, Any]]:
+        """The account's vehicles: vin, display_name, access_type, state. Wakes none. Raises Declined, Unhealthy."""
+        found: list[dict[str, Any]] = []
+        for page in range(1, MOST_PAGES + 1):
+            query = urlencode({"page": page, "page_size": LONGEST_PAGE})
+            rows = self._ask("GET", f"/api/1/vehicles?{query}")
+            if not isinstance(rows, list):
+                raise self._not_an_answer()
+            found += [row for row in rows if isinstance(row, dict) and row.get("vin")]
+            if len(rows) < LONGEST_PAGE:
+                break
+        return found
+
+    def region(self) -> tuple[str, str]:
+        """The owner's region, and its base URL ("" if the token may not go there). Raises Declined, Unhealthy."""
+        answer = self._call("GET", "/api/1/users/region")
+        return str(answer.get("region") or ""), trusted_base(str(answer.get("fleet_api_base_url") or ""), self.base_url)
+
+    # ---- with a partner token
+
+    def register(self, domain: str) -> str:
+        """Registers the app in this region, for which Tesla fetches its key; the key that it got, as hex. Raises Declined."""
+        return str(self._call("POST", "/api/1/partner_accounts", {"domain": domain}).get("public_key") or "").lower()
+
+    def registered_key(self, domain: str) -> str:
+        """The app's public key as Tesla has it, as hex; "" if the domain is not registered here. Raises Declined, Unhealthy."""
+        try:
+            answer = self._call("GET", f"/api/1/partner_accounts/public_key?{urlencode({'domain': domain})}")
+        except Declined as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return ""
+            raise
+        return str(answer.get("public_key") or "").lower()
 
     def remove(self, vin: str) -> int:
         """Deletes a vehicle's config; the number of vehicles that had one. Raises Declined, Unhealthy."""
         return _count(self._call("DELETE", _config_path(vin)))
 
     def errors(self) -> list[dict[str, Any]]:
-        """The errors that vehicles reported, as Tesla lists them; needs a partner token. Raises Declined, Unhealthy."""
+        """The errors that vehicles reported, as Tesla lists them. Raises Declined, Unhealthy."""
         try:
             found = self._call("GET", "/api/1/partner_accounts/fleet_telemetry_errors").get("fleet_telemetry_errors")
         except Declined as error:
-            owners = error.status == 403 and "exceeded_limit" not in error.fault.lower()
-            raise Declined(403, error.fault, PARTNER_REMEDY) if owners else error from None
+            limit = any(words in error.words.lower() for words in ("exceeded_limit", "account disabled"))
+            raise error if limit or error.status != 403 else Declined(403, error.fault, PARTNER_REMEDY, error.words) from None
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
     def _sent(self, answer: Mapping[str, Any]) -> Sent:
@@ -116,18 +148,32 @@ class FleetApi:
         return Sent(_count(answer), {str(vin): str(reason) for reason, vins in lists.items() for vin in vins or ()})
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        response = self._ask(method, path, body)
+        if not isinstance(response, dict):
+            raise self._not_an_answer()
+        return response
+
+    def _ask(self, method: str, path: str, body: object = None) -> object:
+        """The `response` in Tesla's answer. A new region is followed once, a token that Tesla refuses is renewed once."""
         reply, answer = self._exchange(method, path, body)
-        region = region_named(_words_of(answer)) if reply.status == HTTPStatus.MISDIRECTED_REQUEST and self.is_teslas else ""
-        if region and region != self.base_url:
-            self.base_url = region  # for the calls that follow, too
+        if reply.status == HTTPStatus.MISDIRECTED_REQUEST and (base := self._sent_on(reply, answer)):
+            self.base_url = base  # for the calls that follow, too
+            reply, answer = self._exchange(method, path, body)
+        if reply.status == HTTPStatus.UNAUTHORIZED and self._renew is not None:
+            self.token = self._renew(self.token)
             reply, answer = self._exchange(method, path, body)
         if reply.status != HTTPStatus.OK:
             raise self._declined(reply, answer)
-        response = answer.get("response") if isinstance(answer, dict) else None
-        if not isinstance(response, dict):
-            where = urlsplit(self.base_url).netloc
-            raise Declined(200, f"{where}: HTTP 200, but not an answer of the Fleet API", "correct TESLA_API_BASE_URL")
-        return response
+        return answer.get("response") if isinstance(answer, dict) else None
+
+    def _sent_on(self, reply: https.Reply, answer: object) -> str:
+        """The other region's address in an answer 421, "" if the token may not go there."""
+        named = (_words_of(answer), reply.headers.get("alt-svc", ""))
+        return next((base for text in named if (base := trusted_base(text, self.base_url)) and base != self.base_url), "")
+
+    def _not_an_answer(self) -> Declined:
+        where = urlsplit(self.base_url).netloc
+        return Declined(200, f"{where}: HTTP 200, but not an answer of the Fleet API", "correct TESLA_API_BASE_URL")
 
     def _exchange(self, method: str, path: str, body: object) -> tuple[https.Reply, object]:
         """The reply, and the JSON in it; None if it holds none."""
@@ -135,6 +181,7 @@ class FleetApi:
         data = None
         if body is not None:
             headers["Content-Type"], data = "application/json", json.dumps(body).encode()
+        self.calls += 1
         reply = self._request(method, self.base_url + path, headers, data)
         try:
             return reply, json.loads(reply.body)
@@ -146,7 +193,19 @@ class FleetApi:
         fault = f"Fleet API: HTTP {reply.status}" + (f", {text}" if text else "")
         if wait := reply.headers.get("retry-after", ""):
             fault += f" (retry after {one_line(wait, 40)})"
-        return Declined(reply.status, fault, remedy(reply.status, text))
+        return Declined(reply.status, fault, remedy(reply.status, text), text)
+
+
+def token_in(environment: Mapping[str, str]) -> str:
+    """TESLA_ACCESS_TOKEN. Raises Misconfigured."""
+    token = environment.get("TESLA_ACCESS_TOKEN", "").strip()
+    if not token:
+        raise Misconfigured(
+            "TESLA_ACCESS_TOKEN", "is not set", "log in: teslafast login; or set it to an access token of your app"
+        )
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise Misconfigured("TESLA_ACCESS_TOKEN", "holds characters that no token has", "give the token alone, without quotes")
+    return token
 
 
 def _words_of(answer: object) -> str:
@@ -162,22 +221,3 @@ def _config_path(vin: str) -> str:
 def _count(answer: Mapping[str, Any]) -> int:
     count = answer.get("updated_vehicles")
     return count if isinstance(count, int) else 0
-
-
-def read_token(token: str) -> TokenFacts | None:
-    """The claims of an access token; None if it is not a JWT."""
-    parts = token.split(".")
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (IndexError, ValueError):
-        return None
-    if len(parts) != 3 or not isinstance(claims, dict):
-        return None
-    expires = claims.get("exp")
-    return TokenFacts(float(expires) if isinstance(expires, int | float) else None, _words(claims, "scp"), _words(claims, "aud"))
-
-
-def _words(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = claims.get(name)
-    words = value.split() if isinstance(value, str) else value
-    return tuple(map(str, words)) if isinstance(words, list) else ()

@@ -1,70 +1,226 @@
 """
-What Tesla's Fleet API says when it does not do what it was asked, and what helps.
+What Tesla says when it does not do what it was asked: what it means, what helps, and whether to try again. One table.
 
-A status alone is not enough: 412 has four meanings and 403 has three. So Tesla's words are looked at first, then the status.
+A status alone is not enough: 412 has four meanings, 403 three and 422 two. So Tesla's words are looked at first, then the status.
+Three kinds of answer:
+
+    wait    it comes right by itself: try again, with a pause, for as long as the caller has patience
+    do      a person must do something; the same command then goes on
+    stop    trying again makes nothing better, and may make it worse
+
 Pure.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 
-TOKEN_REMEDY = "get a new access token for your app (it lives 8 hours) and set TESLA_ACCESS_TOKEN to it"  # noqa: S105 — no token
+TOKEN_REMEDY = "get a new access token: teslafast login; or set TESLA_ACCESS_TOKEN to one (it lives 8 hours)"  # noqa: S105
 SCOPES_FOR_TELEMETRY = ("vehicle_device_data", "vehicle_location")
 LATER = "try again later: the fault is Tesla's"
-PARTNER_REMEDY = "set TESLA_ACCESS_TOKEN to a partner token (client_credentials): the owner's token does not open this list"
+PARTNER_REMEDY = (
+    "this list wants a partner token (the app's own, not the owner's): let setup keep the client secret, or set "
+    "TESLA_CLIENT_ID and TESLA_CLIENT_SECRET, or set TESLA_ACCESS_TOKEN to a partner token (client_credentials)"
+)
 BILLING_REMEDY = (
     "raise the account's billing limit on developer.tesla.com, or wait for the next month, and do not retry before; then "
     "configure the vehicles again, because Tesla has deleted their configs"
 )
-_AUTHORISE = f"authorise your app again with the scopes {' and '.join(SCOPES_FOR_TELEMETRY)}"
-_REGISTER = "register your app's domain in this region first (POST /api/1/partner_accounts with a partner token)"
+AUTHORISE = (
+    f"authorise your app again with the scopes {' and '.join(SCOPES_FOR_TELEMETRY)} (teslafast login): ticked in the app on "
+    "developer.tesla.com, and granted by the owner on the consent page; if one stays away, revoke the consent and log in again"
+)
+_REGISTER = "register your app's domain in the owner's region: teslafast setup --only registration"
+_LOGIN_PLACES = (
+    "the refresh token was used, is older than three months, the password was changed, or another process has refreshed it "
+    "(another machine, a server, Home Assistant: only one may)"
+)
+_OTHER_APP = "use the client id of the app that has it; never make a second app to get a new secret"
 
-# (what stands in Tesla's answer in lower case, remedy); the first that fits counts
-WORDS: tuple[tuple[str, str], ...] = (
-    ("exceeded_limit", BILLING_REMEDY),
-    ("account disabled", BILLING_REMEDY),
-    ("missing scopes", f"{_AUTHORISE}: ticked in the app on developer.tesla.com, and granted by the owner on the consent page"),
+
+class Step(StrEnum):
+    """The steps of a set-up, as they are called everywhere; the first has the number 1."""
+
+    APP_KEY = "app key"
+    SERVER = "server"
+    PORTAL = "app at Tesla"
+    REGISTRATION = "registration"
+    LOGIN = "login"
+    REGION = "region"
+    VEHICLE = "vehicle"
+    PAIRING = "key on the car"
+    ROAD_TEST = "road test"
+    CONFIG = "config"
+    FIRST_DATA = "first data"
+    KEEPING = "keeping it"
+
+    @property
+    def number(self) -> int:
+        return list(Step).index(self) + 1
+
+
+class Kind(StrEnum):
+    """What to do about a refusal."""
+
+    WAIT = "wait"
+    DO = "do"
+    STOP = "stop"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What an answer means. `again`: the step to do over, None if it is the one that failed."""
+
+    meaning: str
+    remedy: str
+    kind: Kind = Kind.STOP
+    again: Step | None = None
+
+
+def wait(meaning: str, remedy: str, again: Step | None = None) -> Explained:
+    """Comes right by itself."""
+    return Explained(meaning, remedy, Kind.WAIT, again)
+
+
+def do(meaning: str, remedy: str, again: Step | None = None) -> Explained:
+    """Wants a person."""
+    return Explained(meaning, remedy, Kind.DO, again)
+
+
+def stop(meaning: str, remedy: str, again: Step | None = None) -> Explained:
+    """Will not be tried again."""
+    return Explained(meaning, remedy, Kind.STOP, again)
+
+
+_CREDENTIALS = stop(
+    "Tesla does not know this client id and secret",
+    "copy both again from View Details → Credentials & APIs: the id is a UUID, the secret begins with ta-secret.",
+    Step.PORTAL,
+)
+_UNREGISTERED = do("the app is not registered in the owner's region", _REGISTER, Step.REGISTRATION)
+
+# (what stands in Tesla's answer in lower case, meaning); the first that fits counts
+WORDS: tuple[tuple[str, Explained], ...] = (
+    ("exceeded_limit", stop("the account's billing limit is reached", BILLING_REMEDY)),
+    ("account disabled", stop("Tesla has disabled the account", BILLING_REMEDY)),
+    # ---- tokens
+    ("unauthorized_client", _CREDENTIALS),
+    ("client_id and client_secret combination", _CREDENTIALS),
+    ("invalid_client", _CREDENTIALS),
+    ("'client_id' parameter is missing", stop("no client id was sent", "set TESLA_CLIENT_ID", Step.PORTAL)),
+    ("login_required", stop("the login is over", f"log in again (teslafast login): {_LOGIN_PLACES}", Step.LOGIN)),
+    ("invalid_auth_code", do("the code is older than two minutes, or was used already", "open the login page again", Step.LOGIN)),
+    (
+        "invalid_redirect_url",
+        stop("the redirect address is not that of the login page", "give one --redirect for both", Step.LOGIN),
+    ),
+    ("invalid_grant", do("Tesla no longer takes this code or token", "log in again: teslafast login", Step.LOGIN)),
+    (
+        "recognize this redirect_uri",
+        do("the redirect address is not registered", "add exactly it to the app's Allowed Redirect URIs, and wait", Step.PORTAL),
+    ),
+    # ---- scopes and regions
+    ("missing scopes", do("the token lacks a scope", AUTHORISE, Step.LOGIN)),
     (
         "location access not granted",
-        "this car is shared without its location: use the owner's account, or leave location out",
+        do("this car is shared without its location", "use the owner's account, or leave out location", Step.LOGIN),
     ),
-    ("must be called through", "sign the config with --key, or set TESLA_API_BASE_URL to your vehicle-command proxy"),
-    ("must match registered allowed origin", "add https://DOMAIN to the app's allowed origins, and try again after ten minutes"),
-    ("must be registered in the current region", _REGISTER),
-    ("set a domain for your account", _REGISTER),
-    ("hostname domain does not match", "give a --hostname under the domain that your app is registered with"),
-    ("not a valid pem", "give the CA and root of the server's certificate with --ca"),
-    ("expiration should be", "give a shorter --expires, for example 300d"),
-    ("unknown field", "leave out the field that Tesla names"),
+    ("must be registered in the current region", _UNREGISTERED),
+    ("set a domain for your account", _UNREGISTERED),
+    # ---- registration
+    ("invalid domain", do("Tesla does not take the domain", "give the host name alone, in lower case, without https://")),
+    ("expected partner account", wait("Tesla does not know the new app yet", "wait, up to an hour", Step.REGISTRATION)),
+    (
+        "must match registered allowed origin",
+        wait(
+            "Tesla does not know the Allowed Origin (a change takes effect after up to ten minutes)",
+            "set the app's Allowed Origin to exactly https://DOMAIN on the page that Tesla names, and Save",
+            Step.PORTAL,
+        ),
+    ),
+    (
+        "public key hash has already been taken",
+        stop(
+            "this key is registered for another app or domain",
+            f"{_OTHER_APP}; or make a new key (move app.key away), and pair every car again",
+            Step.REGISTRATION,
+        ),
+    ),
+    ("domain has already been taken", stop("another app owns this domain", _OTHER_APP, Step.PORTAL)),
+    (
+        "too large",
+        stop(
+            "what the domain serves is not an EC public key: Tesla finds it too large",
+            "serve the P-256 public key alone (178 bytes), and look at it: teslafast setup --only server",
+            Step.SERVER,
+        ),
+    ),
+    (
+        "public key download failed",
+        do(
+            "Tesla cannot fetch the public key from the domain",
+            "look from outside: teslafast setup --only server; the address must answer 200 over public TLS, without a redirect",
+            Step.SERVER,
+        ),
+    ),
+    ("other update in progress", wait("Tesla is still at the last change", "wait: it is tried again by itself")),
+    # ---- configs
+    (
+        "must be called through",
+        stop("the config was not signed", "sign the config with --key, or set TESLA_API_BASE_URL to your vehicle-command proxy"),
+    ),
+    (
+        "hostname domain does not match",
+        stop(
+            "the host name is not under the app's domain", "give a --hostname under the domain that your app is registered with"
+        ),
+    ),
+    ("not a valid pem", stop("Tesla cannot read the `ca`", "give the CA and root of the server's certificate with --ca")),
+    ("expiration should be", stop("Tesla does not take this end", "give a shorter --expires, for example 300d")),
+    ("unknown field", stop("Tesla does not know a field", "leave out the field that Tesla names")),
     (
         "vin not_found",
-        "check the VIN, and use the account of the owner: a driver's, or a partner token, does not find it",
+        do(
+            "Tesla does not find the vehicle for this account",
+            "check the VIN, and use the account of the owner: a driver's, or a partner token, does not find it",
+            Step.LOGIN,
+        ),
     ),
+    # ---- any
+    ("token expired", do("the access token has expired", TOKEN_REMEDY, Step.LOGIN)),
+    ("invalid bearer token", do("Tesla does not take the access token", TOKEN_REMEDY, Step.LOGIN)),
+    ("access denied", do("a gateway of Tesla's refuses this network", "try without VPN, and with Tesla's own addresses")),
+    ("clientinfo", wait("the fault is Tesla's", LATER)),
 )
 
-STATUSES: Mapping[int, str] = {
-    401: TOKEN_REMEDY,
-    403: _AUTHORISE,
-    404: "check the VIN, that the token's account owns the vehicle, and that TESLA_API_BASE_URL is that of its region",
-    408: "try again later: the vehicle could not be reached",
-    412: _REGISTER,
-    421: "set TESLA_API_BASE_URL to the region that Tesla names here",
-    429: "wait, or raise the account's billing limit on developer.tesla.com",
+STATUSES: Mapping[int, Explained] = {
+    401: do("Tesla does not take the access token", TOKEN_REMEDY, Step.LOGIN),
+    403: do("Tesla does not allow this", AUTHORISE, Step.LOGIN),
+    404: do(
+        "Tesla does not find it",
+        "check the VIN, that the token's account owns the vehicle, and that TESLA_API_BASE_URL is that of its region",
+    ),
+    408: wait("the vehicle could not be reached", "try again later: the vehicle could not be reached"),
+    412: do("something else comes first", _REGISTER, Step.REGISTRATION),
+    421: do("the owner is in another region", "set TESLA_API_BASE_URL to the region that Tesla names here", Step.REGION),
+    423: stop("Tesla has locked this", "ask Tesla: fleetapisupport@tesla.com"),
+    424: do("Tesla cannot fetch the public key", "look at it from outside: teslafast setup --only server", Step.SERVER),
+    429: wait("too many requests", "wait for as long as Tesla says, or raise the account's billing limit on developer.tesla.com"),
+    451: stop("Tesla may not do this where the vehicle is", "ask Tesla: fleetapisupport@tesla.com"),
 }
+_TESLAS_FAULT = wait("the fault is Tesla's", LATER)
+_UNKNOWN = stop("Tesla refuses", "read Tesla's message")
 
-_REGION = re.compile(r"https://(fleet-api\.prd\.[a-z]{2}\.vn\.cloud\.tesla\.(?:com|cn))(?![\w.-])")
+
+def explain(status: int, text: str) -> Explained:
+    """What an answer means. `text`: what Tesla said."""
+    lowered = text.lower()
+    by_words = next((meaning for words, meaning in WORDS if words in lowered), None)
+    return by_words or STATUSES.get(status) or (_TESLAS_FAULT if status >= 500 else _UNKNOWN)
 
 
 def remedy(status: int, text: str) -> str:
     """What helps against an answer. `text`: what Tesla said."""
-    lowered = text.lower()
-    by_words = next((remedy for words, remedy in WORDS if words in lowered), "")
-    return by_words or STATUSES.get(status, LATER if status >= 500 else "read Tesla's message")
-
-
-def region_named(text: str) -> str:
-    """The address of the region that Tesla sends us to, "" if the text names none of Tesla's own."""
-    found = _REGION.search(text)
-    return f"https://{found[1]}" if found else ""
+    return explain(status, text).remedy

@@ -60,18 +60,18 @@ def configure(
     """Sends the config, signed with `key` or through a proxy; returns the vehicles that Tesla did not skip."""
     sent = api.send_signed(vins, jws.token(config, key)) if key is not None else api.send_unsigned(vins, config)
     keyless = [vin for vin, word in sent.skipped.items() if word == "missing_key"]
-    for line in skipped_lines(sent, {vin: vehicle_status.known_of(api, vin) for vin in keyless}):
+    for line in skipped_lines(sent, {vin: vehicle_status.known_of(api, vin) for vin in keyless}, api.domain):
         terminal.line(line)
     terminal.line(f"sent to {sent.updated} of {len(vins)} vehicles")
     return [vin for vin in vins if vin not in sent.skipped]
 
 
-def skipped_lines(sent: Sent, known: Mapping[str, Mapping[str, Any] | None] | None = None) -> list[str]:
+def skipped_lines(sent: Sent, known: Mapping[str, Mapping[str, Any] | None] | None = None, domain: str = "") -> list[str]:
     """A line for each vehicle that Tesla skipped: the meaning of its word, and the remedy. `known`: entries of `fleet_status`."""
     lines = []
     for vin, word in sent.skipped.items():
         if word == "missing_key":
-            meaning, remedy = vehicle_config.missing_key((known or {}).get(vin))
+            meaning, remedy = vehicle_config.missing_key((known or {}).get(vin), domain)
         else:
             unknown = "Tesla skipped it", "look up Tesla's word in the Fleet API's documentation"
             meaning, remedy = vehicle_config.SKIPPED.get(word, unknown)

@@ -22,14 +22,13 @@ LONGEST_INTERVAL_S = 86400 * 30  # a month: whoever wants a field less often doe
 LEAST_EXPIRY_S = 3600  # a vehicle that sleeps takes its config hours later; a shorter one would never stream
 LONGEST_EXPIRY_S = 360 * 86400  # Tesla refuses about a year ("expiration should be …"); others report 364 days as its limit
 
-_PAIR = "open https://tesla.com/_ak/YOUR-APP'S-DOMAIN on the owner's phone, approve it, then configure again"
 _SWITCH = "in the car, turn on Controls → Safety → Allow Third-Party App Data Streaming"
 
 # Tesla's word for skipping a vehicle -> (meaning, remedy); docs/protocol.md
 SKIPPED: Mapping[str, tuple[str, str]] = {
     "missing_key": (
         "your app's virtual key is not on this vehicle",
-        f"{_PAIR}; a Model S or X from before 2021 takes no key: {_SWITCH}",
+        f"{{pair}}; a Model S or X with an Intel Atom computer (2018 to 2021) takes no key: {_SWITCH}",
     ),
     "unsupported_hardware": (
         "its computer cannot stream (a Model S or X from before 2021 with software older than 2025.20)",
@@ -132,10 +131,15 @@ def validate_ca(ca: str) -> str:
     return chain.write(certificates)
 
 
-def interpret(answer: Mapping[str, Any], now: float, known: Mapping[str, Any] | None = None) -> ConfigStatus:
+def pairing_link(domain: str, vin: str = "") -> str:
+    """Where the owner's phone gives the app's key to a car. `domain`: "" if it is not known."""
+    return f"https://tesla.com/_ak/{domain or 'DOMAIN'}" + (f"?vin={vin}" if vin and domain else "")
+
+
+def interpret(answer: Mapping[str, Any], now: float, known: Mapping[str, Any] | None = None, domain: str = "") -> ConfigStatus:
     """
     The meaning of the answer to `GET …/fleet_telemetry_config`. `now`: seconds since 1970; `known`: the vehicle's entry in
-    `fleet_status`, which decides the remedy if its key is missing.
+    `fleet_status`, which decides what a missing key means; `domain`: the app's, for the link with which it is paired.
 
     Facts come before hints: a vehicle that has taken its config streams, although old Model S and X never have a key.
     """
@@ -150,8 +154,8 @@ def interpret(answer: Mapping[str, Any], now: float, known: Mapping[str, Any] | 
             until = f", until {_day(expires)}" if isinstance(expires, int) else ""
             where = f"{config.get('hostname')}:{config.get('port')}"
             return ConfigStatus("taken", f"streams {len(config.get('fields') or {})} fields to {where}{until}")
-    if answer.get("key_paired") is False:
-        return ConfigStatus("rejected", *missing_key(known))
+    if answer.get("key_paired") is False and not can_do_without_key(known):
+        return ConfigStatus("rejected", *missing_key(known, domain))
     if answer.get("limit_reached"):
         return ConfigStatus("limited", *SKIPPED["max_configs"])
     if isinstance(config, Mapping):
@@ -165,19 +169,35 @@ def interpret(answer: Mapping[str, Any], now: float, known: Mapping[str, Any] | 
     return ConfigStatus("none", "it has no config", "send one: teslafast vehicle configure")
 
 
-def missing_key(known: Mapping[str, Any] | None) -> tuple[str, str]:
+def can_do_without_key(known: Mapping[str, Any] | None) -> bool:
+    """
+    Whether a vehicle streams although its config's answer says `key_paired: false`, which is a hint and no verdict: it is in
+    Tesla's list of paired ones, or its in-car switch is on (Model S and X with an Intel Atom never have a key).
+    """
+    entry = known or {}
+    return entry.get("key_paired") is True or entry.get("safety_screen_streaming_toggle_enabled") is True
+
+
+def missing_key(known: Mapping[str, Any] | None, domain: str = "") -> tuple[str, str]:
     """
     (meaning, remedy) for a vehicle without the app's key. `known`: its entry in `fleet_status`. Where
     `vehicle_command_protocol_required` is false, the in-car switch takes the key's place; but the flag is wrong for some Model 3
     and Y, so both remedies are said.
     """
-    needs_key = (known or {}).get("vehicle_command_protocol_required")
+    pair = f"open {pairing_link(domain)} on the owner's phone, approve it, then configure again"
+    if not domain:
+        pair += " (DOMAIN: your app's)"
+    needs_key, switch = (
+        (known or {}).get("vehicle_command_protocol_required"),
+        (known or {}).get("safety_screen_streaming_toggle_enabled"),
+    )
+    meaning, both = SKIPPED["missing_key"]
     if needs_key is True:
-        return SKIPPED["missing_key"][0], _PAIR
-    if needs_key is False:
+        return meaning, pair
+    if needs_key is False or switch is False:
         meaning = "Tesla says that this vehicle takes no virtual key: the owner allows streaming in the car"
-        return meaning, f"{_SWITCH}; if the car has no such switch (Tesla's flag is wrong for some Model 3 and Y), {_PAIR}"
-    return SKIPPED["missing_key"]
+        return meaning, f"{_SWITCH}; if the car has no such switch (Tesla's flag is wrong for some Model 3 and Y), {pair}"
+    return meaning, both.format(pair=pair)
 
 
 def check_expiry(seconds: float) -> None:

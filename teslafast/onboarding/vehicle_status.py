@@ -19,9 +19,9 @@ from .vehicle_config import ConfigStatus
 def look(api: FleetApi, vin: str, now: float) -> tuple[dict[str, Any], ConfigStatus]:
     """Tesla's answer about the vehicle's config, and its meaning. `now`: seconds since 1970. Raises Declined, Unhealthy."""
     answer = api.show(vin)
-    status = vehicle_config.interpret(answer, now)
+    status = vehicle_config.interpret(answer, now, domain=api.domain)
     if answer.get("key_paired") is False and status.state == "rejected":
-        status = vehicle_config.interpret(answer, now, known_of(api, vin))
+        status = vehicle_config.interpret(answer, now, known_of(api, vin), api.domain)
     return answer, status
 
 

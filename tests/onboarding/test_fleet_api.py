@@ -11,7 +11,9 @@ from teslafast import https
 from teslafast.errors import Declined, Misconfigured, Unhealthy
 from teslafast.https import Reply
 from teslafast.onboarding import jws
-from teslafast.onboarding.fleet_api import NORTH_AMERICA, FleetApi, Sent, read_token
+from teslafast.onboarding.access_token import read_token
+from teslafast.onboarding.fleet_api import FleetApi, Sent
+from teslafast.onboarding.tesla_hosts import NORTH_AMERICA
 
 from tests.support.fake_fleet_api import Car, FleetServer, access_token, read_signed
 
@@ -135,7 +137,7 @@ def test_each_status_of_a_refusal_has_its_remedy(status: int, words: str) -> Non
         (403, "Unauthorized missing scopes [vehicle_location]", "granted by the owner"),
         (403, "location access not granted", "use the owner's account"),
         (412, "This endpoint must be called through the Vehicle Command HTTP Proxy", "sign the config with --key"),
-        (412, "Root domain example.com must match registered allowed origin on …", "allowed origins"),
+        (412, "Root domain example.com must match registered allowed origin on …", "Allowed Origin"),
         (412, "Account ID must be registered in the current region URL", "register your app's domain"),
         (400, "expiration should be less than 1", "shorter --expires"),
         (404, "VIN not_found", "use the account of the owner"),

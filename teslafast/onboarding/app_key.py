@@ -1,0 +1,90 @@
+"""
+The app's key: where Tesla looks for its public half, and whether Tesla has ours.
+
+Tesla takes a config whoever has signed it; the car alone looks, and refuses another key ("InvalidSignature: unknown issuer"). So
+the key is compared with the registered one before every push.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ..errors import Declined, Misconfigured
+from . import jws
+from .accounts import oauth_of, partner_api
+from .fleet_api import FleetApi
+from .setup_notes import load_notes
+from .state_folder import StateFolder
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+DOMAIN_VARIABLE = "TESLAFAST_DOMAIN"
+KEY_PATH_AT_DOMAIN = "/.well-known/appspecific/com.tesla.3p.public-key.pem"
+
+
+def public_hex(key: EllipticCurvePrivateKey) -> str:
+    """The public key as Tesla writes it: 04…, 130 digits."""
+    return jws.public_bytes(key).hex()
+
+
+def public_pem(key: EllipticCurvePrivateKey) -> bytes:
+    """The public key as the domain serves it."""
+    from cryptography.hazmat.primitives import serialization
+
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.PEM, form)
+
+
+def hex_of_pem(pem: bytes) -> str:
+    """The public key in a PEM, as Tesla writes it; "" if it is not a P-256 key."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except ValueError:
+        return ""
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        return ""
+    return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint).hex()
+
+
+def domain_of(environment: Mapping[str, str], folder: StateFolder) -> str:
+    """The app's domain, "" if it is not known. Raises Misconfigured."""
+    return environment.get(DOMAIN_VARIABLE, "").strip().lower() or load_notes(folder).domain
+
+
+def require_same_key(registered: str, key: EllipticCurvePrivateKey, domain: str) -> None:
+    """Raises Misconfigured unless Tesla's key (hex) is ours."""
+    if registered == public_hex(key):
+        return
+    if not registered:
+        fault = f"Tesla has no key for {domain}"
+        raise Misconfigured("app key", fault, "register the domain: teslafast setup --only registration")
+    fault = f"is not the key that Tesla has for {domain}: every car would refuse a config that it has signed"
+    raise Misconfigured(
+        "app key", fault, "sign with the key whose public half was registered, or register this one and pair again"
+    )
+
+
+def compare_before_push(
+    environment: Mapping[str, str],
+    folder: StateFolder,
+    key: EllipticCurvePrivateKey,
+    api: FleetApi,
+    note: Callable[[str], None],
+) -> None:
+    """Raises Misconfigured if Tesla has another key than this. Where that cannot be asked, `note` gets the reason."""
+    domain, oauth = domain_of(environment, folder), oauth_of(environment, folder)
+    if not domain or not oauth.client_id or not oauth.client_secret:
+        lacking = "TESLAFAST_DOMAIN" if not domain else "TESLA_CLIENT_ID and TESLA_CLIENT_SECRET"
+        note(f"the key was not compared with the one that Tesla has: set {lacking}, or use `teslafast setup`")
+        return
+    try:
+        registered = partner_api(environment, folder, api.base_url).registered_key(domain)
+    except Declined as error:
+        note(f"the key was not compared with the one that Tesla has: {error.fault}")
+        return
+    require_same_key(registered, key, domain)
