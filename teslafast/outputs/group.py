@@ -79,6 +79,7 @@ class Outputs:
             options=RunnerOptions(
                 kinds=plan.kinds if len(plan.kinds) < len(KINDS) else None,
                 batch_events=min(plan.row.batch, BATCH_EVENTS),
+                linger_s=plan.row.linger_s,
                 acks=self.acks if plan.reliable else None,
                 given_up=context.given_up,
             ),

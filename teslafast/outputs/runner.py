@@ -30,7 +30,6 @@ from . import Attentive, GapTeller, Output, OutputGauges
 from .runner_options import (
     ATTEMPT_S,
     BATCH_BYTES,
-    BATCH_LINGER_S,
     CLOSE_S,
     CONNECTING,
     FAILING,
@@ -161,7 +160,7 @@ class Runner:
             began_s = asyncio.get_running_loop().time()
             self._awake.clear()
             if await self._send_next():
-                await self._linger(began_s + (BATCH_LINGER_S if self._acks is None else LINGER_ACKS_S))
+                await self._linger(began_s + (self._options.linger_s if self._acks is None else LINGER_ACKS_S))
                 continue
             ending = self._ending.is_set()
             await self._flush(ending)

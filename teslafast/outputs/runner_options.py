@@ -16,6 +16,7 @@ CLOSE_S = 1.0  # an output that does not let go of its connection is not waited 
 
 CONNECTING, UP, FAILING = "connecting", "up", "failing"
 OVERTAKEN = "overtaken"  # why events were dropped: they left the ring before they could be sent
+REFUSED = "refused"  # who was to get one said that this event is bad
 UNWANTED = "unwanted"  # the receiver said that it wants no more
 WAIT_AT_MOST_S = 3600.0  # a receiver that asks for a longer pause is tried once an hour: a clock of it may be wrong
 
@@ -24,11 +25,13 @@ WAIT_AT_MOST_S = 3600.0  # a receiver that asks for a longer pause is tried once
 class RunnerOptions:
     """
     kinds      the events that the output gets, None = all
+    linger_s   from one batch to the next
     acks       whom to tell what has arrived
     given_up   the Context's: seqs of a batch's events that the output did not deliver
     """
 
     kinds: frozenset[int] | None = None
     batch_events: int = BATCH_EVENTS
+    linger_s: float = BATCH_LINGER_S
     acks: Confirmations | None = None
     given_up: list[int] = field(default_factory=list)

