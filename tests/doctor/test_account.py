@@ -57,7 +57,8 @@ def _an_error_that_the_vehicle_reported(site: Site) -> None:
 
 CONFIG = f"config of {VIN}"
 AT_TESLA: list[Row] = [
-    ("token expired", _token_of(lambda: access_token(ends_in_s=-7200)), "access token", W, "expired 2.0 h ago", "get a new access token"),
+    ("token expired", _token_of(lambda: access_token(ends_in_s=-7200)), "access token", W,
+     "expired 2.0 h ago", "get a new access token"),
     ("scope lacking", _token_of(lambda: access_token(("vehicle_device_data",))), "access token", W,
      "lacks the scope vehicle_location", "authorise"),
     ("no token of Tesla's", _token("abc"), "access token", N, "is not a JWT", "begins with ey"),
