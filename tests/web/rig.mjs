@@ -83,12 +83,16 @@ let made = null;
 function certificate() {
   if (!made) {
     made = mkdtempSync(join(tmpdir(), "teslafast-web-"));
-    const code = "import sys, trustme, pathlib; leaf = trustme.CA().issue_cert('127.0.0.1'); d = pathlib.Path(sys.argv[1]);"
-      + "leaf.private_key_pem.write_to_path(d / 'leaf.key'); [blob.write_to_path(d / 'leaf.pem', append=i > 0) for i, blob in enumerate(leaf.cert_chain_pems)]";
+    const code = "import sys, trustme, pathlib; ca = trustme.CA(); leaf = ca.issue_cert('127.0.0.1'); d = pathlib.Path(sys.argv[1]);"
+      + "leaf.private_key_pem.write_to_path(d / 'leaf.key'); [blob.write_to_path(d / 'leaf.pem', append=i > 0) for i, blob in enumerate(leaf.cert_chain_pems)];"
+      + "ca.cert_pem.write_to_path(d / 'ca.pem')";
     execFileSync(PYTHON, ["-c", code, made]);
   }
   return { CERT_PATH: join(made, "leaf.pem"), KEY_PATH: join(made, "leaf.key") };
 }
+
+/** The authority of the server's certificate; as good as any where nobody has a certificate of its. */
+export const authority = () => join(certificate().CERT_PATH, "../ca.pem");
 
 export class Cars {
   /** So many cars at this server; see cars.py for the rest. */
