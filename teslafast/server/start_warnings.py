@@ -19,6 +19,12 @@ def warnings_of(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     elif (asks or settings.client_cert_header) and not settings.tesla_vin:
         yield "any_vehicle_may_connect", "TESLA_VIN is empty: every vehicle with a certificate from CA_PATH may connect"
+    if settings.allowed_origins and settings.request_client_cert and settings.tls and settings.vehicle_port is None:
+        yield (
+            "other_sites_share_the_vehicles_port",
+            "Chrome cancels a WebSocket from a page in ALLOWED_ORIGINS when the server asks for a certificate: set VEHICLE_PORT, "
+            "so that PORT asks for none",
+        )
     if settings.jwt_public_key_path is not None and not settings.jwt_audience:
         yield (
             "any_token_may_see_all_vehicles",

@@ -36,3 +36,9 @@ def test_a_server_that_no_vehicle_can_reach_says_so_unless_proxies_pass_certific
     proxied = {"REQUEST_CLIENT_CERT": "false", "CLIENT_CERT_HEADER": "true", "TRUSTED_PROXIES": "10.0.0.1"}
     assert events(**proxied) == []
     assert events(**proxied, TESLA_VIN="") == ["any_vehicle_may_connect"]
+
+
+def test_pages_of_other_sites_on_the_vehicles_port_are_warned_of() -> None:
+    """A browser that is asked for a certificate cancels their WebSockets: tests/web/doors.test.mjs."""
+    assert events(ALLOWED_ORIGINS="https://app.example.com") == ["other_sites_share_the_vehicles_port"]
+    assert events(ALLOWED_ORIGINS="https://app.example.com", VEHICLE_PORT="3001", REQUEST_CLIENT_CERT="false") == []
