@@ -10,6 +10,8 @@ DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck p
 # Test processes at a time: one more than cores, because many tests wait for a peer.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 OUTPUT_TOOLS := mosquitto postgresql
+DOOR_TOOLS := nodejs npm curl nginx-light haproxy
+DOOR_CLIENTS := eventsource@4 teslajs@4.10 ws@8 websocket@1
 CYTHON := $(shell find teslafast -name '*.py[x]' -o -name '*.px[di]')
 
 # For the Autobahn test suite, which is written for it: pyenv's if there is none on the PATH.
@@ -53,13 +55,16 @@ test-outputs: dev
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
 	$(BIN)/pytest -m "outputs or not outputs" tests/outputs
 
-# Clients that people run, unchanged, at the doors that are theirs.
+# Clients that people run, unchanged, at the doors that are theirs; through real proxies, too. Installs what it needs.
 test-doors: dev build/doors/node_modules
 	$(BIN)/pip install -q --group doors
 	$(BIN)/pytest -m doors
 
-build/doors/node_modules:
-	npm install --silent --no-audit --no-fund --no-package-lock --prefix build/doors eventsource@4 teslajs@4.10
+build/doors/node_modules: Makefile
+	@for tool in node npm curl nginx haproxy; do command -v $$tool >/dev/null || missing=yes; done; \
+	test -z "$$missing" || { apt-get update -q && apt-get install -qy --no-install-recommends $(DOOR_TOOLS); }
+	npm install --silent --no-audit --no-fund --no-package-lock --prefix build/doors $(DOOR_CLIENTS)
+	@touch $@
 
 # Ten minutes of load: memory must not grow.
 soak: dev

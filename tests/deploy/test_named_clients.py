@@ -16,9 +16,9 @@ import pytest
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
-from tests.deploy.test_proxies import MISSING, haproxy, nginx, running
 from tests.support.certificates import Pair, World
 from tests.support.peers import PATIENCE_S, Connection, Vehicle
+from tests.support.proxies import MISSING, haproxy, nginx, running
 from tests.support.servers import Process
 from tests.support.sites import free_port
 

@@ -12,9 +12,7 @@ import datetime
 import shutil
 import socket
 import ssl
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,45 +23,17 @@ from teslafast.doctor.report import examine
 from tests.support import ROOT
 from tests.support.certificates import HOST, SERVER_AUTH, Pair, World
 from tests.support.peers import PATIENCE_S, Place, Vehicle
+from tests.support.proxies import MISSING, Started, haproxy, nginx, running
 from tests.support.servers import Process
 from tests.support.sites import answering, dial, free_port
 
 VIN = "5YJ3TEST5PF000001"
-MISSING = [name for name in ("nginx", "haproxy") if shutil.which(name) is None]
 pytestmark = [
     pytest.mark.deploy,
     pytest.mark.skipif(
         bool(MISSING), reason=f"{' and '.join(MISSING)} not installed: apt install nginx libnginx-mod-stream haproxy"
     ),
 ]
-
-Started = Callable[[Path], "subprocess.Popen[bytes]"]
-
-
-def nginx(config: Path) -> subprocess.Popen[bytes]:
-    directives = f"daemon off; pid {config.parent}/nginx.pid;"
-    return subprocess.Popen(["nginx", "-e", "stderr", "-c", str(config), "-g", directives])
-
-
-def haproxy(config: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["haproxy", "-db", "-q", "-f", str(config)])
-
-
-@contextlib.contextmanager
-def running(start: Started, config: Path, port: int) -> Iterator[None]:
-    """The program, once its port is open; at the end it must go when it is told to."""
-    with start(config) as process:
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            assert process.poll() is None, f"it does not take {config}"
-            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), PATIENCE_S):
-                break
-            assert time.monotonic() < deadline
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="module")

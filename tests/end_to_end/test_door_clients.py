@@ -49,7 +49,7 @@ def settings(port: str, tmp_path: object) -> dict[str, str]:
 @pytest.fixture
 def start(name: str, port: str, world: World) -> Start:
     def start(at: int | None = None, bearer: str | None = None) -> DoorClient:
-        return DoorClient(name, at or int(port), str(world.server_ca), bearer or token(), VIN)
+        return DoorClient(COMMANDS[name], at or int(port), str(world.server_ca), bearer or token(), VIN)
 
     return start
 

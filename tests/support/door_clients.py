@@ -2,7 +2,8 @@
 Clients that people run, unchanged, as their registries have them: what they tell of the stream, line by line.
 
 A driver (a few lines in the client's own language) connects, prints each event as JSON with its id, and `{"ended": …}` once the
-client has given up. `make test-doors` installs them: teslemetry-stream and httpx-sse from PyPI, eventsource from npm.
+client has given up. `make test-doors` installs them: teslemetry-stream and httpx-sse from PyPI; eventsource, ws and websocket
+from npm.
 """
 
 from __future__ import annotations
@@ -101,18 +102,21 @@ COMMANDS = {
     "curl": [sys.executable, "-c", CURL],
 }
 RESUMING = ("httpx-sse", "eventsource")  # those that send Last-Event-ID
+WEBSOCKET_CLIENT = ["node", str(ROOT / "tests" / "programs" / "websocket_client.cjs")]
 
 
 class DoorClient:
-    """`with DoorClient(name, port, ca, token, vin) as client`: runs while the block does. `events`: in their order."""
+    """`with DoorClient(command, port, ca, token, vin) as client`: runs while the block does. `events`: in their order."""
 
-    def __init__(self, name: str, port: int, ca: str, token: str, vin: str) -> None:
-        variables = {"PORT": str(port), "CA": ca, "NODE_EXTRA_CA_CERTS": ca, "TOKEN": token, "VIN": vin}
+    def __init__(self, command: list[str], port: int, ca: str, token: str, vin: str, **more: str) -> None:
+        """`more`: variables of its environment."""
+        variables = {"PORT": str(port), "CA": ca, "NODE_EXTRA_CA_CERTS": ca, "TOKEN": token, "VIN": vin} | more
         self.events: list[dict[str, Any]] = []
+        self.closes: list[int] = []  # codes with which its connections ended, where it tells them
         self.ended: str | None = None
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            COMMANDS[name],
+            command,
             env={"PATH": os.environ["PATH"]} | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -129,6 +133,8 @@ class DoorClient:
             with self._changed:
                 if "ended" in told:
                     self.ended = told["ended"]
+                elif "closed" in told:
+                    self.closes.append(told["closed"])
                 else:
                     self.events.append(told["event"])
                 self._changed.notify_all()
