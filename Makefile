@@ -58,7 +58,7 @@ test-outputs: dev
 # Clients that people run, unchanged, at the doors that are theirs; through real proxies, too. Installs what it needs.
 test-doors: dev build/doors/node_modules
 	$(BIN)/pip install -q --group doors
-	$(BIN)/pytest -m doors
+	$(BIN)/pytest -m doors -n $(WORKERS) --dist worksteal
 
 build/doors/node_modules: Makefile
 	@for tool in node npm curl nginx haproxy; do command -v $$tool >/dev/null || missing=yes; done; \
