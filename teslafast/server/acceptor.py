@@ -73,6 +73,7 @@ class Acceptor:
     connection(address, listener, done)  makes what reads the request; that calls `done()` when it has handed over, or is lost
     pending                              connections that have not been admitted yet, at all ports together
     trusts(host)                         whether this host's PROXY protocol is read, and names the client
+    turned_away(cause, meaning, address) whose TLS handshake failed
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Acceptor:
         pending: PendingConnections,
         counts: Counts,
         trusts: Callable[[str], bool] = lambda host: False,
+        turned_away: Callable[[str, str, str], None] = lambda cause, meaning, address: None,
     ) -> None:
         self._loop = loop
         self._bound = bound
@@ -96,6 +98,7 @@ class Acceptor:
         self._pending = pending
         self._counts = counts
         self._trusts = trusts
+        self._turned_away = turned_away
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._highest = (limit if limit != resource.RLIM_INFINITY else MOST) - RESERVED_DESCRIPTORS
         self._reading = False
@@ -235,6 +238,7 @@ class Acceptor:
         arrival.finish()
         cause, meaning = tls_errors.failure(error)
         self._counts.tls_failures[cause] += 1
+        self._turned_away(cause, meaning, _shown(arrival.address))
         log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=_shown(arrival.address)))
 
 

@@ -25,7 +25,7 @@ from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket import connection
 from ..websocket._frame_limit import READ_AT_MOST
 from ..websocket.connection import EMPTY_FRAMES_AT_MOST
-from . import acceptor, admission, descriptors, handshakes, http_connection
+from . import acceptor, admission, descriptors, handshakes, http_connection, turned_away
 from .proxy_protocol import V2_AT_MOST
 
 _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -66,6 +66,8 @@ BOUNDS = (
     Bound("strangers", "`/streaming/` before a token", STRANGERS_AT_MOST),
     Bound("strangers", "`/streaming/` before a token", teslamate.FIRST_MESSAGE_S, "s"),
     Bound("strangers", "`/streaming/` before a token", teslamate.REFUSED_S, "s"),
+    Bound("strangers", "addresses that were turned away", turned_away.ADDRESSES_PER_CAUSE),
+    Bound("strangers", "addresses that were turned away", turned_away.SHOWN_AT_MOST),
     Bound("vehicles", "replies that a vehicle does not take, or that wait for the disk", HELD_AT_MOST, "bytes"),
     Bound("vehicles", "replies that wait for outputs", UNCONFIRMED_AT_MOST, "bytes"),
     Bound("vehicles", "values, alerts, errors in one message", _wire.VALUES_AT_MOST),

@@ -62,6 +62,18 @@ class CertificateReload:
         """When the certificate in use ends, as Unix time."""
         return self._served.not_valid_after_utc.timestamp()
 
+    @property
+    def names(self) -> list[str]:
+        """For which hosts the certificate in use is."""
+        from ..certificates import chain
+
+        return chain.names(self._served)
+
+    @property
+    def anchors(self) -> frozenset[bytes]:
+        """The CAs in use for vehicles, as DER; empty where none are asked for."""
+        return self._anchors
+
     def days(self, now: float) -> float:
         """Until the certificate in use ends (`now`: seconds since 1970); negative if it has."""
         return (self.ends_s - now) / _DAY_S

@@ -68,8 +68,8 @@ class HttpConnection(asyncio.BufferedProtocol):
     """
     One new connection. `decide(request, peer)` is asked for each request.
 
-    `client_of(request, peer)`: the peer as a proxy names it in this request. `on_refused(cause)` counts. `on_done()` is called
-    once, when the connection is no longer this object's: handed over, or lost.
+    `client_of(request, peer)`: the peer as a proxy names it in this request. `on_refused(cause, reason, address)` counts and
+    remembers. `on_done()` is called once, when the connection is no longer this object's: handed over, or lost.
     """
 
     # every HttpConnection reads into it, and empties it before the next one reads
@@ -79,7 +79,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self,
         peer_of: Callable[[Any], Peer],
         decide: Callable[[Request, Peer], Decision],
-        on_refused: Callable[[str], None],
+        on_refused: Callable[[str, str, str], None],
         on_done: Callable[[], None],
         client_of: Callable[[Request, Peer], Peer] = lambda request, peer: peer,
     ) -> None:
@@ -183,7 +183,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Our own fault: an answer if one can still be sent, and one line in the log."""
         cause, address = SERVER_FAULT.cause, self._peer.address
         log.error("request_failed", extra=fields(cause=cause, reason=type(error).__name__, address=address), exc_info=error)
-        self._on_refused(cause)
+        self._on_refused(cause, SERVER_FAULT.meaning, address)
         if self._opening or self._answered:  # the transport speaks another protocol already, or has had its answer
             self._transport.abort()
             self._done()  # the transport tells the door's protocol of its end, if that is set already
@@ -207,7 +207,7 @@ class HttpConnection(asyncio.BufferedProtocol):
     def answer(self, answer: Answer, head_only: bool = False, unread: bool = True, kept: bool = False) -> None:
         """Writes a plain HTTP answer. Unless `kept`, ends the connection; a client that is still sending gets time to stop."""
         if answer.cause:
-            self._on_refused(answer.cause)
+            self._on_refused(answer.cause, answer.reason, self._peer.address)
             log.warning(
                 "request_refused",
                 extra=fields(cause=answer.cause, status=int(answer.status), reason=answer.reason, address=self._peer.address),

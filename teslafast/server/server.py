@@ -26,7 +26,7 @@ from ..storage.checkpointer import Checkpointer
 from ..vehicles.connection import VehicleConnection, vehicle_rules
 from ..vehicles.door import VehicleDoor
 from ..vehicles.rate_limit import RateLimits
-from . import pages, static_files, tls
+from . import pages, setup_page, static_files, tls
 from .acceptor import Acceptor, bind
 from .admission import PendingConnections
 from .app_key_page import AppKeyPage, app_key_files, app_key_page
@@ -46,10 +46,12 @@ from .routes import Decision, Listener, Peer, Route, Routes, table
 from .start_warnings import warnings_of
 from .teslamate_routes import teslamate_routes
 from .trusted_proxies import TrustedProxies
+from .turned_away import OF_A_VEHICLE, TurnedAwayMemory
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
     from ..outputs.settings import OutputPlan
+    from .upkeep import Upkeep
 
 
 class Server:
@@ -63,10 +65,12 @@ class Server:
         loop: asyncio.AbstractEventLoop,
         contexts: tls.Contexts | None = None,
         outputs: Sequence[OutputPlan] = (),
+        upkeep: Upkeep | None = None,
     ) -> None:
         """
         contexts   TLS for PORT and for VEHICLE_PORT, in the place of what the settings say
         outputs    those that the environment asks for, as `outputs.settings.planned` reads them
+        upkeep     what keeps the set-up alive, with TESLAFAST_STATE
         """
         self.settings = settings
         self._loop = loop
@@ -77,6 +81,8 @@ class Server:
         self._watched: list[KeyReload | PassedOnCertificates | AppKeyPage] = []
         self._plans = outputs
         self._outputs: Outputs | None = None
+        self._upkeep = upkeep
+        self._turned_away = TurnedAwayMemory()
         self._started_at = 0.0
 
     # ---- start
@@ -103,6 +109,8 @@ class Server:
         self._warn_of_openness()
         if self._outputs is not None:
             self._outputs.start()
+        if self._upkeep is not None:
+            self._upkeep.start()
         self._rounds().begin()
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
@@ -110,13 +118,25 @@ class Server:
         limits = RateLimits(settings.vehicle_rate_limit)
         return table(
             vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
-            doors=clients_doors(hub, self._loop, verifier),
+            doors=(*clients_doors(hub, self._loop, verifier), *setup_page.setup_routes(self._setup_sources())),
             health=pages.health(hub, self._started_at, self._outputs, kept.journal_stopped if kept is not None else None),
             metrics=pages.metrics(self._gauges),
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
             files=static_files.answers(settings.map_tiles, settings.map_credit) | app_key_files(self._app_key),
         ) + teslamate_routes(hub, self._loop, verifier, self._load)
+
+    def _setup_sources(self) -> setup_page.SetupSources:
+        return setup_page.SetupSources(
+            settings=self.settings,
+            hub=self.hub,
+            started_ns=time.time_ns(),
+            serves_app_key=self._app_key is not None,
+            turned_away=self._turned_away,
+            certificates=lambda: self._reload,
+            vehicle_port=lambda: self.ports[-1],
+            upkeep=lambda: self._upkeep.checks() if self._upkeep is not None else (),
+        )
 
     def _listen(self, contexts: tls.Contexts) -> None:
         port, vehicle_port = self.settings.port, self.settings.vehicle_port
@@ -129,9 +149,17 @@ class Server:
             bound = bind(self.settings.host, port)
         except (OSError, UnicodeError) as error:  # the latter: not even a possible host name
             raise cannot_listen(variable, self.settings.host, port, error) from None
-        handshake_s, counts = self.settings.handshake_timeout, self.hub.counts
         acceptor = Acceptor(
-            self._loop, bound, listener, context, handshake_s, self._connection, self._pending, counts, self._proxies.trusts
+            self._loop,
+            bound,
+            listener,
+            context,
+            self.settings.handshake_timeout,
+            self._connection,
+            self._pending,
+            self.hub.counts,
+            self._proxies.trusts,
+            self._remember_turned_away if listener != "dashboards" else lambda cause, meaning, address: None,
         )
         acceptor.open(url_of(self.settings, acceptor.port, listener, context is not None))
         self._acceptors.append(acceptor)
@@ -161,8 +189,13 @@ class Server:
     def _connection(self, address: str, listener: Listener, done: Callable[[], None]) -> HttpConnection:
         return HttpConnection(partial(_peer, address, listener), self._decide, self._count_refusal, done, self._client_of)
 
-    def _count_refusal(self, cause: str) -> None:
+    def _count_refusal(self, cause: str, reason: str, address: str) -> None:
         self.hub.counts.refuse_request(cause)
+        if cause in OF_A_VEHICLE:
+            self._remember_turned_away(cause, reason, address)
+
+    def _remember_turned_away(self, cause: str, meaning: str, address: str) -> None:
+        self._turned_away.note(time.time_ns(), cause, meaning, address)
 
     def _decide(self, request: Request, peer: Peer) -> Decision:
         return self._routes.decide(request, peer, self._load())
@@ -221,6 +254,8 @@ class Server:
             connection.abort()
         if self._outputs is not None:
             self._outputs.stop()
+        if self._upkeep is not None:
+            self._upkeep.stop()
 
     def renew_certificates(self) -> None:
         """Reads CERT_PATH, KEY_PATH, CA_PATH, JWT_PUBLIC_KEY_PATH and TESLA_PUBLIC_KEY_PATH again, now."""

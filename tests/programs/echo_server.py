@@ -101,7 +101,7 @@ async def check_all(doors: list[EchoDoor]) -> None:
 
 def listen(loop: asyncio.AbstractEventLoop, door: EchoDoor, counts: Counts) -> Acceptor:
     def connection(address: str, listener: Any, done: Any) -> HttpConnection:
-        return HttpConnection(partial(_peer, address), door.decide, counts.refuse_request, done)
+        return HttpConnection(partial(_peer, address), door.decide, lambda cause, *_: counts.refuse_request(cause), done)
 
     pending = PendingConnections(counts.refused_connections)
     acceptor = Acceptor(loop, bind("127.0.0.1", 0), "all", None, HANDSHAKE_S, connection, pending, counts)

@@ -56,7 +56,7 @@ class Stage:
         self.done = 0
         self.refused: list[str] = []
         self.transport = Transport()
-        self.connection = HttpConnection(self.peer_of, self.decide, self.refused.append, self.on_done)
+        self.connection = HttpConnection(self.peer_of, self.decide, lambda cause, *_: self.refused.append(cause), self.on_done)
 
     def peer_of(self, transport: Any) -> Peer:
         return Peer("192.0.2.1:5")

@@ -26,6 +26,7 @@ from teslafast.config import Settings
 from teslafast.logs import JsonLines, log
 from teslafast.outputs.settings import planned
 from teslafast.server.server import Server
+from teslafast.server.upkeep import Upkeep
 
 from tests.support import ROOT
 from tests.support.certificates import World
@@ -78,6 +79,7 @@ class Inside:
     def __init__(self, world: World | None = None, **environment: str) -> None:
         development = {} if world is not None else {"NODE_ENV": "development"}
         certificates = world.environment if world is not None else {}
+        self._upkeep: Upkeep | None = None
         variables = BASE | development | certificates | environment
         self.settings = Settings.from_env(variables)
         self.outputs = planned(variables, self.settings)
@@ -87,10 +89,15 @@ class Inside:
         self._started = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._live()))
 
+    def kept_by(self, upkeep: Upkeep) -> Self:
+        """The same server, which is not started yet, with this upkeep."""
+        self._upkeep = upkeep
+        return self
+
     async def _live(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self.server = Server(self.settings, self._loop, outputs=self.outputs)
+        self.server = Server(self.settings, self._loop, outputs=self.outputs, upkeep=self._upkeep)
         self.server.start()
         self._started.set()
         await self._ended.wait()

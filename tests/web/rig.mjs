@@ -143,8 +143,8 @@ export function lent(t, thing) {
 }
 
 /** A token of the server's, by its own command. */
-export const mint = (ttl) =>
-  execFileSync(SERVE[0], [...SERVE.slice(1), "token", "--sub", "tester", "--ttl", ttl], { env: ENV, encoding: "utf8", timeout: READY_MS }).trim();
+export const mint = (ttl, ...more) =>
+  execFileSync(SERVE[0], [...SERVE.slice(1), "token", "--sub", "tester", "--ttl", ttl, ...more], { env: ENV, encoding: "utf8", timeout: READY_MS }).trim();
 
 let kept = null;
 

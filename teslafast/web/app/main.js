@@ -18,6 +18,7 @@ import { Feed } from "./feed.js";
 import { keptToken } from "./kept_token.js";
 import { Router, openVehicle } from "./router.js";
 import { Session, claims } from "./session.js";
+import { SetUp } from "./setup.js";
 import { Theme } from "./theme.js";
 
 const LEAP_MS = 250; // a frame that comes later than this (a tab in the background) moves a replay by no more
@@ -30,9 +31,13 @@ let drawnAt = performance.now();
 
 const session = new Session({
   now: () => feed.clock.now(),
-  signedIn: () => router.route(),
+  signedIn: () => {
+    setUp.forget();
+    router.route();
+  },
   signedOut: () => {
     feed.stop();
+    setUp.forget();
     vehiclePage.show(null);
     router.show("sign-in");
   },
@@ -67,6 +72,7 @@ const diagnostics = new Diagnostics(feed, claims);
 
 const router = new Router({
   signedIn: () => Boolean(keptToken()),
+  waiting: () => setUp.waiting,
   enter: (vin) => {
     if (!feed.running) feed.goLive();
     if (vin !== vehiclePage.vin) vehiclePage.show(vin);
@@ -75,6 +81,13 @@ const router = new Router({
     document.title = view === "vehicle" ? `${feed.fleet.vehicle(vehiclePage.vin).name} · teslafast` : "teslafast";
     requestFrame();
   },
+});
+
+const setUp = new SetUp({
+  token: keptToken,
+  view: () => router.view,
+  fleet: () => feed.fleet,
+  changed: () => router.view !== "vehicle" && router.route(),
 });
 
 const theme = new Theme(redraw);
@@ -122,6 +135,7 @@ function everySecond() {
   setText($("meter-rate"), stats.rate.toFixed(stats.rate > 0 && stats.rate < 10 ? 1 : 0));
   setText($("meter-delay"), formatDelay(stats.latency[0]));
   session.countDown();
+  setUp.tick();
   requestFrame();
 }
 
@@ -146,3 +160,4 @@ document.addEventListener("visibilitychange", () => document.visibilityState ===
 setInterval(everySecond, 1000);
 theme.apply();
 router.route();
+setUp.tick();

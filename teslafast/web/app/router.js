@@ -1,19 +1,20 @@
 /**
- * Which view is shown: the page's address says it, `#/` (all vehicles) or `#/v/VIN`.
+ * Which view is shown: the page's address says it, `#/` (all vehicles), `#/v/VIN` or `#/setup`.
  *
  * Law: exactly one of VIEWS is visible, and without a token it is the sign-in, whatever the address says.
  */
 
 import { $ } from "../views/dom.js";
 
-const VIEWS = ["sign-in", "fleet", "vehicle"];
+const VIEWS = ["sign-in", "fleet", "vehicle", "setup"];
 const VEHICLE = /^#\/v\/([\w-]+)$/;
 
 /** Shows a vehicle's page: the address changes, and the rest follows from that. */
 export const openVehicle = (vin) => (location.hash = `#/v/${vin}`);
 
 export class Router {
-  /** `on`: { signedIn() → bool, enter(vin or null): this is what the address names, shown(view): after a view was shown } */
+  /** `on`: { signedIn() → bool, enter(vin or null): this is what the address names, shown(view): after a view was
+   *  shown, waiting() → bool: there is nothing to see but the set-up } */
   constructor(on) {
     this.on = on;
     this.view = "start";
@@ -25,7 +26,7 @@ export class Router {
     if (!this.on.signedIn()) return this.show("sign-in"); // asked first: it may take a token out of the address
     const [, vin = null] = VEHICLE.exec(location.hash) ?? [];
     this.on.enter(vin);
-    return this.show(vin ? "vehicle" : "fleet");
+    return this.show(vin ? "vehicle" : location.hash === "#/setup" || this.on.waiting() ? "setup" : "fleet");
   }
 
   show(name) {
@@ -33,7 +34,7 @@ export class Router {
     this.view = name;
     document.body.dataset.view = name;
     for (const id of VIEWS) $(id).hidden = id !== name;
-    $("time").hidden = $("sign-out").hidden = $("meter").hidden = name === "sign-in";
+    $("time").hidden = $("sign-out").hidden = $("meter").hidden = $("open-setup").hidden = name === "sign-in";
     this.on.shown(name);
     if (changed && name === "vehicle") $("vehicle-name").focus({ preventScroll: true });
     if (changed) scrollTo(0, 0);
