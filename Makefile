@@ -19,7 +19,7 @@ PYTHON2 ?= $(shell python2.7 -c 'import sys; print(sys.executable)' 2>/dev/null 
 AUTOBAHN := $(VENV)/autobahn
 AUTOBAHN_REPORTS := build/autobahn
 
-.PHONY: install dev demo test test-web test-autobahn test-faults test-outputs test-doors soak test-deploy check docs bench bench-peers fix clean
+.PHONY: install dev demo test test-web test-autobahn test-faults test-outputs test-cluster test-doors soak soak-cluster test-deploy check docs bench bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -55,6 +55,10 @@ test-outputs: dev
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
 	$(BIN)/pytest -m "outputs or not outputs" tests/outputs
 
+# Nodes over real NATS servers, one and three, killed, stopped and wiped.
+test-cluster: dev
+	$(BIN)/pytest -m "cluster or not cluster" tests/cluster
+
 # Clients that people run, unchanged, at the doors that are theirs; through real proxies, too. Installs what it needs.
 test-doors: dev build/doors/node_modules
 	$(BIN)/pip install -q --group doors
@@ -69,6 +73,10 @@ build/doors/node_modules: Makefile
 # Ten minutes of load: memory must not grow.
 soak: dev
 	$(BIN)/python -m tests.programs.soak
+
+# 10,000 simulated clusters, each with faults of its own: some ten minutes on two cores.
+soak-cluster: dev
+	$(BIN)/python -m tests.programs.soak_cluster
 
 # The page in real Chromium and Firefox; installs what it needs (Debian's packages, npm's).
 test-web: dev

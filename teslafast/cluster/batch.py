@@ -1,0 +1,131 @@
+"""
+One message of the stream: a batch, what one node took in while its previous batch was under way.
+
+    head     "TF" version flags | epoch, and where it was founded | run, number | known_stream, known_event | count
+    event    code, lengths, when it came in | VIN | txid | payload                                     `count` of them
+
+    run      a random name of one life of one node; its subject has one writer, and `number` counts its batches
+    known    as the sender knows it, the event with seq `known_event` is the last one of the messages up to `known_stream`
+
+The head is the same in every version, so a node that is older than a batch can still count its events; it cannot show them.
+Pure: bytes to values and back. What is read here was written by somebody else: each length is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import NamedTuple
+
+VERSION = 1
+HELLO, LEAVE, OBITUARY, EPOCH, ROSTER, BEAT = (1 << bit for bit in range(6))
+
+# What an event's payload is. 0 to 3: a record as the vehicle sent it, of the kind with this number (records.KIND_NUMBERS).
+CONNECTIVITY_CODE = 16  # JSON: the flat body of an event that a node itself made
+TEXT_CODE = 32  # JSON: a record that came as text, in development
+
+NAME_BYTES = 8  # of an epoch and of a run
+BATCH_BYTES_AT_MOST = 512 * 1024  # a server takes 1 MiB (max_payload); more only if a single event is larger
+_HEAD = struct.Struct("<2sBB8sQ8sQQQI")
+_EVENT = struct.Struct("<BBIIQ")
+_MAGIC = b"TF"
+EVENT_BYTES = _EVENT.size
+HEAD_BYTES = _HEAD.size
+LONGEST_VIN = 64  # vin.is_vin
+
+
+class NotABatch(Exception):
+    """Somebody else's message, or a torn one."""
+
+
+class Entry(NamedTuple):
+    """One event in a batch. `time_ms`: when it came in, since 1970, by its node's clock; `txid`: b"" if it has none."""
+
+    code: int
+    vin: str
+    txid: bytes
+    payload: bytes
+    time_ms: int
+
+    @property
+    def size(self) -> int:
+        return EVENT_BYTES + len(self.vin) + len(self.txid) + len(self.payload)
+
+
+class Head(NamedTuple):
+    """`epoch_at`: the stream's number of the message that founded the epoch. `entries`: how many follow."""
+
+    flags: int
+    epoch: bytes
+    epoch_at: int
+    run: bytes
+    number: int
+    known_stream: int
+    known_event: int
+    entries: int
+    version: int = VERSION
+
+    @property
+    def counted(self) -> int:
+        """How many events of the log are in it: those of a roster only restate what holds."""
+        return 0 if self.flags & ROSTER else self.entries
+
+
+def packed(head: Head, entries: Iterable[Entry]) -> bytes:
+    """The batch's bytes; the head's `entries` must be their number."""
+    parts = [
+        _HEAD.pack(
+            _MAGIC,
+            head.version,
+            head.flags,
+            head.epoch,
+            head.epoch_at,
+            head.run,
+            head.number,
+            head.known_stream,
+            head.known_event,
+            head.entries,
+        )
+    ]
+    for code, vin, txid, payload, time_ms in entries:
+        name = vin.encode("ascii")
+        parts += (_EVENT.pack(code, len(name), len(txid), len(payload), time_ms), name, txid, payload)
+    return b"".join(parts)
+
+
+def read_head(message: bytes) -> Head:
+    """Raises NotABatch."""
+    if len(message) < HEAD_BYTES:
+        raise NotABatch("too short")
+    magic, version, flags, epoch, epoch_at, run, number, known_stream, known_event, entries = _HEAD.unpack_from(message)
+    if magic != _MAGIC or version == 0:
+        raise NotABatch("another format")
+    if entries > (len(message) - HEAD_BYTES) // EVENT_BYTES and version == VERSION:
+        raise NotABatch(f"{entries} events in {len(message)} bytes")
+    return Head(flags, epoch, epoch_at, run, number, known_stream, known_event, entries, version)
+
+
+def read_entries(message: bytes, head: Head) -> list[Entry]:
+    """The events of a batch of this version. Raises NotABatch."""
+    entries = []
+    place, end = HEAD_BYTES, len(message)
+    unpack = _EVENT.unpack_from
+    for _ in range(head.entries):
+        if place + EVENT_BYTES > end:
+            raise NotABatch("torn")
+        code, vin_bytes, txid_bytes, payload_bytes, time_ms = unpack(message, place)
+        place += EVENT_BYTES
+        txid_at = place + vin_bytes
+        payload_at = txid_at + txid_bytes
+        after = payload_at + payload_bytes
+        if after > end:
+            raise NotABatch("torn")
+        try:
+            vin = message[place:txid_at].decode("ascii")
+        except UnicodeDecodeError:
+            raise NotABatch("a VIN that is not ASCII") from None
+        entries.append(Entry(code, vin, message[txid_at:payload_at], message[payload_at:after], time_ms))
+        place = after
+    if place != end:
+        raise NotABatch("more than its events")
+    return entries

@@ -1,0 +1,96 @@
+"""
+What a node needs of the engine that keeps the log: a numbered stream with compare-and-set, read in order.
+
+Nothing here waits. Each request is answered by a call of `answer`, later, at most once; or never, if it is lost: whoever asks
+sets a time. Messages come one by one, in the stream's order as long as nothing goes wrong; `Node` notices when something does.
+
+`nats_engine.NatsEngine` is the real one; the tests' `FakeEngine` has faults on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+
+class Message(NamedTuple):
+    """`number`: its place in the stream, without a hole; `time_ms`: when it was stored, since 1970, by the engine's clock."""
+
+    number: int
+    subject: str
+    time_ms: int
+    payload: bytes
+
+
+class StreamInfo(NamedTuple):
+    """
+    created   tells this stream from another of the same name
+    first     number of the oldest message that is kept; one more than `last` if there is none
+    """
+
+    created: str
+    first: int
+    last: int
+    bytes: int = 0
+
+
+# How a request can end
+
+
+class Stored(NamedTuple):
+    """Published, as this message."""
+
+    number: int
+
+
+class WrongLast(NamedTuple):
+    """Not published: the last message (of the subject, or of the stream) is `last`, not the one that was expected."""
+
+    last: int
+
+
+class Later(NamedTuple):
+    """Not done, and not wrong: try again after so long."""
+
+    after_s: float
+
+
+class NoStream(NamedTuple):
+    """There is no such stream."""
+
+
+class Failed(NamedTuple):
+    """Not done, for a reason that somebody has to mend."""
+
+    reason: str
+
+
+Published = Stored | WrongLast | Later | NoStream | Failed
+Looked = StreamInfo | Later | NoStream | Failed
+Got = Message | None | Later | Failed  # None: there is no such message
+
+
+class Engine(Protocol):
+    @property
+    def connected(self) -> bool: ...
+
+    def publish(
+        self, subject: str, payload: bytes, expected: int, answer: Callable[[Published], object], *, of_stream: bool = False
+    ) -> None:
+        """
+        Only if the subject's last message (`of_stream`: the stream's) is `expected`; 0: there is none.
+
+        `subject`: one word, within the stream.
+        """
+
+    def look(self, answer: Callable[[Looked], object]) -> None: ...
+
+    def get(self, number: int, answer: Callable[[Got], object]) -> None: ...
+
+    def make_stream(self, answer: Callable[[Looked], object]) -> None: ...
+
+    def read(self, start: int, take: Callable[[Message], object]) -> None:
+        """From this message on, in the place of what was read before."""
+
+    def heard_s(self) -> float:
+        """When a message or a sign of life of the reading last came (monotonic)."""

@@ -1,0 +1,189 @@
+"""
+One run of a simulated cluster from one seed: load, faults at random, then peace, then judgement.
+
+`chaos`      what nodes must live through without losing or repeating anything, and without a gap: delay, lost connections, elections,
+             duplicates, deaths, pauses, readers that go wrong
+`disasters`  what takes acknowledged messages away, and has to be noticed: a log that is rolled back or deleted. Events whose only
+             copy was in it are gone; nothing else may be, and no seq may be told twice
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.cluster.fleet import Dashboard, Process, Vehicle
+from tests.cluster.judge import Judge
+from tests.cluster.world import World
+
+STEP_S = 0.1
+
+
+class Simulation:
+    def __init__(self, seed: int, nodes: int = 3, disasters: bool = False) -> None:
+        self.seed = seed
+        self.world = World(seed)
+        self.judge = Judge()
+        self.processes: list[Process] = []
+        self.made = 0
+        self.disasters = disasters
+        if disasters:  # a late copy of a batch that was rolled back would be stored after what follows it: then there is no order
+            self.world.copies = 0.0
+        self.happened: list[str] = []
+        for _ in range(nodes):
+            self.add()
+        self.vehicles = [Vehicle(self.world, f"5YJ3E1EA7KF{number:06}") for number in range(6)]
+        self.dashboards = [Dashboard(self.judge) for _ in range(3)]
+
+    def add(self) -> None:
+        self.made += 1
+        self.processes.append(Process(self.world, self.judge, self.made))
+
+    # ---- load
+
+    def step(self, quiet: bool = False) -> None:
+        random = self.world.random
+        ready = [process for process in self.processes if process.open]
+        for vehicle in self.vehicles:
+            if vehicle.at is None:
+                if ready and random.random() < 0.5:
+                    random.choice(ready).connect(vehicle)
+            elif quiet:
+                continue
+            elif random.random() < 0.003 and vehicle.at.open:
+                vehicle.at.disconnect(vehicle)
+            elif random.random() < 0.5:
+                vehicle.send()
+        for dashboard in self.dashboards:
+            if dashboard.at is None and ready and random.random() < 0.5:
+                dashboard.connect(random.choice(ready))
+        self.world.run(STEP_S)
+
+    def live(self, seconds: float, quiet: bool = False) -> None:
+        for _ in range(int(seconds / STEP_S)):
+            self.step(quiet)
+
+    # ---- faults
+
+    def misfortune(self) -> None:
+        random = self.world.random
+        faults: list[Callable[[Process], None]] = [
+            self.cut,
+            self.pause,
+            self.kill,
+            self.elect,
+            lambda process: process.engine.lose_messages(),
+            lambda process: process.engine.start_again(),
+            lambda process: process.engine.fall_silent(),
+            self.leave,
+        ]
+        if self.disasters and random.random() < 0.4:
+            faults = [self.roll_back, self.delete]
+        fault = random.choice(faults)
+        self.happened.append(f"{self.world.now_s:.2f} {getattr(fault, '__name__', fault)}")
+        if self.processes:
+            fault(random.choice(self.processes))
+
+    def cut(self, process: Process) -> None:
+        process.engine.disconnect()
+        length_s = self.world.random.choice((0.1, 1.0, 5.0, 20.0, 40.0))
+        self.world.later(length_s, process.engine.reconnect)
+
+    def pause(self, process: Process) -> None:
+        process.host.paused = True
+        length_s = self.world.random.choice((0.3, 2.0, 8.0, 25.0))
+        self.world.later(length_s, lambda: self.world.resume(process.host))
+
+    def kill(self, process: Process) -> None:
+        if process in self.processes:
+            self.processes.remove(process)
+            process.die()
+            self.world.later(self.world.random.uniform(0.1, 15.0), self.add)
+
+    def leave(self, process: Process) -> None:
+        """SIGTERM: its vehicles go, what is owed is written, then it is gone."""
+        if not process.open:
+            return
+        process.draining = True
+        for vehicle in list(process.vehicles.values()):
+            process.disconnect(vehicle)
+        process.node.leave()
+        self._end_when_left(process)
+
+    def _end_when_left(self, process: Process) -> None:
+        if process not in self.processes:
+            return
+        if process.node.writer.left:
+            process.node.stop()
+            self.kill(process)
+        else:
+            self.world.later(0.05, lambda: self._end_when_left(process))
+
+    def elect(self, process: Process) -> None:
+        stream = self.world.stream
+        stream.away_until = self.world.now_s + self.world.random.choice((0.2, 2.0, 6.0))
+        stream.settling_until = stream.away_until + 0.2
+
+    def roll_back(self, process: Process) -> None:
+        self.judge.rolled_back |= {process.epoch for process in self.processes}
+        self.world.stream.roll_back(self.world.random.randrange(1, 60))
+        self._servers_restart()
+
+    def delete(self, process: Process) -> None:
+        self.world.stream.delete()
+        self._servers_restart()
+
+    def _servers_restart(self) -> None:
+        """The connections are gone with the servers, and the readers that these kept in memory."""
+        for process in self.processes:
+            if process.engine.connected:
+                process.engine.disconnect()
+                self.world.later(self.world.random.uniform(0.2, 1.0), process.engine.reconnect)
+
+    # ---- judgement
+
+    def run(self, seconds: float = 40.0) -> Simulation:
+        self.live(5.0)
+        passed_s = 0.0
+        while passed_s < seconds:
+            quiet_s = self.world.random.uniform(0.2, 6.0)
+            self.live(quiet_s)
+            passed_s += quiet_s
+            self.misfortune()
+        self.make_peace()
+        return self
+
+    def make_peace(self) -> None:
+        for process in self.processes:
+            process.engine.reconnect()
+        self.world.run(45.0)  # the longest fault ends by itself
+        self.live(5.0)
+        self.live(25.0, quiet=True)
+        self.judge_end()
+
+    def judge_end(self) -> None:
+        judge, stream = self.judge, self.world.stream
+        judge.check_stream(stream.messages, self.disasters)
+        connected = {vin for process in self.processes for vin in process.vehicles}
+        for process in self.processes:
+            node = process.node
+            if node.state != "ok":
+                judge.fault(f"node {process.number} is {node.state} at the end; away for {node.away_s}, troubles {process.troubles}")
+            if node.follower.disagreed:
+                judge.fault(f"node {process.number} counted differently {node.follower.disagreed} times")
+            if {*node.runs.vins()} != connected:
+                judge.fault(f"node {process.number} knows {sorted(node.runs.vins())}, connected are {sorted(connected)}")
+            if len(node.runs) != len(self.processes):
+                judge.fault(f"node {process.number} knows {len(node.runs)} runs of {len(self.processes)}")
+            events = ((process.base + place + 1, entry) for place, entry in enumerate(process.ring))
+            judge.check_told(process.epoch, events, connected)
+        ends = {(process.epoch, process.seq) for process in self.processes}
+        if len(ends) != 1:
+            judge.fault(f"nodes stand at different places: {ends}")
+        for dashboard in self.dashboards:
+            if (dashboard.epoch, dashboard.seq) not in ends:
+                judge.fault(f"a dashboard stands at {dashboard.seq}, the nodes at {ends}")
+            if dashboard.gaps and not self.disasters:
+                judge.fault(f"{dashboard.gaps} gaps told, and nothing was missing")
+        unanswered = [vehicle.vin for vehicle in self.vehicles if vehicle.unacked]
+        if unanswered:
+            judge.fault(f"never acknowledged: {unanswered}")

@@ -1,0 +1,68 @@
+"""A batch survives its way through bytes, and foreign bytes are refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from teslafast.cluster.batch import (
+    BEAT,
+    HEAD_BYTES,
+    HELLO,
+    ROSTER,
+    VERSION,
+    Entry,
+    Head,
+    NotABatch,
+    packed,
+    read_entries,
+    read_head,
+)
+
+NAMES = st.binary(min_size=8, max_size=8)
+NUMBERS = st.integers(0, 2**64 - 1)
+VINS = st.text("ABCDEFGHJKLMNPRSTUVWXYZ0123456789-_", min_size=1, max_size=64)
+ENTRIES = st.lists(st.builds(Entry, st.integers(0, 255), VINS, st.binary(max_size=40), st.binary(max_size=200), NUMBERS), max_size=8)
+
+
+def head(entries: int = 0, flags: int = 0, version: int = VERSION) -> Head:
+    return Head(flags, b"epoch  1", 3, b"run    1", 7, 41, 1000, entries, version)
+
+
+@given(NAMES, NAMES, NUMBERS, NUMBERS, ENTRIES, st.integers(0, 255))
+def test_what_is_packed_is_read_again(epoch: bytes, run: bytes, number: int, known: int, entries: list[Entry], flags: int) -> None:
+    written = Head(flags, epoch, number, run, number, known, known, len(entries))
+    message = packed(written, entries)
+    assert read_head(message) == written
+    assert read_entries(message, written) == entries
+
+
+@given(st.binary(max_size=400))
+def test_foreign_bytes_are_not_a_batch(message: bytes) -> None:
+    with pytest.raises(NotABatch):
+        read_head(message)
+
+
+@given(ENTRIES, st.data())
+def test_a_torn_or_changed_batch_raises_nothing_else(entries: list[Entry], data: st.DataObject) -> None:
+    message = bytearray(packed(head(len(entries)), entries))
+    place = data.draw(st.integers(0, len(message) - 1))
+    message[place] ^= data.draw(st.integers(1, 255))
+    torn = bytes(message[: data.draw(st.integers(0, len(message)))])
+    try:
+        read_entries(torn, read_head(torn))
+    except NotABatch:
+        pass
+
+
+def test_an_entry_says_how_many_bytes_it_takes() -> None:
+    entry = Entry(0, "5YJ3E1EA7KF000001", b"txid", b"payload", 1)
+    assert len(packed(head(1), [entry])) == HEAD_BYTES + entry.size
+
+
+def test_the_events_of_a_newer_version_can_be_counted() -> None:
+    newer = packed(head(5, version=VERSION + 1), ())
+    assert read_head(newer).counted == 5
+
+
+def test_a_roster_has_no_events_of_the_log() -> None:
+    assert head(5, ROSTER).counted == 0
+    assert head(5, HELLO | BEAT).counted == 5
