@@ -46,7 +46,8 @@ ROOMS = {
     "simulator": "protocol certificates websocket",
     "watch": "certificates websocket dashboards",
     "web": "",
-    "cli": "protocol certificates core storage websocket vehicles dashboards outputs cluster server onboarding doctor simulator watch",
+    "cli": "protocol certificates core storage websocket vehicles dashboards outputs cluster server onboarding doctor simulator "
+    "watch",
 }
 PURE = (  # noqa: SIM905
     "refusals errors close_reasons text vin hosts rfc3339 backoff http_messages event_loop metrics environment setting_values "
@@ -176,14 +177,17 @@ def test_what_is_pure_imports_no_io(unit: str) -> None:
     assert not names & FORBIDDEN, f"{unit} is pure: pass what {names & FORBIDDEN} would give as an argument"
 
 
-@pytest.mark.parametrize("session", [
+@pytest.mark.parametrize(
+    "session",
+    [
         "vehicles/session.py",
         "dashboards/session.py",
         "cluster/node.py",
         "cluster/follower.py",
         "cluster/finder.py",
         "cluster/writer.py",
-    ])
+    ],
+)
 def test_a_session_has_no_socket_and_no_clock(session: str) -> None:
     names = {name.split(".")[0] for name in imported(PACKAGE / session)}
     assert not names & (FORBIDDEN | {"time"}), "give the session what it needs as an argument: its connection has the clock"

@@ -18,13 +18,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 VERSION = 1
-HELLO, LEAVE, OBITUARY, EPOCH, ROSTER, BEAT = (1 << bit for bit in range(6))
+RUN_HELLO, RUN_LEAVE, OBITUARY, EPOCH, ROSTER, BEAT = (1 << bit for bit in range(6))
 
 # What an event's payload is. 0 to 3: a record as the vehicle sent it, of the kind with this number (records.KIND_NUMBERS).
 CONNECTIVITY_CODE = 16  # JSON: the flat body of an event that a node itself made
 TEXT_CODE = 32  # JSON: a record that came as text, in development
 
-NAME_BYTES = 8  # of an epoch and of a run
 BATCH_BYTES_AT_MOST = 512 * 1024  # a server takes 1 MiB (max_payload); more only if a single event is larger
 _HEAD = struct.Struct("<2sBB8sQ8sQQQI")
 _EVENT = struct.Struct("<BBIIQ")
@@ -52,7 +51,7 @@ class Entry(NamedTuple):
         return EVENT_BYTES + len(self.vin) + len(self.txid) + len(self.payload)
 
 
-class Head(NamedTuple):
+class BatchHead(NamedTuple):
     """`epoch_at`: the stream's number of the message that founded the epoch. `entries`: how many follow."""
 
     flags: int
@@ -71,7 +70,7 @@ class Head(NamedTuple):
         return 0 if self.flags & ROSTER else self.entries
 
 
-def packed(head: Head, entries: Iterable[Entry]) -> bytes:
+def packed(head: BatchHead, entries: Iterable[Entry]) -> bytes:
     """The batch's bytes; the head's `entries` must be their number."""
     parts = [
         _HEAD.pack(
@@ -93,7 +92,7 @@ def packed(head: Head, entries: Iterable[Entry]) -> bytes:
     return b"".join(parts)
 
 
-def read_head(message: bytes) -> Head:
+def read_head(message: bytes) -> BatchHead:
     """Raises NotABatch."""
     if len(message) < HEAD_BYTES:
         raise NotABatch("too short")
@@ -102,10 +101,10 @@ def read_head(message: bytes) -> Head:
         raise NotABatch("another format")
     if entries > (len(message) - HEAD_BYTES) // EVENT_BYTES and version == VERSION:
         raise NotABatch(f"{entries} events in {len(message)} bytes")
-    return Head(flags, epoch, epoch_at, run, number, known_stream, known_event, entries, version)
+    return BatchHead(flags, epoch, epoch_at, run, number, known_stream, known_event, entries, version)
 
 
-def read_entries(message: bytes, head: Head) -> list[Entry]:
+def read_entries(message: bytes, head: BatchHead) -> list[Entry]:
     """The events of a batch of this version. Raises NotABatch."""
     entries = []
     place, end = HEAD_BYTES, len(message)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from .batch import EPOCH, Head
+from .batch import EPOCH, BatchHead
 
 MARKS_AT_MOST = 8192  # messages behind the head of which the count is remembered: a sender knows the log to within milliseconds
 
@@ -35,7 +35,7 @@ class Counting:
         """Of the last event that was counted; only once `base` is known."""
         return (self.base or 0) + self.counted
 
-    def place(self, head: Head) -> bool:
+    def place(self, head: BatchHead) -> bool:
         """Takes in what the sender of a batch of this epoch knows; whether that told us the base."""
         mark = self._marks.get(head.known_stream)
         if mark is None:
@@ -46,7 +46,7 @@ class Counting:
         self.disagreed += self.base + mark != head.known_event
         return False
 
-    def count(self, head: Head | None) -> int:
+    def count(self, head: BatchHead | None) -> int:
         """Goes on to the next message; None: it is not a batch. Returns `counted` before its events."""
         if head is not None and head.flags & EPOCH:
             self.base = 0

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 
-class Message(NamedTuple):
+class StreamMessage(NamedTuple):
     """`number`: its place in the stream, without a hole; `time_ms`: when it was stored, since 1970, by the engine's clock."""
 
     number: int
@@ -67,7 +67,7 @@ class Failed(NamedTuple):
 
 Published = Stored | WrongLast | Later | NoStream | Failed
 Looked = StreamInfo | Later | NoStream | Failed
-Got = Message | None | Later | Failed  # None: there is no such message
+Got = StreamMessage | None | Later | Failed  # None: there is no such message
 
 
 class Engine(Protocol):
@@ -89,7 +89,7 @@ class Engine(Protocol):
 
     def make_stream(self, answer: Callable[[Looked], object]) -> None: ...
 
-    def read(self, start: int, take: Callable[[Message], object]) -> None:
+    def read(self, start: int, take: Callable[[StreamMessage], object]) -> None:
         """From this message on, in the place of what was read before."""
 
     def heard_s(self) -> float:

@@ -7,7 +7,7 @@ Which log is there: asks the engine, and decides whether to go on, to begin to r
                                                                                 │
     Founding is compare-and-set on the whole stream: of rivals one wins, and the others read what it wrote.
 
-One question at a time; one that is not answered for ANSWER_S is asked again from the beginning, and late answers count for
+One question at a time; one that is not answered for LOG_ANSWER_S is asked again from the beginning, and late answers count for
 nothing. Pure.
 """
 
@@ -18,17 +18,17 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from ..event_loop import Timer
-from .batch import EPOCH, Head, NotABatch, packed, read_head
-from .engine import Engine, Failed, Got, Later, Looked, Message, NoStream, Published, StreamInfo
+from .batch import EPOCH, BatchHead, NotABatch, packed, read_head
+from .engine import Engine, Failed, Got, Later, Looked, NoStream, Published, StreamInfo, StreamMessage
 
-ANSWER_S = 1.0
-PAUSE_S = 0.25  # before a question that got no useful answer is asked again
+LOG_ANSWER_S = 1.0
+ASK_AGAIN_S = 0.25  # before a question that got no useful answer is asked again
 MISSING_S = 1.0  # a stream that we know must have been missing so long before it is made anew: servers that recover say so, too
 SURE_S = 5.0
 EPOCH_SUBJECT = "epoch"
 
 
-class Place(NamedTuple):
+class Beginning(NamedTuple):
     """Where to begin: the numbers of the first message to read and of the last; `epoch` is b"" if the last does not tell it."""
 
     start: int
@@ -37,7 +37,7 @@ class Place(NamedTuple):
     epoch_at: int
 
 
-class Reading(Protocol):
+class LogReader(Protocol):
     """What the finder asks of who reads the log, and tells it."""
 
     @property
@@ -45,10 +45,10 @@ class Reading(Protocol):
         """Number of the message that is to come; None: nothing is being read."""
 
     @property
-    def last_head(self) -> Head | None: ...
+    def last_head(self) -> BatchHead | None: ...
     @property
     def epoch(self) -> bytes: ...
-    def begin(self, place: Place) -> None: ...
+    def begin(self, place: Beginning) -> None: ...
     def go_on(self) -> None:
         """The log is the one that it was."""
 
@@ -69,7 +69,7 @@ class Finder:
         clock: Callable[[], float],
         make_name: Callable[[], bytes],
         fill_bytes: int,
-        reading: Reading,
+        reading: LogReader,
     ) -> None:
         self._engine = engine
         self._timer = timer
@@ -103,7 +103,7 @@ class Finder:
                 self._step += 1
                 consequence()
 
-        self._timer.call_later(ANSWER_S, lambda: only_now(self.look))
+        self._timer.call_later(LOG_ANSWER_S, lambda: only_now(self.look))
         return only_now
 
     def _look_after(self, seconds: float) -> None:
@@ -128,7 +128,7 @@ class Finder:
                 self._look_after(after_s)
             case Failed(reason):
                 self._reading.on_trouble(reason)
-                self._look_after(ANSWER_S)
+                self._look_after(LOG_ANSWER_S)
             case NoStream():
                 self._miss()
 
@@ -137,7 +137,7 @@ class Finder:
         now_s = self._clock()
         self._missing_since = now_s if self._missing_since is None else self._missing_since
         if self._created and now_s - self._missing_since < MISSING_S:
-            self._look_after(PAUSE_S)
+            self._look_after(ASK_AGAIN_S)
             return
         answered = self._ask()
         self._engine.make_stream(lambda made: answered(partial(self._looked, made)))
@@ -152,7 +152,7 @@ class Finder:
                 self._lose("the stream is another one")
             elif info.last < self._asked_next - 1:
                 if not self._sure():
-                    self._look_after(PAUSE_S)
+                    self._look_after(ASK_AGAIN_S)
                     return
                 self._lose("the stream has lost its end")
             elif info.first > reading.next:
@@ -186,8 +186,8 @@ class Finder:
     def _verified(self, number: int, got: Got) -> None:
         if self._reading.next != number + 1:  # more has come meanwhile, so it goes on
             self._go_on()
-        elif not isinstance(got, Message):  # an error, or it has been dropped since we looked
-            self._look_after(PAUSE_S)
+        elif not isinstance(got, StreamMessage):  # an error, or it has been dropped since we looked
+            self._look_after(ASK_AGAIN_S)
         elif head_of(got) == self._reading.last_head:
             self._go_on()
         else:
@@ -228,7 +228,7 @@ class Finder:
             self._looked(found)
 
         def seen(found: StreamInfo, got: Got) -> None:
-            head = head_of(got) if isinstance(got, Message) else None
+            head = head_of(got) if isinstance(got, StreamMessage) else None
             if not isinstance(got, Later | Failed) and (head is None or head.run != run) and self._reading.next is not None:
                 self._lose("the log's end is gone, and what we wrote with it")
             self._looked(found)
@@ -239,8 +239,8 @@ class Finder:
 
     def _choose(self, info: StreamInfo, got: Got) -> None:
         """`got`: the last message. We begin so far back that the ring is filled, and our place is told."""
-        if not isinstance(got, Message):
-            self._look_after(PAUSE_S)
+        if not isinstance(got, StreamMessage):
+            self._look_after(ASK_AGAIN_S)
             return
         head = head_of(got)
         if head is not None and head.epoch == self._lost_epoch:
@@ -253,7 +253,7 @@ class Finder:
             epoch, epoch_at = head.epoch, got.number if head.flags & EPOCH else head.epoch_at
             start = max(info.first, epoch_at, min(start, head.known_stream + 1))
         self.looking = False
-        self._reading.begin(Place(start, got.number, epoch, epoch_at))
+        self._reading.begin(Beginning(start, got.number, epoch, epoch_at))
 
     def found(self, last: int) -> None:
         """Nobody is there who knows the seqs of the log that ends with this message."""
@@ -261,14 +261,14 @@ class Finder:
 
     def _found(self, last: int) -> None:
         """Begins an epoch if the log's last message is still this one; somebody else's epoch is as good."""
-        head = Head(EPOCH, self._make_name(), last + 1, bytes(8), 0, 0, 0, 0)
+        head = BatchHead(EPOCH, self._make_name(), last + 1, bytes(8), 0, 0, 0, 0)
         answered = self._ask()
 
         def consequence(how: Published) -> None:
             match how:
                 case Failed(reason):
                     self._reading.on_trouble(reason)
-                    self._look_after(ANSWER_S)
+                    self._look_after(LOG_ANSWER_S)
                 case Later(after_s):
                     self._look_after(after_s)
                 case _:
@@ -281,7 +281,7 @@ class Finder:
         )
 
 
-def head_of(message: Message) -> Head | None:
+def head_of(message: StreamMessage) -> BatchHead | None:
     try:
         return read_head(message.payload)
     except NotABatch:

@@ -15,10 +15,10 @@ from functools import partial
 from typing import Protocol
 
 from ..event_loop import Timer
-from .batch import EPOCH, Head
+from .batch import EPOCH, BatchHead
 from .counting import Counting
-from .engine import Engine, Message
-from .finder import Finder, Place, head_of
+from .engine import Engine, StreamMessage
+from .finder import Beginning, Finder, head_of
 
 SILENT_S = 2.5  # the engine's reader gives a sign of life each second
 UNPLACED_S = 3.0  # at the end of the log without having been told a seq: nobody is there who knows it
@@ -29,7 +29,7 @@ class Listener(Protocol):
     def on_begin(self, epoch: bytes, seq: int) -> None:
         """The batches of this epoch follow; `seq`: of the last event before them."""
 
-    def on_batch(self, message: Message, head: Head, first: int) -> None:
+    def on_batch(self, message: StreamMessage, head: BatchHead, first: int) -> None:
         """`first`: seq of its first event."""
 
     def on_end(self) -> None:
@@ -61,7 +61,7 @@ class Follower:
         self._listener = listener
         self._finder = Finder(engine, timer, clock, make_name, fill_bytes, self)
         self._counting: Counting | None = None  # None: nothing is read
-        self._held_back: list[tuple[int, Message, Head]] = []
+        self._held_back: list[tuple[int, StreamMessage, BatchHead]] = []
         self._former: set[bytes] = set()  # epochs in which others may still believe
         self._began_at = self._target = 0  # the first and the last message that must be read before we are at the end
         self._at_end_s: float | None = None
@@ -69,7 +69,7 @@ class Follower:
         self._stopped = False
         self.epoch = b""
         self.epoch_at = 0
-        self.last_head: Head | None = None
+        self.last_head: BatchHead | None = None
         self.readers = self.holes = self.unreadable = self.disagreed = 0
 
     # ---- what holds now
@@ -137,7 +137,7 @@ class Follower:
 
     # ---- what the finder tells
 
-    def begin(self, place: Place) -> None:
+    def begin(self, place: Beginning) -> None:
         self.epoch, self.epoch_at = place.epoch, place.epoch_at
         self._counting = Counting(place.start)
         self._began_at, self._target = place.start, place.target
@@ -167,7 +167,7 @@ class Follower:
 
     # ---- reading
 
-    def _take(self, counting: Counting, message: Message) -> None:
+    def _take(self, counting: Counting, message: StreamMessage) -> None:
         if counting is not self._counting or self._stopped:
             return
         if message.number != counting.next:
@@ -188,7 +188,7 @@ class Follower:
             self._take_batch(counting, message, head)
         self._check_end()
 
-    def _out_of_order(self, counting: Counting, message: Message) -> None:
+    def _out_of_order(self, counting: Counting, message: StreamMessage) -> None:
         if message.number > counting.next:
             self.holes += 1
             wrong = True
@@ -198,13 +198,13 @@ class Follower:
         if wrong and not self._finder.looking:
             self._finder.look()
 
-    def _is_of_another_log(self, head: Head, number: int) -> bool:
+    def _is_of_another_log(self, head: BatchHead, number: int) -> bool:
         """Its sender knows an epoch that was founded where we have read something else."""
         if head.flags & EPOCH or not self.epoch or head.epoch == self.epoch or head.epoch in self._former:
             return False
         return self.epoch_at <= head.epoch_at < number
 
-    def _begin_epoch(self, counting: Counting, message: Message, head: Head) -> None:
+    def _begin_epoch(self, counting: Counting, message: StreamMessage, head: BatchHead) -> None:
         if self.epoch and self.epoch != head.epoch:
             self._former.add(self.epoch)
         self.epoch, self.epoch_at = head.epoch, message.number
@@ -212,7 +212,7 @@ class Follower:
         self._held_back.clear()
         self._listener.on_begin(self.epoch, 0)
 
-    def _take_batch(self, counting: Counting, message: Message, head: Head) -> None:
+    def _take_batch(self, counting: Counting, message: StreamMessage, head: BatchHead) -> None:
         if not self.epoch:
             self.epoch, self.epoch_at = head.epoch, head.epoch_at
         if head.epoch == self.epoch:

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from .engine import Failed, Got, Later, Looked, Message, NoStream, Published, Stored, StreamInfo, WrongLast
+from .engine import Failed, Got, Later, Looked, NoStream, Published, Stored, StreamInfo, StreamMessage, WrongLast
 
 WRONG_LAST_SEQUENCE = (10071, 10164)  # the latter: another write to the subject is in process (or the leader is not so far yet)
 NOT_A_LEADER_YET = 10163
@@ -78,7 +78,9 @@ def published(message: Any) -> Published:
     error = _error(said)
     if error is None:
         number = said.get("seq")
-        return Stored(number) if isinstance(number, int) and number > 0 else Failed(f"not an answer: {bytes(message.data)[:80]!r}")
+        return (
+            Stored(number) if isinstance(number, int) and number > 0 else Failed(f"not an answer: {bytes(message.data)[:80]!r}")
+        )
     code, text = error
     if code == WRONG_LAST_SEQUENCE[0]:
         last = _LAST.search(text)
@@ -129,6 +131,6 @@ def got(message: Any) -> Got:
         return Later(0.25)
     try:
         time_ms = int(datetime.fromisoformat(headers["Nats-Time-Stamp"][:19] + "+00:00").timestamp() * 1000)
-        return Message(int(headers["Nats-Sequence"]), headers["Nats-Subject"], time_ms, message.data)
+        return StreamMessage(int(headers["Nats-Sequence"]), headers["Nats-Subject"], time_ms, message.data)
     except (KeyError, ValueError):
         return Failed(f"not an answer: {bytes(message.data)[:80]!r} {status}")

@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 
 from ..logs import fields, log
-from .engine import Got, Later, Looked, Message, Published
+from .engine import Got, Later, Looked, Published, StreamMessage
 from .nats_answers import config_of, got, looked, published, stream_config
 
 EXPECTED_OF_SUBJECT = "Nats-Expected-Last-Subject-Sequence"
@@ -143,7 +143,9 @@ class NatsEngine:
     async def _publish(self, subject: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
         try:
             await self._client.publish(subject, payload, reply=reply, headers=headers)
-        except Exception as error:  # too much is buffered while it is away, or it is being closed: no answer, so it is tried again
+        except (
+            Exception
+        ) as error:  # too much is buffered while it is away, or it is being closed: no answer, so it is tried again
             await self._on_error(error)
 
     async def _on_answer(self, message: Any) -> None:
@@ -152,7 +154,9 @@ class NatsEngine:
             try:
                 waiting[0](message)
             except Exception as error:
-                log.error("fault", extra=fields(cause=type(error).__name__, what="an answer of the cluster's log"), exc_info=error)
+                log.error(
+                    "fault", extra=fields(cause=type(error).__name__, what="an answer of the cluster's log"), exc_info=error
+                )
 
     def publish(
         self, subject: str, payload: bytes, expected: int, answer: Callable[[Published], object], *, of_stream: bool = False
@@ -189,12 +193,12 @@ class NatsEngine:
     def heard_s(self) -> float:
         return self._heard_s
 
-    def read(self, start: int, take: Callable[[Message], object]) -> None:
+    def read(self, start: int, take: Callable[[StreamMessage], object]) -> None:
         self._reader += 1
         self._heard_s = time.monotonic()
         self._spawn(self._begin(self._reader, start, take))
 
-    async def _begin(self, reader: int, start: int, take: Callable[[Message], object]) -> None:
+    async def _begin(self, reader: int, start: int, take: Callable[[StreamMessage], object]) -> None:
         before, consumer = self._subscription, self._consumer
         self._subscription, self._consumer = None, ""
         deliver = self._client.new_inbox()
@@ -232,7 +236,7 @@ class NatsEngine:
             self._consumer = str(said.get("name", ""))
             self._heard_s = time.monotonic()
 
-    def _on_message(self, reader: int, take: Callable[[Message], object], message: Any) -> None:
+    def _on_message(self, reader: int, take: Callable[[StreamMessage], object], message: Any) -> None:
         if reader != self._reader:
             return
         self._heard_s = time.monotonic()
@@ -245,7 +249,7 @@ class NatsEngine:
             return
         number, stored_ns = int(words[-4]), int(words[-2])
         try:
-            take(Message(number, message.subject, stored_ns // 1_000_000, message.data))
+            take(StreamMessage(number, message.subject, stored_ns // 1_000_000, message.data))
         except Exception as error:
             log.error("fault", extra=fields(cause=type(error).__name__, what=f"message {number} of the log"), exc_info=error)
 

@@ -17,14 +17,14 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from ..event_loop import Timer
-from .batch import CONNECTIVITY_CODE, HELLO, LEAVE, OBITUARY, ROSTER, VERSION, Entry, Head, NotABatch, read_entries
-from .engine import Engine, Message
+from .batch import CONNECTIVITY_CODE, OBITUARY, ROSTER, RUN_HELLO, RUN_LEAVE, VERSION, BatchHead, Entry, NotABatch, read_entries
+from .engine import Engine, StreamMessage
 from .follower import Follower
 from .obituaries import Obituaries
 from .runs import Run, Runs
 from .writer import Known, Writer
 
-TICK_S = 0.25
+NODE_TICK_S = 0.25
 AWAY_S = 2.0  # a batch that is not proven for so long, or a reader as silent: the log is away
 HANDED_ON_S = 30.0  # away for so long: other nodes can serve those who are connected here
 CONNECTED, DISCONNECTED = "CONNECTED", "DISCONNECTED"
@@ -105,7 +105,7 @@ class Node:
 
     def start(self) -> None:
         self.follower.look()
-        self._timer.call_later(TICK_S, self._tick)
+        self._timer.call_later(NODE_TICK_S, self._tick)
 
     def stop(self) -> None:
         """Nothing is asked, read or written any more."""
@@ -131,7 +131,7 @@ class Node:
     def _tick(self) -> None:
         if self._stopped:
             return
-        self._timer.call_later(TICK_S, self._tick)
+        self._timer.call_later(NODE_TICK_S, self._tick)
         if self._engine.connected:
             self.follower.check()
             if self.joined and not self.writer.left:
@@ -201,7 +201,7 @@ class Node:
     def _begin_run(self) -> None:
         self.writer.begin_run(self._application.holds(), unread=False)
 
-    def on_batch(self, message: Message, head: Head, first: int) -> None:
+    def on_batch(self, message: StreamMessage, head: BatchHead, first: int) -> None:
         own = head.run == self.writer.run
         run = self.runs.heard(head.run, message.number, self._clock(), self.writer.beats)
         items = self.writer.returned(head.number, message.number) if own and not head.flags & OBITUARY else None
@@ -215,7 +215,7 @@ class Node:
         if head.flags:
             self._take_flags(head, run, own)
 
-    def _note_vehicles(self, head: Head, entries: list[Entry]) -> None:
+    def _note_vehicles(self, head: BatchHead, entries: list[Entry]) -> None:
         """Who holds whom; a vehicle that has left one run and is held by another is told as connected there."""
         for place, entry in enumerate(entries):
             if entry.code == CONNECTIVITY_CODE:
@@ -226,7 +226,7 @@ class Node:
                     told = orjson.dumps({**elsewhere, "createdAt": body.get("createdAt")})
                     entries[place] = entry._replace(payload=told)
 
-    def _take_flags(self, head: Head, run: Run, own: bool) -> None:
+    def _take_flags(self, head: BatchHead, run: Run, own: bool) -> None:
         if head.flags & OBITUARY:
             run.dead = bool(run.vehicles)
             if not run.dead:
@@ -234,9 +234,9 @@ class Node:
                 self.runs.remove(head.run)
             if own:
                 self._be_fenced()
-        elif head.flags & LEAVE:
+        elif head.flags & RUN_LEAVE:
             self.runs.remove(head.run)
-        elif head.flags & HELLO:
+        elif head.flags & RUN_HELLO:
             if own:
                 self._be_joined()
             elif self.joined:
@@ -253,7 +253,7 @@ class Node:
             self._application.joined()
 
 
-def _entries(message: Message, head: Head) -> list[Entry]:
+def _entries(message: StreamMessage, head: BatchHead) -> list[Entry]:
     if head.version > VERSION or not head.entries:
         return []
     try:

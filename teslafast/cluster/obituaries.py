@@ -11,7 +11,7 @@ from collections.abc import Callable
 import orjson
 
 from ..rfc3339 import rfc3339
-from .batch import BATCH_BYTES_AT_MOST, CONNECTIVITY_CODE, OBITUARY, Entry, Head, packed
+from .batch import BATCH_BYTES_AT_MOST, CONNECTIVITY_CODE, OBITUARY, BatchHead, Entry, packed
 from .engine import Engine, Published
 from .runs import Run, Runs
 from .writer import Known
@@ -50,7 +50,7 @@ class Obituaries:
             size += entries[-1].size
             if len(entries) >= ENTRIES_OF_ONE or size > BATCH_BYTES_AT_MOST // 2:
                 break  # the rest in the next one: it stays dead until no vehicle is left
-        head = Head(OBITUARY, known.epoch, known.epoch_at, run.name, 0, known.stream, known.event, len(entries))
+        head = BatchHead(OBITUARY, known.epoch, known.epoch_at, run.name, 0, known.stream, known.event, len(entries))
         return packed(head, entries)
 
 

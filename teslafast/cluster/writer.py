@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from ..event_loop import Timer
-from .batch import BATCH_BYTES_AT_MOST, BEAT, HELLO, LEAVE, ROSTER, Entry, Head, packed
+from .batch import BATCH_BYTES_AT_MOST, BEAT, ROSTER, RUN_HELLO, RUN_LEAVE, BatchHead, Entry, packed
 from .engine import Engine, Failed, Later, NoStream, Published, Stored, WrongLast
 
 UNSTORED_AT_MOST = 4 * 1024 * 1024  # bytes: what one node may owe its vehicles while the log is away
@@ -37,7 +37,7 @@ class Item(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What a batch says about the log. See batch.Head."""
+    """What a batch says about the log. See batch.BatchHead."""
 
     epoch: bytes
     epoch_at: int
@@ -147,7 +147,7 @@ class Writer:
 
     def leave(self) -> None:
         """After everything that has been submitted: the last batch of this run."""
-        self._owe(LEAVE)
+        self._owe(RUN_LEAVE)
 
     def _owe(self, flag: int) -> None:
         self._owed |= flag
@@ -158,7 +158,7 @@ class Writer:
     def open(self) -> None:
         """The log is read up to its end: from now on there is something to expect. Says hello."""
         self._open = True
-        self._owe(HELLO)
+        self._owe(RUN_HELLO)
 
     def close(self) -> None:
         """The log is not known any more: nothing takes off until `open`."""
@@ -174,7 +174,7 @@ class Writer:
         flights = [*self._coming] if unread else []
         if self._flight is not None:
             flights.append(self._flight)
-            self._owed |= self._flight.flags & LEAVE
+            self._owed |= self._flight.flags & RUN_LEAVE
         again = [item for flight in flights for item in flight.items]
         told = [Item(entry, None, 0) for entry in restated]
         self._queue = deque([*told, *(item for item in (*again, *self._queue) if item.number)])
@@ -186,20 +186,20 @@ class Writer:
         self._expected = 0
         self._number = 0
         if self._open:
-            self._owe(HELLO)
+            self._owe(RUN_HELLO)
 
     # ---- batches
 
     def _take_off(self) -> None:
         if self._flight is not None or not self._open or self.left:
             return
-        if self._roster and not self._owed & HELLO:
+        if self._roster and not self._owed & RUN_HELLO:
             self._fly(ROSTER, [Item(entry, None, 0) for entry in self._drawn_roster()])
             return
         flags, self._owed = self._owed, 0
         items = self._drawn()
-        if flags & LEAVE and self._queue:  # it is the last: what is left comes first
-            flags, self._owed = flags & ~LEAVE, LEAVE
+        if flags & RUN_LEAVE and self._queue:  # it is the last: what is left comes first
+            flags, self._owed = flags & ~RUN_LEAVE, RUN_LEAVE
         if flags or items:
             self._fly(flags, items)
 
@@ -228,7 +228,7 @@ class Writer:
     def _fly(self, flags: int, items: list[Item]) -> None:
         self._number += 1
         known = self._site.known()
-        head = Head(flags, known.epoch, known.epoch_at, self.run, self._number, known.stream, known.event, len(items))
+        head = BatchHead(flags, known.epoch, known.epoch_at, self.run, self._number, known.stream, known.event, len(items))
         payload = packed(head, [item.entry for item in items])
         counted = [] if flags & ROSTER else items
         flight = self._flight = Flight(flags, self._number, payload, self._expected, counted, self._clock())
@@ -266,7 +266,7 @@ class Writer:
 
     def _prove(self, flight: Flight, number: int) -> None:
         self._flight = None
-        self.left = bool(flight.flags & LEAVE)
+        self.left = bool(flight.flags & RUN_LEAVE)
         self._expected = number
         self._coming.append(flight)
         self.batches += 1

@@ -1,8 +1,8 @@
 """
 The engine of a simulated node: every request takes its time, may be lost, and may be carried out twice.
 
-What goes wrong here is what has been seen of nats-server and nats-py: a publication that was made while the connection was away is
-sent when it is back; a reader that loses messages silently, begins again at its start, or says nothing any more; an answer that
+What goes wrong here is what has been seen of nats-server and nats-py: a publication that was made while the connection was away
+is sent when it is back; a reader that loses messages silently, begins again at its start, or falls silent; an answer that
 never comes; "not now" right after an acknowledgement, and after an election.
 """
 
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from teslafast.cluster.engine import Got, Looked, Message, Published
+from teslafast.cluster.engine import Got, Looked, Published, StreamMessage
 
 from tests.cluster.world import Host, World
 
-HEARTBEAT_S = 1.0
+HEARTBEAT_EVERY_S = 1.0
 
 
 class FakeEngine:
@@ -29,7 +29,7 @@ class FakeEngine:
         self._reader = 0
         self._deliver_at = 0.0
         self._heard_s = world.now_s
-        self._take: Callable[[Message], object] = lambda message: None
+        self._take: Callable[[StreamMessage], object] = lambda message: None
         self._lossy = 0.0
         self._following = False
         self._start = 1
@@ -84,7 +84,7 @@ class FakeEngine:
 
     # ---- reading
 
-    def read(self, start: int, take: Callable[[Message], object]) -> None:
+    def read(self, start: int, take: Callable[[StreamMessage], object]) -> None:
         self._take = take
         self._heard_s = self._world.now_s
         self._lossy = 0.0
@@ -99,11 +99,11 @@ class FakeEngine:
         for message in stream.messages[max(0, start - stream.first) :]:
             self._deliver(message)
 
-    def _new_message(self, message: Message) -> None:
+    def _new_message(self, message: StreamMessage) -> None:
         if self._following and self._host.alive and self.connected:
             self._deliver(message)
 
-    def _deliver(self, message: Message) -> None:
+    def _deliver(self, message: StreamMessage) -> None:
         world = self._world
         if self._lossy and world.random.random() < self._lossy:
             return
@@ -111,7 +111,7 @@ class FakeEngine:
         reader, connection = self._reader, self._connection
         world.later(self._deliver_at - world.now_s, lambda: self._arrive(reader, connection, message), self._host)
 
-    def _arrive(self, reader: int, connection: int, message: Message) -> None:
+    def _arrive(self, reader: int, connection: int, message: StreamMessage) -> None:
         if reader == self._reader and connection == self._connection:
             self._heard_s = self._world.now_s
             self._take(message)
@@ -119,7 +119,7 @@ class FakeEngine:
     def _heartbeat(self) -> None:
         if self.connected and self._following and not self._world.stream.away:
             self._heard_s = self._world.now_s
-        self._world.later(HEARTBEAT_S, self._heartbeat, self._host)
+        self._world.later(HEARTBEAT_EVERY_S, self._heartbeat, self._host)
 
     # ---- faults
 

@@ -37,7 +37,9 @@ class Process:
         self.ring: list[Entry] = []  # seq = base + place + 1
         self.vehicles: dict[str, Vehicle] = {}
         self.dashboards: list[Dashboard] = []
-        self.waiting: list[tuple[int, Vehicle, int, int]] = []  # what an ack waits for: (submissions, vehicle, submission, record)
+        self.waiting: list[
+            tuple[int, Vehicle, int, int]
+        ] = []  # what an ack waits for: (submissions, vehicle, submission, record)
         self.troubles: list[str] = []
         self.draining = False
         self.node.start()

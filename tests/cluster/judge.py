@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import orjson
 from teslafast.cluster.batch import CONNECTIVITY_CODE, EPOCH, Entry, NotABatch, read_entries, read_head
-from teslafast.cluster.engine import Message
+from teslafast.cluster.engine import StreamMessage
 
 Event = tuple[int, str, bytes]  # code, VIN, payload
 
@@ -45,7 +45,7 @@ class Judge:
 
     # ---- at the end
 
-    def check_stream(self, messages: Iterable[Message], disaster: bool) -> None:
+    def check_stream(self, messages: Iterable[StreamMessage], disaster: bool) -> None:
         """Everything acknowledged is in the log, each submission once, and each connection's in its order."""
         numbers: list[int] = []
         for message in messages:
@@ -73,7 +73,7 @@ class Judge:
             self.fault(f"twice: {twice[:5]}")
 
     def check_told(self, epoch: bytes, events: Iterable[tuple[int, Entry]], connected: set[str]) -> None:
-        """DISCONNECTED is told once, and what was told last of each vehicle is so. `events`: what a node has shown of its epoch."""
+        """DISCONNECTED is told once, and what was told last of each vehicle is so. `events`: what a node has shown."""
         status: dict[str, str] = {}
         for seq, entry in events:
             if entry.code == CONNECTIVITY_CODE:

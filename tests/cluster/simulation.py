@@ -1,10 +1,10 @@
 """
 One run of a simulated cluster from one seed: load, faults at random, then peace, then judgement.
 
-`chaos`      what nodes must live through without losing or repeating anything, and without a gap: delay, lost connections, elections,
-             duplicates, deaths, pauses, readers that go wrong
-`disasters`  what takes acknowledged messages away, and has to be noticed: a log that is rolled back or deleted. Events whose only
-             copy was in it are gone; nothing else may be, and no seq may be told twice
+Always       what nodes must live through without losing or repeating anything, and without a gap: delay, lost connections,
+             elections, duplicates, deaths, pauses, readers that go wrong
+`disasters`  besides, what takes acknowledged messages away and has to be noticed: a log that is rolled back or deleted. Events
+             whose only copy was in it are gone; nobody may be told a seq twice, and afterwards everything goes on
 """
 
 from __future__ import annotations
@@ -167,7 +167,9 @@ class Simulation:
         for process in self.processes:
             node = process.node
             if node.state != "ok":
-                judge.fault(f"node {process.number} is {node.state} at the end; away for {node.away_s}, troubles {process.troubles}")
+                judge.fault(
+                    f"node {process.number} is {node.state} at the end; away for {node.away_s}, troubles {process.troubles}"
+                )
             if node.follower.disagreed:
                 judge.fault(f"node {process.number} counted differently {node.follower.disagreed} times")
             if {*node.runs.vins()} != connected:

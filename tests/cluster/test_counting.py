@@ -1,11 +1,11 @@
 """Whoever begins to read anywhere counts as those do who have read everything."""
 
-from teslafast.cluster.batch import EPOCH, ROSTER, Head
+from teslafast.cluster.batch import EPOCH, ROSTER, BatchHead
 from teslafast.cluster.counting import MARKS_AT_MOST, Counting
 
 
-def batch(entries: int, known_stream: int = 0, known_event: int = 0, flags: int = 0) -> Head:
-    return Head(flags, b"epoch  1", 1, b"run    1", 1, known_stream, known_event, entries)
+def batch(entries: int, known_stream: int = 0, known_event: int = 0, flags: int = 0) -> BatchHead:
+    return BatchHead(flags, b"epoch  1", 1, b"run    1", 1, known_stream, known_event, entries)
 
 
 def test_from_the_founding_on_everything_is_counted_from_nothing() -> None:

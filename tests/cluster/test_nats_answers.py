@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from teslafast.cluster.engine import Failed, Later, Message, NoStream, Stored, StreamInfo, WrongLast
+from teslafast.cluster.engine import Failed, Later, NoStream, Stored, StreamInfo, StreamMessage, WrongLast
 from teslafast.cluster.nats_answers import COMPARED, differences, got, looked, published, stream_config
 
 
@@ -51,7 +51,7 @@ def test_a_stream_that_never_had_a_message_is_empty() -> None:
 
 def test_a_message_is_got_with_its_number_and_time() -> None:
     found = answer(b"text", Nats_Sequence="7", Nats_Subject="tf.a", Nats_Time_Stamp="2026-11-26T00:00:01.123456789Z")
-    assert got(found) == Message(7, "tf.a", 1795651201000, b"text")
+    assert got(found) == StreamMessage(7, "tf.a", 1795651201000, b"text")
     assert got(answer(Status="404")) is None
 
 

@@ -1,15 +1,74 @@
 """A cluster in virtual time, with faults chosen by a seed: what it promises holds in every run."""
 
 import pytest
+from teslafast.cluster.batch import Entry
+from teslafast.cluster.finder import Finder
+from teslafast.cluster.follower import Follower
+from teslafast.cluster.node import Node
+from teslafast.cluster.writer import Flight, Writer
 
 from tests.cluster.simulation import Simulation
 
 SEEDS = 300  # `make soak-cluster` runs 10,000, and longer ones
 BATCH = 25
+ENOUGH = 60  # seeds within which each of the mistakes below shows
+
+
+def run(seed: int) -> Simulation:
+    return Simulation(seed, disasters=seed % 5 == 4).run(12.0)
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
 def test_nothing_is_lost_repeated_or_out_of_order_whatever_fails(first: int) -> None:
     for seed in range(first, first + BATCH):
-        run = Simulation(seed, disasters=seed % 5 == 4).run(12.0)
-        assert not run.judge.faults, f"seed {seed}: {run.judge.faults[:5]} after {run.happened}"
+        ended = run(seed)
+        assert not ended.judge.faults, f"seed {seed}: {ended.judge.faults[:5]} after {ended.happened}"
+
+
+# Whether the judge would notice: each of these is a mistake that one could make in the node.
+
+
+def ack_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = Writer.submit
+
+    def too_early(writer: Writer, entry: Entry, handle: object) -> None:
+        submit(writer, entry, handle)
+        writer._site.on_stored(writer.submitted - 1)
+
+    monkeypatch.setattr(Writer, "submit", too_early)
+
+
+def expect_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry with what the stream has now, instead of what its batch took off with."""
+    send = Writer._send
+
+    def newest(writer: Writer, flight: Flight) -> None:
+        engine: object = writer._engine
+        stream = engine._world.stream  # type: ignore[attr-defined]
+        flight.expected = next(iter(reversed(stream.by_subject.get(writer.run.hex(), ()))), 0)
+        send(writer, flight)
+
+    monkeypatch.setattr(Writer, "_send", newest)
+
+
+def ignore_the_obituary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Node, "_be_fenced", lambda node: None)
+
+
+def overlook_holes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Follower, "_out_of_order", lambda *_: None)
+
+
+def forget_what_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that has lost its end is taken for the same one."""
+    monkeypatch.setattr(Finder, "_sure", lambda finder: False)
+
+
+MISTAKES = [ack_at_once, expect_the_newest, ignore_the_obituary, overlook_holes, forget_what_was_lost]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_the_judge_notices_a_mistake(mistake: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert callable(mistake)
+    mistake(monkeypatch)
+    assert any(run(seed).judge.faults for seed in range(ENOUGH))

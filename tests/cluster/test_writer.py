@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from teslafast.cluster.batch import CONNECTIVITY_CODE, HELLO, LEAVE, ROSTER, Entry, Head, read_entries, read_head
-from teslafast.cluster.engine import Got, Later, Looked, Message, Published, Stored, WrongLast
+from teslafast.cluster.batch import CONNECTIVITY_CODE, ROSTER, RUN_HELLO, RUN_LEAVE, BatchHead, Entry, read_entries, read_head
+from teslafast.cluster.engine import Got, Later, Looked, Published, Stored, StreamMessage, WrongLast
 from teslafast.cluster.writer import UNSTORED_AT_MOST, Known, Writer
 
 from tests.support.fake_loop import FakeLoop
@@ -21,7 +21,7 @@ class Sent(NamedTuple):
     answer: Callable[[Published], object]
 
     @property
-    def head(self) -> Head:
+    def head(self) -> BatchHead:
         return read_head(self.payload)
 
     @property
@@ -52,7 +52,7 @@ class Desk:
     def look(self, answer: Callable[[Looked], object]) -> None: ...
     def get(self, number: int, answer: Callable[[Got], object]) -> None: ...
     def make_stream(self, answer: Callable[[Looked], object]) -> None: ...
-    def read(self, start: int, take: Callable[[Message], object]) -> None: ...
+    def read(self, start: int, take: Callable[[StreamMessage], object]) -> None: ...
     def heard_s(self) -> float:
         return self.loop.now_s
 
@@ -92,7 +92,7 @@ def test_it_says_hello_before_anything_else_and_nothing_before_the_log_is_known(
     desk.writer.submit(record(b"1"), None)
     assert desk.sent == []
     desk.writer.open()
-    assert desk.sent[0].head.flags == HELLO
+    assert desk.sent[0].head.flags == RUN_HELLO
     assert desk.sent[0].expected == 0
 
 
@@ -169,7 +169,7 @@ def test_another_life_begins_with_what_holds_and_goes_on_with_what_was_not_store
     desk.writer.begin_run([told(b"now")], unread=False)
     hello = desk.sent[-1]
     assert hello.subject == b"run 0001".hex()
-    assert (hello.head.flags, hello.expected) == (HELLO, 0)
+    assert (hello.head.flags, hello.expected) == (RUN_HELLO, 0)
     assert hello.texts == [b"now", b"1"]
 
 
@@ -190,7 +190,7 @@ def test_the_last_batch_of_a_run_comes_after_everything_else() -> None:
     desk.writer.submit(record(b"2"), None)
     desk.writer.leave()
     desk.sent[-1].answer(Stored(11))
-    assert (desk.sent[-1].texts, desk.sent[-1].head.flags) == ([b"2"], LEAVE)
+    assert (desk.sent[-1].texts, desk.sent[-1].head.flags) == ([b"2"], RUN_LEAVE)
     assert not desk.writer.left
     desk.sent[-1].answer(Stored(12))
     assert desk.writer.left

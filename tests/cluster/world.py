@@ -13,7 +13,7 @@ import itertools
 import random
 from collections.abc import Callable
 
-from teslafast.cluster.engine import Later, Looked, Message, NoStream, Published, Stored, StreamInfo, WrongLast
+from teslafast.cluster.engine import Later, Looked, NoStream, Published, Stored, StreamInfo, StreamMessage, WrongLast
 
 WALL_MS = 1_795_420_800_000
 
@@ -98,11 +98,11 @@ class FakeStream:
         self.exists = False
         self.created = ""
         self.first = 1
-        self.messages: list[Message] = []
+        self.messages: list[StreamMessage] = []
         self.by_subject: dict[str, list[int]] = {}
         self.away_until = 0.0
         self.settling_until = 0.0  # a new leader has not applied everything yet
-        self.readers: list[Callable[[Message], object]] = []
+        self.readers: list[Callable[[StreamMessage], object]] = []
 
     @property
     def away(self) -> bool:
@@ -132,7 +132,7 @@ class FakeStream:
         last = self.last if of_stream else next(iter(reversed(self.by_subject.get(subject, ()))), 0)
         if last != expected:
             return WrongLast(last)
-        message = Message(self.last + 1, subject, self._world.wall_ns() // 1_000_000, payload)
+        message = StreamMessage(self.last + 1, subject, self._world.wall_ns() // 1_000_000, payload)
         self.messages.append(message)
         self.by_subject.setdefault(subject, []).append(message.number)
         self.settling_until = self._world.now_s + (0.0005 if self._world.random.random() < 0.1 else 0.0)
@@ -140,7 +140,7 @@ class FakeStream:
             tell(message)
         return Stored(message.number)
 
-    def get(self, number: int) -> Message | None:
+    def get(self, number: int) -> StreamMessage | None:
         return self.messages[number - self.first] if self.first <= number <= self.last else None
 
     # ---- disasters

@@ -1,5 +1,5 @@
 """
-`make soak-cluster`: simulated clusters of nodes (tests/cluster/simulation.py), a seed each, on all cores; prints the seeds that fail.
+`make soak-cluster`: simulated clusters (tests/cluster/simulation.py), a seed each, on all cores; prints the seeds that fail.
 
     python -m tests.programs.soak_cluster [--first 0] [--seeds 10000] [--seconds 20]
 """
