@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,42 +25,7 @@ from teslafast.outputs.postgres import PostgresOutput, PostgresSettings
 from teslafast.outputs.postgres_rows import COPY_END, COPY_HEADER, VALUE_COLUMNS, RowEncoder
 from tests.support.postgres import Postgres
 
-DATA = (
-    b'{"type":"data","seq":1,"vin":"5YJ3E1EA7KF000001","createdAt":"2026-11-23T08:00:00.123Z","data":{"VehicleSpeed":65.5,'
-    b'"Gear":"ShiftStateD","Location":{"latitude":37.412345,"longitude":-122.145678},"Soc":64.5,"PackVoltage":380.1,'
-    b'"PackCurrent":-20.4,"Odometer":12345.678,"Locked":true,"InsideTemp":21.5,"OutsideTemp":12.0,"GpsHeading":120.5,'
-    b'"LateralAcceleration":0.12,"EnergyRemaining":44.2,"BatteryLevel":63.1},"isResend":false}'
-)
-VEHICLES = 50
-Send = Callable[[Sequence[Event]], Awaitable[object]]
-
-
-def batches(first: int, events: int, batch: int) -> list[list[Event]]:
-    """Made before the clock runs."""
-    return [
-        [Event(seq, 0, f"5YJ3E1EA7KF{seq % VEHICLES:06}", DATA, 1_795_420_800_500) for seq in range(start, start + batch)]
-        for start in range(first, first + events, batch)
-    ]
-
-
-async def cpu_us(send: Send, events: int, batch: int, first: int) -> float:
-    work = batches(first, events, batch)
-    began_s = time.process_time()
-    for one in work:
-        await send(one)
-    return (time.process_time() - began_s) / events * 1e6
-
-
-async def compared(ways: dict[str, Send], events: int, rounds: int, batch: int, first: int) -> None:
-    """The ways take turns, so that other work on the machine meets them all."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, send in ways.items():
-            found[name].append(await cpu_us(send, events, batch, first))
-            first += events + batch
-    for name, values in found.items():
-        ordered = sorted(values)
-        print(f"{name:16} batches of {batch:3}: lowest {ordered[0]:.1f}, median {ordered[len(ordered) // 2]:.1f} µs an event")
+from bench.outputs.database_load import Send, compared
 
 
 async def through_asyncpg_s_encoder(connection: Any, events: Sequence[Event]) -> None:

@@ -150,7 +150,10 @@ class OutputRow:
 OUTPUTS = (
     OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput", broker=False),
     OutputRow(name="mqtt", switch="MQTT_URL", module="mqtt", settings="MqttSettings", output="MqttOutput"),
-    # a database: one transaction a second, not ten
+    # databases: one write a second, not ten
+    OutputRow(
+        name="influx", switch="INFLUX_URL", module="influx", settings="InfluxSettings", output="InfluxOutput", linger_s=1.0
+    ),
     OutputRow(
         name="postgres",
         switch="POSTGRES_URL",

@@ -11,8 +11,9 @@ from teslafast.errors import Undelivered
 from teslafast.outputs import Context
 from teslafast.outputs.postgres import PostgresOutput, PostgresSettings
 
+from tests.support.output_events import EPOCH, RECEIVED_MS, VIN, alert, data
 from tests.support.postgres import Postgres
-from tests.support.postgres_stage import EPOCH, RECEIVED_MS, VIN, alert, data, run, store
+from tests.support.postgres_stage import run, store
 
 pytestmark = pytest.mark.outputs
 

@@ -13,8 +13,9 @@ from teslafast.outputs.postgres import PostgresOutput, PostgresSettings
 from teslafast.outputs.postgres_schema import MIGRATIONS, made, prepare
 from teslafast.outputs.postgres_settings import TableName
 
+from tests.support.output_events import data
 from tests.support.postgres import Postgres
-from tests.support.postgres_stage import data, run, store
+from tests.support.postgres_stage import run, store
 
 pytestmark = pytest.mark.outputs
 

@@ -1,34 +1,17 @@
-"""Events for a PostgresOutput, and an output that stores them in a Postgres."""
+"""A PostgresOutput that stores events in a Postgres."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
-import orjson
 from teslafast.outputs import Context, Event
 from teslafast.outputs.postgres import PostgresOutput, PostgresSettings
 from teslafast.outputs.postgres_settings import table_name
 
+from tests.support.output_events import EPOCH
 from tests.support.postgres import Postgres
-
-EPOCH = "0123456789abcdef"
-VIN = "5YJ3E1EA7KF000001"
-CREATED = "2026-11-23T08:00:00.123Z"
-RECEIVED_MS = 1_795_420_801_000
-
-
-def data(seq: int, values: dict[str, Any], vin: str = VIN, created: str = CREATED, resend: bool = False) -> Event:
-    text = {"type": "data", "seq": seq, "vin": vin, "createdAt": created, "data": values, "isResend": resend}
-    return Event(seq, 0, vin, orjson.dumps(text), RECEIVED_MS)
-
-
-def alert(seq: int, name: str = "VCFRONT_a182") -> Event:
-    alerts = [{"name": name, "startedAt": CREATED, "endedAt": None, "audiences": ["Customer"]}]
-    text = {"type": "alerts", "seq": seq, "vin": VIN, "createdAt": CREATED, "alerts": alerts}
-    return Event(seq, 1, VIN, orjson.dumps(text), RECEIVED_MS)
 
 
 def run(

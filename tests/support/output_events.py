@@ -1,0 +1,38 @@
+"""Events as the log has them, for outputs that are given some."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from teslafast.outputs import Event
+
+EPOCH = "0123456789abcdef"
+VIN = "5YJ3E1EA7KF000001"
+CREATED = "2026-11-23T08:00:00.123Z"
+RECEIVED_MS = 1_795_420_801_000
+
+
+def data(seq: int, values: dict[str, Any], vin: str = VIN, created: str = CREATED, resend: bool = False) -> Event:
+    text = {"type": "data", "seq": seq, "vin": vin, "createdAt": created, "data": values, "isResend": resend}
+    return Event(seq, 0, vin, orjson.dumps(text), RECEIVED_MS)
+
+
+def alert(seq: int, *names: str) -> Event:
+    alerts = [
+        {"name": name, "startedAt": CREATED, "endedAt": None, "audiences": ["Customer"]} for name in names or ("VCFRONT_a182",)
+    ]
+    text = {"type": "alerts", "seq": seq, "vin": VIN, "createdAt": CREATED, "alerts": alerts}
+    return Event(seq, 1, VIN, orjson.dumps(text), RECEIVED_MS)
+
+
+def error_event(seq: int) -> Event:
+    errors = [{"name": "unsupported_field", "createdAt": CREATED, "tags": {"field_name": "SunroofInstalled"}, "body": "no"}]
+    text = {"type": "errors", "seq": seq, "vin": VIN, "createdAt": CREATED, "errors": errors}
+    return Event(seq, 2, VIN, orjson.dumps(text), RECEIVED_MS)
+
+
+def connectivity(seq: int) -> Event:
+    said = {"status": "CONNECTED", "connectionId": "c1", "networkInterface": "wifi"}
+    text = {"type": "connectivity", "seq": seq, "vin": VIN, "createdAt": CREATED} | said
+    return Event(seq, 3, VIN, orjson.dumps(text), RECEIVED_MS)
