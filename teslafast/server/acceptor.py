@@ -15,6 +15,7 @@ import os
 import resource
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ from ..websocket._transport import PlainTransport
 from ..websocket.tcp_info import socket_bytes_received
 from . import tls_errors
 from .admission import PendingConnections
+from .arrival import Arrival, host_of, shown
 from .descriptors import MOST, RESERVED_DESCRIPTORS
 from .handshakes import Handshake, Handshakes
 from .http_connection import HttpConnection
@@ -32,7 +34,8 @@ from .proxy_reader import read_proxy_header
 from .routes import Listener
 
 BACKLOG = 4096  # the kernel's queue; Linux caps it at net.core.somaxconn, which is 4096 by default
-ACCEPTS_PER_TURN = 64  # at some 50 µs each: a burst leaves the loop to the others after each batch
+ACCEPTS_PER_TURN = 64  # then the others' turn, …
+ACCEPT_S = 0.003  # … or after so long
 # What the kernel keeps of one connection that is not read, and so what one call of OpenSSL can have to work off: 2,400 KeyUpdates
 # are some 20 ms. A vehicle 300 ms away can still send 200 KB a second.
 RECEIVE_BUFFER_BYTES = 64 * 1024
@@ -104,7 +107,7 @@ class Acceptor:
         self._reading = False
         self._handshakes = Handshakes(loop, handshake_s, self._resume)
         self._checked_s = 0.0
-        self._arrivals: set[_Arrival] = set()
+        self._arrivals: set[Arrival] = set()
         self._proxied: set[asyncio.Task[None]] = set()  # that wait for a trusted proxy's header
 
     @property
@@ -131,15 +134,16 @@ class Acceptor:
             task.cancel()
 
     def check(self, now_s: float) -> None:
-        """Once in UNADMITTED_CHECK_S at most: ends those who send and send, and are never admitted."""
+        """Once in UNADMITTED_CHECK_S at most: counts what came, and ends those who send and send, and are never admitted."""
         if now_s < self._checked_s + UNADMITTED_CHECK_S:
             return
         self._checked_s = now_s
         for arrival in list(self._arrivals):
-            received = socket_bytes_received(arrival.sock)
-            if received is not None and received > UNADMITTED_BYTES:
+            received = socket_bytes_received(arrival.sock) or 0
+            arrival.has_received(received)
+            if received > UNADMITTED_BYTES:
                 self._counts.refused_connections["too_many_bytes"] += 1
-                log.warning("connection_refused", extra=fields(cause="too_many_bytes", address=_shown(arrival.address)))
+                log.warning("connection_refused", extra=fields(cause="too_many_bytes", address=shown(arrival.address)))
                 arrival.abort()
 
     def _resume(self) -> None:
@@ -153,9 +157,12 @@ class Acceptor:
             self._loop.remove_reader(self._bound.fileno())
 
     def _accept(self) -> None:
+        until_s = time.monotonic() + ACCEPT_S
         for _ in range(ACCEPTS_PER_TURN):
             if self._handshakes.crowded:
                 self._pause()
+                return
+            if time.monotonic() > until_s:
                 return
             try:
                 accepted, address = self._bound.accept()
@@ -182,7 +189,12 @@ class Acceptor:
         log.warning("accept_paused", extra=fields(cause="descriptors", reason=reason, remedy=remedy))
 
     def _take(self, accepted: socket.socket, address: Any) -> None:
-        if not self._trusts(_host(address)):
+        if _is_gone(accepted):
+            accepted.close()
+            if self._context is not None:
+                self._note_failure(ConnectionResetError(), address)
+            return
+        if not self._trusts(host_of(address)):
             self._admit(accepted, address)
             return
         task = self._loop.create_task(self._take_from_proxy(accepted, address))
@@ -204,17 +216,17 @@ class Acceptor:
             accepted.close()
             self._counts.refused_connections["proxy_header"] += 1
             reason = str(error) or "nothing came within HANDSHAKE_TIMEOUT"
-            log.warning("connection_refused", extra=fields(cause="proxy_header", reason=reason, address=_shown(address)))
+            log.warning("connection_refused", extra=fields(cause="proxy_header", reason=reason, address=shown(address)))
             return
         self._admit(accepted, client or address, limited=client is not None)
 
     def _admit(self, accepted: socket.socket, address: Any, limited: bool = True) -> None:
         """`limited`: the address is a client's, not that of a proxy that many share."""
-        arrival = _Arrival(accepted, address)
-        ticket = self._pending.enter(_host(address), arrival.abort, limited)
+        arrival = Arrival(accepted, address, self._context is not None)
+        ticket = self._pending.enter(host_of(address), arrival.abort, limited)
         if ticket is None:
             accepted.close()
-            log.warning("connection_refused", extra=fields(cause="address_limit", address=_shown(address)))
+            log.warning("connection_refused", extra=fields(cause="address_limit", address=shown(address)))
             return
 
         def done() -> None:
@@ -224,73 +236,35 @@ class Acceptor:
 
         self._arrivals.add(arrival)
         arrival.on_end = done
-        connection = arrival.connection = self._connection(_shown(address), self._listener, done)
+        arrival.on_hold = partial(self._pending.hold, ticket)
+        connection = arrival.connection = self._connection(shown(address), self._listener, done)
         arrival.timer = self._loop.call_later(self._handshake_s, arrival.expire)
         accepted.setblocking(False)
         if self._context is None:
             arrival.transport = PlainTransport(self._loop, accepted, connection)
             return
         failed = partial(self._fail, arrival)
-        arrival.handshake = Handshake(self._handshakes, self._context, accepted, connection, arrival.shaken, failed)
+        arrival.handshake = Handshake(
+            self._handshakes, self._context, accepted, connection, arrival.shaken, failed, arrival.has_received
+        )
         arrival.handshake.wait()
 
-    def _fail(self, arrival: _Arrival, error: Exception) -> None:
+    def _fail(self, arrival: Arrival, error: Exception) -> None:
         arrival.finish()
+        self._note_failure(error, arrival.address)
+
+    def _note_failure(self, error: Exception, address: Any) -> None:
         cause, meaning = tls_errors.failure(error)
         self._counts.tls_failures[cause] += 1
-        self._turned_away(cause, meaning, _shown(arrival.address))
-        log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=_shown(arrival.address)))
+        self._turned_away(cause, meaning, shown(address))
+        log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=shown(address)))
 
 
-class _Arrival:
-    """One connection until it is admitted, as far as it has come. `on_end()`: it is no longer waiting to be."""
-
-    def __init__(self, sock: socket.socket, address: Any) -> None:
-        self.sock = sock
-        self.address = address
-        self.on_end: Callable[[], None] | None = None
-        self.connection: HttpConnection | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.transport: PlainTransport | None = None
-        self.handshake: Handshake | None = None  # while it is under way
-
-    def shaken(self) -> None:
-        """The TLS handshake is over, and `connection` has the transport."""
-        self.handshake = None
-
-    def expire(self) -> None:
-        """HANDSHAKE_TIMEOUT is over."""
-        if self.handshake is not None:
-            self.handshake.expire()
-        elif self.connection is not None:
-            self.connection.expire()
-
-    def abort(self) -> None:
-        if self.transport is not None:
-            self.transport.abort()
-        elif self.handshake is not None:
-            self.handshake.abort()
-            self.finish()
-        elif self.connection is not None:
-            self.connection.abort()
-
-    def finish(self) -> None:
-        if self.on_end is not None:
-            self.on_end()
-
-    def end(self) -> None:
-        """Admitted, or gone: cancels the timer, and drops its references to objects that refer to it."""
-        if self.timer is not None:
-            self.timer.cancel()
-        self.on_end = self.connection = self.timer = self.transport = self.handshake = None
-
-
-def _host(address: Any) -> str:
-    """Of a socket's address; an IPv4-mapped IPv6 address as IPv4."""
-    return str(address[0]).removeprefix("::ffff:")
-
-
-def _shown(address: Any) -> str:
-    """`1.2.3.4:5` of a socket's address."""
-    host = _host(address)
-    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
+def _is_gone(accepted: socket.socket) -> bool:
+    """Whether its peer has left without a byte, as health checks and floods do: nothing is made for it."""
+    try:
+        return not accepted.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -51,6 +51,9 @@ class Bound:
 BOUNDS = (
     Bound("strangers", "connections not admitted yet", admission.PER_ADDRESS),
     Bound("strangers", "connections not admitted yet", admission.TOTAL),
+    Bound("strangers", "memory of connections not admitted yet", admission.HELD_BYTES_AT_MOST, "bytes"),
+    Bound("strangers", "accepting connections, before the others' turn", acceptor.ACCEPTS_PER_TURN),
+    Bound("strangers", "accepting connections, before the others' turn", acceptor.ACCEPT_S, "s"),
     Bound("strangers", "request head", http_connection.REQUEST_HEAD_LIMIT, "bytes"),
     Bound("strangers", "requests on one connection", http_connection.MOST_REQUESTS),
     Bound("strangers", "requests on one connection", http_connection.KEPT_S, "s"),

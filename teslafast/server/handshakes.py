@@ -28,7 +28,7 @@ from aiofastnet import constants
 from aiofastnet.api_utils import _ssl_needs_fallback_engine
 from aiofastnet.ssl_transport import SSLTransport_Socket  # type: ignore[import-not-found]  # compiled, without a stub
 
-from ..websocket.tcp_info import socket_bytes_received
+from ..websocket.tcp_info import has_ended, socket_bytes_received
 from .proxy_reader import refuse_proxy_header
 
 TURN_S = 0.01  # of handshakes in one turn of the loop: five to ten of them, and what others notice of it
@@ -42,14 +42,33 @@ TLS_GOODBYE_S = 2.0  # for the other side's close_notify: a few round trips of a
 constants.MAX_READ_BYTES_PER_CYCLE_HINT = 32 * 1024
 
 
+_TLS_HANDSHAKE = b"\x16"  # the first byte of a hello (RFC 8446, 5.1)
+
+
 class HandshakeTooLarge(Exception):
     """More than HANDSHAKE_BYTES before the end of the handshake."""
+
+
+class _Transport(SSLTransport_Socket):  # type: ignore[misc]  # compiled, without a stub
+    """
+    aiofastnet's own timeout of a handshake is not cancelled when one is aborted, and would keep the transport until then: 48 to
+    90 KB. The caller's own takes its place (`Handshake.expire`).
+    """
+
+    __slots__ = ()
+
+    @property
+    def _check_handshake_timeout(self) -> Callable[[], None]:
+        return _nothing
+
+
+def _nothing() -> None: ...
 
 
 class Handshake:
     """
     One connection's. `on_failed(error)` is called once if it fails, `on_done()` once when its protocol has the transport;
-    neither after `abort`.
+    neither after `abort`. `on_bytes(received)`: before each step, with what has come over TCP by then; it may abort this.
     """
 
     def __init__(
@@ -60,6 +79,7 @@ class Handshake:
         protocol: asyncio.BaseProtocol,
         on_done: Callable[[], None],
         on_failed: Callable[[Exception], None],
+        on_bytes: Callable[[int], object] = lambda received: None,
     ) -> None:
         self._handshakes = handshakes
         self._context = context
@@ -67,6 +87,7 @@ class Handshake:
         self._protocol = protocol
         self._on_done = on_done
         self._on_failed = on_failed
+        self._on_bytes = on_bytes
         self._transport: Any = None
         self._waiter: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None  # where aiofastnet cannot read the socket itself
@@ -90,8 +111,11 @@ class Handshake:
             received = socket_bytes_received(self._sock)
             if received is not None and received > HANDSHAKE_BYTES:
                 raise HandshakeTooLarge
+            self._on_bytes(received or 0)
+            if self._over:
+                return
             if self._transport is None:
-                refuse_proxy_header(self._sock)
+                self._look_at_first_bytes()
                 self._begin()
             else:
                 self._transport._read_ready()
@@ -99,13 +123,19 @@ class Handshake:
         except Exception as error:  # what it may be besides OSError must not reach the event loop
             self._fail(error)
 
+    def _look_at_first_bytes(self) -> None:
+        """Raises OSError if they are not worth a step: a PROXY header, or a hello whose sender has left."""
+        refuse_proxy_header(self._sock)
+        if has_ended(self._sock) and self._sock.recv(1, socket.MSG_PEEK) in (b"", _TLS_HANDSHAKE):
+            raise ConnectionResetError("the client left after its first bytes")
+
     def _begin(self) -> None:
         loop, handshake_s = self._handshakes.loop, self._handshakes.handshake_s
         if _ssl_needs_fallback_engine(self._context):
             self._task = loop.create_task(self._shake_hands())
             return
         self._waiter = loop.create_future()
-        self._transport = SSLTransport_Socket(
+        self._transport = _Transport(
             loop,
             self._protocol,
             self._context,

@@ -1,4 +1,4 @@
-"""How many bytes a connection has brought, TLS and all, as the kernel counts them."""
+"""What the kernel knows of a connection: how many bytes it has brought, TLS and all, and whether its peer has ended it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+_CLOSE_WAIT = 8  # `tcpi_state`, the first byte: the peer has sent its FIN
 _BYTES_RECEIVED = slice(128, 136)  # `tcpi_bytes_received` of struct tcp_info; since Linux 4.1
 
 
@@ -24,3 +25,13 @@ def socket_bytes_received(sock: Any) -> int | None:
     except OSError:  # closed, or no TCP: a test's socket pair
         return None
     return int.from_bytes(info[_BYTES_RECEIVED], sys.byteorder) if len(info) == _BYTES_RECEIVED.stop else None
+
+
+def has_ended(sock: Any) -> bool:
+    """Whether the peer has said that nothing more will come; False where the kernel does not tell."""
+    if _TCP_INFO is None:
+        return False
+    try:
+        return bool(sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1)[0] == _CLOSE_WAIT)
+    except OSError:
+        return False

@@ -11,9 +11,9 @@ from teslafast.server.admission import PendingConnections, source_of
 
 
 class Hall:
-    def __init__(self, per_address: int = 3, total: int = 5) -> None:
+    def __init__(self, per_address: int = 3, total: int = 5, held_bytes: int = 1000) -> None:
         self.refused: Counter[str] = Counter()
-        self.waiting = PendingConnections(self.refused, per_address, total)
+        self.waiting = PendingConnections(self.refused, per_address, total, held_bytes)
         self.cut_off: list[str] = []
 
     def enter(self, host: str, name: str = "") -> int | None:
@@ -51,6 +51,41 @@ def test_leaving_after_being_closed_changes_nothing() -> None:
     hall.waiting.leave(second)
     assert len(hall.waiting) == 0
     assert hall.enter("1.1.1.1") is not None
+
+
+def test_over_the_limit_in_bytes_the_oldest_that_holds_any_is_closed() -> None:
+    hall = Hall()
+    silent, *others = (hall.enter(f"1.1.1.{number}", str(number)) for number in range(5))
+    assert silent is not None
+    for ticket in others:
+        assert ticket is not None
+        hall.waiting.hold(ticket, 250)
+    assert hall.cut_off == []
+    assert others[3] is not None
+    hall.waiting.hold(others[3], 600)
+    assert hall.cut_off == ["1", "2"]
+    assert hall.refused == {"crowded_bytes": 2}
+    assert len(hall.waiting) == 3
+
+
+def test_what_a_connection_held_is_free_when_it_leaves_and_never_counted_afterwards() -> None:
+    hall = Hall()
+    for number in range(20):
+        ticket = hall.enter("1.1.1.1", str(number))
+        assert ticket is not None
+        for size in (100, 900):
+            hall.waiting.hold(ticket, size)
+        hall.waiting.leave(ticket)
+        hall.waiting.hold(ticket, 900)
+    assert (hall.cut_off, hall.refused) == ([], {})
+
+
+def test_a_connection_that_alone_holds_too_much_is_closed_itself() -> None:
+    hall = Hall()
+    ticket = hall.enter("1.1.1.1", "greedy")
+    assert ticket is not None
+    hall.waiting.hold(ticket, 1001)
+    assert hall.cut_off == ["greedy"]
 
 
 @pytest.mark.parametrize(

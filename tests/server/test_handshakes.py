@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 from teslafast.certificates import peer
 from teslafast.config import Settings
-from teslafast.server import acceptor, tls
+from teslafast.server import acceptor, handshakes, tls
+from teslafast.server.arrival import TLS_BYTES
 from teslafast.server.handshakes import HANDSHAKE_BYTES
 
 from tests.support.certificates import Pair, World
@@ -93,6 +95,42 @@ def test_a_chain_of_many_kilobytes_is_refused_before_all_of_it_has_come(server: 
         status(server.place, Pair(long, good.key))
     server.lines.wait_for("tls_failed", cause="too_large")
     assert status(server.place) == 101
+
+
+def unfinished(server: Inside) -> socket.socket:
+    """A handshake of which the server has had the hello, and answered it."""
+    world = server.place.world
+    assert world is not None
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    end = world.client(world.vehicle("device-1")).wrap_bio(to_client, to_server, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        end.do_handshake()
+    connected = silent(server.place)
+    connected.sendall(to_server.read())
+    assert connected.recv(1), "the server's hello"
+    return connected
+
+
+def test_handshakes_that_do_not_go_on_are_bounded_in_bytes_and_the_oldest_gives_its_memory_back(world: World) -> None:
+    with Inside(world, VEHICLE_PORT="0") as server, ExitStack() as strangers:
+        server.ask(lambda inside: setattr(inside._pending, "_held_bytes", 3 * TLS_BYTES))
+        first, *_ = [strangers.enter_context(unfinished(server)) for _ in range(5)]
+        while first.recv(65536):
+            pass
+        transports = server.ask(lambda inside: [one for one in gc.get_objects() if isinstance(one, handshakes._Transport)])
+        assert len(transports) == 2, "two of five: each has more than TLS_BYTES"
+        assert server.counts("refused_connections") == {"crowded_bytes": 3}
+        assert status(server.place) == 101
+
+
+def test_who_leaves_without_a_byte_or_right_after_a_hello_costs_no_handshake(world: World) -> None:
+    with Inside(world, VEHICLE_PORT="0") as server:
+        hellos = [b"", b"\x16\x03\x01\x00\x05hello"]
+        for hello in hellos:
+            with silent(server.place) as connected:
+                connected.sendall(hello)
+        server.lines.wait_for("tls_failed", len(hellos), cause="cut")
+        assert server.counts("tls_failures") == {"cut": 2}
 
 
 def test_many_long_messages_over_tls_in_one_write_are_all_answered(server: Inside) -> None:
