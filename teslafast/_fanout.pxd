@@ -7,21 +7,45 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef enum:
     HOLE = 7            # the kind of an entry that stands for a damaged frame: it is in nobody's events
+    KIND_BITS = 3
+    BESIDE_LIMIT = 1 << 29      # bytes beside a frame: what the rest of `kind` can say; a vehicle's largest message is an eighth
 
 
 cdef struct Entry:
     uint64_t start      # the frame's first byte, counted as `head` is
     uint64_t seq        # the number in its text
     uint64_t time_ms    # when it was published, since 1970
-    uint32_t size
-    uint32_t kind       # its place in KINDS, or HOLE
+    uint32_t size       # of the frame
+    uint32_t kind       # its place in KINDS, or HOLE; above that, from KIND_BITS on, the size of what is kept beside the frame
     uint32_t vin        # the vehicle's place in `Fanout.vins`; means nothing in another process
     uint32_t crc        # of what stands above and of the frame, in a log that is kept
+
+
+cdef inline uint32_t kind_of(const Entry *entry) noexcept:
+    return entry.kind & ((1 << KIND_BITS) - 1)
+
+
+cdef inline uint64_t beside_of(const Entry *entry) noexcept:
+    """How many bytes stand in the ring right after the frame that are no part of it."""
+    return entry.kind >> KIND_BITS
+
+
+cdef inline uint64_t span_of(const Entry *entry) noexcept:
+    """Bytes of the ring that the entry takes: its frame, and what is kept beside it."""
+    return <uint64_t>entry.size + beside_of(entry)
 
 
 cdef inline uint64_t header_size(uint64_t frame_size) noexcept:
     """Bytes of a server frame's header: 2, 4 or 10. 125 + 2 and 65,535 + 4 are the largest frames of the shorter two."""
     return 2 if frame_size <= 127 else 4 if frame_size <= 65539 else 10
+
+
+cdef struct Gathered:   # entries as a kind of readers wants them, made once for all of these that stand at the same one
+    char *bytes         # CHUNK of them; NULL until needed
+    uint64_t start      # the first entry that is in it
+    uint64_t upto       # the first that is not
+    uint64_t size
+    bint full           # the entry at `upto` has no room
 
 
 cdef class EventStream:
@@ -69,12 +93,10 @@ cdef class Fanout:
         Entry *index
         char *ring
         char *scratch               # where a filtered reader's frames are gathered: CHUNK bytes
-        char *framed                # the entries from `framed_from` to `framed_upto` as `framing` wants them; NULL until needed
+        Gathered frames             # frames without what is kept beside them
+        Gathered blocks             # events as `framing` wants them
         EventStream framing
-        uint64_t framed_from
-        uint64_t framed_upto
-        uint64_t framed_size
-        bint framed_full            # the entry at `framed_upto` has no room
+        bint has_beside             # some entry has something beside its frame: then frames are not contiguous any more
         readonly uint64_t capacity
         uint64_t slots
         uint64_t head
@@ -103,7 +125,11 @@ cdef class Fanout:
     cdef uint64_t after(self, uint64_t seq) noexcept
     cdef void put(self, const char *data, uint64_t size) noexcept
     cdef void fetch(self, char *out, uint64_t start, uint64_t size) noexcept
-    cpdef uint64_t publish(self, int kind, str vin, bytes body, uint64_t time_ms, uint64_t seq=*) except 0
+    cpdef uint64_t publish(
+        self, int kind, str vin, bytes body, uint64_t time_ms, uint64_t seq=*, tuple beside=*
+    ) except 0
+    cdef int put_beside(self, tuple beside) except -1
+    cdef tuple beside(self, const Entry *entry)
     cdef uint32_t number_of(self, str vin) except? 0xFFFFFFFF
     cdef void make_room(self, uint64_t size) noexcept
     cdef int announce(self, int kind, str vin, uint64_t number) except -1
@@ -127,9 +153,9 @@ cdef class Fanout:
     cdef void drop_given(self, Reader reader, uint32_t count) noexcept
     cdef int find(self, Reader reader) except -1
     cdef int send(self, Reader reader, uint64_t start, uint64_t size) except -1
-    cdef int give_all_framed(self, Reader reader) except -1
-    cdef int frame_more(self) except -1
+    cdef int give_gathered(self, Reader reader, Gathered *gathered) except -1
+    cdef int gather_more(self, Gathered *gathered, EventStream framing) except -1
     cdef int64_t frame_entry(self, char *out, uint64_t room, EventStream framing, Entry *entry) except -2
     cdef bytes special_block(self, EventStream framing, Entry *entry)
-    cdef int send_framed(self, Reader reader, Entry *entry) except -1
+    cdef int send_alone(self, Reader reader, Entry *entry) except -1
     cdef int give_some_framed(self, Reader reader) except -1

@@ -5,12 +5,14 @@ One log of finished WebSocket frames, any number of readers, one write per reade
     ring    the bytes. `head` counts every byte ever written and never wraps; a byte lives at `head % capacity`.
     index   one Entry a frame, numbered 0, 1, 2 … for ever; entry n lives at `n % slots`. `first` is the oldest entry whose
             bytes are all still there, `last` the number that the next frame will get.
+    beside  bytes that go with a frame and that no reader is sent: they follow it in the ring, and are in `events_after` only.
     reader  one number, `next`: the first entry that it has not been given.  behind = last - next;  lapped when next < first.
 
     Invariant:  first <= last,  last - first <= slots,  head - index[first].start <= capacity.
     Invariant after a flush: every reader is blocked, or is at `last`, or stands in `_woken` for its next chunk.
 
-A reader that sees everything is only that number: what it lacks is contiguous, so one write covers it. A reader of some
+A reader that sees everything is only that number: what it lacks is contiguous, so one write covers it. Where something is kept
+beside the frames they are gathered first, once for all readers that stand at the same entry. A reader of some
 vehicles or kinds keeps the numbers of its entries in a small array (`pending`); when that is full it notes where it stopped
 (`scan`) and finds the rest in the index later: its memory is bounded, and nothing is missed that is still in the ring.
 A frame's bytes are the same for everyone: server frames are unmasked, and the log itself puts `seq` in, once. A reader of
@@ -101,7 +103,8 @@ cdef class Fanout:
 
     def __dealloc__(self):
         PyMem_Free(self.scratch)
-        PyMem_Free(self.framed)
+        PyMem_Free(self.frames.bytes)
+        PyMem_Free(self.blocks.bytes)
         if self.held:
             PyBuffer_Release(&self.view)
 
@@ -139,14 +142,15 @@ cdef class Fanout:
         return &self.index[number & (self.slots - 1)]
 
     cdef uint32_t crc_of(self, Entry *entry) noexcept:
-        """What makes a frame known again: its place, number, time, size and kind, and its bytes."""
+        """What makes a frame known again: its place, number, time, sizes and kind, its bytes and those beside it."""
         cdef uint64_t place = entry.start % self.capacity
         cdef uint64_t until_end = self.capacity - place
+        cdef uint64_t size = span_of(entry)
         cdef uint32_t crc = crc32c(0, entry, 32)
-        if entry.size <= until_end:
-            return crc32c(crc, self.ring + place, entry.size)
+        if size <= until_end:
+            return crc32c(crc, self.ring + place, size)
         crc = crc32c(crc, self.ring + place, until_end)
-        return crc32c(crc, self.ring, entry.size - until_end)
+        return crc32c(crc, self.ring, size - until_end)
 
     cdef uint64_t after(self, uint64_t seq) noexcept:
         """The first entry whose seq is greater, by bisection: seqs rise with the numbers."""
@@ -186,17 +190,18 @@ cdef class Fanout:
         """The frame of the event `seq` as bytes, or None if it is not in the ring."""
         cdef uint64_t number = self.after(seq - 1) if seq else self.last
         cdef Entry *entry = self.entry(number)
-        if number == self.last or entry.seq != seq or entry.kind == HOLE:
+        if number == self.last or entry.seq != seq or kind_of(entry) == HOLE:
             return None
         cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>entry.size)
         self.fetch(PyBytes_AS_STRING(out), entry.start, entry.size)
         return out
 
-    def events_after(self, uint64_t seq, int limit, uint64_t most_bytes=NOWHERE):
+    def events_after(self, uint64_t seq, int limit, uint64_t most_bytes=NOWHERE, bint beside=False):
         """
         [(seq, kind, VIN, JSON text, when it was published in ms since 1970)] of the events after `seq` that are in the ring.
 
         The first `limit` of them; no more after the one with which their texts come to `most_bytes`.
+        beside    each has a sixth member: what it was published with beside its text, None if that was nothing
         """
         cdef uint64_t number = self.after(seq)
         cdef uint64_t taken = 0
@@ -207,15 +212,39 @@ cdef class Fanout:
         while number < self.last and len(events) < limit and taken < most_bytes:
             entry = self.entry(number)
             number += 1
-            if entry.kind == HOLE:
+            if kind_of(entry) == HOLE:
                 continue
             skip = header_size(entry.size)
             size = entry.size - skip
             text = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>size)
             self.fetch(PyBytes_AS_STRING(text), entry.start + skip, size)
-            events.append((entry.seq, entry.kind, self.vins[<Py_ssize_t>entry.vin], text, entry.time_ms))
+            vin = self.vins[<Py_ssize_t>entry.vin]
+            if beside:
+                events.append((entry.seq, kind_of(entry), vin, text, entry.time_ms, self.beside(entry)))
+            else:
+                events.append((entry.seq, kind_of(entry), vin, text, entry.time_ms))
             taken += size
         return events
+
+    cdef tuple beside(self, const Entry *entry):
+        """The parts that `put_beside` put after the frame, None if there are none."""
+        cdef uint64_t at = entry.start + entry.size
+        cdef uint64_t end = at + beside_of(entry)
+        cdef uint32_t size
+        cdef bytes part
+        cdef list parts = []
+        if at == end:
+            return None
+        while at + sizeof(size) <= end:
+            self.fetch(<char *>&size, at, sizeof(size))
+            at += sizeof(size)
+            if size > end - at:
+                raise ValueError(f"what stands beside event {entry.seq} is not what was put there")
+            part = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>size)
+            self.fetch(PyBytes_AS_STRING(part), at, size)
+            parts.append(part)
+            at += size
+        return tuple(parts)
 
     def time_of(self, uint64_t seq):
         """When the event `seq`, or the one after it that is still here, was published: ms since 1970."""
@@ -235,11 +264,14 @@ cdef class Fanout:
 
     # ---- publishing
 
-    cpdef uint64_t publish(self, int kind, str vin, bytes body, uint64_t time_ms, uint64_t seq=0) except 0:
+    cpdef uint64_t publish(
+        self, int kind, str vin, bytes body, uint64_t time_ms, uint64_t seq=0, tuple beside=None
+    ) except 0:
         """
         Makes one event of `body` (a JSON object's bytes, not empty) and returns its seq.
 
-        seq: the number it is to have, not less than any before (a view says those of the log that it shows); 0 = the next.
+        seq      the number it is to have, not less than any before (a view says those of the log that it shows); 0 = the next
+        beside   bytes objects to be kept with it, for `events_after`; left out if the ring has no room for both
         Raises ValueError if the event is larger than the ring.
         """
         if vin is None or body is None or kind < 0 or kind >= len(KINDS) or PyBytes_GET_SIZE(body) < 3:
@@ -262,25 +294,41 @@ cdef class Fanout:
         cdef uint64_t head_size = <uint64_t>put_header(<uint8_t *>head, 1, text_size)
         if head_size + text_size > self.capacity:
             raise ValueError(f"an event of {text_size} bytes is larger than the ring")
-        self.make_room(head_size + text_size)
+        cdef uint64_t beside_size = 0 if beside is None else size_of_parts(beside)
+        if beside_size >= BESIDE_LIMIT or head_size + text_size + beside_size > self.capacity:
+            beside_size = 0
+        self.make_room(head_size + text_size + beside_size)
         cdef Entry *entry = self.entry(self.last)
         entry.start = self.head
         entry.seq = seq
         entry.time_ms = time_ms
         entry.size = <uint32_t>(head_size + text_size)
-        entry.kind = <uint32_t>kind
+        entry.kind = <uint32_t>kind | <uint32_t>(beside_size << KIND_BITS)
         entry.vin = self.number_of(vin)
         memcpy(head + head_size, PyBytes_AS_STRING(prefix), prefix_size)
         memcpy(head + head_size + prefix_size, digits, digits_size)
         head[head_size + prefix_size + digits_size] = b","
         self.put(head, head_size + prefix_size + digits_size + 1)
         self.put(PyBytes_AS_STRING(body) + 1, <uint64_t>PyBytes_GET_SIZE(body) - 1)
+        if beside_size:
+            self.put_beside(beside)
         if self.kept_for_good:
             entry.crc = self.crc_of(entry)
         self.newest_seq = seq
         self.last += 1
         self.announce(kind, vin, self.last - 1)
         return seq
+
+    cdef int put_beside(self, tuple beside) except -1:
+        """Each part after its size; `size_of_parts` has looked at them."""
+        cdef uint32_t size
+        cdef bytes part
+        self.has_beside = True
+        for part in beside:
+            size = <uint32_t>PyBytes_GET_SIZE(part)
+            self.put(<char *>&size, sizeof(size))
+            self.put(PyBytes_AS_STRING(part), size)
+        return 0
 
     cdef uint32_t number_of(self, str vin) except? 0xFFFFFFFF:
         cdef object number = self.numbers.get(vin)
@@ -514,7 +562,10 @@ cdef class Fanout:
             elif reader.filtered:
                 self.give_some(reader)
             elif reader.framing is not None:
-                self.give_all_framed(reader)
+                if self.framing is not reader.framing:
+                    self.framing = reader.framing
+                    self.blocks.upto = self.blocks.start = NOWHERE
+                self.give_gathered(reader, &self.blocks)
             else:
                 self.give_all(reader)
         if not reader.blocked and reader.log is self and (reader.prelude is not None or self.owes(reader)):
@@ -578,6 +629,12 @@ cdef class Fanout:
             return 0
         start = self.entry(number).start
         end = self.head
+        if self.has_beside:
+            if number + 1 != upto:
+                return self.give_gathered(reader, &self.frames)
+            reader.next = upto
+            reader.given = self.entry(number).seq
+            return self.send(reader, start, self.entry(number).size)
         if end - start > CHUNK:
             upto = self.last_within(number, start + CHUNK)
             end = self.entry(upto).start if upto != self.last else self.head
@@ -644,7 +701,7 @@ cdef class Fanout:
         reader.scan = NOWHERE
         while number < stop:
             entry = self.entry(number)
-            if reader.kinds >> entry.kind & 1 and (wanted is None or PyByteArray_AS_STRING(wanted)[entry.vin]):
+            if reader.kinds >> kind_of(entry) & 1 and (wanted is None or PyByteArray_AS_STRING(wanted)[entry.vin]):
                 if reader.pending_count == 0:
                     reader.given = entry.seq - 1
                 reader.remember(number)
@@ -668,50 +725,54 @@ cdef class Fanout:
 
     # ---- server-sent events
 
-    cdef int give_all_framed(self, Reader reader) except -1:
-        """`give_all`, from `framed`: a chunk at most, one event at least. The next reader here gets the same bytes."""
+    cdef int give_gathered(self, Reader reader, Gathered *gathered) except -1:
+        """`give_all`, from what is gathered: a chunk at most, one event at least. The next reader here gets the same bytes."""
         cdef uint64_t number = reader.next
         if number == self.last:
             return 0
-        if self.framing is not reader.framing or self.framed_from != number:
-            self.framing = reader.framing
-            self.framed_from = self.framed_upto = number
-            self.framed_size = 0
-            self.framed_full = False
-        self.frame_more()
-        if self.framed_upto == number:
+        if gathered.start != number:
+            gathered.start = gathered.upto = number
+            gathered.size = 0
+            gathered.full = False
+        self.gather_more(gathered, reader.framing)
+        if gathered.upto == number:
             reader.next = number + 1
             reader.given = self.entry(number).seq
-            return self.send_framed(reader, self.entry(number))
-        reader.next = self.framed_upto
-        reader.given = self.entry(self.framed_upto - 1).seq
-        return reader.write(self.framed, self.framed_size) if self.framed_size else 0
+            return self.send_alone(reader, self.entry(number))
+        reader.next = gathered.upto
+        reader.given = self.entry(gathered.upto - 1).seq
+        return reader.write(gathered.bytes, gathered.size) if gathered.size else 0
 
-    cdef int frame_more(self) except -1:
-        """Goes on with `framed` up to the newest entry, as far as there is room."""
+    cdef int gather_more(self, Gathered *gathered, EventStream framing) except -1:
+        """Goes on up to the newest entry, as far as there is room."""
         cdef int64_t size
-        if self.framed == NULL:
-            self.framed = <char *>PyMem_Malloc(CHUNK)
-            if self.framed == NULL:
+        if gathered.bytes == NULL:
+            gathered.bytes = <char *>PyMem_Malloc(CHUNK)
+            if gathered.bytes == NULL:
                 raise MemoryError
-        while self.framed_upto != self.last and not self.framed_full:
+        while gathered.upto != self.last and not gathered.full:
             size = self.frame_entry(
-                self.framed + self.framed_size, CHUNK - self.framed_size, self.framing, self.entry(self.framed_upto)
+                gathered.bytes + gathered.size, CHUNK - gathered.size, framing, self.entry(gathered.upto)
             )
             if size < 0:
-                self.framed_full = True
+                gathered.full = True
             else:
-                self.framed_size += <uint64_t>size
-                self.framed_upto += 1
+                gathered.size += <uint64_t>size
+                gathered.upto += 1
         return 0
 
     cdef int64_t frame_entry(self, char *out, uint64_t room, EventStream framing, Entry *entry) except -2:
-        """Writes an event as a block; returns its length, -1 if there is no room for it."""
+        """Writes an event as a frame, or as a block; returns its length, -1 if there is no room for it."""
         cdef uint64_t skip, size
         cdef bytes block
-        if entry.kind == HOLE:
+        if kind_of(entry) == HOLE:
             return 0
-        if framing.special >> entry.kind & 1:
+        if framing is None:
+            if entry.size > room:
+                return -1
+            self.fetch(out, entry.start, entry.size)
+            return <int64_t>entry.size
+        if framing.special >> kind_of(entry) & 1:
             block = self.special_block(framing, entry)
             size = <uint64_t>PyBytes_GET_SIZE(block)
             if size > room:
@@ -733,13 +794,15 @@ cdef class Fanout:
         self.fetch(PyBytes_AS_STRING(text), entry.start + skip, entry.size - skip)
         return framing.make(entry.seq, self.vins[<Py_ssize_t>entry.vin], text)
 
-    cdef int send_framed(self, Reader reader, Entry *entry) except -1:
+    cdef int send_alone(self, Reader reader, Entry *entry) except -1:
         """An event that is larger than a chunk: its text goes straight from the ring."""
+        if reader.framing is None:
+            return self.send(reader, entry.start, entry.size)
         cdef uint64_t skip = header_size(entry.size)
         cdef uint64_t seq = entry.seq
         cdef char[TAIL_LIMIT] tail
         cdef bytes block
-        if reader.framing.special >> entry.kind & 1:
+        if reader.framing.special >> kind_of(entry) & 1:
             block = self.special_block(reader.framing, entry)
             return reader.write(PyBytes_AS_STRING(block), <uint64_t>PyBytes_GET_SIZE(block))
         reader.write(PyBytes_AS_STRING(DATA), <uint64_t>PyBytes_GET_SIZE(DATA))
@@ -761,12 +824,20 @@ cdef class Fanout:
         if reader.pending_count and taken == 0:
             entry = self.entry(reader.pending[0])
             self.drop_given(reader, 1)
-            return self.send_framed(reader, entry)
+            return self.send_alone(reader, entry)
         if taken:
             self.drop_given(reader, taken)
             if size:
                 return reader.write(self.scratch, size)
         return 0
+
+
+cdef uint64_t size_of_parts(tuple parts) except? 0xFFFFFFFFFFFFFFFF:
+    """Bytes that they take beside a frame, each with its size in front."""
+    cdef uint64_t size = 0
+    for part in parts:
+        size += sizeof(uint32_t) + <uint64_t>PyBytes_GET_SIZE(<bytes?>part)
+    return size
 
 
 cdef uint64_t slots_for(uint64_t ring_bytes) noexcept:

@@ -38,7 +38,7 @@ ROOMS = {
     "storage": "core",
     "vehicles": "protocol core websocket",
     "dashboards": "core websocket",
-    "outputs": "core",
+    "outputs": "protocol core",
     "server": "protocol certificates core storage websocket vehicles dashboards outputs cluster web",
     "cluster": "core",
     "onboarding": "protocol certificates websocket",

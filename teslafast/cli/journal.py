@@ -53,6 +53,7 @@ def _rows(report: JournalReport) -> dict[str, str]:
         "events": f"{report.events} (seq {report.oldest} to {report.newest})" if report.events else "none",
         "damaged": f"{report.lost} events cannot be read",
         "vehicles": str(report.vehicles),
+        "records": f"kept with {report.own_bytes} of the events",
         "epoch": f"{report.epoch or 'none'}; {'goes on' if report.goes_on else 'a new one begins'} at the next start",
         "closed": "cleanly" if report.closed_cleanly else "not cleanly: the server was killed, or its disk failed",
         "values": "no checkpoint" if report.saved_seq is None else f"saved up to seq {report.saved_seq}",

@@ -23,7 +23,7 @@ from ..event_loop import Timer
 from ..metrics import Counts
 from .connections import Connections
 from .last_values import LastValues
-from .records import DATA, KIND_NUMBERS, Record
+from .records import DATA, KIND_NUMBERS, OwnBytes, Record
 from .registry import Registry
 from .turn import Turn
 from .views import MakeLog, Views, view_ring_bytes
@@ -34,13 +34,16 @@ MakeFleet = Callable[[], dict[str, Any]]
 class Backplane(Protocol):
     """The log that several nodes share: takes a submission, and has it applied on every node in the log's order."""
 
-    def submit(self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int) -> None: ...
+    def submit(
+        self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int, own: OwnBytes | None
+    ) -> None: ...
 
 
 class Hub:
     """
     epoch      names the life of the log; `seq` counts within it
     turn       what is owed at the end of the event loop's turn
+    keeps_own  records' own bytes are to be given to `submit`: an output wants them
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Hub:
         timer: Timer,
         counts: Counts,
         backplane: Backplane | None = None,
+        keeps_own: bool = False,
     ) -> None:
         self.settings = settings
         self.turn = turn
@@ -64,30 +68,43 @@ class Hub:
         self.connections = Connections(timer)
         self.views = Views(make_log, view_ring_bytes(settings.ring_bytes, settings.max_frame_bytes), timer)
         self.draining = False
+        self.keeps_own = keeps_own
         self._backplane = backplane
 
-    def submit(self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int) -> None:
+    def submit(
+        self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int, own: OwnBytes | None = None
+    ) -> None:
         """
         Takes a record in.
 
         fleet    makes its other shape, if somebody reads that
         txid     names the message that it came in, b"" if it has no name; None: the server itself made the record
         now_ns   when it came in: ns since 1970, the server's clock
+        own      its own bytes, if `keeps_own`
         Raises Malformed if it cannot be JSON or is larger than the ring.
         """
         if self._backplane is None:
-            self.apply(vin, record, fleet, txid, now_ns)
+            self.apply(vin, record, fleet, txid, now_ns, own)
         else:
-            self._backplane.submit(vin, record, fleet, txid, now_ns)
+            self._backplane.submit(vin, record, fleet, txid, now_ns, own)
 
-    def apply(self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int, seq: int = 0) -> int:
+    def apply(
+        self,
+        vin: str,
+        record: Record,
+        fleet: MakeFleet,
+        txid: bytes | None,
+        now_ns: int,
+        own: OwnBytes | None = None,
+        seq: int = 0,
+    ) -> int:
         """Puts a submitted record into everything that shows it, under `seq` (0: the next); returns its seq. Raises Malformed."""
         now_ms = now_ns // 1_000_000
         kind = KIND_NUMBERS[record.kind]
         body = record.body
         try:
             text = orjson.dumps(body)
-            seq = self.log.publish(kind, vin, text, now_ms, seq)
+            seq = self.log.publish(kind, vin, text, now_ms, seq, own)
         except (ValueError, TypeError) as error:
             raise Malformed(f"cannot be kept: {error}") from None
         if kind == DATA:

@@ -12,19 +12,33 @@ between them, as the flat one's have none. Pure: nobody is woken here; `Turn.wat
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, overload
 
 from ..config import MIB
 
 
 class Event(NamedTuple):
-    """One event of the log. `kind`: its place in KINDS; `text`: its JSON; `time_ms`: when it was published, since 1970."""
+    """
+    One event of the log. `kind`: its place in KINDS; `text`: its JSON; `time_ms`: when it was published, since 1970.
+
+    own        `core.records.OwnBytes`, if the tail was asked for them and the log has them
+    shaped     its body in another shape than the text's
+    rebuilt    that shape was made from the text, because the record's own bytes are not there
+    """
 
     seq: int
     kind: int
     vin: str
     text: bytes
     time_ms: int
+    own: tuple[bytes, ...] | None = None
+    shaped: bytes | None = None
+    rebuilt: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """In the shape that was asked for: the text, if that was none."""
+        return self.text if self.shaped is None else self.shaped
 
 
 class TailedLog(Protocol):
@@ -34,14 +48,23 @@ class TailedLog(Protocol):
     def seq(self) -> int: ...
     @property
     def oldest(self) -> int: ...
-    def events_after(self, seq: int, limit: int, most_bytes: int = ..., /) -> list[tuple[int, int, str, bytes, int]]: ...
+    @overload
+    def events_after(self, seq: int, limit: int, most_bytes: int = ...) -> list[tuple[int, int, str, bytes, int]]: ...
+    @overload
+    def events_after(
+        self, seq: int, limit: int, most_bytes: int = ..., *, beside: Literal[True]
+    ) -> list[tuple[int, int, str, bytes, int, tuple[bytes, ...] | None]]: ...
     def time_of(self, seq: int, /) -> int: ...
 
 
 class Tail:
-    def __init__(self, log: TailedLog, first: int) -> None:
-        """`first`: seq of the first event that is wanted; one beyond the next event counts as the next."""
+    def __init__(self, log: TailedLog, first: int, own: bool = False) -> None:
+        """
+        first    seq of the first event that is wanted; one beyond the next event counts as the next
+        own      events come with their records' own bytes
+        """
         self._log = log
+        self._own = own
         self.next = min(max(first, 1), log.seq + 1)
         self.lost = 0
         self._missed: tuple[int, int] | None = None
@@ -55,7 +78,10 @@ class Tail:
         self._look_back()
         if self._missed is not None:
             return []
-        events = [Event(*event) for event in self._log.events_after(self.next - 1, limit, most_bytes)]
+        if self._own:
+            events = [Event(*event) for event in self._log.events_after(self.next - 1, limit, most_bytes, beside=True)]
+        else:
+            events = [Event(*event) for event in self._log.events_after(self.next - 1, limit, most_bytes)]
         if events:
             self.next = events[-1].seq + 1
         return events

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from ..core.tail import Event
 from .shared import SharedSettings
@@ -28,8 +28,12 @@ __all__ = [
     "Output",
     "OutputGauges",
     "OutputRow",
+    "Shape",
     "SharedSettings",
 ]
+
+
+Shape = Literal["flat", "fleet", "protobuf"]  # of an event's body: outputs/shapes.py
 
 
 class Output(Protocol):
@@ -95,6 +99,7 @@ class Context:
 
     `give_up` counts an event and says which it was, so that no vehicle is told that it has arrived (RELIABLE_ACKS).
     last_values    each vehicle that is known, and the last value of each of its fields
+    shape          that its events' bodies have
     """
 
     epoch: str
@@ -102,6 +107,11 @@ class Context:
     shared: SharedSettings = field(default_factory=SharedSettings)
     given_up: list[int] = field(default_factory=list)  # seqs, of the batch that is being sent; the runner clears it
     last_values: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]] = tuple
+    shape: Shape = "flat"
+
+    def event_id(self, event: Event) -> str:
+        """The same whenever it is sent, and no other event's."""
+        return f"{self.epoch}-{event.seq}"
 
     def give_up(self, seq: int, cause: str) -> None:
         self.dropped[cause] += 1
@@ -118,6 +128,7 @@ class OutputGauges:
     sent: int
     retried: int
     dropped: dict[str, int]
+    rebuilt: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +143,7 @@ class OutputRow:
     broker     OUTPUT_TYPES chooses its events; not if it takes all of them. Settings with `types` of their own go before that
     batch      most events given to one `send`
     linger_s   from one batch to the next, unless a whole one waits: what some events share the cost of
+    shape      of its events' bodies; "record": as OUTPUT_DECODED says, fleet or protobuf. Settings' own `shape` goes before that
 
     If the settings have `parts()`, there is one output for each of the settings that it returns, with a cursor of its own.
     """
@@ -145,6 +157,7 @@ class OutputRow:
     broker: bool = True
     batch: int = 512  # what a broker confirms within a moment
     linger_s: float = 0.1  # the first event after a pause goes at once
+    shape: Shape | Literal["record"] = "flat"
 
 
 OUTPUTS = (

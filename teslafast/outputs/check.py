@@ -33,7 +33,7 @@ async def check(plans: Sequence[OutputPlan]) -> list[Verdict]:
 async def _check(plan: OutputPlan) -> Verdict:
     name = plan.name
     try:
-        output = plan.make(Context("check", Counter(), plan.shared))
+        output = plan.make(Context("check", Counter(), plan.shared, shape=plan.shape))
     except Misconfigured as error:
         return Verdict(name, False, str(error))
     try:

@@ -20,6 +20,7 @@ from . import Context, OutputGauges
 from .runner import Runner
 from .runner_options import BATCH_EVENTS, RunnerOptions
 from .settings import OutputPlan
+from .shapes import Shaper
 
 
 class KeptCursors(Protocol):
@@ -68,11 +69,12 @@ class Outputs:
         self._runners = [self._runner(plan, firsts[plan.name]) for plan in plans]
 
     def _runner(self, plan: OutputPlan, first: int) -> Runner:
-        context = Context(self._hub.epoch, Counter(), plan.shared, last_values=self._last_values)
+        context = Context(self._hub.epoch, Counter(), plan.shared, last_values=self._last_values, shape=plan.shape)
+        acks = self.acks if plan.reliable else None
         return Runner(
             plan.name,
             plan.make(context),
-            Tail(self._hub.log, first),
+            Tail(self._hub.log, first, plan.wants_own_bytes),
             self._hub.log,
             context.dropped,
             partial(self._cursors.put, plan.cursor) if self._cursors is not None else lambda seq: None,
@@ -80,8 +82,9 @@ class Outputs:
                 kinds=plan.kinds if len(plan.kinds) < len(KINDS) else None,
                 batch_events=min(plan.row.batch, BATCH_EVENTS),
                 linger_s=plan.row.linger_s,
-                acks=self.acks if plan.reliable else None,
+                acks=acks,
                 given_up=context.given_up,
+                shaper=Shaper(plan.name, plan.shape, context.dropped, acks) if plan.wants_own_bytes else None,
             ),
         )
 

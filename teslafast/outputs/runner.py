@@ -63,8 +63,7 @@ class Runner:
     ) -> None:
         self.name = name
         self.state = CONNECTING
-        self.sent = 0
-        self.retried = 0
+        self.sent = self.retried = 0
         self._output = output
         self._attentive = output if isinstance(output, Attentive) else None
         self._tail = tail
@@ -101,7 +100,7 @@ class Runner:
         return self._arrived
 
     def gauges(self) -> OutputGauges:
-        behind = self._log.seq - self._arrived
+        behind, shaper = self._log.seq - self._arrived, self._options.shaper
         oldest_ms = self._batch[0].time_ms if self._batch else self._log.time_of(self._arrived + 1)
         return OutputGauges(
             state=self.state,
@@ -110,6 +109,7 @@ class Runner:
             sent=self.sent,
             retried=self.retried,
             dropped=dict(self._dropped),
+            rebuilt=shaper.rebuilt if shaper is not None else 0,
         )
 
     async def finish(self, seconds: float) -> None:
@@ -172,6 +172,8 @@ class Runner:
         """One gap and one batch; False if there was nothing in the log."""
         if not self._batch and not self._take() and self._gap is None:
             return False
+        if self._options.shaper is not None:
+            self._batch = await self._options.shaper.shape_all(self._batch)
         async with asyncio.timeout(ATTEMPT_S):
             if self._gap is not None and isinstance(self._output, GapTeller):
                 await self._output.gap(*self._gap)
@@ -218,8 +220,8 @@ class Runner:
         """Until there may be events, or the output wants to do something."""
         if self._attentive is None:
             await self._awake.wait()
-            return
-        await first_of(self._awake.wait(), self._attentive.attend())
+        else:
+            await first_of(self._awake.wait(), self._attentive.attend())
 
     def _look_for_gap(self) -> None:
         if self._gap is None:
@@ -230,11 +232,7 @@ class Runner:
                 log.warning("output_overtaken", extra=fields(output=self.name, first=first, last=last, cause=OVERTAKEN))
 
     def _has_arrived(self, seq: int, lost_from: int | None = None) -> None:
-        """
-        Everything up to `seq`, but for what the output holds back.
-
-        lost_from    some events from there on never will, and nobody may be told that they have
-        """
+        """Everything up to `seq`, but for what the output holds back. `lost_from`: some events from there on never will."""
         held = self._attentive.held_from() if self._attentive is not None else None
         reached = seq if held is None else min(seq, held - 1)
         if self._acks is not None and lost_from is not None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ..config import MIB
 from . import Confirmations
+from .shapes import Shaper
 
 BATCH_EVENTS = 512  # at most at once, unless the output's row says less: what a broker confirms within a moment
 BATCH_BYTES = MIB  # or so many bytes of their texts; a larger event goes alone
@@ -28,6 +29,7 @@ class RunnerOptions:
     linger_s   from one batch to the next
     acks       whom to tell what has arrived
     given_up   the Context's: seqs of a batch's events that the output did not deliver
+    shaper     gives events the bodies that the output wants; None: it wants their texts
     """
 
     kinds: frozenset[int] | None = None
@@ -35,3 +37,4 @@ class RunnerOptions:
     linger_s: float = BATCH_LINGER_S
     acks: Confirmations | None = None
     given_up: list[int] = field(default_factory=list)
+    shaper: Shaper | None = None

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from .._fanout import KINDS
 from ..config import Settings
 from ..environment import check, read
 from ..errors import Misconfigured
-from . import OUTPUTS, Context, Output, OutputRow, SharedSettings
+from . import OUTPUTS, Context, Output, OutputRow, Shape, SharedSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,19 @@ class OutputPlan:
         """Which events it gets: places in KINDS."""
         types = getattr(self.settings, "types", self.shared.types if self.row.broker else KINDS)
         return frozenset(KINDS.index(kind) for kind in types)
+
+    @property
+    def shape(self) -> Shape:
+        """Of its events' bodies."""
+        shape: Shape | Literal["record"] = getattr(self.settings, "shape", self.row.shape)
+        if shape == "record":
+            return "fleet" if self.shared.decoded else "protobuf"
+        return shape
+
+    @property
+    def wants_own_bytes(self) -> bool:
+        """Whether the log has to keep the records' own bytes for it."""
+        return self.shape != "flat"
 
     def make(self, context: Context) -> Output:
         """Raises Misconfigured if the package that it needs is not installed."""

@@ -14,6 +14,8 @@ printed; time and memory are linear in its length, and nesting and counts are bo
     _wire_numbers.pxi    float32 in its shortest form, timestamps
     _wire_records.pxi    protobuf messages into cells, by tables made from messages.py
     _wire_shapes.pxi     cells into Python values, flat or fleet, with the reference's corrections
+    _wire_output.pxi     protobuf fields, written
+    _wire_dispatched.pxi a record's own bytes as the reference passes them on
     _wire_envelope.pxi   FlatBuffers, read and written
 """
 
@@ -22,13 +24,13 @@ from binascii import b2a_base64 as base64
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.math cimport INFINITY, NAN, isfinite, isinf, isnan
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 from .. import errors
 from . import encode, legacy_text, messages, signals
@@ -99,6 +101,8 @@ include "_wire_reader.pxi"
 include "_wire_numbers.pxi"
 include "_wire_records.pxi"
 include "_wire_shapes.pxi"
+include "_wire_output.pxi"
+include "_wire_dispatched.pxi"
 include "_wire_envelope.pxi"
 
 
@@ -169,6 +173,29 @@ def read_record(bytes topic not None, payload not None, str vin not None, int sh
         PyBuffer_Release(&buffer)
     record.kind = row[0]
     return record
+
+
+def dispatched(bytes topic not None, payload not None, str vin not None):
+    """
+    The payload (any buffer) of a record of the vehicle `vin` as the reference dispatches it: corrected, and with that VIN.
+
+    Malformed and KeyError like `read_record`, for what that has not read yet; but texts are not checked again.
+    """
+    cdef bytes name = vin.encode()
+    cdef Marshalling to
+    cdef Source source
+    cdef Py_buffer buffer
+    cdef tuple row = <tuple>RECORD_LAYOUTS[topic]
+    memset(&to, 0, sizeof(Marshalling))
+    to.vin, to.vin_size = PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name)
+    PyObject_GetBuffer(payload, &buffer, PyBUF_SIMPLE)
+    source.bytes, source.size, source.at = <const uint8_t *>buffer.buf, <size_t>buffer.len, 0
+    try:
+        marshal(&to, &source, <_Layout>row[1], 0)
+        return PyBytes_FromStringAndSize(<const char *>to.out.bytes, <Py_ssize_t>to.out.size)
+    finally:
+        PyBuffer_Release(&buffer)
+        PyMem_Free(to.out.bytes)
 
 
 def ack(bytes txid not None, bytes topic not None):

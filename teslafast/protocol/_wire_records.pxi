@@ -65,6 +65,7 @@ cdef class _Layout:
     """One message of the protocol, as the reading loop wants it."""
     cdef Slot[HIGHEST_FIELD + 1] slots              # by field number
     cdef int width                                  # cells that it takes
+    cdef uint32_t highest                           # of its fields' numbers
     cdef bint one_of
     cdef bint map_entry
     cdef tuple names                                # the JSON name of each field, by number
@@ -86,6 +87,7 @@ cdef class _Layout:
             names[field.number] = sys.intern(field.name)        # IndexError if HIGHEST_FIELD is too low for the table
             self.add(field)
         self.names = tuple(names)
+        self.highest = max([field.number for field in fields])
         self.gathers = any([field.repeated for field in fields])
         if self.map_entry:
             self.width += 1                         # TAG_STRANGE

@@ -23,6 +23,8 @@ cdef enum:
     STARTED_AT = 3              # fields of VehicleAlert
     ENDED_AT = 4
 
+cdef int64_t MILLISECONDS_FROM = 315576000000      # seconds of an alert's time, 10,000 years of them: taken for milliseconds
+
 cdef str KEY = sys.intern("key")
 cdef str VALUE_KEY = sys.intern("value")
 
@@ -190,7 +192,7 @@ cdef void seconds_from_milliseconds(Cell *cells, _Layout alert) noexcept:
     for field in range(STARTED_AT, ENDED_AT + 1):
         stamp = &cells[alert.slots[field].cell]
         milliseconds = <int64_t>stamp[1].number
-        if milliseconds >= 315576000000LL:
+        if milliseconds >= MILLISECONDS_FROM:
             stamp[1].number = milliseconds // 1000
             stamp[2].number = milliseconds % 1000 * 1000000
 

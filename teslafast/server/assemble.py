@@ -25,18 +25,25 @@ if TYPE_CHECKING:
     from ..outputs.settings import OutputPlan
 
 
-def assembled(settings: Settings, loop: asyncio.AbstractEventLoop) -> tuple[Hub, Checkpointer | None]:
-    """The hub, and what keeps its values with JOURNAL_PATH. Raises Misconfigured."""
+def assembled(
+    settings: Settings, loop: asyncio.AbstractEventLoop, plans: Sequence[OutputPlan] = ()
+) -> tuple[Hub, Checkpointer | None]:
+    """
+    The hub, and what keeps its values with JOURNAL_PATH. Raises Misconfigured.
+
+    plans    the outputs that will read its log: whether one of them wants more of a record than its event
+    """
+    keeps_own = any(plan.wants_own_bytes for plan in plans)
     began_s = time.monotonic()
     counts = Counts()
     turn = Turn(loop, time.monotonic, settings.coalesce_ms, counts.turns)
     make_log = partial(memory_log, schedule=turn.ask_flush)
     if settings.journal_path is None:
         log = _in_memory(settings.ring_bytes, make_log)
-        return Hub(settings, turn, log, secrets.token_hex(8), make_log, loop, counts), None
-    journal = Journal.open(settings.journal_path, settings.ring_bytes)
+        return Hub(settings, turn, log, secrets.token_hex(8), make_log, loop, counts, keeps_own=keeps_own), None
+    journal = Journal.open(settings.journal_path, settings.ring_bytes, keeps_own)
     log = journal.log(FLAT_PREFIXES, turn.ask_flush, sync=settings.journal_sync_ms > 0)
-    hub = Hub(settings, turn, log, journal.epoch, make_log, loop, counts)
+    hub = Hub(settings, turn, log, journal.epoch, make_log, loop, counts, keeps_own=keeps_own)
     commit = None
     if settings.journal_sync_ms:
         commit = GroupCommit(journal, log, settings.journal_sync_ms / 1000, loop, counts.syncs)

@@ -256,6 +256,12 @@ TABLE = (
     _output("lag_seconds", "gauge", "age of the oldest event that has not arrived yet", lambda it: it.lag_seconds),
     _output("sent_total", "counter", "events that have arrived", lambda it: it.sent),
     _output("retried_total", "counter", "events sent again after a failure", lambda it: it.retried),
+    _output(
+        "rebuilt_total",
+        "counter",
+        "records made again from an event's values, their own bytes not being kept",
+        lambda it: it.rebuilt,
+    ),
     Row("teslafast_output_dropped_total", "counter", "events given up, by cause", _dropped, "output", "cause"),
     # the server itself
     Row("teslafast_build_info", "gauge", "always 1; the labels say what runs", lambda now: _BUILD, "version", "python_version"),

@@ -97,7 +97,7 @@ class Server:
         self._watched = [one for one in (keys, passed_on, self._app_key) if one is not None]
         self._most_of_a_sub = max(1, raise_limit(settings) // 2)
         contexts = self._contexts or tls.contexts(settings)
-        self.hub, self._checkpointer = assembled(settings, self._loop)
+        self.hub, self._checkpointer = assembled(settings, self._loop, self._plans)
         self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer)
         self._pending = PendingConnections(self.hub.counts.refused_connections)
         self._proxies = TrustedProxies(settings.trusted_proxies, self.hub.counts.ignored_headers)

@@ -17,10 +17,10 @@ means that the machine went down or that the disk fails.
 """
 
 from cpython.unicode cimport PyUnicode_DecodeASCII
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
-from .._fanout cimport HOLE, Entry, Fanout, header_size
+from .._fanout cimport BESIDE_LIMIT, HOLE, KIND_BITS, Entry, Fanout, beside_of, header_size, kind_of, span_of
 
 cdef enum:
     GENERATIONS = 64        # of seqs that are looked at, the most frequent; a log that was never damaged has two
@@ -30,6 +30,7 @@ cdef enum:
     KIND_COUNT = 4
     LEAST_FRAME = 2         # bytes of the shortest frame: what a hole takes at least
     PONG_LIMIT = 127        # bytes of the longest pong, its header among them
+    PARTS_LIMIT = 8         # things beside a frame; a record has three
     PONG = 0x8A
     TEXT = 0x81
 
@@ -56,7 +57,7 @@ def recover(Fanout log not None, uint64_t known_seq=0, uint64_t base_seq=0):
         log.first = log.last = log.newest_seq = base_seq
         lost = wiped(log, 1, 0)
         return 0, lost, lost > 1
-    cdef uint64_t head = log.entry(newest - 1).start + log.entry(newest - 1).size
+    cdef uint64_t head = log.entry(newest - 1).start + span_of(log.entry(newest - 1))
     cdef uint64_t newer = newer_than(log, newest, head)
     runs = runs_below(log, newest, head)
     low, high, holes = chosen(runs, known_seq)
@@ -69,7 +70,7 @@ def recover(Fanout log not None, uint64_t known_seq=0, uint64_t base_seq=0):
         make_holes(log, hole[0], hole[1])
     wiped(log, low, high)
     cdef Entry *entry = log.entry(high - 1)
-    log.head = entry.start + entry.size
+    log.head = entry.start + span_of(entry)
     log.first = low - 1
     log.last = high
     log.newest_seq = high
@@ -98,8 +99,9 @@ cdef bint whole(Fanout log, uint64_t seq) noexcept:
     """Whether the entry of this seq and its bytes are as they were published."""
     cdef Entry *entry = log.entry(seq - 1)
     return (
-        entry.seq == seq and (entry.kind < KIND_COUNT or entry.kind == HOLE) and 0 < entry.size <= log.capacity
-        and entry.start < (<uint64_t>1) << 63 and log.crc_of(entry) == entry.crc
+        entry.seq == seq and (kind_of(entry) < KIND_COUNT or kind_of(entry) == HOLE)
+        and 0 < entry.size and span_of(entry) <= log.capacity and entry.start < (<uint64_t>1) << 63
+        and log.crc_of(entry) == entry.crc
     )
 
 
@@ -144,10 +146,10 @@ cdef list runs_below(Fanout log, uint64_t newest, uint64_t head):
         entry = log.entry(seq - 1)
         # One damaged number must not end the search, nor may all that was written over have its checksum taken: so an entry is
         # believed to be lapped only if the one after it says so, too.
-        if entry.seq == seq and entry.start + log.capacity < head and entry.start + entry.size == log.entry(seq).start:
+        if entry.seq == seq and entry.start + log.capacity < head and entry.start + span_of(entry) == log.entry(seq).start:
             break
         if whole(log, seq) and entry.start + log.capacity >= head:
-            end = entry.start + entry.size
+            end = entry.start + span_of(entry)
             above = log.entry(low - 1).start
             missing = low - seq - 1
             if end != above if missing == 0 else end + LEAST_FRAME * missing > above:
@@ -182,10 +184,10 @@ cdef uint64_t kept_below(Fanout log, uint64_t lowest, uint64_t last, uint64_t re
 cdef uint64_t start_of(Fanout log, uint64_t seq, uint64_t above) noexcept:
     """Where a frame began whose entry may be damaged: what two of its start, its size and the entry before it agree on."""
     cdef Entry *entry = log.entry(seq - 1)
-    cdef uint64_t by_size = above - entry.size
+    cdef uint64_t by_size = above - span_of(entry)
     cdef uint64_t by_former = 0
     if seq > 1:
-        by_former = log.entry(seq - 2).start + log.entry(seq - 2).size
+        by_former = log.entry(seq - 2).start + span_of(log.entry(seq - 2))
     if entry.start == by_size or entry.start == by_former:
         return entry.start
     if by_size == by_former or not (entry.start < above <= entry.start + log.capacity):
@@ -209,7 +211,7 @@ cdef bint next_is_torn(Fanout log, uint64_t newest, uint64_t head) noexcept:
     cdef Entry *entry = log.entry(newest)
     if not there(entry) or entry.start == head:
         return entry.start == head and there(entry)
-    return entry.seq == newest + 1 and entry.start + entry.size != log.entry(newest + 1).start
+    return entry.seq == newest + 1 and entry.start + span_of(entry) != log.entry(newest + 1).start
 
 
 cdef uint64_t torn_size(Fanout log, uint64_t newest, uint64_t head) noexcept:
@@ -218,12 +220,38 @@ cdef uint64_t torn_size(Fanout log, uint64_t newest, uint64_t head) noexcept:
         return 0
     cdef Entry *entry = log.entry(newest)
     cdef Entry said = entry[0]
-    entry.size = <unsigned int>size_in_header(log, head)
-    cdef bint only_size = whole(log, newest + 1)      # with the size that its own bytes tell it is whole: its entry's was damaged
-    entry.size = said.size if not only_size else entry.size
-    cdef uint64_t size = entry.size
-    entry.size = said.size
+    cdef uint32_t in_header = <uint32_t>size_in_header(log, head)
+    # one damaged size may be told by the bytes themselves: then it makes the frame whole
+    if not becomes_whole(log, newest + 1, in_header, said.kind):
+        parts_make_whole(log, newest + 1, said)
+    cdef uint64_t size = span_of(entry)
+    entry[0] = said
     return size if size <= log.capacity else 0
+
+
+cdef bint becomes_whole(Fanout log, uint64_t seq, uint32_t size, uint32_t kind) noexcept:
+    """Whether the event is whole with these; if it is, its entry has them, else it is as it was."""
+    cdef Entry *entry = log.entry(seq - 1)
+    cdef Entry said = entry[0]
+    entry.size, entry.kind = size, kind
+    if whole(log, seq):
+        return True
+    entry[0] = said
+    return False
+
+
+cdef bint parts_make_whole(Fanout log, uint64_t seq, Entry said) noexcept:
+    """Whether it is whole with as many parts beside its frame as the ring's bytes tell of: PARTS_LIMIT at most."""
+    cdef uint64_t beside = 0
+    cdef uint32_t size
+    for _ in range(PARTS_LIMIT + 1):
+        if beside >= BESIDE_LIMIT or said.size + beside > log.capacity:
+            return False
+        if becomes_whole(log, seq, said.size, kind_of(&said) | <uint32_t>(beside << KIND_BITS)):
+            return True
+        log.fetch(<char *>&size, said.start + said.size + beside, sizeof(size))
+        beside += sizeof(size) + size
+    return False
 
 
 cdef uint64_t size_in_header(Fanout log, uint64_t start) noexcept:

@@ -2,7 +2,7 @@
 
 cdef int make_holes(Fanout log, uint64_t first, uint64_t last) except -1:
     """Puts entries that nobody is given, and pongs, in the place of damaged frames: readers of all are sent whole stretches."""
-    cdef uint64_t start = log.entry(first - 2).start + log.entry(first - 2).size
+    cdef uint64_t start = log.entry(first - 2).start + span_of(log.entry(first - 2))
     cdef uint64_t end = log.entry(last).start
     cdef uint64_t time_ms = log.entry(last).time_ms
     cdef uint64_t seq
@@ -42,8 +42,9 @@ cdef uint64_t name_all(Fanout log) except? 0xFFFFFFFFFFFFFFFF:
     cdef Entry *entry
     while number < log.last:
         entry = log.entry(number)
-        holes += entry.kind == HOLE
-        entry.vin = log.number_of("" if entry.kind == HOLE else name_in(log, entry))
+        holes += kind_of(entry) == HOLE
+        log.has_beside |= beside_of(entry) > 0
+        entry.vin = log.number_of("" if kind_of(entry) == HOLE else name_in(log, entry))
         number += 1
     return holes
 
@@ -56,7 +57,7 @@ cdef str name_in(Fanout log, Entry *entry):
     cdef uint64_t seq = entry.seq
     cdef uint64_t end
     log.fetch(text, entry.start, size)
-    at += <uint64_t>len(<bytes>log.prefixes[entry.kind]) + 1
+    at += <uint64_t>len(<bytes>log.prefixes[kind_of(entry)]) + 1
     while seq:
         seq //= 10
         at += 1

@@ -1,7 +1,9 @@
 """
 The file that holds the ring, so that it survives the process.
 
-    page 0     what the file is (magic, version, sizes), written once; and its life, written at each start and end
+    page 0     what the file is (magic, version, sizes), written once; and its life, written at each start and end.
+               The version says what else may be in the log: 1 = frames, 2 = records' own bytes beside them. A file of version 1
+               becomes one of 2 at the first start of a server that keeps those (an output wants them), and stays so
     the rest   the log's memory, index and ring: `_fanout` writes it, `_recover` reads it
 
 The file is mapped and shared, so what the log writes is the kernel's at once: no kill takes it back. Its blocks are reserved at
@@ -40,7 +42,7 @@ from .sealed import sealed, text_of, unsealed
 
 PAGE = 4096
 LIFE_AT = 1024
-JOURNAL_VERSION = 1
+FRAMES_ONLY, WITH_OWN_BYTES = JOURNAL_VERSIONS = (1, 2)
 MAGIC = b"teslfast"
 _NATURE = struct.Struct("<8sIIQQ16s")  # magic, version, bytes of page 0, ring bytes, bytes in all, the journal's own name
 _LIFE = struct.Struct("<16s16sQQ40sQQ")
@@ -57,9 +59,10 @@ class Nature:
     ring_bytes: int
     total: int
     name: str
+    version: int = FRAMES_ONLY
 
     def pack(self) -> bytes:
-        return sealed(_NATURE.pack(MAGIC, JOURNAL_VERSION, PAGE, self.ring_bytes, self.total, self.name.encode()))
+        return sealed(_NATURE.pack(MAGIC, self.version, PAGE, self.ring_bytes, self.total, self.name.encode()))
 
     @classmethod
     def read(cls, head: bytes, path: Path) -> Nature:
@@ -67,14 +70,15 @@ class Nature:
         if head[: len(MAGIC)] != MAGIC:
             raise Misconfigured("JOURNAL_PATH", f"{path} is not a journal", f"{_AWAY}: it is not written over")
         version = int.from_bytes(head[8:12], "little")
-        if version != JOURNAL_VERSION:
-            fault = f"{path} is a journal of version {version}, this teslafast knows version {JOURNAL_VERSION}"
+        if version not in JOURNAL_VERSIONS:
+            known = " and ".join(map(str, JOURNAL_VERSIONS))
+            fault = f"{path} is a journal of version {version}, this teslafast knows versions {known}"
             raise Misconfigured("JOURNAL_PATH", fault, f"use the teslafast that wrote it, or {_AWAY}")
         body = unsealed(head, _NATURE)
         if body is None:
             raise Misconfigured("JOURNAL_PATH", f"{path} is damaged in its first page", _AWAY)
-        _, _, _, ring_bytes, total, name = _NATURE.unpack(body)
-        return cls(ring_bytes, total, name.decode())
+        _, version, _, ring_bytes, total, name = _NATURE.unpack(body)
+        return cls(ring_bytes, total, name.decode(), version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +138,23 @@ class Journal:
         self.lost = 0
 
     @classmethod
-    def open(cls, path: Path, ring_bytes: int) -> Journal:
-        """Raises Misconfigured: another process has it, it is no journal or one of another size, the disk is full, …"""
+    def open(cls, path: Path, ring_bytes: int, keeps_own: bool = False) -> Journal:
+        """
+        keeps_own    records' own bytes will be published beside the frames
+
+        Raises Misconfigured: another process has it, it is no journal or one of another size, the disk is full, …
+        """
         total = PAGE + bytes_needed(ring_bytes)
-        nature = Nature(ring_bytes, total, secrets.token_hex(8))
+        nature = Nature(ring_bytes, total, secrets.token_hex(8), WITH_OWN_BYTES if keeps_own else FRAMES_ONLY)
         descriptor, map = journal_file.opened(
             path, total, nature.pack(), lambda head, size: _check(head, size, path, ring_bytes, total)
         )
+        try:
+            if keeps_own:
+                _allow_own_bytes(path, descriptor)
+        except BaseException:
+            journal_file.let_go(descriptor)
+            raise
         return cls(path, descriptor, map, ring_bytes)
 
     @property
@@ -237,6 +251,15 @@ def _check(head: bytes, size: int, path: Path, ring_bytes: int, total: int) -> N
         fault = f"{path} holds a ring of {held.ring_bytes} bytes, RING_BYTES is {ring_bytes}"
         remedy = f"set RING_BYTES={held.ring_bytes}, or carry its events over with `teslafast journal resize`"
         raise Misconfigured("JOURNAL_PATH", fault, remedy)
+
+
+def _allow_own_bytes(path: Path, descriptor: int) -> None:
+    """Raises the version before there is anything that an older teslafast would take for damage: it refuses the file then."""
+    held = Nature.read(os.pread(descriptor, PAGE, 0), path)
+    if held.version < WITH_OWN_BYTES:
+        with journal_file.said(path, "write"):
+            os.pwrite(descriptor, replace(held, version=WITH_OWN_BYTES).pack(), 0)  # part of one sector: whole or not at all
+            os.fdatasync(descriptor)
 
 
 def boot_id() -> str:

@@ -28,6 +28,7 @@ _BATCH = 4096  # events at once: a few MiB, while the log itself may have a TiB
 _LONGEST_HEAD = 4096  # bytes of a checkpoint's first line, which has five short members
 
 Event = tuple[int, int, str, bytes, int]  # seq, kind, VIN, JSON text, ms since 1970
+WholeEvent = tuple[int, int, str, bytes, int, tuple[bytes, ...] | None]  # and the record's own bytes, where they are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class JournalReport:
     What `teslafast journal info` says.
 
     events       that can be replayed; `lost` others are damaged
+    own_bytes    how many of the events have their records' own bytes beside them
     times        of the oldest and the newest event, ms since 1970; None if there is none
     goes_on      a server that starts with this file on this machine keeps its epoch
     saved_seq    of the last checkpoint of the last known values; None if there is none of this journal
@@ -51,6 +53,7 @@ class JournalReport:
     newest: int
     times: tuple[int, int] | None
     vehicles: int
+    own_bytes: int
     epoch: str
     goes_on: bool
     closed_cleanly: bool
@@ -109,6 +112,12 @@ class JournalReader:
             yield from batch
             since = batch[-1][0]
 
+    def whole_events(self, since: int = 0) -> Iterator[WholeEvent]:
+        """The same, with what is kept beside them."""
+        while batch := self.log.events_after(since, _BATCH, beside=True):
+            yield from batch
+            since = batch[-1][0]
+
     def saved_seq(self) -> int | None:
         """The seq up to which the file of last known values has everything; None if there is no such file of this journal."""
         content = journal_file.read_state(checkpoint.path_of(self.path))
@@ -120,7 +129,10 @@ class JournalReader:
 
     def report(self) -> JournalReport:
         log = self.log
-        vins = {vin for _, _, vin, _, _ in self.events()}
+        vins, own_bytes = set(), 0
+        for _, _, vin, _, _, own in self.whole_events():
+            vins.add(vin)
+            own_bytes += own is not None
         return JournalReport(
             path=str(self.path),
             bytes=self.size,
@@ -132,6 +144,7 @@ class JournalReader:
             newest=log.seq,
             times=(log.time_of(log.oldest), log.time_of(log.seq)) if log.kept else None,
             vehicles=len(vins),
+            own_bytes=own_bytes,
             epoch=self.life.epoch,
             goes_on=self.goes_on,
             closed_cleanly=self.life.boot == "",

@@ -27,7 +27,7 @@ from . import journal_file
 from ._recover import recover
 from .file_system import identity
 from .journal import LIFE_AT, PAGE, STOPPED, Nature
-from .journal_reader import Event, JournalReader
+from .journal_reader import JournalReader, WholeEvent
 
 _BODY_AT = b'"vin":'  # where an event's own members begin, after type and seq
 
@@ -63,7 +63,8 @@ def resize(path: Path, ring_bytes: int) -> Resized:
 
 def _made(old: JournalReader, new: Path, ring_bytes: int) -> Resized:
     """The new file, whole and on the disk."""
-    nature = Nature(ring_bytes, PAGE + bytes_needed(ring_bytes), old.nature.name or secrets.token_hex(8))
+    total = PAGE + bytes_needed(ring_bytes)
+    nature = Nature(ring_bytes, total, old.nature.name or secrets.token_hex(8), old.nature.version)
     descriptor, memory = journal_file.opened(new, nature.total, nature.pack(), _nobody_elses)
     try:
         log = Fanout(memory, ring_bytes, FLAT_PREFIXES, lambda _: None, at=PAGE, kept_for_good=True)
@@ -105,9 +106,9 @@ def _first_without_holes(old: JournalReader) -> int:
 
 
 def _fill(log: Fanout, old: JournalReader, first: int) -> None:
-    for seq, kind, vin, text, time_ms in old.events(first - 1):
+    for seq, kind, vin, text, time_ms, own in old.whole_events(first - 1):
         try:
-            published = log.publish(kind, vin, b"{" + text[text.index(_BODY_AT) :], time_ms)
+            published = log.publish(kind, vin, b"{" + text[text.index(_BODY_AT) :], time_ms, 0, own)
         except ValueError as error:
             raise Misconfigured("RING_BYTES", f"it is too small for event {seq} ({error})", "give a larger size") from None
         if published != seq:
@@ -124,14 +125,14 @@ def _check_values(old: JournalReader, log: Fanout) -> None:
 
 
 def _compare(log: Fanout, old: JournalReader) -> None:
-    """Every event of the new log is the old one's, to the byte."""
-    for mine, its in itertools.zip_longest(_all(log), old.events(log.oldest - 1)):
-        if mine != its:
+    """Every event of the new log is the old one's, to the byte; so is what is kept beside it, where there is room for that."""
+    for mine, its in itertools.zip_longest(_all(log), old.whole_events(log.oldest - 1)):
+        if mine != its and (mine is None or its is None or mine[:-1] != its[:-1] or mine[-1] is not None):
             raise AssertionError("the new journal does not hold what the old one holds")
 
 
-def _all(log: Fanout) -> Iterator[Event]:
+def _all(log: Fanout) -> Iterator[WholeEvent]:
     since = 0
-    while batch := log.events_after(since, 4096):
+    while batch := log.events_after(since, 4096, beside=True):
         yield from batch
         since = batch[-1][0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ import orjson
 from ..core.records import Report
 from ..errors import Malformed
 from ..protocol._wire import FLAT, FLEET, TOPICS, read_record, write_record
+from ..protocol.from_flat import untyped_value
 from ..rfc3339 import parse_rfc3339, rfc3339
 from ..vin import is_vin, mended_vin
 
@@ -27,11 +27,16 @@ _NOT_THE_RECORDS = {"txid", "seq"}  # what a message has besides: its own name, 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A vehicle's JSON message: its record, how to say it in `fleet` shape, and the txid to be acknowledged, if it has one."""
+    """
+    A vehicle's JSON message: its record, how to say it in `fleet` shape, and the txid to be acknowledged, if it has one.
+
+    payload    its protobuf; None if it came in the flat shape, which does not say what type its values have
+    """
 
     report: Report
     fleet: Callable[[], dict[str, Any]]
     txid: str | int | None
+    payload: bytes | None = None
 
 
 def read_text(text: bytes, vin: str) -> Text:
@@ -89,30 +94,10 @@ def _fleet_text(message: dict[str, Any], vin: str, vin_differs: bool, txid: str 
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise Malformed(f"not a record of {kind}: {type(error).__name__}") from None
     report = Report(kind, flat.body, flat.created_ns, flat.is_resend, flat.signals, vin_differs)
-    return Text(report, lambda: read_record(topic, payload, vin, FLEET).body, txid)
+    return Text(report, lambda: read_record(topic, payload, vin, FLEET).body, txid, payload)
 
 
 def fleet_of_flat(body: Mapping[str, Any]) -> dict[str, Any]:
     """The `fleet` body of a data event that came as flat JSON; which alternative a value had is told by its JSON type."""
-    data = [{"key": field, "value": _fleet_value(value)} for field, value in body["data"].items()]
+    data = [{"key": field, "value": untyped_value(value)} for field, value in body["data"].items()]
     return {"data": data, "createdAt": body["createdAt"], "vin": body["vin"], "isResend": body["isResend"]}
-
-
-def _fleet_value(value: object) -> dict[str, Any]:
-    match value:
-        case None:
-            return {"invalid": True}
-        case bool():
-            return {"booleanValue": value}
-        case int() if abs(value) < 1 << 31:
-            return {"intValue": value}
-        case int():
-            return {"longValue": str(value)}
-        case float():
-            return {"doubleValue": value if math.isfinite(value) else str(value)}
-        case {"latitude": _, "longitude": _}:
-            return {"locationValue": value}
-        case str():
-            return {"stringValue": value}
-        case _:
-            return {"stringValue": orjson.dumps(value).decode()}

@@ -18,17 +18,17 @@ from typing import Any, NamedTuple
 from .._fanout import frame
 from ..close_reasons import FLOOD, TEXT_FROM_VEHICLE, CloseReason
 from ..core.hub import Hub
-from ..core.records import connectivity, fleet_of_connectivity
+from ..core.records import OwnBytes, connectivity, fleet_of_connectivity
 from ..core.registry import VehicleEntry
 from ..core.turn import Replies
 from ..errors import Malformed
 from ..logs import fields, log
-from ..protocol._wire import FLAT, FLEET, TOPICS, Envelope, ack, error_reply, read_envelope, read_record
+from ..protocol._wire import FLAT, FLEET, TOPICS, Envelope, ack, error_reply, read_envelope, read_record, write_record
 from ..protocol.identity import Device
 from ..vin import is_vin, mended_vin
 from ..websocket.text_frames import BINARY_OPCODE, message, refusal
 from .admission import AdmitVehicle
-from .json_text import read_text
+from .json_text import Text, read_text
 from .rate_limit import RateLimits
 
 REFUSED_AT_MOST = 1000  # messages between two checks, about a second: no car sends as many good ones
@@ -48,6 +48,7 @@ class VehicleSession:
     __slots__ = (
         "_address",
         "_admitted",
+        "_client_version",
         "_connection_id",
         "_entry",
         "_hub",
@@ -67,6 +68,7 @@ class VehicleSession:
         self._connection_id = admitted.connection_id or str(uuid.uuid4())
         self._vin = admitted.device.vin
         self._entry: VehicleEntry | None = None  # once it is known which vehicle this is
+        self._client_version = admitted.client_version.encode(errors="replace") if hub.keeps_own else b""
         self._refused = 0  # messages, since the last check
         self.messages = 0
 
@@ -106,7 +108,10 @@ class VehicleSession:
     def _report_connectivity(self, connected: bool, now: Now) -> None:
         report = connectivity(self._vin, connected, self._connection_id, self._admitted.network_interface, now.wall_ns)
         fleet = partial(fleet_of_connectivity, report.body)
-        self._hub.submit(self._vin, report, fleet, None, now.wall_ns)
+        own = None
+        if self._hub.keeps_own:
+            own = (self._connection_id.encode(), self._client_version, write_record(b"connectivity", fleet()))
+        self._hub.submit(self._vin, report, fleet, None, now.wall_ns, own)
 
     def _name(self, vin: bytes, now: Now) -> None:
         """An unverified vehicle (development) that did not say who it is when it connected does so in its first message."""
@@ -161,7 +166,8 @@ class VehicleSession:
             return self._answer_unknown_topic(envelope)
         payload, txid, vin, hub = envelope.payload, envelope.txid, self._vin, self._hub
         record = read_record(topic, payload, vin, FLAT)
-        hub.submit(vin, record, partial(_fleet_body, envelope, vin), txid, now.wall_ns)
+        own = (txid, self._client_version, payload) if hub.keeps_own else None
+        hub.submit(vin, record, partial(_fleet_body, envelope, vin), txid, now.wall_ns, own)
         hub.counts.take_record(record.kind, record.signals, len(payload), record.vin_differs)
         if record.unknown_values:
             self._note_unknown(record.unknown_values)
@@ -207,12 +213,18 @@ class VehicleSession:
                 self._name(text.report.body["vin"].encode(), now)
             txid = b"" if text.txid is None else str(text.txid).encode()
             report, counts = text.report, self._hub.counts
-            self._hub.submit(self._vin, report, text.fleet, txid, now.wall_ns)
+            self._hub.submit(self._vin, report, text.fleet, txid, now.wall_ns, self._own_of(text, txid))
             counts.take_record(report.kind, report.signals, 0, report.vin_differs)
         except Malformed as error:
             self.refuse("malformed", str(error))
             return refusal(str(error))
         return None if text.txid is None else message(type="ack", txid=text.txid)
+
+    def _own_of(self, text: Text, txid: bytes) -> OwnBytes | None:
+        if not self._hub.keeps_own:
+            return None
+        known = (txid, self._client_version)
+        return known if text.payload is None else (*known, text.payload)
 
     def refuse(self, cause: str, reason: str = "") -> None:
         """Counts a message that is not accepted, and says so in the log."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from teslafast.core import records
 from teslafast.core.hub import Hub, MakeFleet
-from teslafast.core.records import Record, Report
+from teslafast.core.records import OwnBytes, Record, Report
 from teslafast.core.views import ViewKey
 from teslafast.errors import Malformed
 
@@ -87,8 +87,8 @@ class FakeBackplane:
     def __init__(self) -> None:
         self.taken: list[Submission] = []
 
-    def submit(self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int) -> None:
-        self.taken.append(Submission(vin, record, fleet, txid, now_ns))
+    def submit(self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int, own: OwnBytes | None) -> None:
+        self.taken.append(Submission(vin, record, fleet, txid, now_ns, own))
 
 
 def test_with_a_backplane_a_record_changes_nothing_until_it_comes_back_and_then_has_the_seq_it_was_given() -> None:

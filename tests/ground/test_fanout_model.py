@@ -31,6 +31,7 @@ SUBSCRIPTIONS = st.builds(
 )
 SMALL = st.integers(0, 150)
 PADS = SMALL | SMALL | st.sampled_from([60_000, CHUNK, 200_000])
+BESIDE = st.none() | st.lists(st.binary(max_size=80), max_size=4).map(tuple) | st.sampled_from([(b"x" * 70_000, b"y")])
 ROOMS = st.none() | st.integers(0, 300) | st.integers(100_000, 300_000)
 AFTER = st.none() | st.just(-1) | st.floats(0, 1.1)  # a share of the newest seq: beyond 1 it has not been yet
 
@@ -46,25 +47,26 @@ class LogKeepsItsPromise(RuleBasedStateMachine):
 
     # ---- vehicles
 
-    def add(self, vin: str, kind: int, pad: int, seq: int = 0) -> None:
-        event = Event.of(len(self.history.events), seq or self.stage.log.seq + 1, vin, kind, pad)
+    def add(self, vin: str, kind: int, pad: int, seq: int = 0, beside: tuple[bytes, ...] | None = None) -> None:
+        event = Event.of(len(self.history.events), seq or self.stage.log.seq + 1, vin, kind, pad, beside)
+        event = event.fitting(self.stage.log.capacity)
         if event.size > self.stage.log.capacity:
             with pytest.raises(ValueError, match="larger than the ring"):
-                self.stage.publish(vin, kind, pad, seq)
+                self.stage.publish(vin, kind, pad, seq, beside)
             return
-        assert self.stage.publish(vin, kind, pad, seq) == event.seq
+        assert self.stage.publish(vin, kind, pad, seq, beside) == event.seq
         self.history.add(event)
         for witness in self.present:
             witness.published(event)
 
-    @rule(vin=st.sampled_from(VINS), kind=st.integers(0, 3), pad=PADS)
-    def publish(self, vin: str, kind: int, pad: int) -> None:
-        self.add(vin, kind, pad)
+    @rule(vin=st.sampled_from(VINS), kind=st.integers(0, 3), pad=PADS, beside=BESIDE)
+    def publish(self, vin: str, kind: int, pad: int, beside: tuple[bytes, ...] | None) -> None:
+        self.add(vin, kind, pad, 0, beside)
 
-    @rule(count=st.integers(2, 20) | st.sampled_from([258, 600]), pad=SMALL, stride=st.integers(1, 5))
-    def publish_many(self, count: int, pad: int, stride: int) -> None:
+    @rule(count=st.integers(2, 20) | st.sampled_from([258, 600]), pad=SMALL, stride=st.integers(1, 5), beside=BESIDE)
+    def publish_many(self, count: int, pad: int, stride: int, beside: tuple[bytes, ...] | None) -> None:
         for number in range(count):
-            self.add(VINS[number // stride % 3], number % 7 % 4, pad)
+            self.add(VINS[number // stride % 3], number % 7 % 4, pad, 0, beside if number % 3 else None)
 
     @rule(vin=st.sampled_from(VINS), jump=st.integers(0, 1000))
     def publish_under_a_seq_of_its_own(self, vin: str, jump: int) -> None:
@@ -203,9 +205,12 @@ class LogKeepsItsPromise(RuleBasedStateMachine):
             assert log.seq == self.history.kept[-1].seq
             assert log.oldest == self.history.kept[0].seq
             assert log.replay(log.seq) is not None
+            assert log.kept_bytes == sum(event.span for event in self.history.kept)
 
     def teardown(self) -> None:
-        """In the end everyone is drained, and has had everything."""
+        """In the end everyone is drained, and has had everything; and what was kept beside the events is still there."""
+        kept = [(text, beside) for _, _, _, text, _, beside in self.stage.log.events_after(0, 1 << 30, beside=True)]
+        assert kept == [(event.text, event.beside or None) for event in self.history.kept]
         for witness in list(self.present):
             witness.wire.drain()
         self.stage.settle()

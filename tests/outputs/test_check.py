@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from teslafast.errors import Misconfigured
-from teslafast.outputs import Context, SharedSettings
+from teslafast.outputs import Context, Shape, SharedSettings
 from teslafast.outputs.check import CHECK_S, Verdict, check
 
 from tests.support import virtual_time
@@ -21,6 +21,7 @@ class Plan:
 
     name = "fake"
     shared = SharedSettings()
+    shape: Shape = "flat"
 
     def __init__(self, connect: Callable[[], object]) -> None:
         self._connect = connect

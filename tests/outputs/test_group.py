@@ -81,6 +81,7 @@ class Plan:
         (real,) = planned({"JSONL_PATH": "x", "RELIABLE_ACKS": "jsonl" if reliable else ""}, Settings())
         self.row, self.name, self.cursor, self.kinds = real.row, real.name, real.cursor, real.kinds
         self.shared, self.reliable = real.shared, real.reliable
+        self.shape, self.wants_own_bytes = real.shape, real.wants_own_bytes
         self._output = output
 
     def make(self, context: Context) -> Recording:

@@ -71,7 +71,7 @@ def test_every_metric_of_the_table_is_in_the_text() -> None:
 
 
 def test_each_output_has_its_numbers_and_what_it_dropped_by_cause() -> None:
-    output = OutputGauges(state="failing", lag_events=7, lag_seconds=2.5, sent=10, retried=3, dropped={"overtaken": 4})
+    output = OutputGauges(state="failing", lag_events=7, lag_seconds=2.5, sent=10, retried=3, dropped={"overtaken": 4}, rebuilt=2)
     found = samples(exposition.text(Gauges(counts=Counts(), outputs={"jsonl": output})))
     assert {name: number for (name, labels), number in found.items() if labels == "jsonl"} == {
         "teslafast_output_up": 0,
@@ -79,6 +79,7 @@ def test_each_output_has_its_numbers_and_what_it_dropped_by_cause() -> None:
         "teslafast_output_lag_seconds": 2.5,
         "teslafast_output_sent_total": 10,
         "teslafast_output_retried_total": 3,
+        "teslafast_output_rebuilt_total": 2,
     }
     assert found["teslafast_output_dropped_total", "overtaken,jsonl"] == 4
 

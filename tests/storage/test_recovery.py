@@ -33,19 +33,19 @@ def torn(path: Path, before: bytes, after: bytes, part: float) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=20)
-@given(count=st.integers(0, 30), size=st.integers(0, 200), part=st.floats(0, 0.999))
+@given(count=st.integers(0, 30), size=st.integers(0, 200), part=st.floats(0, 0.999), own=st.none() | st.integers(0, 300))
 def test_a_kill_within_a_publish_costs_that_event_alone(
-    tmp_path_factory: pytest.TempPathFactory, count: int, size: int, part: float
+    tmp_path_factory: pytest.TempPathFactory, count: int, size: int, part: float, own: int | None
 ) -> None:
     path = tmp_path_factory.mktemp("torn") / "journal"
-    with Kept(path) as kept:
-        kept.fill(count, size)
-        before, expected, epoch = path.read_bytes(), kept.events, kept.journal.life.epoch
-        kept.publish("Z", size)
+    with Kept(path, keeps_own=own is not None) as kept:
+        kept.fill(count, size, own)
+        before, expected, epoch = path.read_bytes(), kept.whole_events, kept.journal.life.epoch
+        kept.publish("Z", size, own=own)
         after = path.read_bytes()
     torn(path, before, after, part)
     with Kept(path) as again:
-        assert again.events == expected
+        assert again.whole_events == expected
         assert again.journal.lost <= 1
         assert again.journal.life.epoch == epoch, "nobody can have seen the torn one"
 
@@ -128,17 +128,18 @@ def flip(path: Path, place: int, bit: int) -> None:
 class Image:
     """A journal's file, what is in it, and which event each of its bytes belongs to."""
 
-    def __init__(self, path: Path, count: int, size: int) -> None:
+    def __init__(self, path: Path, count: int, size: int, own: int | None = None) -> None:
         self.path = path
-        with Kept(path) as kept:
-            kept.fill(count, size)
-            self.events = kept.events
+        with Kept(path, keeps_own=own is not None) as kept:
+            kept.fill(count, size, own)
+            self.events = kept.whole_events
             self.content = path.read_bytes()
         self.slots = (RING_AT - PAGE) // ENTRY_BYTES
-        self.frames: list[tuple[int, int, int]] = []  # (first byte in the ring, bytes, seq)
+        self.frames: list[tuple[int, int, int]] = []  # (first byte in the ring, bytes with those beside it, seq)
         for seq, *_ in self.events:
             entry = self.content[PAGE + (seq - 1) % self.slots * ENTRY_BYTES :]
-            self.frames.append((int.from_bytes(entry[:8], "little") % MIB, int.from_bytes(entry[24:28], "little"), seq))
+            size, kind = (int.from_bytes(entry[at : at + 4], "little") for at in (24, 28))
+            self.frames.append((int.from_bytes(entry[:8], "little") % MIB, size + (kind >> 3), seq))
 
     def event_at(self, place: int) -> int | None:
         """The seq of the event that this byte is a part of, by its index entry or its frame; None: the byte does not matter."""
@@ -152,9 +153,13 @@ class Image:
         return None
 
 
-@pytest.fixture(scope="module", params=[(100, 200), (9000, 300), (30_000, 1), (40, 40_000), (1, 5)], ids=str)
+# How many events, of what size, with how many bytes of their own: half full; gone round by bytes; gone round by index entries; of
+# large frames; of one frame; the same with records' own bytes.
+IMAGES = [(100, 200), (9000, 300), (30_000, 1), (40, 40_000), (1, 5), (100, 200, 100), (9000, 300, 200), (40, 9000, 50_000)]
+
+
+@pytest.fixture(scope="module", params=IMAGES, ids=str)
 def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """Half full; gone round by bytes; gone round by index entries; of large frames; of one frame."""
     return Image(tmp_path_factory.mktemp("image") / "journal", *request.param)
 
 
@@ -165,7 +170,7 @@ def check_a_flip(image: Image, place: int, bit: int) -> None:
     gone = image.event_at(place)
     with Kept(copy) as kept:
         left = [event for event in image.events if event[0] != gone]
-        assert kept.events == left
+        assert kept.whole_events == left
         assert (kept.journal.recovered, kept.journal.lost) == (len(left), int(gone is not None))
         assert kept.publish() > 0
 

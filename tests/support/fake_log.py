@@ -150,8 +150,8 @@ class Stage:
                 return
         raise AssertionError("the log never comes to an end")
 
-    def publish(self, vin: str = "A", kind: int = 0, pad: int = 0, seq: int = 0) -> int:
-        return self.log.publish(kind, vin, body(vin, pad), 0, seq)
+    def publish(self, vin: str = "A", kind: int = 0, pad: int = 0, seq: int = 0, beside: tuple[bytes, ...] | None = None) -> int:
+        return self.log.publish(kind, vin, body(vin, pad), 0, seq, beside)
 
     def publish_many(self, count: int, vin: str = "A", pad: int = 0) -> None:
         for _ in range(count):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from teslafast._fanout import FLAT_PREFIXES
 from teslafast.config import Settings
 from teslafast.core.hub import Backplane, Hub, MakeFleet, memory_log
-from teslafast.core.records import Record, Report
+from teslafast.core.records import OwnBytes, Record, Report
 from teslafast.core.turn import Turn
 from teslafast.metrics import Counts
 
@@ -32,6 +32,7 @@ class Submission(NamedTuple):
     fleet: MakeFleet
     txid: bytes | None
     now_ns: int
+    own: OwnBytes | None = None
 
 
 class FakeLoop:

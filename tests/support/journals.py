@@ -20,23 +20,30 @@ from teslafast.storage.journal import LIFE_AT, PAGE, Journal, Life
 
 MIB = 1 << 20
 Event = tuple[int, int, str, bytes, int]  # seq, kind, VIN, JSON text, ms since 1970
+WholeEvent = tuple[int, int, str, bytes, int, tuple[bytes, ...] | None]  # and what is kept beside it
 
 
 class Kept:
-    def __init__(self, path: Path, ring_bytes: int = MIB, sync: bool = False) -> None:
-        self.journal = Journal.open(path, ring_bytes)
+    def __init__(self, path: Path, ring_bytes: int = MIB, sync: bool = False, keeps_own: bool = False) -> None:
+        self.journal = Journal.open(path, ring_bytes, keeps_own)
         self.log = self.journal.log(FLAT_PREFIXES, lambda log: None, sync)
 
     @property
     def events(self) -> list[Event]:
         return self.log.events_after(0, 1 << 30)
 
-    def publish(self, vin: str = "A", size: int = 100, kind: int = 0, time_ms: int = 0) -> int:
-        return self.log.publish(kind, vin, b'{"vin":"%s","pad":"%s"}' % (vin.encode(), b"x" * size), time_ms)
+    @property
+    def whole_events(self) -> list[WholeEvent]:
+        return self.log.events_after(0, 1 << 30, beside=True)
 
-    def fill(self, count: int, size: int = 100) -> None:
+    def publish(self, vin: str = "A", size: int = 100, kind: int = 0, time_ms: int = 0, own: int | None = None) -> int:
+        """`own`: bytes of the record that is kept beside the event."""
+        beside = None if own is None else (b"txid", b"1.2.0", b"%d." % self.log.seq + b"p" * own)
+        return self.log.publish(kind, vin, b'{"vin":"%s","pad":"%s"}' % (vin.encode(), b"x" * size), time_ms, 0, beside)
+
+    def fill(self, count: int, size: int = 100, own: int | None = None) -> None:
         for number in range(count):
-            self.publish(f"V{number % 7}", size)
+            self.publish(f"V{number % 7}", size, own=own)
 
     def __enter__(self) -> Self:
         return self

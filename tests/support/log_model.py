@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from teslafast._fanout import KINDS
 from websockets.frames import Frame, Opcode
@@ -23,11 +23,21 @@ class Event:
     kind: int
     text: bytes
     size: int  # of its frame
+    beside: tuple[bytes, ...] | None = None
+
+    @property
+    def span(self) -> int:
+        """Bytes of the ring that it takes."""
+        return self.size + sum(4 + len(part) for part in self.beside or ())
+
+    def fitting(self, ring_bytes: int) -> Event:
+        """As the ring keeps it: without what is beside it, if there is no room for both."""
+        return replace(self, beside=None) if self.span > ring_bytes else self
 
     @classmethod
-    def of(cls, number: int, seq: int, vin: str, kind: int, pad: int) -> Event:
+    def of(cls, number: int, seq: int, vin: str, kind: int, pad: int, beside: tuple[bytes, ...] | None = None) -> Event:
         text = b'{"type":"%s","seq":%d,' % (KINDS[kind].encode(), seq) + body(vin, pad)[1:]
-        return cls(number, seq, vin, kind, text, len(Frame(Opcode.TEXT, text).serialize(mask=False)))
+        return cls(number, seq, vin, kind, text, len(Frame(Opcode.TEXT, text).serialize(mask=False)), beside)
 
 
 class History:
@@ -46,9 +56,9 @@ class History:
         self.repeats |= bool(self.events) and event.seq == self.events[-1].seq
         self.events.append(event)
         self.kept.append(event)
-        self.room -= event.size
+        self.room -= event.span
         while self.room < 0 or len(self.kept) > self.slots:
-            self.room += self.kept.popleft().size
+            self.room += self.kept.popleft().span
 
 
 @dataclass

@@ -111,6 +111,11 @@ def fleet(topic: bytes, payload: bytes, vin: str) -> dict[str, Any]:
     message: Any = parse(topic, payload)
     correct(topic, message)
     message.vin = vin
+    return printed(topic, message)
+
+
+def printed(topic: bytes, message: Message) -> dict[str, Any]:
+    """A message as JSON, its timestamps null that have none."""
     return _object(TOPICS[topic], message, "fleet")
 
 
