@@ -2,8 +2,9 @@
 The live page's files as answers: a fixed table of paths, made once.
 
 A path is looked up, never assembled, so no request can leave the table. Every answer carries headers that isolate the page:
-scripts, styles and connections of this host only, nothing inline, nothing framed. Bodies are gzipped once, for clients that
-accept it; an ETag saves sending a file again. Pure, except for reading the package's own files when the table is made.
+scripts, styles, fonts and connections of this host only, nothing inline, framed by nobody but Home Assistant's ingress. Bodies
+are gzipped once, for clients that accept it; an ETag saves sending a file again. Pure, except for reading the package's own files
+when the table is made.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from html import escape
 from http import HTTPStatus
 from importlib import resources
 from importlib.resources.abc import Traversable
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..dashboards.tokens import Grant
@@ -30,7 +32,11 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml",
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
 }
+
+# Where the page's link "Map" leads: nothing is sent there unless somebody follows it, and then the place alone.
+MAP_LINK = "https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}#map=16/{latitude}/{longitude}"
 
 FOLDERS_DEEP = 1  # `web/` has folders and these have files: anything deeper is not the page's, or a link that leads in a circle
 # What a file or folder of the page is called. A name that begins with a dot or an underscore (`.DS_Store`, `__pycache__`) is
@@ -38,12 +44,12 @@ FOLDERS_DEEP = 1  # `web/` has folders and these have files: anything deeper is 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(\.[a-z0-9]+)?")
 
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; connect-src 'self'; manifest-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src {images}; connect-src 'self'; "
+    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {frames}; require-trusted-types-for 'script'; "
+    "trusted-types 'none'"
 )
 HEADERS = (
     ("Referrer-Policy", "no-referrer"),
-    ("X-Frame-Options", "DENY"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
@@ -81,27 +87,46 @@ def answers(tiles: str = "", credit: str = "") -> dict[str, Page]:
     module only from the one that imports it, which costs a round trip for each level.
     """
     origin = urlsplit(tiles)
-    policy = _POLICY.format(images=f"'self' {origin.scheme}://{origin.netloc}" if tiles else "'self'")
+    images = f"'self' {origin.scheme}://{origin.netloc}" if tiles else "'self'"
     content = dict(files())
     head = "".join(f'<link rel="modulepreload" href="web/{name}">\n' for name in content if name.endswith(".js"))
+    head += f'<meta name="map-link" content="{escape(MAP_LINK)}">\n'
     if tiles:
         head += f'<meta name="tiles" content="{escape(tiles)}" data-credit="{escape(credit)}">\n'
     index = content.pop("index.html").replace(b"</head>", f"{head}</head>".encode())
-    return {"/": _page("index.html", index, policy)} | {f"/web/{name}": _page(name, content[name], policy) for name in content}
+    return {"/": _page("index.html", index, images)} | {f"/web/{name}": _page(name, content[name], images) for name in content}
 
 
-def _page(name: str, content: bytes, policy: str) -> Page:
+class _Versions(NamedTuple):
+    """A file's answers."""
+
+    plain: Answer
+    packed: Answer
+    unchanged: Answer
+
+
+def _page(name: str, content: bytes, images: str) -> Page:
     content_type = CONTENT_TYPES[name[name.rindex(".") :]]
-    tag = ("ETag", f'"{hashlib.sha256(content).hexdigest()[:32]}"')
-    headers = (("Content-Security-Policy", policy), *HEADERS, tag)
-    plain = Answer(HTTPStatus.OK, content, content_type, headers, keeps_open=True)
-    packed = replace(plain, body=gzip.compress(content, mtime=0), headers=(*headers, ("Content-Encoding", "gzip")))
-    unchanged = replace(plain, status=HTTPStatus.NOT_MODIFIED, body=b"")
+    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    body = gzip.compress(content, mtime=0)
+
+    def versions(frames: str, frame_options: str) -> _Versions:
+        policy = _POLICY.format(images=images, frames=frames)
+        headers = (("Content-Security-Policy", policy), ("X-Frame-Options", frame_options), *HEADERS, ("ETag", tag))
+        plain = Answer(HTTPStatus.OK, content, content_type, headers, keeps_open=True)
+        packed = replace(plain, body=body, headers=(*headers, ("Content-Encoding", "gzip")))
+        return _Versions(plain, packed, replace(plain, status=HTTPStatus.NOT_MODIFIED, body=b""))
+
+    alone = versions("'none'", "DENY")
+    # Home Assistant's ingress shows an add-on's page in a frame of its own origin. It says so in a header, which no page of
+    # another origin can send along with the frames that it makes.
+    in_ingress = versions("'self'", "SAMEORIGIN")
 
     def page(request: Request, grant: Grant | None) -> Answer:
-        if tag[1] in (word.removeprefix("W/") for word in request.tokens("if-none-match")):
-            return unchanged
-        return packed if _takes_gzip(request) else plain
+        answers = in_ingress if request.header("x-ingress-path") else alone
+        if tag in (word.removeprefix("W/") for word in request.tokens("if-none-match")):
+            return answers.unchanged
+        return answers.packed if _takes_gzip(request) else answers.plain
 
     return page
 

@@ -26,6 +26,7 @@ _ALERTS = (
     ("DI_a184", ("Service",)),
     ("CP_a066", ("Customer", "ServiceFix")),
 )
+_SOON = 3  # one car in so many reports an alert in its first minute, for whoever looks: if all did, alerts would mean nothing
 _FIRST_ALERT_S, _ALERT_EVERY_S, _ALERT_LASTS_S = (6.0, 40.0), 240.0, (4.0, 60.0)
 _ERRORS: tuple[tuple[str, dict[str, str]], ...] = (
     ("unsupported_field", {"field_name": "SunroofInstalled"}),
@@ -50,6 +51,8 @@ class Drive:
         self._sent_s = -math.inf
         self._due_s = [-math.inf] * len(_BY_INTERVAL)
         self._next_alert_s = start_s + self._rng.uniform(*_FIRST_ALERT_S)
+        if seed % _SOON:
+            self._next_alert_s += self._rng.expovariate(1 / _ALERT_EVERY_S)
         self._open_alert: FleetRecord | None = None
         self._next_error_s = start_s + self._rng.expovariate(1 / _ERROR_EVERY_S)
 

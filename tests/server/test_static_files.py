@@ -5,6 +5,7 @@ import json
 import re
 import struct
 from http import HTTPStatus
+from importlib import resources
 from itertools import chain
 from pathlib import Path
 from posixpath import dirname, join, normpath
@@ -17,8 +18,8 @@ from teslafast.server import static_files
 PAGES = static_files.answers()
 FILES = dict(static_files.files())
 SCRIPTS = sorted(name for name in FILES if name.endswith(".js"))
-MOST_BYTES = 72_000  # of the whole page as it is sent, packed: less than one photograph, three seconds at 200 kbit/s …
-MOST_SOURCE_BYTES = 184_000  # … and as it stands in its files, with their comments
+MOST_BYTES = 150_000  # of the whole page as it is sent, packed, its font among it: less than one photograph …
+MOST_SOURCE_BYTES = 280_000  # … and as it stands in its files, with their comments
 LATER = (".png", ".webmanifest")  # fetched when the page is put on a home screen, and never before
 
 ROOMS = ("model", "stream", "views", "replay", "app")  # a module imports from its own room and from those before it
@@ -80,6 +81,26 @@ def test_every_answer_carries_the_isolating_headers(path: str) -> None:
     assert header(answer, "X-Frame-Options") == "DENY"
     assert policy(answer)["default-src"] == "'none'"
     assert policy(answer)["frame-ancestors"] == "'none'"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_home_assistants_ingress_may_frame_the_page_in_its_own_origin(path: str) -> None:
+    answer = get(path, x_ingress_path="/api/hassio_ingress/abc")
+    assert header(answer, "X-Frame-Options") == "SAMEORIGIN"
+    assert policy(answer)["frame-ancestors"] == "'self'"
+    assert policy(answer)["default-src"] == "'none'"
+
+
+def test_the_link_to_a_map_is_the_servers_and_nobody_else_is_asked() -> None:
+    assert b'<meta name="map-link" content="https://www.openstreetmap.org/?mlat={latitude}&amp;mlon={longitude}' in get("/").body
+    assert "openstreetmap" not in (header(get("/"), "Content-Security-Policy") or "")
+
+
+def test_the_font_is_in_the_page_with_its_licence() -> None:
+    assert get("/web/fonts/inter.woff2").content_type == "font/woff2"
+    assert len(FILES["fonts/inter.woff2"]) < 40_000
+    licence = resources.files("teslafast.web") / "fonts" / "OFL.txt"
+    assert "SIL OPEN FONT LICENSE Version 1.1" in licence.read_text()
 
 
 @pytest.mark.parametrize("path", PAGES)

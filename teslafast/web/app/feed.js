@@ -28,7 +28,8 @@ export class Feed {
    * token        () => the token to use now
    * timeline     where in the log the page is
    * on           { requestFrame(): there is something to draw, sourceChanged(): a vehicle's past has to be read anew,
-   *              state(name, { text, until }), signedOut(text), expiring(exp), renewed(), refused(reason) }
+   *              state(name, { text, until }), signedOut(text), expiring(exp), renewed(), refused(reason),
+   *              known(vins): the vehicles that there were when the page was opened }
    */
   constructor(token, timeline, on) {
     this.token = token;
@@ -107,6 +108,7 @@ export class Feed {
     const report = await getJson("vehicles", this.token());
     if (report) fleet.applyRegistry(report.vehicles);
     this.requestFrame();
+    if (!again && this.stream === stream) this.on.known([...fleet.vehicles.keys()]);
   }
 
   /** The rows' traces and alerts from the log, so that they need not start empty. */
@@ -140,9 +142,9 @@ export class Feed {
     this.fleet = fleet;
     const replay = new ReplayClock(this.token, { seq, oldest, epoch }, {
       event: (event) => {
-        const at = eventTime(event);
-        fleet.take(event, Number.isNaN(replay.time) ? at : replay.time);
-        this.stats.event(0, NaN);
+        const runUp = Number.isNaN(replay.time);
+        fleet.take(event, runUp ? eventTime(event) : replay.time);
+        if (!runUp) this.stats.event(0, NaN);
       },
       hello: (hello) => (hello.epoch === epoch ? this.timeline.set(epoch, hello.oldest, hello.seq) : this.goLive()),
       gap: (gap) => this.#missed(gap),

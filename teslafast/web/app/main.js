@@ -1,8 +1,8 @@
 /**
  * The page: a session, a feed of events into the fleet, a view on it, and one drawing a frame at most.
  *
- *   Session ─▶ Feed (live or replay) ─▶ Fleet ── frame ─┬─▶ FleetTable
- *                                                       └─▶ VehiclePage      Router: which of the two
+ *   Session ─▶ Feed (live or replay) ─▶ Fleet ── frame ─┬─▶ FleetView (table, map)
+ *                                                       └─▶ VehiclePage               Router: which of the two
  *
  * Law: events only change the model and ask for a frame; nothing is drawn but in `frame`. This module only puts the parts
  * together.
@@ -11,11 +11,12 @@
 import { Timeline } from "../replay/timeline.js";
 import { Diagnostics } from "../views/diagnostics.js";
 import { $, setAttr, setText } from "../views/dom.js";
-import { FleetTable } from "../views/fleet_table.js";
+import { FleetView } from "../views/fleet_view.js";
 import { chooseUnits, formatAge, formatDelay, units } from "../views/format.js";
 import { VehiclePage } from "../views/vehicle_page.js";
 import { Feed } from "./feed.js";
 import { keptToken } from "./kept_token.js";
+import { Keys } from "./keys.js";
 import { Router, openVehicle } from "./router.js";
 import { Session, claims } from "./session.js";
 import { SetUp } from "./setup.js";
@@ -64,9 +65,14 @@ const feed = new Feed(keptToken, timeline, {
   expiring: (exp) => session.expiring(exp),
   renewed: () => session.renewed(),
   refused: (reason) => session.refused(reason),
+  known: (vins) => {
+    fleetView.table.reorder();
+    if (router.view === "fleet") fleetView.render(feed.now()); // so that the way back leads to rows that are there
+    router.openOnly(vins);
+  },
 });
 
-const fleetTable = new FleetTable(feed, openVehicle);
+const fleetView = new FleetView(feed, openVehicle);
 const vehiclePage = new VehiclePage(feed);
 const diagnostics = new Diagnostics(feed, claims);
 
@@ -92,6 +98,15 @@ const setUp = new SetUp({
 
 const theme = new Theme(redraw);
 
+new Keys({
+  view: () => router.view,
+  leave: () => (location.hash = "#/"),
+  step: (by) => {
+    const vin = fleetView.table.neighbour(router.vin, by);
+    if (vin) openVehicle(vin);
+  },
+});
+
 // ---- drawing
 
 function requestFrame() {
@@ -111,7 +126,7 @@ function frame(at) {
     requestFrame();
   }
   const now = feed.now();
-  if (router.view === "fleet" && !Number.isNaN(now)) fleetTable.render(now);
+  if (router.view === "fleet" && !Number.isNaN(now)) fleetView.render(now);
   if (router.view === "vehicle" && !Number.isNaN(now)) vehiclePage.render(now);
   timeline.render(feed.replay, clock.now());
   if (diagnostics.open) {
@@ -124,8 +139,8 @@ function frame(at) {
 
 /** Draws everything anew: another theme, other units, another size. */
 function redraw() {
-  setText($("units"), units.metric ? "km" : "mi");
-  fleetTable.refresh();
+  setText($("units-text"), units.metric ? "km" : "mi");
+  fleetView.refresh();
   vehiclePage.redraw();
 }
 
@@ -158,6 +173,7 @@ addEventListener("resize", redraw);
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && feed.stream?.retry());
 
 setInterval(everySecond, 1000);
+document.fonts.ready.then(redraw); // a canvas does not follow a font that comes later
 theme.apply();
 router.route();
 setUp.tick();

@@ -18,13 +18,28 @@ export class Router {
   constructor(on) {
     this.on = on;
     this.view = "start";
-    addEventListener("hashchange", () => this.route());
-    addEventListener("keydown", (event) => this.#key(event));
+    this.moved = false; // whether somebody has chosen what to see
+    addEventListener("hashchange", () => {
+      this.moved = true;
+      this.route();
+    });
+  }
+
+  /** A reader who has chosen nothing yet, and has one vehicle, wants to see that. */
+  openOnly(vins) {
+    if (this.moved || this.view !== "fleet" || vins.length !== 1) return;
+    history.replaceState(null, "", `${location.pathname}${location.search}#/v/${vins[0]}`);
+    this.route();
+  }
+
+  /** The vehicle that the address names, or null. */
+  get vin() {
+    return VEHICLE.exec(location.hash)?.[1] ?? null;
   }
 
   route() {
     if (!this.on.signedIn()) return this.show("sign-in"); // asked first: it may take a token out of the address
-    const [, vin = null] = VEHICLE.exec(location.hash) ?? [];
+    const { vin } = this;
     this.on.enter(vin);
     return this.show(vin ? "vehicle" : location.hash === "#/setup" || this.on.waiting() ? "setup" : "fleet");
   }
@@ -38,14 +53,5 @@ export class Router {
     this.on.shown(name);
     if (changed && name === "vehicle") $("vehicle-name").focus({ preventScroll: true });
     if (changed) scrollTo(0, 0);
-  }
-
-  #key(event) {
-    const typing = /^(?:INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName ?? "");
-    if (event.key === "/" && this.view === "fleet" && !typing) {
-      event.preventDefault();
-      $("search").focus();
-    }
-    if (event.key === "Escape" && this.view === "vehicle" && !typing && !$("diagnostics").open) location.hash = "#/";
   }
 }

@@ -44,7 +44,7 @@ export class Session {
     event.preventDefault();
     const token = findToken($("token").value);
     const { exp } = token ? claims(token) : {};
-    const fault = !token ? "This is not a token: a token has two dots in it." : exp * 1000 < this.on.now() ? "This token has expired." : "";
+    const fault = !token ? "That does not look like a token. A token has three parts, separated by dots." : exp * 1000 < this.on.now() ? "This token has expired." : "";
     setText($("sign-in-fault"), fault);
     if (fault) return;
     $("token").value = "";
@@ -90,7 +90,7 @@ export class Session {
     this.offered = findToken($("renew-token").value);
     $("renew-token").value = "";
     if (this.offered) this.on.renew(this.offered);
-    else notice("That is not a token.");
+    else notice("That does not look like a token. A token has three parts, separated by dots.");
   }
 
   renewed() {

@@ -13,6 +13,7 @@ const MOST = 8192; // two hours of a value a second, 128 KiB
 const WORDS = 256; // different texts of one field; an enum has a dozen, and what has more (a title, a route) is no chart
 const WORD = 64; // characters of each: an axis shows seven, a chart's heading some forty
 const EVENTS = 200; // more than anybody scrolls through
+const PLACE_MS = 1000; // a finer place in the log than this cannot be seen
 const LEAST_MS = 1e-3; // times are in whole milliseconds
 export const POWER = "Power"; // no field of the protocol: voltage times current
 
@@ -72,6 +73,7 @@ export class VehicleHistory {
     this.series = new FieldMap();
     this.track = new Series(3); // latitude, longitude, speed
     this.events = [];
+    this.places = new Series(); // of the log: the seq at a time, so that a moment can be asked for
     this.rev = 0;
     this.newest = -Infinity; // the latest time of an event …
     this.bounded = false; // … and whether that event's own was ahead of receipt
@@ -86,12 +88,18 @@ export class VehicleHistory {
     const at = receiptTime(Number.isNaN(own) ? this.newest : own, received);
     if (showsAhead(at, event.isResend, this.newest, this.bounded)) this.#bound(at);
     if (at >= this.newest) Object.assign(this, { newest: at, bounded: own > received });
+    this.#place(event.seq, at);
     if (event.type !== "data") this.#note(event, at);
     else if (Number.isFinite(at)) this.#data(event.data, at);
   }
 
+  #place(seq, at) {
+    const { places } = this;
+    if (Number.isFinite(at) && !(at - places.at[places.size - 1] < PLACE_MS)) places.push(at, seq);
+  }
+
   #bound(at) {
-    for (const series of [this.track, ...this.series.values()]) series.bound(at);
+    for (const series of [this.track, this.places, ...this.series.values()]) series.bound(at);
     this.newest = at;
   }
 

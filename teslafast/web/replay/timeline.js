@@ -14,6 +14,8 @@ import { SPEEDS } from "./replay_clock.js";
 const PROBES = 5; // places read for the labels: each costs a connection
 const SAMPLE = 99; // events read at each, of which the middle time counts
 const SEEK_AFTER_MS = 250; // after the last key: holding an arrow key down is one request
+const LEARN_MS = 2500; // after the log is known: when the page has nothing more urgent to read
+const TICKS_MS = 10_000; // how often the labels move on
 const NOTE_EVERY_MS = 5000; // finer than a pixel of the slider
 const MOST_KNOWN = 4096; // then every other one is dropped
 
@@ -39,7 +41,11 @@ export class Timeline {
 
   /** The log as it is: its life, the oldest place and the newest. */
   set(epoch, oldest, head) {
-    if (this.epoch !== epoch) this.known = [];
+    if (this.epoch !== epoch) {
+      this.known = [];
+      clearTimeout(this.learning);
+      this.learning = setTimeout(() => this.#learn(), LEARN_MS);
+    }
     Object.assign(this, { epoch, oldest, head: Math.max(head, oldest) });
   }
 
@@ -68,6 +74,7 @@ export class Timeline {
   }
 
   #ticks() {
+    this.tickedAt = performance.now();
     const places = [0, 0.25, 0.5, 0.75].map((share) => Math.round(this.oldest + (this.head - this.oldest) * share));
     $("ticks").replaceChildren(...places.map((seq) => el("span", {}, formatTime(this.timeAt(seq)))), el("span", {}, "now"));
   }
@@ -111,6 +118,8 @@ export class Timeline {
     setAttr($("play"), "aria-label", this.playing ? "Pause" : "Play");
     setAttr($("play-shape"), "d", this.playing ? "M8 5v14M16 5v14" : "M8 5v14l11-7z");
     setAttr($("to-live"), "aria-pressed", String(!replay));
+    setText($("to-live"), replay ? "Go live" : "Now");
+    if (performance.now() - this.tickedAt > TICKS_MS) this.#ticks();
     if (this.dragged) return;
     const seq = replay ? replay.seq : this.head;
     setAttr(this.slider, "min", this.oldest);

@@ -6,11 +6,11 @@
 
 const FULL_S = 5; // a full server that does not say when to come back
 
-/** The server's answer to a request with this token. */
+/** The server's answer to a request with this token. Cookies go along: not our server's, which has none, but those of a proxy that asks for its own. */
 async function request(path, token, method = "GET") {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   try {
-    return await fetch(path, { method, headers, cache: "no-store", credentials: "omit" });
+    return await fetch(path, { method, headers, cache: "no-store", credentials: "same-origin" });
   } catch {
     return { status: 0, ok: false };
   }

@@ -28,6 +28,12 @@ export function streamUrl(query) {
 /** A token cannot go into a browser's WebSocket as a header, and must not go into an address: it goes as a subprotocol. */
 export const openSocket = (query, token) => new WebSocket(streamUrl(query), ["teslafast.v1", `bearer.${token}`]);
 
+/** Closes a socket; one that is not open yet is left to open first, for browsers complain on the console of one that is closed before. */
+function endSocket(socket) {
+  if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+  else socket.close();
+}
+
 export class Stream {
   /**
    * token    () => the token to use now
@@ -54,7 +60,7 @@ export class Stream {
     this.#become("ended", {});
     removeEventListener("online", this.retry);
     this.#clear();
-    this.socket?.close();
+    if (this.socket) endSocket(this.socket);
   }
 
   /** Another token in place of the present one, in-band: the stream goes on. */

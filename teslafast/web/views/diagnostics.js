@@ -6,7 +6,7 @@
 
 import { verdict } from "../model/stats.js";
 import { $, colour, figures, prepareCanvas, setAttr, setText } from "./dom.js";
-import { formatAge, formatDelay, formatTime } from "./format.js";
+import { formatAge, formatBytes, formatDelay, formatTime } from "./format.js";
 
 const HEALTH_MS = 5000; // how often the server is asked while the panel is open
 const EVERY_MS = 250; // nobody reads faster
@@ -49,7 +49,7 @@ export class Diagnostics {
       "Vehicle to screen": `${formatDelay(median)} (99th percentile ${formatDelay(worst)})`,
       "Server round trip": formatDelay(stats.roundTrip),
       "Events": `${stats.rate.toFixed(stats.rate < 10 ? 1 : 0)}/s, ${stats.events.toLocaleString()} since the page opened`,
-      "Received": `${(stats.bytes / 1e6).toFixed(1)} MB`,
+      "Received": formatBytes(stats.bytes),
       "Missed": stats.missed ? `${stats.missed.toLocaleString()} event${stats.missed === 1 ? "" : "s"}, as reported by the server` : "none",
       "Reconnected": stats.reconnects ? `${stats.reconnects} time${stats.reconnects === 1 ? "" : "s"}` : "never",
       "Frames drawn": `${stats.fps}/s, ${formatDelay(stats.busy)} of work`,

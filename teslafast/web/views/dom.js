@@ -38,7 +38,7 @@ export function setAttr(node, name, value) {
   else node.setAttribute(name, value);
 }
 
-/** Writes named figures into a `<dl>`, each in a line of its own from the first time on: `write(name, text)`. */
+/** Writes named figures into a `<dl>`, each in a line of its own from the first time on, hidden while it has no text: `write(name, text)`. */
 export function figures(list) {
   const lines = new Map();
   return (name, text) => {
@@ -47,6 +47,7 @@ export function figures(list) {
       list.append(el("div", {}, el("dt", {}, name), lines.get(name)));
     }
     setText(lines.get(name), text);
+    setAttr(lines.get(name).parentNode, "hidden", text === "");
   };
 }
 

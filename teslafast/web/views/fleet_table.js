@@ -3,15 +3,19 @@
  *
  * Law: row `i` of the order is always drawn by the element `i % pool.length`, so scrolling moves few elements, and the focus stays on
  * its element while the keyboard walks. A row is rewritten when its vehicle's `rev` has risen or a second has passed, and a cell
- * only if its text is another. The order is made anew now and then, but not under a pointer or the keyboard.
+ * only if its text is another. The order is made anew now and then, but not under a pointer or the keyboard. Until the reader has
+ * chosen, rows are as high as lets all of them be in sight, between the least and the greatest height that fleet.css names.
  */
 
-import { $, colour, el, icon, prepareCanvas, setAttr, setText } from "./dom.js";
-import { formatAge, formatPlace, formatQuantity } from "./format.js";
+import { $, el, icon, setAttr, setText } from "./dom.js";
+import { convert, formatAge, formatPlace, formatQuantity } from "./format.js";
+import { browserStore } from "./storage.js";
+import { TRACE_MPH, drawTrace } from "./trace.js";
 
 const SPARE = 4; // rows beyond the edge of what is seen
 const REORDER_MS = 2000;
-const TRACE_MS = 120_000; // what a row's trace spans
+const DENSE_PX = 38; // lower rows have one line
+const KEY = "teslafast.rows";
 
 const text = new Intl.Collator(undefined, { numeric: true }).compare;
 const ORDER = ["driving", "charging", "parked", "offline"];
@@ -25,7 +29,7 @@ const COLUMNS = [
   { id: "speed", title: "Speed", by: (a, b) => (b.value("VehicleSpeed") ?? -1) - (a.value("VehicleSpeed") ?? -1) },
   { id: "gear", title: "Gear", by: (a, b) => text(a.gear, b.gear) },
   { id: "place", title: "Location", by: (a, b) => text(where(a), where(b)) },
-  { id: "trace", title: "Speed, 2 min" },
+  { id: "trace", title: "Last 2 minutes" },
   { id: "heard", title: "Heard", by: (a, b) => b.heard - a.heard },
 ];
 
@@ -40,15 +44,19 @@ const FILTERS = [
 
 function where(vehicle) {
   for (const name of ["Home", "Work", "Favorite"]) if (vehicle.value(`LocatedAt${name}`)) return name;
+  const to = vehicle.value("DestinationName");
+  if (to && vehicle.gear !== "P") return `To ${to}`;
   const here = vehicle.value("Location");
-  return here ? formatPlace(here) : "–";
+  return here ? formatPlace(here, 2) : "–";
 }
 
 export class FleetTable {
-  /** `feed`: { fleet, now(), requestFrame() }; `open(vin)` is called when a row is chosen. */
-  constructor(feed, open) {
+  /** `feed`: { fleet, now(), requestFrame() }; `on`: { open(vin): a row was chosen, point(vin or null): a pointer is on it } */
+  constructor(feed, on) {
     this.feed = feed;
-    this.open = open;
+    this.open = on.open;
+    this.on = on;
+    this.density = browserStore.get(KEY); // "compact" | "roomy", null until it was chosen
     this.sort = { column: COLUMNS[0], down: false };
     this.filter = FILTERS[0];
     this.words = "";
@@ -61,7 +69,11 @@ export class FleetTable {
     this.body.addEventListener("scroll", () => this.feed.requestFrame(), { passive: true });
     this.body.addEventListener("keydown", (event) => this.#key(event));
     this.body.addEventListener("pointerenter", () => (this.held = true));
-    this.body.addEventListener("pointerleave", () => (this.held = false));
+    this.body.addEventListener("pointerleave", () => {
+      this.held = false;
+      on.point(null);
+    });
+    $("density").addEventListener("click", () => this.#choose(this.dense ? "roomy" : "compact"));
     $("search").addEventListener("input", ({ target }) => this.#refine(() => (this.words = target.value.trim().toLowerCase())));
   }
 
@@ -79,6 +91,13 @@ export class FleetTable {
     $("chips").append(...this.chips.map(({ chip }) => chip));
   }
 
+  #choose(density) {
+    this.density = density;
+    browserStore.set(KEY, density);
+    this.refresh();
+    this.feed.requestFrame();
+  }
+
   #sortBy(column) {
     const same = this.sort.column === column;
     this.#refine(() => (this.sort = { column, down: same && !this.sort.down }));
@@ -88,6 +107,11 @@ export class FleetTable {
     change();
     this.active = 0;
     this.body.scrollTop = 0;
+    this.reorder();
+  }
+
+  /** The next frame makes the order anew. */
+  reorder() {
     this.orderedAt = -Infinity;
     this.feed.requestFrame();
   }
@@ -128,7 +152,8 @@ export class FleetTable {
     const known = fleet.vehicles.size;
     setText($("fleet-title"), known === 1 ? "1 vehicle" : `${known} vehicles`);
     $("fleet-empty").hidden = this.order.length > 0;
-    setText($("fleet-empty"), known ? "No vehicle matches." : "No vehicle has connected yet. Vehicles appear here as soon as they do.");
+    $("fleet-none").hidden = known === 0;
+    $("fleet-first").hidden = known > 0;
     return undefined;
   }
 
@@ -151,7 +176,7 @@ export class FleetTable {
   render(now) {
     this.#arrange(now);
     const seen = this.body.clientHeight;
-    if (!this.height || this.seen !== seen) this.#measure(seen);
+    if (!this.height || this.seen !== seen || this.count !== this.order.length) this.#measure(seen);
     this.space.style.height = `${this.order.length * this.height}px`;
     const first = Math.max(0, Math.min(Math.floor(this.body.scrollTop / this.height) - SPARE, this.order.length - this.pool.length));
     const second = Math.floor(now / 1000);
@@ -176,14 +201,29 @@ export class FleetTable {
   }
 
   #measure(seen) {
-    this.seen = seen;
-    this.height = Number.parseFloat(getComputedStyle(this.body).getPropertyValue("--row"));
-    const wanted = Math.ceil(seen / this.height) + 2 * SPARE;
+    const height = this.#fitting(seen);
+    const same = this.seen === seen && this.height === height;
+    Object.assign(this, { seen, height, count: this.order.length });
+    if (same) return;
+    this.dense = height < DENSE_PX;
+    this.body.style.setProperty("--height", `${height}px`);
+    setAttr($("grid"), "data-dense", this.dense);
+    setAttr($("density"), "aria-pressed", String(this.dense));
+    const wanted = Math.ceil(seen / height) + 2 * SPARE;
     while (this.pool.length < wanted) this.pool.push(this.#line());
     this.pool.forEach((line) => (line.index = line.vehicle = undefined)); // another size of pool: other elements' turns
     const { row, trace } = this.pool[0];
     row.hidden = false; // what is hidden has no size
     this.traceSize = [trace.clientWidth, trace.clientHeight];
+    $("grid").style.setProperty("--bar", `${this.body.offsetWidth - this.body.clientWidth}px`);
+  }
+
+  /** The height of a row: the reader's choice, or what lets all be in sight. */
+  #fitting(seen) {
+    const style = getComputedStyle(this.body);
+    const [least, most] = ["--row-least", "--row"].map((name) => Number.parseFloat(style.getPropertyValue(name)));
+    if (this.density) return this.density === "compact" ? least : most;
+    return Math.min(most, Math.max(least, Math.floor(seen / Math.max(1, this.order.length))));
   }
 
   #line() {
@@ -198,6 +238,7 @@ export class FleetTable {
       ...COLUMNS.map(({ id }) => el("div", { role: "gridcell", class: id }, ...(inside[id] ?? [span(id)]))));
     line.row = row;
     row.addEventListener("click", () => line.vehicle && this.open(line.vehicle.vin));
+    row.addEventListener("pointerenter", () => this.on.point(line.vehicle?.vin ?? null));
     row.addEventListener("focus", () => (this.active = line.index));
     this.space.append(row);
     return line;
@@ -209,42 +250,39 @@ export class FleetTable {
     setAttr(line.row, "data-stale", vehicle.stale(now));
     setText(line.name, vehicle.name);
     setText(line.vin, vehicle.name === vehicle.vin ? "" : vehicle.vin);
+    setAttr(line.row, "data-marked", vehicle.vin === this.marked);
     setText(line.alerts, vehicle.alerts.size ? `${vehicle.alerts.size} alert${vehicle.alerts.size > 1 ? "s" : ""}` : "");
+    setAttr(line.alerts, "title", [...vehicle.alerts.keys()].join(", "));
     const kw = vehicle.chargingPower;
     setText(line.state, condition === "charging" && kw ? `Charging ${kw.toFixed(0)} kW` : TITLES[condition]);
     const { charge } = vehicle;
     line.fill.style.transform = `scaleX(${(charge ?? 0) / 100})`;
     setAttr(line.fill, "data-low", charge < 20);
     setText(line.charge, formatQuantity("percent", charge));
-    setText(line.speed, formatQuantity("speed", vehicle.speed));
+    setText(line.speed, condition === "driving" || vehicle.speed > 0 ? formatQuantity("speed", vehicle.speed) : "–");
     setText(line.gear, vehicle.gear.length === 1 ? vehicle.gear : "–");
     setText(line.place, where(vehicle));
     setText(line.heard, vehicle.heard ? formatAge(now - vehicle.heard) : "–");
     drawTrace(line.trace, this.traceSize, vehicle, now);
   }
 
-  /** Everything is drawn anew: another theme, other units. */
+  /** Marks a vehicle's row (null: none), because a pointer is on it elsewhere. */
+  mark(vin) {
+    for (const one of [this.marked, vin]) this.pool.filter(({ vehicle }) => vehicle?.vin === one).forEach((line) => (line.rev = -1));
+    this.marked = vin;
+    this.feed.requestFrame();
+  }
+
+  /** The vehicle so many rows after this one in the present order; null if there is none. */
+  neighbour(vin, step) {
+    return this.order[this.order.findIndex((vehicle) => vehicle.vin === vin) + step]?.vin ?? null;
+  }
+
+  /** Everything is drawn anew: another theme, other units, another size. */
   refresh() {
     for (const line of this.pool) line.rev = -1;
     this.height = 0;
+    const { value, unit } = convert("speed", TRACE_MPH);
+    setText(this.heads[COLUMNS.findIndex(({ id }) => id === "trace")], `Last 2 min, 0–${Math.round(value / 10) * 10} ${unit}`);
   }
-}
-
-function drawTrace(canvas, size, { trace, behind }, now) {
-  const { ctx, width, height } = prepareCanvas(canvas, ...size);
-  if (!trace.size || !width) return;
-  const x = (at) => ((at + behind - now + TRACE_MS) / TRACE_MS) * width;
-  const top = Math.max(30, ...trace.speed.subarray(0, trace.size));
-  const y = (speed) => height - 2 - (speed / top) * (height - 4);
-  ctx.beginPath();
-  for (let index = 0; index < trace.size; index++) ctx.lineTo(x(trace.at[index]), y(trace.speed[index]));
-  ctx.lineTo(width - 1, y(trace.speed[trace.size - 1]));
-  ctx.strokeStyle = colour("accent");
-  ctx.lineWidth = 1.5;
-  ctx.stroke();
-  ctx.lineTo(width - 1, height);
-  ctx.lineTo(x(trace.at[0]), height);
-  ctx.globalAlpha = 0.14;
-  ctx.fillStyle = colour("accent");
-  ctx.fill();
 }

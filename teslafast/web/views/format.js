@@ -64,11 +64,11 @@ export function convert(quantity, number) {
   return { value: number * factor + offset, unit, decimals };
 }
 
-/** `"43 km/h"` of 26.7 mph; "–" where there is no number. */
-export function formatQuantity(name, number) {
+/** `"43 km/h"` of 26.7 mph; "–" where there is no number. `digits`: decimals, if not those of the quantity. */
+export function formatQuantity(name, number, digits = undefined) {
   if (typeof number !== "number") return "–";
   const { value, unit, decimals } = convert(name, number);
-  return `${fixed(value, decimals)}${/[%°]/.test(unit) && unit.length === 1 ? "" : " "}${unit}`;
+  return `${fixed(value, digits ?? decimals)}${/[%°]/.test(unit) && unit.length === 1 ? "" : " "}${unit}`;
 }
 
 /** A number with so many decimals and no sign before a zero; five digits and more in groups, with a space that no language takes for a point. */
@@ -97,10 +97,15 @@ export function fieldLabel(field) {
   return text[0].toUpperCase() + text.slice(1);
 }
 
-/** The unit that a field is shown in, as ` (km/h)`; "" without one. */
-export const unitLabel = (field) => (quantityOf(field) ? ` (${convert(quantityOf(field), 0).unit})` : "");
+/** The unit that a field is shown in; "" without one. */
+export const unitOf = (field) => (quantityOf(field) ? convert(quantityOf(field), 0).unit : "");
 
-export const enumLabel = (text) => text.replace(PREFIX, "");
+/** An enum's member in words: `"No power"` of DetailedChargeStateNoPower. What is no enum's stays as it is. */
+export function enumLabel(text) {
+  if (!PREFIX.test(text)) return text;
+  const [first, ...more] = text.replace(PREFIX, "").replace(/([a-z])(?=[A-Z0-9])/g, "$1 ").split(" ");
+  return [first, ...more.map((word) => (/^[A-Z][a-z]/.test(word) ? word.toLowerCase() : word))].join(" ");
+}
 
 /** Any value of any field, in one line. */
 export function formatValue(field, value) {
@@ -152,6 +157,27 @@ export function formatTime(ms, now = Date.now()) {
   if (Number.isNaN(ms)) return "–";
   const far = days.format(ms) !== days.format(now);
   return far ? `${days.format(ms)} ${hours.format(ms)}` : hours.format(ms);
+}
+
+const minutes = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+/** The time of day without its seconds. */
+export const formatMinute = (ms) => minutes.format(ms);
+
+/** The day; "" if that is today's. */
+export const formatDay = (ms, now = Date.now()) => (days.format(ms) === days.format(now) ? "" : days.format(ms));
+
+/** How long something took: `"35 min"`, `"1 h 20 min"`. */
+export function formatSpan(ms) {
+  if (ms < 60_000) return `${Math.max(0, Math.round(ms / 1000))} s`;
+  const [h, min] = [Math.floor(ms / 3_600_000), Math.floor(ms / 60_000) % 60];
+  return [h && `${h} h`, (min || !h) && `${min} min`].filter(Boolean).join(" ");
+}
+
+/** So many bytes: `"640 kB"`. */
+export function formatBytes(bytes) {
+  if (bytes < 1e6) return `${Math.round(bytes / 1000)} kB`;
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }
 
 /** Milliseconds as a delay: `12 ms`, `1.4 s`, `3 min`. */

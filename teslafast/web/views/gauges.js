@@ -6,7 +6,7 @@
  */
 
 import { el, figures, icon, setAttr, setText, svg } from "./dom.js";
-import { convert, enumLabel, fixed, formatAgo, formatQuantity, formatValue, units } from "./format.js";
+import { convert, enumLabel, fixed, formatAgo, formatQuantity, formatSpan, formatValue, units } from "./format.js";
 
 const SWEEP = 240;
 const RADIUS = 52;
@@ -27,7 +27,8 @@ class Dial {
     this.unit = el("span");
     this.note = el("span", { class: "note" });
     const zero = (-low / (high - low)) * SWEEP;
-    const zeroMark = low < 0 ? [svg("path", { d: `M${point(zero, 45)}L${point(zero, 59)}`, class: "zero" })] : [];
+    const [x, y] = point(zero, 37).split(" ");
+    const zeroMark = low < 0 ? [svg("path", { d: `M${point(zero, 46)}L${point(zero, 42.5)}`, class: "zero" }), svg("text", { x, y, class: "zero" }, "0")] : [];
     this.node = el("figure", { class: `card dial ${name}` },
       el("figcaption", {}, title), svg("svg", { viewBox: "0 0 120 100", "aria-hidden": "true" }, svg("path", { d: ARC, class: "rail" }), this.arc, ...zeroMark),
       el("p", {}, this.number, this.unit), this.note);
@@ -88,9 +89,9 @@ export class Gauges {
     [...this.gear.children].forEach((letter) => setAttr(letter, "data-on", letter.textContent === vehicle.gear));
     setAttr(this.gear, "aria-label", `Gear ${vehicle.gear || "unknown"}`);
     this.#plan(get);
-    this.figure("Charging", enumLabel(get("DetailedChargeState") ?? get("ChargeState") ?? "–") + (vehicle.chargingPower ? ` ${formatQuantity("power", vehicle.chargingPower)}` : ""));
+    this.figure("Charging", charging(get("DetailedChargeState") ?? get("ChargeState"), vehicle.chargingPower));
     this.figure("Charge limit", formatQuantity("percent", get("ChargeLimitSoc")));
-    this.figure("Time to limit", get("TimeToFullCharge") ? formatQuantity("hours", get("TimeToFullCharge")) : "–");
+    this.figure("Time to limit", vehicle.chargingPower && get("TimeToFullCharge") > 0 ? formatSpan(get("TimeToFullCharge") * 3_600_000) : "");
     this.figure("Inside", formatQuantity("temperature", get("InsideTemp")));
     this.figure("Outside", formatQuantity("temperature", get("OutsideTemp")));
     this.figure("Odometer", formatQuantity("distance", get("Odometer")));
@@ -116,4 +117,11 @@ export class Gauges {
     const locked = get("Locked");
     setText(this.car.note, open.length ? `${open.length} open` : locked === undefined || locked === null ? "" : locked ? "locked" : "unlocked");
   }
+}
+
+/** The charge state in words, and the power; of a car that simply charges the power says it all. */
+function charging(state, kw) {
+  const word = enumLabel(state ?? "–");
+  if (!kw) return word;
+  return word === "Charging" ? formatQuantity("power", kw) : `${word} ${formatQuantity("power", kw)}`;
 }

@@ -8,23 +8,28 @@
 import { POWER, VehicleHistory } from "../model/series.js";
 import { getJson } from "../stream/http.js";
 import { Chart } from "./chart.js";
-import { $, el, setAttr, setText } from "./dom.js";
+import { ChartChooser } from "./chart_chooser.js";
+import { $, el, icon, setAttr, setText } from "./dom.js";
 import { fieldLabel, formatAge, formatAgo, formatTime, formatValue } from "./format.js";
 import { Gauges } from "./gauges.js";
-import { VehicleMap } from "./map.js";
+import { TripList } from "./trip_list.js";
+import { VehicleMap } from "./vehicle_map.js";
 
 const WINDOWS = [[1, "1 min"], [5, "5 min"], [15, "15 min"], [60, "1 h"], [360, "6 h"], [0, "All"]];
 const FIRST_CHARTS = ["VehicleSpeed", POWER, "Soc"];
 const MOST_CHARTS = 8; // each is drawn whenever something new has come
 const SLIDE_MS = 250; // how often charts move on when nothing new has come
+const LEAST_MS = 60_000; // of time in a chart: a page that has just been opened has no more to show
 const OLD_MS = 600_000; // a value reported so long ago is shown as old
 
 export class VehiclePage {
-  /** `feed`: { fleet, now(), requestFrame(), follow(vin, history, again), token() } */
+  /** `feed`: { fleet, replay, now(), requestFrame(), follow(vin, history, again), seek(seq, playing), token() } */
   constructor(feed) {
     this.feed = feed;
     this.map = new VehicleMap(() => this.redraw());
     this.gauges = new Gauges($("gauges"));
+    this.chooser = new ChartChooser();
+    this.trips = new TripList((seq) => feed.seek(seq, true));
     this.minutes = 5;
     this.pointer = null;
     this.rows = new Map();
@@ -34,15 +39,16 @@ export class VehiclePage {
     $("window").append(...WINDOWS.map(([minutes, text]) => el("option", { value: minutes }, text)));
     $("window").value = "5";
     $("window").addEventListener("change", ({ target }) => this.#set(() => (this.minutes = Number(target.value))));
-    $("add-chart").addEventListener("click", () => this.#chartOf(this.#unshown()));
+    $("add-chart").addEventListener("click", () => this.#ask("Add a chart", (name) => this.#chartOf(name)));
     $("field-search").addEventListener("input", ({ target }) => this.#set(() => (this.words = target.value.trim().toLowerCase())));
   }
 
   /** Turns to a vehicle (null: to none). */
   show(vin) {
+    if (this.vin !== vin) this.trips.clear();
     this.vin = vin;
     this.history = new VehicleHistory();
-    this.map.moved = null;
+    this.map.fit();
     this.drawnAt = -Infinity;
     this.drawn = undefined;
     this.rows.clear();
@@ -56,7 +62,7 @@ export class VehiclePage {
 
   /** A snapshot does not say when each value was reported; the server knows. */
   async #learnTimes(vin) {
-    const report = await getJson(`/vehicles/${vin}`, this.feed.token());
+    const report = await getJson(`vehicles/${vin}`, this.feed.token());
     if (!report || this.vin !== vin) return;
     this.feed.fleet.vehicle(vin).learnTimes(report.times);
     this.feed.requestFrame();
@@ -73,19 +79,22 @@ export class VehiclePage {
     this.feed.requestFrame();
   }
 
-  #unshown() {
-    return [...this.history.series.keys()].find((name) => !this.charts.some((chart) => chart.field === name)) ?? FIRST_CHARTS[0];
+  /** Asks which field; `chosen(name)` is called with the answer. */
+  #ask(title, chosen) {
+    const vehicle = this.feed.fleet.vehicle(this.vin);
+    const now = (name) => (vehicle.fields.has(name) ? formatValue(name, vehicle.value(name)) : name === POWER && vehicle.power !== undefined ? formatValue(name, vehicle.power) : "");
+    this.chooser.ask({ title, chosen, now, names: [...this.history.series.keys()], shown: this.charts.map((chart) => chart.field) });
   }
 
-  #addChart(field) {
-    if (this.charts.length >= MOST_CHARTS) return;
+  #addChart(field, first = false) {
     const chart = new Chart(field, {
-      field: () => this.redraw(),
+      choose: (one) => this.#ask("Choose a field", (name) => this.#set(() => (one.field = name))),
       remove: (one) => this.#set(() => this.#remove(one)),
       point: (share) => this.#set(() => (this.pointer = share !== null && share >= 0 ? share : null)),
     });
-    this.charts.push(chart);
-    $("charts").append(chart.node);
+    if (this.charts.length >= MOST_CHARTS) this.#remove(this.charts.at(-1));
+    this.charts = first ? [chart, ...this.charts] : [...this.charts, chart];
+    $("charts")[first ? "prepend" : "append"](chart.node);
   }
 
   #remove(chart) {
@@ -104,13 +113,14 @@ export class VehiclePage {
     const stale = vehicle.stale(now);
     setText($("vehicle-name"), vehicle.name);
     setText($("vehicle-vin"), vehicle.name === vehicle.vin ? "" : vehicle.vin);
-    setText($("vehicle-kind"), [formatValue("CarType", vehicle.value("CarType")), vehicle.value("Trim"), vehicle.value("Version")].filter((part) => part && part !== "–").join(" · "));
+    setText($("vehicle-kind"), describe(vehicle));
     setAttr($("vehicle-state"), "data-state", vehicle.condition(now));
     setText($("vehicle-state"), vehicle.condition(now));
     setText($("vehicle-heard"), vehicle.heard ? `last heard ${formatAgo(now - vehicle.heard)}${stale ? "; these values may be out of date" : ""}${skew(vehicle)}` : "");
     setAttr($("vehicle"), "data-stale", stale);
     this.gauges.render(vehicle, now);
-    this.map.render(history.track, vehicle.value("Location"), vehicle.value("GpsHeading"), stale);
+    this.map.render(history.track, vehicle.value("Location"), vehicle.value("GpsHeading"), stale, history.events);
+    this.trips.render(history, Boolean(this.feed.replay), now - vehicle.behind);
     this.#renderCharts(now - vehicle.behind);
     this.#renderEvents(now);
     const second = Math.floor(now / 1000);
@@ -119,15 +129,13 @@ export class VehiclePage {
     this.#renderFields(vehicle, now);
   }
 
+  /** From the beginning of the window chosen, or of what is known if that is later. */
   #renderCharts(now) {
-    const { series } = this.history;
-    const firsts = this.minutes ? [] : [...series.values()].map((series) => series.at[0]);
-    const from = firsts.length ? Math.min(...firsts) : now - (this.minutes || 5) * 60_000;
-    const names = [...series.keys()].sort();
-    for (const chart of this.charts) {
-      chart.offer(names);
-      chart.render(series.get(chart.field), from, now, this.pointer);
-    }
+    const { series, events } = this.history;
+    const first = Math.min(...[...series.values()].map(({ at }) => at[0]), now - LEAST_MS);
+    const from = this.minutes ? Math.max(first, now - this.minutes * 60_000) : first;
+    const marks = events.filter(({ kind, item }) => kind === "errors" || (kind === "alerts" && !item.ended)).map(({ kind, at, item }) => ({ kind, at, name: item.name }));
+    for (const chart of this.charts) chart.render(series.get(chart.field), from, now, this.pointer, marks);
   }
 
   #renderFields(vehicle, now) {
@@ -147,15 +155,19 @@ export class VehiclePage {
     for (const name of names) {
       if (this.rows.has(name)) continue;
       const [value, age, label] = [el("td"), el("td"), fieldLabel(name)];
-      const draw = el("button", { class: "ghost", "aria-label": `Show a chart of ${label}`, click: () => this.#chartOf(name) }, "∿");
-      this.rows.set(name, { value, age, words: `${name} ${label}`.toLowerCase(), node: el("tr", {}, el("th", { scope: "row", title: name }, label), value, age, el("td", {}, draw)) });
+      const draw = el("button", { class: "ghost", title: "Show a chart", "aria-label": `Show a chart of ${label}`, click: () => this.#chartOf(name) }, icon("M3 17l5-6 4 3 5-8 4 5"));
+      const head = el("th", { scope: "row" }, el("span", {}, label), " ", el("code", {}, ...(name.match(/[A-Z]*[^A-Z]+|[A-Z]+$/g) ?? [name]).flatMap((part) => [part, el("wbr")])));
+      this.rows.set(name, { value, age, words: `${name} ${label}`.toLowerCase(), node: el("tr", {}, head, value, age, el("td", {}, draw)) });
     }
     $("fields").replaceChildren(...names.map((name) => this.rows.get(name).node));
   }
 
   #chartOf(name) {
-    this.#set(() => this.charts.some((chart) => chart.field === name) || this.#addChart(name));
-    this.charts.find((chart) => chart.field === name)?.node.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    this.#set(() => this.charts.some((chart) => chart.field === name) || this.#addChart(name, true));
+    const { node } = this.charts.find((chart) => chart.field === name);
+    node.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    node.classList.remove("fresh");
+    requestAnimationFrame(() => node.classList.add("fresh")); // the eye finds what has come or was there already
   }
 
   #renderEvents(now) {
@@ -165,6 +177,12 @@ export class VehiclePage {
     const items = [...events].reverse().map((event) => line(event, now));
     $("events").replaceChildren(...(items.length ? items : [el("li", { class: "soft" }, "No events in the log.")]));
   }
+}
+
+/** What kind of vehicle it is: `"Model 3 · trim 50 · software 2026.38.4.1"`. */
+function describe(vehicle) {
+  const parts = { CarType: "", Trim: "trim ", Version: "software " };
+  return Object.entries(parts).filter(([name]) => vehicle.value(name)).map(([name, word]) => word + formatValue(name, vehicle.value(name))).join(" · ");
 }
 
 function skew(vehicle) {
