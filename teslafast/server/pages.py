@@ -146,7 +146,6 @@ def gauges(
         draining=hub.draining,
         log_lines_dropped=lines_dropped(),
         certificate_ends_s=certificate_ends_s,
-        now_s=time.time(),
         oldest_s=hub.log.time_of(hub.log.oldest) / 1000 if hub.log.kept else None,
         unadmitted=pending,
         journal=journal,

@@ -17,7 +17,6 @@ from ..outputs import OutputGauges
 from ..protocol._wire import TOPICS
 from ..storage.checkpointer import JournalGauges
 
-_DAY_S = 86400.0
 _BUILD = {(__version__, platform.python_version()): 1.0}
 _TOPICS = {kind: topic.decode() for topic, kind in TOPICS.items()}
 
@@ -31,7 +30,6 @@ class Gauges:
     readers            dashboards by the view that they read
     unadmitted         connections that have not been admitted yet
     certificate_ends_s when the certificate in use ends (Unix time), None without TLS
-    now_s              Unix time of the scrape
     oldest_s           when the oldest event that is kept was published (Unix time), None if none is kept
     journal            None without JOURNAL_PATH
     outputs            by name; empty if none is set
@@ -57,7 +55,6 @@ class Gauges:
     draining: bool = False
     log_lines_dropped: int = 0
     certificate_ends_s: float | None = None
-    now_s: float = 0.0
     oldest_s: float | None = None
     journal: JournalGauges | None = None
     outputs: Mapping[str, OutputGauges] = field(default_factory=dict)
@@ -88,10 +85,6 @@ def _refused(*causes: str) -> Callable[[Gauges], Value]:
 
 def _of_journal(read: Callable[[JournalGauges], float]) -> Callable[[Gauges], Value]:
     return lambda now: None if now.journal is None else read(now.journal)
-
-
-def _certificate_days(now: Gauges) -> Value:
-    return None if now.certificate_ends_s is None else (now.certificate_ends_s - now.now_s) / _DAY_S
 
 
 def _output(name: str, kind: str, text: str, read: Callable[[OutputGauges], float]) -> Row:
@@ -286,7 +279,6 @@ TABLE = (
         "when the server's certificate expires, as Unix time",
         lambda now: now.certificate_ends_s,
     ),
-    Row("teslafast_certificate_days", "gauge", "days until the server's certificate expires", _certificate_days),
     Row(
         "teslafast_certificate_reloads_total",
         "counter",

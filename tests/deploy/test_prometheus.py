@@ -163,10 +163,10 @@ def test_no_alert_fires_over_a_healthy_fleet(ask: Ask) -> None:
     assert ask('ALERTS{alertstate="firing"}') == []
 
 
-def test_promtool_finds_nothing_in_metrics_but_the_days_that_are_kept_for_who_uses_them(servers: list[int]) -> None:
+def test_promtool_finds_nothing_wrong_in_the_metrics(servers: list[int]) -> None:
     for port in servers:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
             text = answer.read()
         done = promtool("check", "metrics", stdin=text)
-        complaints = (done.stdout + done.stderr).decode().splitlines()
-        assert [line for line in complaints if "teslafast_certificate_days use base unit" not in line] == []
+        assert (done.stdout + done.stderr).decode() == ""
+        assert done.returncode == 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import re
 import shutil
 import ssl
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -246,7 +248,10 @@ def test_both_ports_show_the_new_certificate_and_connections_stay(server: Inside
         raw.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         text = raw.rest()
     assert b'teslafast_certificate_reloads_total{outcome="taken"} 1.0' in text
-    assert b"teslafast_certificate_days 29." in text or b"teslafast_certificate_days 30.0" in text
+    ends = re.search(rb"^teslafast_certificate_expiry_timestamp_seconds (\S+)\r?$", text, re.MULTILINE)
+    assert ends is not None
+    ends_s = float(ends[1])
+    assert 29 < (ends_s - time.time()) / 86_400 <= 30
 
 
 def test_sighup_reads_the_files_again(world: World, files: Files) -> None:

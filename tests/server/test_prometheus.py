@@ -86,12 +86,11 @@ def test_each_output_has_its_numbers_and_what_it_dropped_by_cause() -> None:
 
 def test_a_metric_that_does_not_apply_is_left_out() -> None:
     found = {name for name, _ in samples(exposition.text(Gauges(counts=Counts())))}
-    assert not any(name.startswith(("teslafast_journal_cut", "teslafast_certificate_days", "teslafast_output")) for name in found)
+    assert not any(name.startswith(("teslafast_journal_cut", "teslafast_certificate", "teslafast_output")) for name in found)
 
 
-def test_days_and_timestamp_of_the_certificate_say_the_same() -> None:
-    found = samples(exposition.text(Gauges(counts=Counts(), certificate_ends_s=10 * 86400.0, now_s=7.5 * 86400.0)))
-    assert found["teslafast_certificate_days", ""] == 2.5
+def test_the_end_of_the_certificate_is_a_time_and_not_a_number_of_days() -> None:
+    found = samples(exposition.text(Gauges(counts=Counts(), certificate_ends_s=10 * 86400.0)))
     assert found["teslafast_certificate_expiry_timestamp_seconds", ""] == 864000
 
 
