@@ -129,12 +129,20 @@ def demo(port: int | None, vehicles: int, seconds: float | None, open_page: bool
 @click.option("--vin", "vins", multiple=True, help="Only this vehicle; repeat for more.")
 @click.option("--since", type=click.IntRange(min=0), metavar="SEQ", help="Show all events after this one first.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line; the default if stdout is not a terminal.")
+@click.option("--metric/--imperial", default=None, help="km/h or mph. Default: as your locale has it.")
 @click.option("--ca", type=click.Path(path_type=Path), help="Also trust this CA, for example certs/ca.pem.")
-def watch(url: str, token: str | None, vins: tuple[str, ...], since: int | None, as_json: bool, ca: Path | None) -> None:
-    """Show the live stream of the server at URL."""
+def watch(
+    url: str, token: str | None, vins: tuple[str, ...], since: int | None, as_json: bool, metric: bool | None, ca: Path | None
+) -> None:
+    """
+    Show the live stream of the server at URL.
+
+    URL may be the page's link. On a terminal the arrows, PgUp, PgDn, Home and End scroll, u changes the units, q ends it;
+    NO_COLOR turns colours off.
+    """
     from ..watch.client import run
 
-    run(url, token=token, vins=vins, since=since, as_json=as_json, ca_file=ca)
+    run(url, token=token, vins=vins, since=since, as_json=as_json, metric=metric, ca_file=ca)
 
 
 @teslafast.command()

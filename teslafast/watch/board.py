@@ -3,14 +3,16 @@ What a dashboard knows of each vehicle, and the last few remarkable things.
 
 `Board.take` folds one event of the stream (docs/stream.md, the flat shape) into that. Everything comes from the network
 and is shown on a terminal, so only printable characters get in where text is kept; render.py sees to the values. The memory is
-bounded by MOST_VEHICLES and NOTICES. Pure: time (any monotonic seconds) is an argument.
+bounded by MOST_VEHICLES and NOTICES. Pure: time (any monotonic seconds, and where it is known the time of day) is an argument.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..rfc3339 import parse_rfc3339
 from ..text import printable
 
 MOST_VEHICLES = 5000  # more than anybody can look at; later ones are left out
@@ -22,7 +24,10 @@ SHOWN_FIELDS = frozenset({"Soc", "VehicleSpeed", "Gear", "Location", "DetailedCh
 
 @dataclass(slots=True)
 class WatchedVehicle:
-    """The last known values of one vehicle. `heard_s`: when its last event came; None if there was only a snapshot."""
+    """
+    The last known values of one vehicle. `heard_s`: when its last event came, or was made, if there was only a snapshot; None if
+    that is not known.
+    """
 
     vin: str
     values: dict[str, Any] = field(default_factory=dict)
@@ -32,7 +37,10 @@ class WatchedVehicle:
 
 
 class Board:
-    """`status`: a word about the connection. `seq`: the last event's. `events` and `gaps` are counts."""
+    """
+    `status`: a word about the connection. `seq`: the last event's. `events` and `gaps` are counts. `time_s`: Unix time of the
+    last event or note; None where nobody told, and then notices have no time.
+    """
 
     def __init__(self, title: str) -> None:
         self.title = printable(title)
@@ -42,12 +50,19 @@ class Board:
         self.gaps = 0
         self.vehicles: dict[str, WatchedVehicle] = {}
         self.notices: deque[str] = deque(maxlen=NOTICES)
+        self.time_s: float | None = None
 
     def note(self, text: str) -> None:
-        self.notices.append(printable(text))
+        at = "" if self.time_s is None else time.strftime("%H:%M:%S ", time.localtime(self.time_s))
+        self.notices.append(at + printable(text))
 
-    def take(self, event: dict[str, Any], now_s: float) -> None:
-        """Takes in one event. An unknown type is ignored, so that a newer server can be watched."""
+    def take(self, event: dict[str, Any], now_s: float, time_s: float | None = None) -> None:
+        """
+        Takes in one event. An unknown type is ignored, so that a newer server can be watched.
+
+        time_s    Unix time: with it notices say when, and a vehicle that only a snapshot tells of has an age
+        """
+        self.time_s = time_s
         kind = event.get("type")
         if kind in RECORDS:
             self.events += 1
@@ -56,6 +71,12 @@ class Board:
             vehicle = self._vehicle(printable(str(event.get("vin"))))
             if kind != "snapshot":
                 vehicle.heard_s, vehicle.seq = now_s, self.seq
+            elif (
+                vehicle.heard_s is None
+                and time_s is not None
+                and (made_ns := parse_rfc3339(str(event.get("createdAt")))) is not None
+            ):
+                vehicle.heard_s = now_s - max(time_s - made_ns / 1e9, 0.0)
             _TAKERS[kind](self, vehicle, event)
         elif kind in _NOTICES:
             self.gaps += kind == "gap"

@@ -7,6 +7,7 @@ is missing as long as the server's log still has it.
 """
 
 import asyncio
+import locale
 import os
 import random
 import shutil
@@ -14,7 +15,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,10 +29,13 @@ from ..websocket.connect import connect, is_final
 from ..websocket.connect_error import connect_error
 from .connection import StreamConnection
 from .display import Display, Lines, Table
+from .keys import in_the_foreground, read_keys
+from .render import View
 from .stream import Stream
 
 CLOSE_REPLY_S = 1.0  # a server answers a CLOSE within a round trip; nobody wants to wait longer after Ctrl-C
 _MINT = "mint a token with `teslafast token` and the server's JWT_SECRET, and pass it with --token"
+_IN_MILES = ("US", "GB", "LR", "MM")
 DASHBOARD_REMEDIES = {
     400: "correct --vin, --since or the query of the URL",
     401: _MINT,
@@ -52,25 +56,50 @@ async def watch(
     out: TextIO | None = None,
     err: TextIO | None = None,
     size: Callable[[], os.terminal_size] = shutil.get_terminal_size,
+    keys: TextIO | None = None,
+    metric: bool | None = None,
 ) -> None:
     """
-    Shows the stream until it is cancelled: as a table, or as lines of JSON if `as_json` or if `out` is not a terminal. Raises
-    Misconfigured if the first connection fails or waiting would not help, BrokenPipeError once nobody reads `out`.
+    Shows the stream until it is cancelled, or until `q` is pressed: as a table, or as lines of JSON if `as_json` or if `out` is
+    not a terminal. Raises Misconfigured if the first connection fails or waiting would not help, BrokenPipeError once nobody
+    reads `out`.
+
+    keys      where keys are read from (standard input); they are, and there are colours, if that is a terminal, too
+    metric    km/h rather than mph; None: as the user's locale has it
     """
-    out, err = out or sys.stdout, err or sys.stderr
+    out, err, keys = out or sys.stdout, err or sys.stderr, keys or sys.stdin
     as_json = as_json or not out.isatty()
     stream = Stream(url, token, vins, since, flat=not as_json)
     context = client_context(ca_file) if stream.secure else None
-    display: Display = Lines(out, err) if as_json else Table(out, stream.shown, size)
+    pressed = not as_json and in_the_foreground(keys)
+    view = View(metric=_metric_locale() if metric is None else metric, colour=pressed and _takes_colour(), keys=pressed)
+    display: Display = Lines(out, err) if as_json else Table(out, stream.shown, size, view)
     tasks = {asyncio.create_task(display.run()), asyncio.create_task(_follow(stream, display, context))}
+    reading = ExitStack()
     try:
+        if pressed and isinstance(display, Table):
+            reading.enter_context(read_keys(keys, display.press))
+            tasks.add(asyncio.create_task(display.until_ended()))
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
-            task.result()  # neither task ends without an error: this raises it
+            task.result()  # neither of the first two ends without an error: this raises it
     finally:
+        reading.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _metric_locale() -> bool:
+    """Whether the user's country measures in kilometres; without a country, the vehicles' own miles."""
+    named = os.environ.get("LC_ALL") or os.environ.get("LC_MEASUREMENT") or os.environ.get("LANG") or ""
+    _, _, country = locale.normalize(named).partition(".")[0].partition("_")
+    return bool(country) and country not in _IN_MILES
+
+
+def _takes_colour() -> bool:
+    """https://no-color.org, and terminals that have none."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 async def _follow(stream: Stream, display: Display, context: ssl.SSLContext | None) -> None:

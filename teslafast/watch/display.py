@@ -14,13 +14,14 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol, TextIO
 
 import orjson
 
 from ..text import printable
 from .board import Board
-from .render import render
+from .render import AS_IT_COMES, View, last_top, page_rows, render
 
 REDRAW_S = 0.1  # at most ten times a second: faster than anybody reads, slow enough to cost next to nothing
 IDLE_REDRAW_S = 1.0  # ages are shown in seconds, so they change even if no event comes
@@ -68,16 +69,35 @@ class Lines:
 class Table:
     """The board, redrawn in place while it runs and left on the terminal at the end."""
 
-    def __init__(self, out: TextIO, title: str, size: Callable[[], os.terminal_size]) -> None:
-        self._out, self._size = out, size
+    def __init__(self, out: TextIO, title: str, size: Callable[[], os.terminal_size], view: View = AS_IT_COMES) -> None:
+        self._out, self._size, self._view = out, size, view
+        self._ended = asyncio.Event()
         self._board = Board(title)
         self._changed = asyncio.Event()
         self._height = self._width = 0  # of what was drawn last
 
     def show(self, text: str, event: dict[str, Any]) -> None:
-        self._board.take(event, time.monotonic())
+        self._board.take(event, time.monotonic(), time.time() if self._view.keys else None)
+
+    async def until_ended(self) -> None:
+        """Returns once a key has asked for the end."""
+        await self._ended.wait()
+
+    def press(self, key: str) -> None:
+        """A key: it scrolls, changes the units, or ends the table. Any other does nothing."""
+        height = self._size().lines - 1
+        page, most = page_rows(self._board, height), last_top(self._board, height)
+        steps = {"up": -1, "k": -1, "down": 1, "j": 1, "page-up": -page, "page-down": page, "home": -most, "end": most}
+        if key in steps:
+            self._view = replace(self._view, top=min(most, max(0, self._view.top + steps[key])))
+        elif key in ("u", "m"):
+            self._view = replace(self._view, metric=not self._view.metric)
+        elif key in ("q", "Q"):
+            self._ended.set()
+        self._changed.set()
 
     def note(self, text: str) -> None:
+        self._board.time_s = time.time() if self._view.keys else None
         self._board.note(text)
         self._changed.set()
 
@@ -105,7 +125,8 @@ class Table:
 
     def _draw(self) -> None:
         size = self._size()
-        lines = render(self._board, time.monotonic(), size.columns, size.lines - 1)
+        top = min(self._view.top, last_top(self._board, size.lines - 1))  # the window may have grown
+        lines = render(self._board, time.monotonic(), size.columns, size.lines - 1, replace(self._view, top=top))
         self._out.write(self._to_top(size.columns) + "".join(f"{_ERASE_LINE}{line}\n" for line in lines) + _ERASE_BELOW)
         self._out.flush()
         self._height, self._width = len(lines), size.columns
