@@ -81,6 +81,13 @@ class Settings:
         "path of a PEM file",
         "the app's public key (P-256), served where Tesla looks for it: `/.well-known/appspecific/com.tesla.3p.public-key.pem`",
     )
+    state_folder: Path | None = setting(
+        "TESLAFAST_STATE",
+        None,
+        Path,
+        "path of a folder",
+        "the set-up's folder: configs and the login at Tesla are renewed from it",
+    )
     doors: tuple[str, ...] = setting(
         "DOORS", values.DOOR_NAMES, values.doors, values.FORM_OF_DOORS, "clients' protocols that PORT speaks"
     )

@@ -61,6 +61,7 @@ def serve(host: str | None, port: int | None) -> None:
     from ..outputs.settings import planned
     from ..server import running
     from .hints import hints, rows_in_use
+    from .upkeep import upkeep_of
 
     settings = Settings.from_env(os.environ, host=host, port=port)
     plans = planned(os.environ, settings)
@@ -81,7 +82,7 @@ def serve(host: str | None, port: int | None) -> None:
                 log.warning("health_cannot_know", extra=fields(meaning=f"give the URL to `teslafast health`: port {ports[0]}"))
 
     try:
-        uvloop.run(running.serve(settings, plans, tell_health))
+        uvloop.run(running.serve(settings, plans, tell_health, upkeep_of(settings, os.environ)))
     finally:
         served_at.forget(told[0] if told else None)
 

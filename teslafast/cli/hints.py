@@ -105,8 +105,11 @@ def _odd_values(environment: Mapping[str, str], known: Iterable[SettingRow]) -> 
             yield Hint(row.variable, f"{shown} {doubt}, which is part of it here: Docker's env files take neither quotes nor CR")
 
 
+NOT_RENEWED = ("JOURNAL_PATH", "TESLAFAST_STATE")  # a volume of their own is what they should have
+
+
 def _mounted(settings: Settings, mount_info: Path) -> Iterable[Hint]:
-    files = {row.variable: getattr(settings, row.name) for row in rows(Settings) if row.variable != "JOURNAL_PATH"}
+    files = {row.variable: getattr(settings, row.name) for row in rows(Settings) if row.variable not in NOT_RENEWED}
     paths: dict[str, Any] = {variable: path for variable, path in files.items() if isinstance(path, Path)}
     for variable, path in paths.items():
         if mounted_alone([path], mount_info):

@@ -6,6 +6,9 @@ from typing import Any
 
 import click
 
+# A copy of the presets' names, which a test compares: to import them would make `serve` load a part of Tesla's API.
+PRESET_NAMES = ("minimal", "driving", "charging", "teslamate", "everything")
+
 
 class Duration(click.ParamType[float]):
     """`90`, `90s`, `15m`, `1h`, `30d` → seconds."""

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import Misconfigured
-from ..onboarding.presets import PRESETS
 from .login import folder_of, state_option
-from .options import Duration
+from .options import PRESET_NAMES, Duration
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -46,7 +45,7 @@ _pem = click.Path(path_type=Path, dir_okay=False)
 @click.option("--port", type=click.IntRange(1, 65535), default=443, show_default=True, help="The port to which vehicles connect.")
 @click.option("--ca", type=_pem, help="PEM that verifies the server, root included. Default: the CAs in CERT_PATH.")
 @click.option(
-    "--preset", type=click.Choice(list(PRESETS)), default="driving", show_default=True, help="Which fields, and how often."
+    "--preset", type=click.Choice(PRESET_NAMES), default="driving", show_default=True, help="Which fields, and how often."
 )
 @click.option(
     "--field", "fields", multiple=True, metavar="NAME=SECONDS", help="Add a field, or change its interval; repeat for more."
@@ -109,6 +108,7 @@ def vehicle_configure(
 
 
 def _wanted(preset: str, fields: tuple[str, ...], new_fields: tuple[str, ...]) -> dict[str, float]:
+    from ..onboarding.presets import PRESETS
     from ..onboarding.vehicle_config import parse_fields
 
     return {**PRESETS[preset], **parse_fields(fields), **parse_fields(new_fields)}

@@ -8,6 +8,7 @@ TESLA_API_BASE_URL, else the one that the set-up has found, else that of the reg
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
 from .. import https
@@ -37,8 +38,13 @@ def client_id_of(environment: Mapping[str, str], folder: StateFolder) -> str:
     return load_notes(folder).client_id or (tokens.client_id if tokens else "")
 
 
-def owner_api(environment: Mapping[str, str], folder: StateFolder, request: Request = https.request) -> FleetApi:
-    """The API with the owner's token. Raises Misconfigured, and as TokenStore.access_token."""
+def owner_api(
+    environment: Mapping[str, str],
+    folder: StateFolder,
+    request: Request = https.request,
+    now: Callable[[], float] = time.time,
+) -> FleetApi:
+    """The API with the owner's token. `now`: s since 1970. Raises Misconfigured, and as TokenStore.access_token."""
     if environment.get("TESLA_ACCESS_TOKEN", "").strip():
         token = token_in(environment)
         return FleetApi(_base(environment, load_notes(folder), token), token, request, domain=load_notes(folder).domain)
@@ -46,7 +52,7 @@ def owner_api(environment: Mapping[str, str], folder: StateFolder, request: Requ
         place = f"{STATE_VARIABLE}={folder.path}" if folder.exists else f"there is no {folder.path}"
         remedy = "log in: teslafast login; or set TESLA_ACCESS_TOKEN to an access token of your app"
         raise Misconfigured("TESLA_ACCESS_TOKEN", f"is not set, and nobody has logged in ({place})", remedy)
-    store = TokenStore(folder, oauth_of(environment, folder, request))
+    store = TokenStore(folder, oauth_of(environment, folder, request), now)
     token = store.access_token()
     notes = load_notes(folder)
     return FleetApi(_base(environment, notes, token), token, request, store.renewed, notes.domain)

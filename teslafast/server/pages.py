@@ -23,6 +23,7 @@ from ..errors import Refused
 from ..http_messages import Answer, Request
 from ..logs import lines_dropped
 from ..refusals import UNKNOWN_VIN, VIN_NOT_GRANTED
+from ..setup_checks import UpkeepGauges
 from ..storage.checkpointer import JournalGauges
 from ..vehicles.door import VehicleDoor
 from ..vin import mended_vin
@@ -123,6 +124,7 @@ def gauges(
     certificate_ends_s: float | None,
     journal: JournalGauges | None,
     outputs: Outputs | None,
+    upkeep: UpkeepGauges | None = None,
 ) -> Gauges:
     """The server at this moment. `started_at`: monotonic; `pending`: connections that have not been admitted yet."""
     dashboards = hub.connections.dashboards
@@ -150,6 +152,7 @@ def gauges(
         unadmitted=pending,
         journal=journal,
         outputs=outputs.gauges() if outputs is not None else {},
+        upkeep=upkeep,
     )
 
 

@@ -15,6 +15,7 @@ from .. import __version__
 from ..metrics import Counts, Durations
 from ..outputs import OutputGauges
 from ..protocol._wire import TOPICS
+from ..setup_checks import UpkeepGauges
 from ..storage.checkpointer import JournalGauges
 
 _BUILD = {(__version__, platform.python_version()): 1.0}
@@ -33,6 +34,7 @@ class Gauges:
     oldest_s           when the oldest event that is kept was published (Unix time), None if none is kept
     journal            None without JOURNAL_PATH
     outputs            by name; empty if none is set
+    upkeep             None without TESLAFAST_STATE
     """
 
     counts: Counts
@@ -58,6 +60,7 @@ class Gauges:
     oldest_s: float | None = None
     journal: JournalGauges | None = None
     outputs: Mapping[str, OutputGauges] = field(default_factory=dict)
+    upkeep: UpkeepGauges | None = None
 
 
 Value = float | Mapping[str, float] | Mapping[tuple[str, str], float] | Durations | None
@@ -85,6 +88,10 @@ def _refused(*causes: str) -> Callable[[Gauges], Value]:
 
 def _of_journal(read: Callable[[JournalGauges], float]) -> Callable[[Gauges], Value]:
     return lambda now: None if now.journal is None else read(now.journal)
+
+
+def _of_upkeep(read: Callable[[UpkeepGauges], Value]) -> Callable[[Gauges], Value]:
+    return lambda now: None if now.upkeep is None else read(now.upkeep)
 
 
 def _output(name: str, kind: str, text: str, read: Callable[[OutputGauges], float]) -> Row:
@@ -256,6 +263,33 @@ TABLE = (
         lambda it: it.rebuilt,
     ),
     Row("teslafast_output_dropped_total", "counter", "events given up, by cause", _dropped, "output", "cause"),
+    # the set-up at Tesla
+    Row(
+        "teslafast_config_days",
+        "gauge",
+        "days until the first of all vehicles' configs expires (TESLAFAST_STATE)",
+        _of_upkeep(lambda it: it.config_days),
+    ),
+    Row(
+        "teslafast_login_days",
+        "gauge",
+        "days until the login at Tesla ends, unless it is refreshed (TESLAFAST_STATE)",
+        _of_upkeep(lambda it: it.login_days),
+    ),
+    Row(
+        "teslafast_renewals_total",
+        "counter",
+        "renewals of vehicles' configs, by outcome: renewed, skipped, refused or failed",
+        _of_upkeep(lambda it: it.renewals),
+        "outcome",
+    ),
+    Row(
+        "teslafast_tesla_errors_total",
+        "counter",
+        "errors that vehicles reported to Tesla while the server missed them, by cause",
+        _of_upkeep(lambda it: it.tesla_errors),
+        "cause",
+    ),
     # the server itself
     Row("teslafast_build_info", "gauge", "always 1; the labels say what runs", lambda now: _BUILD, "version", "python_version"),
     Row(

@@ -15,6 +15,7 @@ from .terminal import StartingTerminal
 
 if TYPE_CHECKING:
     from ..outputs.settings import OutputPlan
+    from .upkeep import Upkeep
 
 TURNS_TO_END = 10  # turns of the event loop: an aborted connection takes a few to report its end
 
@@ -27,12 +28,15 @@ def log_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
 
 
 async def serve(
-    settings: Settings, outputs: Sequence[OutputPlan] = (), on_listening: Callable[[list[int]], object] = lambda ports: None
+    settings: Settings,
+    outputs: Sequence[OutputPlan] = (),
+    on_listening: Callable[[list[int]], object] = lambda ports: None,
+    upkeep: Upkeep | None = None,
 ) -> None:
     """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Raises Misconfigured."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_exception)
-    server = Server(settings, loop, outputs=outputs)
+    server = Server(settings, loop, outputs=outputs, upkeep=upkeep)
     signalled = asyncio.Event()
 
     async def live() -> None:

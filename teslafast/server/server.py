@@ -110,7 +110,7 @@ class Server:
         if self._outputs is not None:
             self._outputs.start()
         if self._upkeep is not None:
-            self._upkeep.start()
+            self._upkeep.start(self._last_heard)
         self._rounds().begin()
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
@@ -137,6 +137,12 @@ class Server:
             vehicle_port=lambda: self.ports[-1],
             upkeep=lambda: self._upkeep.checks() if self._upkeep is not None else (),
         )
+
+    def _last_heard(self, vin: str) -> float | None:
+        """When a vehicle was last heard, s since 1970; None if it never was. For any thread: it only looks entries up."""
+        entry, values = self.hub.registry.get(vin), self.hub.last_values.get(vin)
+        newest_ns = max(entry.heard_ns if entry is not None else 0, values.newest_ns if values is not None else 0)
+        return newest_ns / 1e9 if newest_ns > 0 else None
 
     def _listen(self, contexts: tls.Contexts) -> None:
         port, vehicle_port = self.settings.port, self.settings.vehicle_port
@@ -220,7 +226,8 @@ class Server:
     def _gauges(self) -> Gauges:
         ends_s = self._reload.ends_s if self._reload is not None else None
         journal = self._checkpointer.reading() if self._checkpointer is not None else None
-        return pages.gauges(self.hub, self._started_at, len(self._pending), ends_s, journal, self._outputs)
+        kept = self._upkeep.gauges() if self._upkeep is not None else None
+        return pages.gauges(self.hub, self._started_at, len(self._pending), ends_s, journal, self._outputs, kept)
 
     def _rounds(self) -> Rounds:
         memory = FreeMemory.of_this_process().check

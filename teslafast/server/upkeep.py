@@ -6,31 +6,15 @@ The server only begins and ends it, and shows what it says; what it does, and in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..setup_checks import SetupCheck
-
-
-@dataclass(frozen=True, slots=True)
-class UpkeepGauges:
-    """
-    config_days   until the first of all vehicles' configs ends; None if none is known
-    login_days    until the login at Tesla ends unless it is refreshed; None if there is none
-    renewals      by outcome
-    tesla_errors  what Tesla's servers reported of our vehicles, by cause
-    """
-
-    config_days: float | None = None
-    login_days: float | None = None
-    renewals: dict[str, int] = field(default_factory=dict)
-    tesla_errors: dict[str, int] = field(default_factory=dict)
+from ..setup_checks import SetupCheck, UpkeepGauges
 
 
 class Upkeep(Protocol):
-    def start(self) -> None:
-        """Begins, and returns at once."""
+    def start(self, heard: Callable[[str], float | None]) -> None:
+        """Begins, and returns at once. `heard(vin)`: when a vehicle was last heard (s since 1970), from any thread."""
 
     def stop(self) -> None:
         """Ends, and does not wait for a request that is under way."""

@@ -16,6 +16,7 @@ from teslafast.metrics import Counts, Durations
 from teslafast.outputs import OutputGauges
 from teslafast.server import exposition
 from teslafast.server.prometheus import TABLE, Gauges
+from teslafast.setup_checks import UpkeepGauges
 from teslafast.storage import checkpointer
 
 from tests.support.certificates import World
@@ -65,7 +66,10 @@ def test_every_metric_of_the_table_is_in_the_text() -> None:
     journal = checkpointer.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
     output = OutputGauges(state="up", lag_events=0, lag_seconds=0.0, sent=0, retried=0, dropped={"overtaken": 0})
     groups = {"connections": {("vehicle", "vehicle"): 1}, "readers": {"flat": 1}, "outputs": {"jsonl": output}}
-    text = exposition.text(Gauges(counts=counts, certificate_ends_s=2e9, oldest_s=1e9, journal=journal, **groups))  # type: ignore[arg-type]
+    upkeep = UpkeepGauges(config_days=300.0, login_days=80.0, renewals={"renewed": 1}, tesla_errors={"other": 1})
+    text = exposition.text(
+        Gauges(counts=counts, certificate_ends_s=2e9, oldest_s=1e9, journal=journal, upkeep=upkeep, **groups)  # type: ignore[arg-type]
+    )
     found = {family.name for family in text_string_to_metric_families(text.decode())}
     assert {row.name.removesuffix("_total") for row in TABLE} <= found
 

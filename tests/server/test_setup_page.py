@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from teslafast.certificates import folder
 from teslafast.certificates.tesla_ca import PINNED
 from teslafast.server import setup_page
-from teslafast.server.upkeep import UpkeepGauges
-from teslafast.setup_checks import SetupCheck
+from teslafast.setup_checks import SetupCheck, UpkeepGauges
 
 from tests.support.certificates import Pair, World
 from tests.support.peers import token
@@ -32,7 +31,8 @@ class FakeUpkeep:
     def __init__(self) -> None:
         self.life: list[str] = []
 
-    def start(self) -> None:
+    def start(self, heard: Callable[[str], float | None]) -> None:
+        self.heard = heard
         self.life.append("started")
 
     def stop(self) -> None:
