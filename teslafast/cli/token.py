@@ -96,11 +96,21 @@ def _shown(link: str, no_qr: bool) -> Iterator[str]:
 
 
 def page_address(given: str, settings: Settings, environment: Mapping[str, str]) -> tuple[str, str]:
-    """The page's address, which ends with `/`, and what its reader should know of it. Raises Misconfigured."""
+    """
+    The page's address, which ends with `/`, and what its reader should know of it: the one given, else where the set-up has put
+    the server, else Fly's app, else this machine. Raises Misconfigured.
+    """
     if given:
         return _ended(given, "--link"), ""
-    if domain := _domain(environment):
-        return _ended(f"https://{domain}", "FLY_APP_NAME"), ""
+    if environment.get("TESLAFAST_STATE", "").strip():
+        from ..onboarding.setup_notes import load_notes
+        from ..onboarding.state_folder import StateFolder
+
+        notes = load_notes(StateFolder.locate(environment))
+        if known := notes.url or notes.domain:
+            return _ended(known, "TESLAFAST_STATE"), ""
+    if app := environment.get("FLY_APP_NAME", "").strip():  # on one of Fly's machines
+        return _ended(f"{app}.fly.dev", "FLY_APP_NAME"), ""
     return _on_this_machine(settings)
 
 
@@ -110,12 +120,6 @@ def _ended(text: str, subject: str) -> str:
     parts = parse_url(text, ("http", "https"), default="https", example="https://telemetry.example.com", subject=subject)
     path = parts.path if parts.path.endswith("/") else f"{parts.path}/"
     return parts._replace(path=path, query="", fragment="").geturl()
-
-
-def _domain(environment: Mapping[str, str]) -> str:
-    """The app's name on one of Fly's machines, "" elsewhere."""
-    app = environment.get("FLY_APP_NAME", "").strip()
-    return f"{app}.fly.dev" if app else ""
 
 
 def _on_this_machine(settings: Settings) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from teslafast.cli.commands import teslafast
 from teslafast.cli.token import page_address
 from teslafast.config import Settings
 from teslafast.errors import Misconfigured
+from teslafast.onboarding.setup_notes import SetupNotes, save_notes
+from teslafast.onboarding.state_folder import StateFolder
 
 from tests.support.peers import SECRET
 from tests.support.qr_reader import read_back
@@ -84,6 +86,20 @@ def test_an_impossible_address_is_refused_in_one_line() -> None:
 
 def test_on_one_of_flys_machines_it_is_the_apps_address() -> None:
     assert printed("--link", "--no-qr", FLY_APP_NAME="teslafast-k7q2")[0] == "https://teslafast-k7q2.fly.dev/"
+
+
+@pytest.mark.parametrize(
+    ("notes", "address"),
+    [
+        (SetupNotes(domain="road.example.com"), "https://road.example.com/"),
+        (SetupNotes(domain="example.com", url="https://road.example.com"), "https://road.example.com/"),
+        (SetupNotes(), "https://teslafast-k7q2.fly.dev/"),
+    ],
+)
+def test_the_set_ups_address_goes_before_the_machines(notes: SetupNotes, address: str, tmp_path: Path) -> None:
+    save_notes(StateFolder(tmp_path), notes)
+    given = {"TESLAFAST_STATE": str(tmp_path), "FLY_APP_NAME": "teslafast-k7q2"}
+    assert printed("--link", "--no-qr", **given)[0] == address
 
 
 def test_elsewhere_it_is_this_machines_address_and_a_note_says_who_reaches_that() -> None:
