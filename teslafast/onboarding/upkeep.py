@@ -118,7 +118,7 @@ class FolderUpkeep:
             return
         changed, self._seen = seen != self._seen != "", seen
         before = self._state
-        if is_ours(tokens):
+        if is_ours(tokens, self.account.environment):
             self._look_if_due(changed or self._is_new_login(tokens))
             self._ask_if_due()
             tokens = self.account.tokens()

@@ -76,9 +76,13 @@ class UpkeepAccount:
             return None
 
 
-def is_ours(tokens: Tokens | None) -> bool:
-    """Whether this process may refresh: one does, and no other."""
-    return tokens is not None and bool(tokens.refresh_token) and tokens.owner == HERE
+def is_ours(tokens: Tokens | None, environment: Mapping[str, str]) -> bool:
+    """
+    Whether this process may refresh: one does, and no other. Tokens that were handed over name the app on Fly.io that has them,
+    and are nowhere else; a copy of the folder on another app's machine is left alone.
+    """
+    app = environment.get("FLY_APP_NAME", "").strip()
+    return tokens is not None and bool(tokens.refresh_token) and (tokens.owner in (HERE, app) or not app)
 
 
 def look(account: UpkeepAccount, state: UpkeepState) -> UpkeepState:

@@ -51,7 +51,7 @@ def _registration(notes: SetupNotes) -> SetupCheck:
 
 
 def _login(tokens: Tokens | None, state: UpkeepState, now: float) -> SetupCheck:
-    if tokens is not None and tokens.owner != HERE:
+    if tokens is not None and tokens.owner != HERE and not tokens.refresh_token:
         return SetupCheck("login", "done", f"the login is kept alive by {tokens.owner}")
     if tokens is None or not tokens.refresh_token:
         return SetupCheck("login", "missing", "nobody has logged in at Tesla", "teslafast setup")
@@ -88,7 +88,7 @@ def config_days(state: UpkeepState, now: float) -> float | None:
 
 def login_days(tokens: Tokens | None, now: float) -> float | None:
     """Until the login ends unless it is refreshed; None where nobody has logged in, or another process keeps it."""
-    if tokens is None or not tokens.refresh_token or tokens.owner != HERE:
+    if tokens is None or not tokens.refresh_token:
         return None
     return (tokens.refresh_expires - now) / _DAY_S
 

@@ -114,14 +114,24 @@ def test_without_a_login_nothing_is_asked(begin: Begin) -> None:
     assert upkeep.gauges().login_days is None
 
 
-def test_tokens_that_another_process_keeps_are_left_alone(begin: Begin) -> None:
+def test_a_folder_whose_tokens_were_handed_over_has_only_the_mark_and_is_left_alone(begin: Begin) -> None:
     it = begin(tesla(ROAD))
-    tokens = it.folder.read_json(TOKENS_FILE) or {}
-    it.folder.write_json(TOKENS_FILE, {**tokens, "owner": "teslafast-k7q2"})
+    TokenStore(it.folder, oauth_of(it.environment, it.folder)).forget("telemetry-k7q2")
     upkeep = it.started()
     it.pass_time(upkeep, DAY)
     assert it.tesla.calls == []
-    assert "teslafast-k7q2" in check(upkeep, "login").says
+    assert check(upkeep, "login").says == "the login is kept alive by telemetry-k7q2"
+    assert upkeep.gauges().login_days is None
+
+
+@pytest.mark.parametrize(("app", "keeps"), [("telemetry-k7q2", True), ("another-app", False)])
+def test_the_app_that_got_the_tokens_keeps_them_and_another_apps_copy_does_not(app: str, keeps: bool, begin: Begin) -> None:
+    it = begin(tesla(ROAD))
+    it.environment["FLY_APP_NAME"] = app
+    tokens = it.folder.read_json(TOKENS_FILE) or {}
+    it.folder.write_json(TOKENS_FILE, {**tokens, "owner": "telemetry-k7q2"})
+    it.started().step()
+    assert bool(it.tesla.calls) == keeps
 
 
 def test_a_folder_that_is_handed_over_later_is_taken_up(begin: Begin) -> None:
