@@ -180,7 +180,7 @@ NO_TOKEN = Refusal(
     _BEARER,
 )
 TOKEN_TOO_LONG = Refusal(
-    "token_too_long", HTTPStatus.UNAUTHORIZED, "the token is too long", "list fewer VINs, or none for all", _BEARER
+    "token_too_long", HTTPStatus.UNAUTHORIZED, "the token has more than 4,000 bytes", "list fewer VINs, or none for all", _BEARER
 )
 TOKEN_INVALID = Refusal(
     "token_invalid",

@@ -78,7 +78,11 @@ def _minted(settings: Settings, sub: str, vins: tuple[str, ...], ttl: float) -> 
     longest_days = int((tokens.LATEST_S - now) // 86400)
     if not 1 <= ttl <= longest_days * 86400:
         raise Misconfigured("--ttl", "no server would accept such a token", f"give 1s to {longest_days}d, for example 1h")
-    return tokens.mint(settings, sub, named, ttl, now)
+    minted = tokens.mint(settings, sub, named, ttl, now)
+    if len(minted) > tokens.LONGEST_TOKEN:
+        fault = f"are so many that the token has {len(minted)} bytes, and {tokens.LONGEST_TOKEN} is the limit"
+        raise Misconfigured("--vin", fault, "name fewer vehicles, or none for all")
+    return minted
 
 
 def _shown(link: str, no_qr: bool) -> Iterator[str]:

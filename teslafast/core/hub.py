@@ -26,7 +26,7 @@ from .last_values import LastValues
 from .records import DATA, KIND_NUMBERS, OwnBytes, Record
 from .registry import Registry
 from .turn import Turn
-from .views import MakeLog, Views, view_ring_bytes
+from .views import MakeLog, ViewKey, Views, view_ring_bytes
 
 MakeFleet = Callable[[], dict[str, Any]]
 
@@ -116,6 +116,19 @@ class Hub:
         if self.turn.watched:
             self.turn.ask()
         return seq
+
+    def log_for(self, view: ViewKey, vins: frozenset[str] | None) -> Fanout:
+        """
+        The log behind this view for a reader of these VINs (None = all).
+
+        Raises OSError if the memory for its ring cannot be had.
+        """
+        return self.views.log_for(view, self.log, self._may_come(vins))
+
+    def _may_come(self, vins: frozenset[str] | None) -> bool:
+        """Whether any of these vehicles is one that may connect: to this server, or to another node."""
+        allowed = self.settings.tesla_vin
+        return vins is None or bool(vins & allowed if allowed and self._backplane is None else vins)
 
     def known_vins(self) -> list[str]:
         """Every vehicle of which anything is known, each once."""

@@ -5,7 +5,8 @@ A view is a shape and a ring: another way of saying what the flat log says, made
     interval    data merged per vehicle: at most one message a vehicle and interval, the latest value of each field; other
                 kinds pass at once. A merged message's `seq` is that of the newest event when it was made.
 
-A view's ring begins when its first reader comes and is given back when its last one goes. It is for live readers, and small
+A view's ring begins when its first reader comes and is given back when its last one goes. Who may see no vehicle reads a ring in
+which nothing is ever put, so that asking costs nothing. A view is for live readers, and small
 (`view_ring_bytes`): whoever was away longer resumes in the flat log, or is told a gap.
 """
 
@@ -43,6 +44,9 @@ class ViewKey:
 
     shape: Literal["flat", "fleet"] = "flat"
     interval_ms: int = 0
+
+
+_PLAIN = ViewKey()
 
 
 class ViewWriter:
@@ -134,14 +138,20 @@ class Views:
         self._fleet: Fanout | None = None
         self._conflators: dict[int, Conflator] = {}
         self._writer = ViewWriter()
+        self.nothing: Fanout | None = None  # for those who may see no vehicle
         self.active = False
 
-    def log_for(self, key: ViewKey, flat: Fanout) -> Fanout:
+    def log_for(self, key: ViewKey, flat: Fanout, sees_any: bool = True) -> Fanout:
         """
-        The log behind this view, made if this is its first reader; `flat` itself for the plain stream.
+        The log behind this view, made if this is its first reader; `flat` itself for the plain stream. `sees_any`: whether there
+        is a vehicle that the reader may see.
 
         Raises OSError if the memory for its ring cannot be had.
         """
+        if key != _PLAIN and not sees_any:
+            if self.nothing is None:
+                self.nothing = self._make_log(1, FLAT_PREFIXES)
+            return self.nothing
         if key.shape == "fleet":
             if self._fleet is None:
                 self._fleet = self._make_log(self._ring_bytes, FLEET_PREFIXES)

@@ -27,6 +27,7 @@ from .._fanout import ALL_KINDS, Reader
 from ..close_reasons import FLOOD, INVALID_MESSAGES, TOKEN_EXPIRED, CloseReason
 from ..core.hub import Hub
 from ..errors import Refused
+from ..refusals import NO_MEMORY
 from ..websocket.text_frames import message, refusal
 from . import messages
 from .admission import AdmitDashboard
@@ -81,7 +82,7 @@ class DashboardSession:
         self._vins = admitted.subscription.vins
         self._errors: deque[float] | None = None  # when the last ones were; made with the first: it takes 600 bytes
         self._warn_at: float | None = _warning_time(admitted.grant, now)
-        self._log = hub.views.log_for(admitted.subscription.view, hub.log)
+        self._log = hub.log_for(admitted.subscription.view, self._vins)
         self._owed: Snapshots | None = None
         self._changes = 0  # since the last check
         self._gap_end: int | None = None  # the seq at which its last gap ended
@@ -100,16 +101,13 @@ class DashboardSession:
         self._reader, self._write = reader, write
         if asked.control:
             write(self._dialect.hello(hub))
-        after = self._place()
+        after = None if self._log is hub.views.nothing else self._place()
         complete = after is None or (after >= 0 and hub.log.oldest <= after + 1)
-        if asked.interval_ms:
-            self._log.subscribe(reader, self._vins, asked.kinds)
-            if after is not None:
-                gap = () if complete else self.missed(after + 1, hub.log.oldest - 1)
-                merged = merged_since(hub.log, after, asked.interval_ms, self._sees, asked.kinds)
-                reader.say(chain(gap, merged))
-        else:
-            self._log.subscribe(reader, self._vins, asked.kinds, after)
+        self._log.subscribe(reader, self._vins, asked.kinds, None if asked.interval_ms else after)
+        if asked.interval_ms and after is not None:
+            gap = () if complete else self.missed(after + 1, hub.log.oldest - 1)
+            merged = merged_since(hub.log, after, asked.interval_ms, self._sees, asked.kinds)
+            reader.say(chain(gap, merged))
         at_start = asked.since is None if asked.snapshot is None else asked.snapshot
         if at_start and complete:  # else they follow the gap
             self._tell_snapshots(self._vins)
@@ -245,8 +243,8 @@ class DashboardSession:
             self._warn_at = _warning_time(grant, now)
         self._grant = grant
         if seen != self._vins:
+            self._look_at(seen, self._subscription.kinds)
             self._vins = seen
-            self._log.resubscribe(self._reader, seen, self._subscription.kinds)
         self._say(message(type="auth", exp=int(grant.exp)))
 
     def _subscribe(self, said: dict[str, Any]) -> None:
@@ -260,12 +258,26 @@ class DashboardSession:
         before = self._vins
         seen = self._vins_of(said)
         kinds = self._kinds_of(said)
+        self._look_at(seen, kinds)
         self._vins = seen
         self._subscription = replace(self._subscription, kinds=kinds)
-        self._log.resubscribe(self._reader, seen, kinds)
         self._say(messages.subscribed(seen, kinds))
         if before is not None and self._subscription.snapshot is not False:
             self._tell_snapshots(self._hub.last_values.vins() if seen is None else seen - before)
+
+    def _look_at(self, vins: frozenset[str] | None, kinds: int) -> None:
+        """What it is given from now on; its view is made now, if it could see nothing before. Raises Refused."""
+        try:
+            log = self._hub.log_for(self._subscription.view, vins)
+        except OSError as error:
+            raise Refused(NO_MEMORY, f"no memory for one more view of the stream ({error})") from None
+        if log is self._log:
+            log.resubscribe(self._reader, vins, kinds)
+            return
+        self._log.unsubscribe(self._reader)
+        self._hub.views.release(self._log)
+        self._log = log
+        log.subscribe(self._reader, vins, kinds)
 
     def _vins_of(self, said: dict[str, Any]) -> frozenset[str] | None:
         if "vins" not in said:

@@ -32,9 +32,9 @@ from ..websocket.upgrade import Upgrade
 from .teslamate_feed import RowFeed
 from .teslamate_rows import VehicleRows
 from .teslamate_session import TeslaMateSession
-from .tokens import LONGEST_TOKEN, Grant, Verifier, find_tokens
+from .tokens import Grant, Verifier, find_tokens
 
-SUBSCRIBE_LIMIT = LONGEST_TOKEN + 4096  # bytes of a message: a token, and columns several times over
+SUBSCRIBE_LIMIT = 12 * 1024  # bytes of a message: a token, and columns several times over
 SAID_AT_MOST = 300  # frames between two checks, about a second: twice what a hundred subscriptions take
 UNSENT_AT_MOST = 64 * 1024  # bytes that wait for a client: some 400 rows, several minutes of a drive
 FIRST_MESSAGE_S = 10.0  # clients subscribe at once, or when they have heard the hello

@@ -31,8 +31,8 @@ from .keys import VerifyingKey, read_keys
 
 TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 — a prefix, not a token
 
-LONGEST_TOKEN = 8192  # bytes, about 300 VINs; half of what a request head may have
-MOST_VINS = 10_000  # more than LONGEST_TOKEN can hold: it is the limit where a token comes by another way than a request
+LONGEST_TOKEN = 4000  # bytes, about 140 VINs. Wherever it comes: an `auth` message, of 4 KiB at most, has room for it
+MOST_VINS = 10_000  # more than LONGEST_TOKEN can hold
 LATEST_S = 100_000_000_000  # of the times in a token (the year 5138): a larger number is a mistake, such as milliseconds
 LONGEST_SUB = 128  # characters; a name for the log
 MOST_TOKENS = 8  # in one request: three places of ours, and what proxies add; each costs a try of every key

@@ -58,7 +58,7 @@ BOUNDS = (
     Bound("strangers", "requests on one connection", http_connection.MOST_REQUESTS),
     Bound("strangers", "requests on one connection", http_connection.KEPT_S, "s"),
     Bound("strangers", "parameters of a query", MOST_QUERY_FIELDS),
-    Bound("strangers", "token", LONGEST_TOKEN, "bytes"),
+    Bound("strangers", "token", LONGEST_TOKEN),
     Bound("strangers", "tokens in one request", MOST_TOKENS),
     Bound("strangers", "keys in `JWT_PUBLIC_KEY_PATH`", MOST_KEYS),
     Bound("strangers", "PROXY header of a trusted proxy", V2_AT_MOST, "bytes"),

@@ -26,7 +26,7 @@ from ..refusals import HEAD_TOO_LARGE, HEAD_TOO_SLOW, NOT_HTTP, SERVER_FAULT
 from . import proxy_protocol
 from .routes import Decision, Open, Peer, Serve
 
-REQUEST_HEAD_LIMIT = 16 * 1024  # room for a token of LONGEST_TOKEN and as much again; h11 has the same default
+REQUEST_HEAD_LIMIT = 16 * 1024  # room for a token of LONGEST_TOKEN, and three times as much; h11 has the same default
 LINGER_S = 1.0  # for a client that is still sending what will not be read: three slow round trips
 MOST_REQUESTS = 32  # on one connection: the page has two dozen files
 KEPT_S = 3.0  # from the first answer on: a page has been read by then

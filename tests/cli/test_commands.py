@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jwt
@@ -165,11 +165,12 @@ def test_a_token_has_the_audience_and_issuer_of_the_settings(run: Run) -> None:
         ((), {}, "JWT_SECRET"),
         ((), {"NODE_ENV": "development"}, "JWT_SECRET"),
         (("--vin", "a b"), {"JWT_SECRET": SECRET}, "--vin"),
+        ([f"--vin=5YJ3E1EA7KF{number:06}" for number in range(150)], {"JWT_SECRET": SECRET}, "--vin"),
         ((), {"JWT_ALGORITHMS": "RS256", "JWT_PUBLIC_KEY_PATH": "key.pem", "JWT_SECRET": SECRET}, "JWT_ALGORITHMS"),
     ],
 )
 def test_a_token_that_cannot_be_minted_is_one_line_that_names_the_setting(
-    run: Run, arguments: tuple[str, ...], variables: dict[str, str], named: str
+    run: Run, arguments: Sequence[str], variables: dict[str, str], named: str
 ) -> None:
     line = one_line(run("token", "--sub", "x", *arguments, **variables))
     assert line.startswith(f"teslafast: {named}: ")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from teslafast.close_reasons import TOKEN_EXPIRED
+from teslafast.dashboards.tokens import LONGEST_TOKEN, Verifier
+from teslafast.dashboards.websocket import MESSAGE_LIMIT
+from teslafast.errors import Refused
 
 from tests.support.dashboard_stage import NOW, DashboardStage
-from tests.support.peers import token
+from tests.support.peers import SECRET, token
 
 
 @pytest.mark.parametrize(("token_s", "warned_at"), [(3600, 3540), (300, 240), (100, 80), (10, 8)])
@@ -51,3 +56,28 @@ def test_the_plain_fleet_shape_is_closed_without_a_warning_and_with_control_it_i
         stage.check(NOW + 100)
         assert stage.kinds() == kinds
         assert stage.closed == [TOKEN_EXPIRED]
+
+
+def of_length(size: int) -> str:
+    """A good token of so many bytes, or of as few more as base64 lets it."""
+    return next(made for pad in range(size) if len(made := token(exp=NOW + 7200, pad="x" * (size - 200 + pad))) >= size)
+
+
+def test_the_longest_token_that_opens_a_connection_also_renews_it() -> None:
+    longest = next(made for size in range(LONGEST_TOKEN, 0, -1) if len(made := of_length(size)) <= LONGEST_TOKEN)
+    assert len(longest) > LONGEST_TOKEN - 8
+    assert Verifier([SECRET], ["HS256"], None, None).verify(longest, NOW).exp == NOW + 7200
+    text = json.dumps({"type": "auth", "token": longest}, indent=4).encode()
+    assert len(text) <= MESSAGE_LIMIT
+    stage = DashboardStage().begin(snapshot="0")
+    stage.say_text(text)
+    assert stage.kinds() == ["hello", "auth"]
+
+
+def test_a_longer_one_is_refused_in_both_places() -> None:
+    too_long = of_length(LONGEST_TOKEN + 1)
+    with pytest.raises(Refused, match="4,000 bytes"):
+        Verifier([SECRET], ["HS256"], None, None).verify(too_long, NOW)
+    stage = DashboardStage().begin(snapshot="0")
+    stage.say({"type": "auth", "token": too_long})
+    assert stage.kinds() == ["hello", "error"]

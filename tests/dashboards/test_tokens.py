@@ -218,7 +218,7 @@ def test_vins_that_are_not_a_list_of_strings_are_refused(vins: object) -> None:
 # ---- what is no token
 
 
-@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "x" * 8193, "é.é.é", "\0", "a b c", "e30.e30.e30"])
+@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "x" * 4001, "é.é.é", "\0", "a b c", "e30.e30.e30"])
 def test_text_that_is_not_a_token_is_refused(token: str) -> None:
     refusal_of_anything(token)
 
