@@ -388,6 +388,13 @@ cdef class Fanout:
         """Drops all events, because their bytes are gone; readers that had not been given them are told of a gap."""
         self.first = self.last
 
+    def begin_at(self, uint64_t seq):
+        """Drops all events: `seq` was that of the last one before those that follow, in a log that others number."""
+        if self.kept_for_good:
+            raise ValueError("this log numbers its events itself")
+        self.first = self.last
+        self.newest_seq = seq
+
     # ---- readers come and go
 
     def subscribe(self, Reader reader not None, vins=None, int kinds=ALL_KINDS, after=None):

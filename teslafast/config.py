@@ -151,6 +151,46 @@ class Settings:
     journal_sync_ms: int = setting(
         "JOURNAL_SYNC_MS", 0, whole(0, 10_000), "milliseconds, 0 = off", "acks wait for the disk, in such steps"
     )
+    cluster_url: tuple[str, ...] = setting(
+        "CLUSTER_URL",
+        (),
+        values.nats_urls,
+        "comma list of nats://host:port, or of tls://host:port",
+        "NATS servers whose stream several nodes share as their log; needs teslafast[cluster]",
+    )
+    cluster_stream: str = setting(
+        "CLUSTER_STREAM", "TF", values.stream_name, "32 letters, digits, - and _ at most", "the stream; made if it is missing"
+    )
+    cluster_replicas: int = setting(
+        "CLUSTER_REPLICAS", 3, whole(1, 5), "a number, 1 to 5", "servers that keep the stream; 1 = a single NATS server"
+    )
+    cluster_max_bytes: int = setting(
+        "CLUSTER_MAX_BYTES", 4096 * MIB, size(MIB, 1 << 44), "bytes (4GiB), at least 1MiB", "how much the stream keeps"
+    )
+    cluster_max_age: float = setting(
+        "CLUSTER_MAX_AGE",
+        72 * 3600.0,
+        seconds(60, 3650 * 86400),
+        "seconds (72h), at least 1m",
+        "for how long it keeps it",
+    )
+    cluster_nkey_path: Path | None = setting(
+        "CLUSTER_NKEY_PATH", None, Path, "path of a file", "nkey seed by which this node logs in to NATS"
+    )
+    cluster_creds_path: Path | None = setting(
+        "CLUSTER_CREDS_PATH", None, Path, "path of a file", "credentials (JWT and seed) by which this node logs in to NATS"
+    )
+    cluster_ca_path: Path | None = setting(
+        "CLUSTER_CA_PATH", None, Path, "path of a PEM file", "CA of the NATS servers; default: the system's"
+    )
+    node_dead_seconds: float = setting(
+        "NODE_DEAD_SECONDS",
+        10.0,
+        seconds(3, 3600),
+        "seconds (10, 10s), at least 3",
+        "silence after which other nodes say that a node's vehicles are gone",
+    )
+    reuse_port: bool = setting("REUSE_PORT", False, boolean, "true or false", "lets several processes listen on the same port")
     max_frame_bytes: int = setting(
         "MAX_FRAME_BYTES", 1_000_000, size(1024, 64 * MIB), "bytes, 1024 to 64MiB", "largest vehicle message"
     )
@@ -220,6 +260,22 @@ def _make_secret(settings: Settings) -> str:
 
 def _is_short(secret: bytes, settings: Settings) -> bool:
     return len(secret) < settings.least_secret_bytes
+
+
+_ONLY_WITH_CLUSTER = (
+    ("CLUSTER_NKEY_PATH", "cluster_nkey_path"),
+    ("CLUSTER_CREDS_PATH", "cluster_creds_path"),
+    ("CLUSTER_CA_PATH", "cluster_ca_path"),
+)
+
+
+def _only_with_cluster(variable: str, name: str) -> Rule[Settings]:
+    return Rule(
+        variable,
+        lambda s: getattr(s, name) is not None and not s.cluster_url,
+        "is set, but CLUSTER_URL is not",
+        f"set CLUSTER_URL, or leave {variable} out",
+    )
 
 
 # What no variable shows alone; the first that is broken is told.
@@ -310,6 +366,31 @@ RULES: tuple[Rule[Settings], ...] = (
         lambda s: s.journal_sync_ms > 0 and s.journal_path is None,
         "is set, but JOURNAL_PATH is not",
         "set JOURNAL_PATH, or leave JOURNAL_SYNC_MS out",
+    ),
+    Rule(
+        "JOURNAL_PATH",
+        lambda s: s.journal_path is not None and bool(s.cluster_url),
+        "is set, and CLUSTER_URL too: the cluster's stream is the log",
+        "leave one of them out",
+    ),
+    *(_only_with_cluster(variable, name) for variable, name in _ONLY_WITH_CLUSTER),
+    Rule(
+        "CLUSTER_CREDS_PATH",
+        lambda s: s.cluster_creds_path is not None and s.cluster_nkey_path is not None,
+        "is set, and CLUSTER_NKEY_PATH too",
+        "leave one of them out: a node logs in in one way",
+    ),
+    Rule(
+        "CLUSTER_CA_PATH",
+        lambda s: s.cluster_ca_path is not None and any(url.startswith("nats:") for url in s.cluster_url),
+        "is set, but CLUSTER_URL speaks plain NATS",
+        "write tls:// in CLUSTER_URL",
+    ),
+    Rule(
+        "REUSE_PORT",
+        lambda s: s.reuse_port and s.port == 0,
+        "is true, but PORT is 0",
+        "set PORT: processes share one that they know",
     ),
     Rule(
         "RING_BYTES",

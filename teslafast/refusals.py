@@ -92,6 +92,15 @@ DRAINING = Refusal(
     "nothing: vehicles and dashboards come back by themselves",
     _LATER,
 )
+_JOINING = "nothing, if the node has just started; else look at its log lines `cluster_…`"
+CATCHING_UP = Refusal("catching_up", HTTPStatus.SERVICE_UNAVAILABLE, "this node still reads the cluster's log", _JOINING, _LATER)
+LOG_AWAY = Refusal(
+    "log_away",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "this node does not reach the cluster's log, so it could acknowledge nothing",
+    "look at the NATS servers of CLUSTER_URL; vehicles try another node",
+    _LATER,
+)
 SERVER_FAULT = Refusal(
     "fault",
     HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -252,6 +261,7 @@ OF_VEHICLES = (
     WIFI_CERTIFICATE,
     NO_VIN,
     TOO_MANY_VEHICLES,
+    LOG_AWAY,
     DRAINING,
 )
 OF_DASHBOARDS = (
@@ -280,6 +290,7 @@ OF_ANY_REQUEST = (
     HANDSHAKE,
     NO_UPGRADE,
     QUERY,
+    CATCHING_UP,
     SERVER_FAULT,
 )
 REFUSALS = (*OF_ANY_REQUEST, *OF_VEHICLES, *OF_DASHBOARDS)

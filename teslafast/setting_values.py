@@ -7,6 +7,7 @@ import re
 from urllib.parse import urlsplit
 
 from .environment import comma_list, refuse, some_of
+from .errors import Misconfigured
 from .hosts import WebOrigin
 from .vin import is_vin, mended_vin
 
@@ -60,6 +61,24 @@ def base_path(text: str) -> str:
     path = "/" + text.strip().strip("/")
     dots = {".", ".."} & set(path.split("/"))
     return "" if path == "/" else path if _BASE_PATH.fullmatch(path) and not dots else refuse(text)
+
+
+def nats_urls(text: str) -> tuple[str, ...]:
+    """Servers of one NATS cluster: all with TLS, or all without. Raises Misconfigured for a password, which nobody may print."""
+    words = comma_list(text)
+    for word in words:
+        address = urlsplit(word)
+        if address.username is not None or "@" in word:
+            remedy = "name the servers alone, and log in by CLUSTER_NKEY_PATH or CLUSTER_CREDS_PATH"
+            raise Misconfigured("CLUSTER_URL", "names a user", remedy)
+        if address.scheme not in ("nats", "tls") or not address.hostname or address.port == 0 or address.path not in ("", "/"):
+            refuse(text)
+    return words if words and len({urlsplit(word).scheme for word in words}) == 1 else refuse(text)
+
+
+def stream_name(text: str) -> str:
+    name = text.strip()
+    return name if re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name) else refuse(text)
 
 
 def networks(text: str) -> tuple[Network, ...]:

@@ -40,7 +40,7 @@ ROOMS = {
     "dashboards": "core websocket",
     "outputs": "protocol core",
     "server": "protocol certificates core storage websocket vehicles dashboards outputs cluster web",
-    "cluster": "core",
+    "cluster": "protocol core",
     "onboarding": "protocol certificates websocket",
     "doctor": "protocol certificates onboarding dashboards websocket outputs",
     "simulator": "protocol certificates websocket",

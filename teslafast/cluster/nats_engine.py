@@ -57,6 +57,7 @@ class NatsEngine:
         self._reader = 0
         self._heard_s = 0.0
         self._said: dict[str, float] = {}
+        self._closing = False
         self.last_error = ""
         self.found_config: dict[str, Any] = {}  # of the stream, as a server told it last
         self.on_connected: Callable[[], object] = lambda: None
@@ -100,6 +101,7 @@ class NatsEngine:
         return f"nats-server {version}"
 
     async def close(self) -> None:
+        self._closing = True
         for task in list(self._tasks):
             task.cancel()
         if self._client is not None:
@@ -116,7 +118,8 @@ class NatsEngine:
             log.warning("cluster_connection_error", extra=fields(reason=self.last_error[:300]))
 
     async def _on_disconnected(self) -> None:
-        log.warning("cluster_connection_lost", extra=fields(reason=self.last_error[:300]))
+        if not self._closing:
+            log.warning("cluster_connection_lost", extra=fields(reason=self.last_error[:300]))
 
     async def _on_reconnected(self) -> None:
         log.info("cluster_connected", extra=fields(server=self.server))

@@ -131,6 +131,11 @@ class Writer:
         return not self._queue and self._flight is None and not self._owed and not self._roster
 
     @property
+    def settled(self) -> bool:
+        """Nothing is to be written, and everything that was has been read again."""
+        return self.idle and not self._coming
+
+    @property
     def waiting_s(self) -> float:
         """For how long the oldest batch has been under way."""
         return 0.0 if self._flight is None else self._clock() - self._flight.began_s

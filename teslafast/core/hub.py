@@ -43,7 +43,7 @@ class Hub:
     """
     epoch      names the life of the log; `seq` counts within it
     turn       what is owed at the end of the event loop's turn
-    keeps_own  records' own bytes are to be given to `submit`: an output wants them
+    keeps_own  records' own bytes are to be given to `submit`: an output or the backplane wants them
     """
 
     def __init__(
@@ -69,6 +69,10 @@ class Hub:
         self.views = Views(make_log, view_ring_bytes(settings.ring_bytes, settings.max_frame_bytes), timer)
         self.draining = False
         self.keeps_own = keeps_own
+        self._backplane = backplane
+
+    def share_log(self, backplane: Backplane) -> None:
+        """From now on records go through the log that several nodes share. Once, before anybody is let in."""
         self._backplane = backplane
 
     def submit(
@@ -129,6 +133,12 @@ class Hub:
         """Whether any of these vehicles is one that may connect: to this server, or to another node."""
         allowed = self.settings.tesla_vin
         return vins is None or bool(vins & allowed if allowed and self._backplane is None else vins)
+
+    def begin_at(self, epoch: str, seq: int) -> None:
+        """What follows is another log than what was before, or another part of it; `seq`: of the last event before it."""
+        self.epoch = epoch
+        self.log.begin_at(seq)
+        self.views.begin_at(seq)
 
     def known_vins(self) -> list[str]:
         """Every vehicle of which anything is known, each once."""

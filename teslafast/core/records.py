@@ -17,7 +17,7 @@ DATA, ALERTS, ERRORS, CONNECTIVITY = range(len(KINDS))
 KIND_NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 
 
-# What the log keeps of a record besides its event, where an output wants that: the txid of its message, the version that its
+# What the log keeps of a record besides its event, where somebody wants that: the txid of its message, the version that its
 # vehicle's client named, and its payload as it came, which is missing where there was none (JSON text in flat shape).
 OwnBytes = tuple[bytes, bytes, bytes] | tuple[bytes, bytes]
 

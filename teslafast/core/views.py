@@ -165,6 +165,12 @@ class Views:
             return self._conflators[key.interval_ms].log
         return flat
 
+    def begin_at(self, seq: int) -> None:
+        """What follows has other seqs than what was before, the first one after `seq`."""
+        for one in (self._fleet, *(conflator.log for conflator in self._conflators.values())):
+            if one is not None:
+                one.begin_at(seq)
+
     def flush_pending(self) -> None:
         """Publishes at once what waits for the end of an interval."""
         for conflator in self._conflators.values():

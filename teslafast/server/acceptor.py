@@ -47,8 +47,8 @@ PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; without a host for IPv4 and IPv6 alike, or for IPv4 alone where there is no IPv6. Raises OSError."""
+def bind(host: str, port: int, shared: bool = False) -> socket.socket:
+    """A listening socket; without a host for IPv4 and IPv6, or IPv4 alone. `shared` with other processes. Raises OSError."""
     if host:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         bound = socket.socket(family, kind, protocol)
@@ -59,6 +59,8 @@ def bind(host: str, port: int) -> socket.socket:
         bound, address = socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", port)  # noqa: S104 — HOST's default
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)  # of those that it will accept
         bound.setblocking(False)
         bound.bind(address)

@@ -23,6 +23,7 @@ from ..storage.journal import Journal
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
     from ..outputs.settings import OutputPlan
+    from .clustered import ClusteredServer
 
 
 def assembled(
@@ -33,7 +34,7 @@ def assembled(
 
     plans    the outputs that will read its log: whether one of them wants more of a record than its event
     """
-    keeps_own = any(plan.wants_own_bytes for plan in plans)
+    keeps_own = bool(settings.cluster_url) or any(plan.wants_own_bytes for plan in plans)
     began_s = time.monotonic()
     counts = Counts()
     turn = Turn(loop, time.monotonic, settings.coalesce_ms, counts.turns)
@@ -49,6 +50,20 @@ def assembled(
         commit = GroupCommit(journal, log, settings.journal_sync_ms / 1000, loop, counts.syncs)
         turn.hold_replies_by(commit)
     return hub, Checkpointer(hub, journal, commit, loop, began_s)
+
+
+def assembled_cluster(
+    settings: Settings, hub: Hub, loop: asyncio.AbstractEventLoop, plans: Sequence[OutputPlan]
+) -> ClusteredServer | None:
+    """What makes this server one node of several, with CLUSTER_URL; else None. Raises Misconfigured."""
+    if not settings.cluster_url:
+        return None
+    if plans:
+        fault = "is set, and an output is: every node would send every event"
+        raise Misconfigured("CLUSTER_URL", fault, "run outputs from a server without CLUSTER_URL")
+    from .clustered import ClusteredServer  # nobody pays for what is not set
+
+    return ClusteredServer(settings, hub, loop)
 
 
 def assembled_outputs(plans: Sequence[OutputPlan], hub: Hub, checkpointer: Checkpointer | None) -> Outputs | None:

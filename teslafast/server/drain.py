@@ -5,6 +5,7 @@ The end of a server, so that nobody notices more of it than a reconnect.
     vehicles    closed with 1001 one after the other, VEHICLES_PER_S, so that they do not all come back at once; what has
                 arrived from one is in the log and acknowledged before; its DISCONNECTED event is in the log after
     dashboards  each closed with 1012 when it has had its last frame; one that takes nothing for STALLED_S is not waited for
+    cluster     with several nodes: what was taken in is in the log before the dashboards go, and at the end the run is over
     outputs     send all the while; when everybody has gone, each sends what it still lacks (outputs/runner.py)
 
 Every step has a share of DRAIN_SECONDS, and what is not done by then is broken off.
@@ -16,7 +17,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..close_reasons import DASHBOARD_DRAIN, VEHICLE_DRAIN
 from ..core.connections import Connection
@@ -33,10 +34,18 @@ DASHBOARDS_AT_ONCE = 100  # closing so many takes about 10 ms of the loop
 STALLED_S = 1.0  # a client that reads takes what the kernel holds for it within a round trip
 SHARE_OF_OUTPUTS = 0.2  # of DRAIN_SECONDS, for them alone: they send all the time before it, too
 COALESCE_S = 0.05  # each vehicle's end is an event for every dashboard: some together in one write
+LEAST_TO_LEAVE_S = 1.0  # a round trip, or the others wait for NODE_DEAD_SECONDS
 TICK_S = 0.02  # how often it looks again: nobody notices so little, and it costs nothing
 
 
-async def drain(hub: Hub, drain_s: float, outputs: Outputs | None = None) -> None:
+class Leaving(Protocol):
+    """A node of several: `settle` waits until the others have what this one took in, `leave` says that it is over."""
+
+    async def settle(self, seconds: float) -> None: ...
+    async def leave(self, seconds: float) -> None: ...
+
+
+async def drain(hub: Hub, drain_s: float, outputs: Outputs | None = None, cluster: Leaving | None = None) -> None:
     """Returns when all are gone and the outputs have everything, or after `drain_s`."""
     hub.begin_drain()
     hub.turn.coalesce(COALESCE_S)
@@ -46,11 +55,15 @@ async def drain(hub: Hub, drain_s: float, outputs: Outputs | None = None) -> Non
     log.info("draining", extra=fields(vehicles=len(vehicles), dashboards=len(hub.connections.dashboards)))
     await _close_vehicles(vehicles, min(len(vehicles) / VEHICLES_PER_S, drain_s * SHARE_OF_VEHICLES))
     await _until(deadline, lambda: hub.turn.all_acknowledged and not hub.connections.vehicles)
+    if cluster is not None:  # each vehicle's end is in the log, and shown here, before the dashboards go
+        await cluster.settle(deadline - time.monotonic())
     hub.views.flush_pending()
     await _close_dashboards(hub, deadline - CLOSE_GRACE_S)
     await _until(deadline, lambda: not len(hub.connections))
     if outputs is not None:
         await outputs.finish(began_s + drain_s - time.monotonic())
+    if cluster is not None:
+        await cluster.leave(max(LEAST_TO_LEAVE_S, began_s + drain_s - time.monotonic()))
     log.info("drained", extra=fields(left=len(hub.connections), seconds=round(time.monotonic() - began_s, 3)))
 
 

@@ -33,9 +33,16 @@ from .routes import Page
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
+    from .clustered import ClusteredServer
 
 
-def health(hub: Hub, started_at: float, outputs: Outputs | None, journal_stopped: Callable[[], str] | None) -> Page:
+def health(
+    hub: Hub,
+    started_at: float,
+    outputs: Outputs | None,
+    journal_stopped: Callable[[], str] | None,
+    cluster: ClusteredServer | None = None,
+) -> Page:
     """
     For everybody: no VIN stands in it.
 
@@ -44,9 +51,10 @@ def health(hub: Hub, started_at: float, outputs: Outputs | None, journal_stopped
     """
 
     def page(request: Request, grant: Grant | None) -> Answer:
-        status = HTTPStatus.SERVICE_UNAVAILABLE if hub.draining else HTTPStatus.OK
+        fault = "draining" if hub.draining else cluster.unhealthy() if cluster is not None else ""
+        status = HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK
         report: dict[str, Any] = {
-            "status": "draining" if hub.draining else "ok",
+            "status": fault or "ok",
             "version": __version__,
             "uptime_s": round(time.monotonic() - started_at, 3),
             "time_ms": time.time_ns() // 1_000_000,
@@ -59,6 +67,8 @@ def health(hub: Hub, started_at: float, outputs: Outputs | None, journal_stopped
         if journal_stopped is not None:
             reason = journal_stopped()
             report["journal"] = {"state": "stopped", "reason": reason} if reason else {"state": "writing"}
+        if cluster is not None:
+            report["cluster"] = cluster.backplane.health()
         if outputs is not None:
             report["outputs"] = outputs.states()
             if outputs.acks is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..config import Settings
+from ..errors import Misconfigured
 from ..logs import fields, log
 from . import gc_policy
 from .server import Server
@@ -55,13 +56,35 @@ async def serve(
     terminal = StartingTerminal()
     loop.add_signal_handler(signal.SIGHUP, lambda: on_signal() if terminal.has_gone() else server.renew_certificates())
     server.start()
+    faults = _faults_of(server, living)
     on_listening(server.ports)
     gc_policy.settle(loop)
     await asyncio.wait([living])
-    server.stop()
-    for _ in range(TURNS_TO_END):
-        await asyncio.sleep(0)
+    await _stop(server)
+    if faults:
+        raise faults[0]
     if not living.cancelled():
         living.result()
         server.finish()
     log.info("stopped", extra=fields(cleanly=not living.cancelled()))
+
+
+async def _stop(server: Server) -> None:
+    server.stop()
+    for _ in range(TURNS_TO_END):
+        await asyncio.sleep(0)
+    if server.cluster is not None:
+        await server.cluster.close()
+
+
+def _faults_of(server: Server, living: asyncio.Task[None]) -> list[Misconfigured]:
+    """Where it is kept what only the cluster's servers can tell: `living` ends with it."""
+    faults: list[Misconfigured] = []
+
+    def give_up(error: Misconfigured) -> None:
+        faults.append(error)
+        living.cancel()
+
+    if server.cluster is not None:
+        server.cluster.on_misconfigured = give_up
+    return faults

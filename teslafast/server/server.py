@@ -30,7 +30,7 @@ from . import pages, setup_page, static_files, tls
 from .acceptor import Acceptor, bind
 from .admission import PendingConnections
 from .app_key_page import AppKeyPage, app_key_files, app_key_page
-from .assemble import assembled, assembled_outputs
+from .assemble import assembled, assembled_cluster, assembled_outputs
 from .certificate_reload import CertificateReload
 from .client_certificates import PassedOnCertificates, passed_on_certificates
 from .descriptors import raise_limit
@@ -51,6 +51,7 @@ from .turned_away import OF_A_VEHICLE, TurnedAwayMemory
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
     from ..outputs.settings import OutputPlan
+    from .clustered import ClusteredServer
     from .upkeep import Upkeep
 
 
@@ -84,6 +85,7 @@ class Server:
         self._upkeep = upkeep
         self._turned_away = TurnedAwayMemory()
         self._started_at = 0.0
+        self.cluster: ClusteredServer | None = None
 
     # ---- start
 
@@ -98,6 +100,7 @@ class Server:
         self._most_of_a_sub = max(1, raise_limit(settings) // 2)
         contexts = self._contexts or tls.contexts(settings)
         self.hub, self._checkpointer = assembled(settings, self._loop, self._plans)
+        self.cluster = assembled_cluster(settings, self.hub, self._loop, self._plans)
         self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer)
         self._pending = PendingConnections(self.hub.counts.refused_connections)
         self._proxies = TrustedProxies(settings.trusted_proxies, self.hub.counts.ignored_headers)
@@ -109,6 +112,8 @@ class Server:
         self._warn_of_openness()
         if self._outputs is not None:
             self._outputs.start()
+        if self.cluster is not None:
+            self.cluster.start()
         if self._upkeep is not None:
             self._upkeep.start(self._last_heard)
         self._rounds().begin()
@@ -119,7 +124,9 @@ class Server:
         return table(
             vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
             doors=(*clients_doors(hub, self._loop, verifier), *setup_page.setup_routes(self._setup_sources())),
-            health=pages.health(hub, self._started_at, self._outputs, kept.journal_stopped if kept is not None else None),
+            health=pages.health(
+                hub, self._started_at, self._outputs, kept.journal_stopped if kept is not None else None, self.cluster
+            ),
             metrics=pages.metrics(self._gauges),
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
@@ -152,7 +159,7 @@ class Server:
 
     def _open(self, variable: str, port: int, listener: Listener, context: ssl.SSLContext | None) -> None:
         try:
-            bound = bind(self.settings.host, port)
+            bound = bind(self.settings.host, port, self.settings.reuse_port)
         except (OSError, UnicodeError) as error:  # the latter: not even a possible host name
             raise cannot_listen(variable, self.settings.host, port, error) from None
         acceptor = Acceptor(
@@ -216,6 +223,8 @@ class Server:
             hub.draining,
             hub.connections.dashboards_of,
             self._most_of_a_sub,
+            self.cluster is not None and self.cluster.catching_up,
+            self.cluster is not None and self.cluster.log_away,
         )
 
     def _client_of(self, request: Request, peer: Peer) -> Peer:
@@ -249,7 +258,7 @@ class Server:
 
     async def drain(self) -> None:
         """Lets nobody new in, sends everything that is owed, and closes all connections; in DRAIN_SECONDS at most."""
-        await drain(self.hub, self.settings.drain_seconds, self._outputs)
+        await drain(self.hub, self.settings.drain_seconds, self._outputs, self.cluster)
 
     def stop(self) -> None:
         """Closes the ports and whatever is still open. Does nothing to a server that never listened."""
@@ -261,6 +270,8 @@ class Server:
             connection.abort()
         if self._outputs is not None:
             self._outputs.stop()
+        if self.cluster is not None:
+            self.cluster.stop()
         if self._upkeep is not None:
             self._upkeep.stop()
 

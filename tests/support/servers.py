@@ -105,6 +105,8 @@ class Inside:
         while self.server.hub.connections:  # noqa: ASYNC110 — an abort takes a few turns, and nothing tells of its end
             await asyncio.sleep(0)
         self.server.finish()
+        if self.server.cluster is not None:
+            await self.server.cluster.close()
 
     def __enter__(self) -> Self:
         log.addHandler(self._handler)

@@ -1,0 +1,207 @@
+"""
+Between one server's hub and its node: what vehicles send goes into the shared log, and what is read there into the hub.
+
+    Hub.submit ──▶ Node ──▶ the stream ──▶ `apply` ──▶ Hub.apply       under the log's seqs, at the log's times
+    Turn.release ──▶ `hold` ──▶ written when the log has all that was submitted before
+
+It is the hub's Backplane, the turn's ReplyHold and the node's Application. Pure: no I/O.
+
+    Bound: while UNSTORED_AT_MOST bytes of records or REPLIES_AT_MOST of replies wait, whoever adds to them is not read from.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+from ..close_reasons import DASHBOARD_LOG_AWAY, LOG_RENEWED, VEHICLE_LOG_AWAY, CloseReason
+from ..core.connections import Connection
+from ..core.hub import Hub, MakeFleet
+from ..core.records import OwnBytes, Record
+from ..errors import Malformed
+from ..event_loop import Timer
+from ..logs import fields, log
+from .batch import EVENT_BYTES, HEAD_BYTES, LONGEST_VIN, Entry
+from .entries import AppliedRecord, FleetOfFlat, entry_of, shown
+from .node import DISCONNECTED, Applied, Node
+
+REPLIES_AT_MOST = 4 * 1024 * 1024  # bytes of replies, some 40,000 acks: as many as JOURNAL_SYNC_MS holds
+CLOSED_AT_ONCE = 100  # connections: some 5 ms
+CLOSE_PAUSE_S = 0.05
+TROUBLE_AGAIN_S = 30.0  # the same trouble is logged again after so long
+_NS_OF_MS = 1_000_000
+
+
+class _Held(NamedTuple):
+    upto: int
+    replies: bytes
+    write: Callable[[bytes], object]
+
+
+class MakeNode(Protocol):
+    def __call__(self, application: ClusterBackplane, /) -> Node: ...
+
+
+class ClusterBackplane:
+    """
+    make_node      given this, as its application
+    clock          monotonic seconds
+    fleet_of_flat  see entries.shown
+    `most_bytes`, of one record, may be set once the servers have said what they take.
+    """
+
+    def __init__(
+        self, hub: Hub, make_node: MakeNode, timer: Timer, clock: Callable[[], float], fleet_of_flat: FleetOfFlat
+    ) -> None:
+        self._hub = hub
+        self._timer = timer
+        self._clock = clock
+        self._fleet_of_flat = fleet_of_flat
+        self._here: dict[str, Entry] = {}  # how each vehicle of ours is connected
+        self._held: deque[_Held] = deque()
+        self._held_bytes = 0
+        self._begun = False
+        self._began_s = clock()
+        self._said: dict[str, float] = {}
+        self.most_bytes = 1 << 20
+        self.not_shown = 0
+        self.node = make_node(self)
+
+    # ---- hub.Backplane
+
+    def submit(
+        self, vin: str, record: Record, fleet: MakeFleet, txid: bytes | None, now_ns: int, own: OwnBytes | None = None
+    ) -> None:
+        """Raises Malformed."""
+        entry = entry_of(vin, record, txid, now_ns, own)
+        if txid is None:
+            self._tell(entry, record)
+            return
+        if HEAD_BYTES + EVENT_BYTES + LONGEST_VIN + len(entry.txid) + len(entry.payload) > self.most_bytes:
+            raise Malformed(f"larger than the {self.most_bytes} bytes that the cluster's log takes")
+        self.node.submit(entry, AppliedRecord(record, fleet, txid))
+
+    def _tell(self, entry: Entry, record: Record) -> None:
+        if record.body.get("status") == DISCONNECTED:
+            self._here.pop(entry.vin, None)
+        else:
+            self._here[entry.vin] = entry
+        self.node.tell(entry)
+
+    # ---- turn.ReplyHold
+
+    @property
+    def idle(self) -> bool:
+        return not self._held
+
+    def hold(self, replies: bytes, write: Callable[[bytes], object], give_up: Callable[[], object]) -> bool:
+        """`give_up` is never called: what is not stored yet is tried for as long as the process lives."""
+        writer = self.node.writer
+        if not self._held and writer.stored >= writer.submitted:
+            write(replies)
+            return True
+        self._held.append(_Held(writer.submitted, replies, write))
+        self._held_bytes += len(replies)
+        return not writer.full and self._held_bytes <= REPLIES_AT_MOST
+
+    # ---- node.Application
+
+    def stored(self, upto: int) -> None:
+        while self._held and self._held[0].upto <= upto:
+            one = self._held.popleft()
+            self._held_bytes -= len(one.replies)
+            one.write(one.replies)
+
+    def begin(self, epoch: bytes, seq: int) -> None:
+        if self._begun:
+            log.warning("cluster_epoch", extra=fields(epoch=epoch.hex(), seq=seq, meaning="the cluster's log begins anew"))
+            self._close(self._hub.connections.dashboards, LOG_RENEWED)
+        self._begun = True
+        self._hub.begin_at(epoch.hex(), seq)
+
+    def apply(self, events: Applied) -> None:
+        now_ns = events.time_ms * _NS_OF_MS
+        seq = events.first
+        if len(events.entries) != events.events:
+            self._pass_over(seq, f"{events.events} events of a batch that this version cannot read")
+            return
+        handles = events.handles
+        for place, entry in enumerate(events.entries):
+            try:
+                one: AppliedRecord | None = handles[place] if handles is not None else None
+                if one is None:
+                    one = shown(entry, self._fleet_of_flat)
+                self._hub.apply(entry.vin, one.record, one.fleet, one.txid, now_ns, seq=seq)
+            except Malformed as error:
+                self._pass_over(seq, str(error))
+            seq += 1
+
+    def _pass_over(self, seq: int, reason: str) -> None:
+        """It keeps its seq: the other nodes show it."""
+        self.not_shown += 1
+        log.warning("event_not_shown", extra=fields(cause="unreadable", seq=seq, reason=reason))
+
+    def joined(self) -> None:
+        hub, node = self._hub, self.node
+        seconds = round(self._clock() - self._began_s, 3)
+        log.info(
+            "cluster_joined",
+            extra=fields(run=node.writer.run.hex(), epoch=hub.epoch, seq=hub.log.seq, events=hub.log.kept, seconds=seconds),
+        )
+
+    def lost(self, reason: str) -> None:
+        self._began_s = self._clock()
+        log.error("cluster_log_lost", extra=fields(reason=reason, meaning="dashboards are told a gap; everything goes on"))
+        self._close(self._hub.connections.dashboards, LOG_RENEWED)
+
+    def fenced(self) -> None:
+        meaning = "this node was silent for so long that others took it for dead: it goes on as another run"
+        log.warning("cluster_fenced", extra=fields(run=self.node.writer.run.hex(), meaning=meaning))
+
+    def hand_on(self) -> None:
+        connections = self._hub.connections
+        meaning = "the log has been out of reach for long: vehicles and dashboards are sent to other nodes"
+        log.error("cluster_cut_off", extra=fields(vehicles=len(connections.vehicles), meaning=meaning))
+        self._close(connections.dashboards, DASHBOARD_LOG_AWAY)
+        self._close_some(deque(connections.vehicles))
+
+    def holds(self) -> list[Entry]:
+        return list(self._here.values())
+
+    def trouble(self, reason: str) -> None:
+        now_s = self._clock()
+        if now_s - self._said.get(reason, -TROUBLE_AGAIN_S) >= TROUBLE_AGAIN_S:
+            self._said = {reason: now_s}
+            log.error("cluster_log_refuses", extra=fields(reason=reason, remedy="look at the NATS servers of CLUSTER_URL"))
+
+    def _close(self, connections: Iterable[Connection], reason: CloseReason) -> None:
+        for connection in list(connections):
+            connection.close(reason)
+
+    def _close_some(self, left: deque[Connection]) -> None:
+        for _ in range(min(len(left), CLOSED_AT_ONCE)):
+            left.popleft().close(VEHICLE_LOG_AWAY)
+        if left:
+            self._timer.call_later(CLOSE_PAUSE_S, lambda: self._close_some(left))
+
+    # ---- what holds now
+
+    @property
+    def settled(self) -> bool:
+        """Everything that was submitted is in the log, and has come back."""
+        return self.node.writer.settled
+
+    def health(self) -> dict[str, Any]:
+        node = self.node
+        report: dict[str, Any] = {
+            "state": node.state,
+            "behind": node.behind,
+            "unstored": node.writer.unstored_bytes,
+            "oldest_unstored_s": round(node.writer.waiting_s, 3),
+            "runs": len(node.runs),
+            "stream_seq": node.follower.number,
+        }
+        if not node.joined:
+            report["progress"] = round(node.follower.progress, 3)
+        return report

@@ -1,0 +1,217 @@
+"""
+A server that is a node of several: connects to NATS, checks the stream, joins, and leaves in the end.
+
+Imported only with CLUSTER_URL. A server that cannot be reached does not stop the start: the node waits for it, and `/health` says
+`catching_up`. A stream of another configuration does stop it, and so does what only an operator can mend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..cluster.backplane import ClusterBackplane
+from ..cluster.engine import Failed, Looked, NoStream, StreamInfo
+from ..cluster.nats_answers import differences
+from ..cluster.nats_engine import NatsEngine
+from ..cluster.node import HANDED_ON_S, Node
+from ..config import Settings
+from ..core.hub import Hub
+from ..errors import Misconfigured
+from ..logs import fields, log
+from ..vehicles.json_text import fleet_of_flat
+
+ASK_S = 2.0  # for an answer about the stream, while starting
+PAUSE_BEFORE_S = 0.5  # before it is asked again
+BESIDES_BYTES = 4096  # in a message besides the record: head, txid, VIN
+LEAVE_TICK_S = 0.02
+NO_CLUSTERED_SERVERS = "(10074)"  # more replicas than one server that stands alone can keep
+
+
+def login_of(settings: Settings) -> dict[str, Any]:
+    """nats-py's options for who we are, and whom we trust. Raises Misconfigured."""
+    options: dict[str, Any] = {"name": "teslafast"}
+    for variable, path, option in (
+        ("CLUSTER_NKEY_PATH", settings.cluster_nkey_path, "nkeys_seed"),
+        ("CLUSTER_CREDS_PATH", settings.cluster_creds_path, "user_credentials"),
+    ):
+        if path is not None:
+            _require_readable(variable, path)
+            options[option] = str(path)
+    if settings.cluster_url[0].startswith("tls:"):
+        context = ssl.create_default_context()
+        if settings.cluster_ca_path is not None:
+            _require_readable("CLUSTER_CA_PATH", settings.cluster_ca_path)
+            try:
+                context = ssl.create_default_context(cafile=str(settings.cluster_ca_path))
+            except ssl.SSLError as error:
+                raise Misconfigured("CLUSTER_CA_PATH", f"is not a PEM file of certificates ({error})", "give the CA's") from None
+        options["tls"] = context
+    return options
+
+
+def _require_readable(variable: str, path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise Misconfigured(
+            variable, f"{path} cannot be read ({error.strerror})", "name a file that the server may read"
+        ) from None
+
+
+class ClusteredServer:
+    """`on_misconfigured` is told of what only shows once the servers have been asked: then the process has to end."""
+
+    def __init__(self, settings: Settings, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
+        """Raises Misconfigured."""
+        try:
+            import nats.aio.client  # noqa: F401 — said here, before anything begins
+        except ImportError:
+            remedy = "install it: pip install 'teslafast[cluster]'"
+            raise Misconfigured("CLUSTER_URL", "is set, but the extra `cluster` (nats-py) is not installed", remedy) from None
+        self._settings = settings
+        self._hub = hub
+        self._loop = loop
+        limits = {
+            "num_replicas": settings.cluster_replicas,
+            "max_bytes": settings.cluster_max_bytes,
+            "max_age": int(settings.cluster_max_age * 1e9),
+        }
+        self._engine = NatsEngine(settings.cluster_url, settings.cluster_stream, limits, login_of(settings))
+        self.backplane = ClusterBackplane(hub, self._make_node, loop, time.monotonic, fleet_of_flat)
+        self.on_misconfigured: Callable[[Misconfigured], object] = lambda error: None
+        self._starting: asyncio.Task[None] | None = None
+        hub.share_log(self.backplane)
+        hub.turn.hold_replies_by(self.backplane)
+
+    def _make_node(self, application: ClusterBackplane) -> Node:
+        return Node(
+            self._engine,
+            application,
+            self._loop,
+            time.monotonic,
+            time.time_ns,
+            lambda: secrets.token_bytes(8),
+            self._settings.node_dead_seconds,
+            self._settings.ring_bytes,
+        )
+
+    # ---- start
+
+    def start(self) -> None:
+        self._starting = self._loop.create_task(self._start())
+        self._starting.add_done_callback(self._started)
+
+    def _started(self, done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, Misconfigured):
+            self.on_misconfigured(error)
+        elif error is not None:
+            log.error("fault", extra=fields(cause=type(error).__name__, what="joining the cluster"), exc_info=error)
+
+    async def _start(self) -> None:
+        await self._engine.connect()
+        self._check_payload()
+        info = await self._stream()
+        different = differences(self._engine.config, self._engine.found_config)
+        if different:
+            fault = f"names a stream of another configuration: {'; '.join(different)}"
+            raise Misconfigured("CLUSTER_STREAM", fault, "set CLUSTER_REPLICAS, CLUSTER_MAX_BYTES and CLUSTER_MAX_AGE as it is")
+        self._tell(info)
+        self._engine.on_connected = self.backplane.node.on_connected
+        self.backplane.node.start()
+
+    def _check_payload(self) -> None:
+        most = self._engine.max_payload
+        if self._settings.max_frame_bytes + BESIDES_BYTES > most:
+            fault = f"{self._settings.max_frame_bytes} is more than the NATS servers take (max_payload: {most} bytes)"
+            raise Misconfigured(
+                "MAX_FRAME_BYTES", fault, f"give {most - BESIDES_BYTES} at most, or raise the servers' max_payload"
+            )
+        self.backplane.most_bytes = most
+
+    async def _stream(self) -> StreamInfo:
+        """Looks for it, and makes it if it is missing."""
+        while True:
+            found: Looked = await self._engine.ask(self._engine.look, ASK_S)
+            if isinstance(found, NoStream):
+                found = await self._engine.ask(self._engine.make_stream, ASK_S)
+                self._refuse_too_many_replicas(found)
+            elif isinstance(found, StreamInfo):
+                return found
+            if isinstance(found, Failed):
+                self.backplane.trouble(found.reason)
+            if not isinstance(found, StreamInfo):
+                await asyncio.sleep(PAUSE_BEFORE_S)
+
+    def _refuse_too_many_replicas(self, made: Looked) -> None:
+        if isinstance(made, Failed) and NO_CLUSTERED_SERVERS in made.reason:
+            fault = f"is {self._settings.cluster_replicas}, but CLUSTER_URL leads to a NATS server that stands alone"
+            raise Misconfigured("CLUSTER_REPLICAS", fault, "set 1, or run three NATS servers as a cluster")
+
+    def _tell(self, info: StreamInfo) -> None:
+        replicas = self._settings.cluster_replicas
+        kept = "the NATS server has" if replicas == 1 else f"{replicas // 2 + 1} of {replicas} NATS servers have"
+        log.info(
+            "cluster_log",
+            extra=fields(
+                stream=self._settings.cluster_stream,
+                server=self._engine.server,
+                messages=info.last - info.first + 1,
+                replicas=replicas,
+                promise=f"acknowledged means: {kept} it in a file; a power cut spares it only with sync_interval: always",
+            ),
+        )
+
+    # ---- what holds now
+
+    @property
+    def catching_up(self) -> bool:
+        return not self.backplane.node.joined
+
+    @property
+    def log_away(self) -> bool:
+        """For longer than NODE_DEAD_SECONDS: others have told by then that our vehicles are gone."""
+        return self.backplane.node.away_s > self._settings.node_dead_seconds
+
+    def unhealthy(self) -> str:
+        """Why `/health` is 503; "" if it is not."""
+        if self.catching_up:
+            return "catching_up"
+        return "degraded" if self.log_away else ""
+
+    @property
+    def handed_on_s(self) -> float:
+        return HANDED_ON_S
+
+    # ---- the end
+
+    async def settle(self, seconds: float) -> None:
+        """Waits until everything that was submitted is in the log and has been shown."""
+        until_s = time.monotonic() + seconds
+        while not self.backplane.settled and time.monotonic() < until_s:  # noqa: ASYNC110 — the node tells no end of it
+            await asyncio.sleep(LEAVE_TICK_S)
+
+    async def leave(self, seconds: float) -> None:
+        """Says that this run is over: the others need not wait for its silence."""
+        node = self.backplane.node
+        if not node.joined:
+            return
+        node.leave()
+        until_s = time.monotonic() + seconds
+        while not node.writer.left and time.monotonic() < until_s:  # noqa: ASYNC110 — likewise
+            await asyncio.sleep(LEAVE_TICK_S)
+
+    def stop(self) -> None:
+        self.backplane.node.stop()
+        if self._starting is not None:
+            self._starting.cancel()
+
+    async def close(self) -> None:
+        await self._engine.close()
