@@ -43,11 +43,12 @@ ROOMS = {
     "cluster": "protocol core",
     "onboarding": "protocol certificates websocket",
     "doctor": "protocol certificates onboarding dashboards websocket outputs",
+    "setup": "certificates onboarding doctor dashboards",
     "simulator": "protocol certificates websocket",
     "watch": "certificates websocket dashboards",
     "web": "",
-    "cli": "protocol certificates core storage websocket vehicles dashboards outputs cluster server onboarding doctor simulator "
-    "watch",
+    "cli": "protocol certificates core storage websocket vehicles dashboards outputs cluster server onboarding doctor setup "
+    "simulator watch",
 }
 PURE = (  # noqa: SIM905
     "refusals errors close_reasons text vin hosts rfc3339 backoff http_messages event_loop metrics environment setting_values "

@@ -22,6 +22,7 @@ from .options import Duration
 from .outputs import outputs
 from .settings import settings
 from .settings_help import ServeCommand
+from .setup import setup
 from .token import token
 from .vehicle import vehicle
 
@@ -201,5 +202,6 @@ teslafast.add_command(login)
 teslafast.add_command(logout)
 teslafast.add_command(outputs)
 teslafast.add_command(settings)
+teslafast.add_command(setup)
 teslafast.add_command(token)
 teslafast.add_command(vehicle)

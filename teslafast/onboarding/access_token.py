@@ -23,14 +23,20 @@ class TokenFacts:
     subject: str = ""
 
 
-def read_token(token: str) -> TokenFacts | None:
-    """The claims of an access token; None if it is not a JWT."""
-    parts = token[:LONGEST_ACCESS_TOKEN].split(".")
+def read_claims(token: str) -> dict[str, Any] | None:
+    """The claims of a JWT, unverified; None if it is none."""
+    parts = token.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (IndexError, ValueError):
         return None
-    if len(parts) != 3 or not isinstance(claims, dict):
+    return claims if len(parts) == 3 and isinstance(claims, dict) else None
+
+
+def read_token(token: str) -> TokenFacts | None:
+    """What an access token says; None if it is not a JWT."""
+    claims = read_claims(token[:LONGEST_ACCESS_TOKEN])
+    if claims is None:
         return None
     expires = claims.get("exp")
     ends = float(expires) if isinstance(expires, int | float) else None

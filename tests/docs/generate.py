@@ -75,22 +75,31 @@ def metrics() -> Iterator[str]:
 # Commands
 
 
+OF_TESLAS_ACCOUNT = ("login", "logout", "setup", "vehicle")  # commands that have a page of their own
+
+
 def commands() -> Iterator[str]:
-    yield from command_section("teslafast", teslafast)
+    for word, command in sorted(teslafast.commands.items()):
+        if word not in OF_TESLAS_ACCOUNT:
+            yield from command_section(f"teslafast {word}", command)
+
+
+def account_commands() -> Iterator[str]:
+    for word in OF_TESLAS_ACCOUNT:
+        yield from command_section(f"teslafast {word}", teslafast.commands[word])
 
 
 def command_section(name: str, command: click.Command) -> Iterator[str]:
     """The section of a command, then those of its sub-commands."""
-    if name != "teslafast":
-        context = click.Context(command, info_name=name)
-        yield f"## {name}"
+    context = click.Context(command, info_name=name)
+    yield f"## {name}"
+    yield ""
+    yield " ".join((command.help or "").split())
+    if not isinstance(command, click.Group):
         yield ""
-        yield " ".join((command.help or "").split())
-        if not isinstance(command, click.Group):
-            yield ""
-            yield f"    {name} {' '.join(command.collect_usage_pieces(context))}"
-            yield from option_table(command, context)
-        yield ""
+        yield f"    {name} {' '.join(command.collect_usage_pieces(context))}"
+        yield from option_table(command, context)
+    yield ""
     if isinstance(command, click.Group):
         for word, child in sorted(command.commands.items()):
             yield from command_section(f"{name} {word}", child)
@@ -221,6 +230,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
     "metrics": metrics,
     "commands": commands,
+    "account-commands": account_commands,
     "fields": fields,
     "truck-fields": truck_fields,
     "preset-costs": preset_costs,

@@ -108,7 +108,7 @@ class FakeTesla:
     pushes: int = 0
 
     def refuse(self, endpoint: str, status: int, error: str | Any, times: int = 1 << 30) -> None:
-        """From now on `endpoint` (a part of its path) answers so."""
+        """From now on `endpoint` (a part of `METHOD path`) answers so."""
         self.refusals[endpoint] = Refusal(status, {"response": None, "error": error} if isinstance(error, str) else error, times)
 
     def secrets_known(self) -> list[str]:
@@ -189,7 +189,7 @@ class FakeTesla:
 
     def api(self, region: str, method: str, path: str, bearer: str, body: Any) -> Answer:
         self.calls.append((method, path))
-        refused = self._refused(path)
+        refused = self._refused(f"{method} {path}")
         if refused is not None:
             return refused
         words = path.partition("?")[0].removeprefix("/api/1/").split("/")

@@ -1,0 +1,206 @@
+"""The command `teslafast setup`: its options, the questions it asks, and a line for each step. The room `setup` does the work."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..onboarding.presets import PRESETS
+from .login import folder_of, state_option
+from .options import Duration
+
+if TYPE_CHECKING:
+    from ..onboarding.state_folder import StateFolder
+    from ..setup.console import SetupConsole
+    from ..setup.context import SetupContext
+    from ..setup.options import SetupOptions
+    from ..setup.outcome import Outcome
+
+_MARKS = {"done": "✓", "acted": "✓", "waiting": "…", "blocked": "✗"}
+
+_WHERE = (
+    click.option(
+        "--on", metavar="PLACE", help="Where the server runs: fly, here, or the https:// address of one that runs already."
+    ),
+    click.option("--fly-app", help="Name of the Fly app."),
+    click.option("--fly-region", help="Where a new Fly app runs. Default: fra."),
+    click.option("--domain", help="The app's domain at Tesla, which serves its public key. Default: TESLAFAST_DOMAIN."),
+    click.option("--hostname", help="The host to which vehicles connect, under the domain. Default: the domain."),
+    click.option("--port", type=click.IntRange(1, 65535), help="The port to which vehicles connect. Default: 8443."),
+    click.option("--ca", type=click.Path(path_type=Path, dir_okay=False), help="PEM with which vehicles verify the server."),
+    click.option("--renew", is_flag=True, help="Fly: send the certificates in the folder again."),
+)
+_ACCOUNT = (
+    click.option("--redirect", help="The app's Allowed Redirect URI. Default: http://localhost:8765/callback."),
+    click.option("--client-secret-file", type=click.Path(path_type=Path, dir_okay=False), help="File with the client secret."),
+    click.option(
+        "--paste", is_flag=True, help="Log in elsewhere: print the address, and read the one that you end at from stdin."
+    ),
+    click.option("--region", type=click.Choice(["na", "eu", "cn"]), help="The owner's region. Default: Tesla says it."),
+)
+_VEHICLE = (
+    click.option("--vin", "vins", multiple=True, help="A vehicle; repeat for more. Default: TESLA_VIN, else all with --yes."),
+    click.option("--preset", type=click.Choice(list(PRESETS)), help="Which fields, and how often. Default: driving."),
+    click.option("--field", "fields", multiple=True, metavar="NAME=SECONDS", help="Add a field, or change its interval."),
+)
+_RUN = (
+    click.option("--yes", is_flag=True, help="Ask nothing: what is missing is exit 3."),
+    click.option("--only", multiple=True, metavar="STEP", help="Only this step, by number or name; repeat for more."),
+    click.option("--from", "first", metavar="STEP", help="From this step on."),
+    click.option("--until", "last", metavar="STEP", help="Up to and with this step."),
+    click.option(
+        "--wait", "wait_s", type=Duration(), default="10m", show_default=True, help="How long a step waits; 0s asks once."
+    ),
+    click.option("--no-qr", is_flag=True, help="Print the pairing link without its QR code."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object per step."),
+    click.option("--dry-run", is_flag=True, help="Look, say what would be done, and change nothing."),
+    click.option("--status", is_flag=True, help="Look at every step, and change nothing."),
+    click.option("--costs", is_flag=True, help="Print what it costs."),
+    click.option("--remove", is_flag=True, help="Take everything away again."),
+    click.option("--take-over", is_flag=True, hidden=True),
+)
+
+
+def _options(*groups: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def decorate(command: Any) -> Any:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.command()
+@state_option
+@_options(_WHERE, _ACCOUNT, _VEHICLE, _RUN)
+def setup(state: Path | None, as_json: bool, status: bool, costs: bool, remove: bool, take_over: bool, **given: Any) -> None:
+    """
+    From nothing to a streaming car, in twelve steps.
+
+    Run it as often as you like: each step looks first, and what is done is not done again. Exit status: 0 streaming, 3 a person,
+    a car or Tesla is waited for, 1 something is wrong.
+    """
+    if costs:
+        from ..setup.costs import cost_lines
+
+        click.echo("\n".join(cost_lines()))
+        return
+    folder = folder_of(state)
+    if take_over:
+        from ..setup.take_over import take_over as take
+
+        click.echo(f"took over {', '.join(take(folder, sys.stdin))}")
+        return
+    options = _setup_options(given, status)
+    _run(options, folder, as_json, removing=remove)
+
+
+def _setup_options(given: dict[str, Any], status: bool) -> SetupOptions:
+    from ..setup.options import SetupOptions, check_on, chosen_steps
+
+    steps = chosen_steps(given.pop("only"), given.pop("first"), given.pop("last"))
+    dry_run = given.pop("dry_run")
+    wait_s = 0.0 if status or dry_run else given.pop("wait_s")
+    given.pop("wait_s", None)
+    words = {name: value for name, value in given.items() if value is not None}
+    check_on(words.get("on", ""))
+    return SetupOptions(environment=os.environ, steps=steps, wait_s=wait_s, look_only=status or dry_run, dry_run=dry_run, **words)
+
+
+def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bool) -> None:
+    from ..setup.context import SetupContext
+    from ..setup.data_step import page_line
+    from ..setup.journey import exit_status, go
+    from ..setup.removal import remove
+    from ..setup.steps import SETUP_STEPS
+
+    console = _console(options, as_json)
+    context = SetupContext(options, folder, console)
+    if removing:
+        sys.exit(0 if remove(context) else 3)
+    if not as_json:
+        click.echo(f"teslafast setup · state in {folder.path} (0700)      Ctrl-C any time; the same command goes on\n")
+    outcomes = []
+    for outcome in go(SETUP_STEPS, context):
+        outcomes.append(outcome)
+        console.status("")
+        click.echo(json.dumps(outcome.row, ensure_ascii=False) if as_json else "\n".join(_lines(outcome)))
+    code = exit_status(outcomes)
+    _end(context, outcomes, code, page_line(context) if code == 0 and not as_json and not options.look_only else "")
+
+
+def _end(context: SetupContext, outcomes: list[Outcome], code: int, page: str) -> None:
+    bad = next((outcome for outcome in outcomes if not outcome.well), None)
+    if bad is not None and (not context.options.dry_run or code == 1):
+        click.echo(f"teslafast: step {bad.step.number}, {bad.step.value}: {bad.says} — {bad.remedy}", err=True)
+    if page:
+        click.echo(f"\nYour page (whoever has the link sees your cars, for 30 days): {page}")
+        click.echo("Everything away again: teslafast setup --remove")
+    if code and not (context.options.dry_run and code == 3):
+        sys.exit(code)
+
+
+def _lines(outcome: Outcome) -> list[str]:
+    """A step on a terminal: its line, the remedy below it, and Tesla's own sentence below ours."""
+    lines = [f"{outcome.step.number:>2} {outcome.step.value:<16} {_MARKS[outcome.state]} {outcome.says}"]
+    if not outcome.well and outcome.remedy:
+        lines.append(f"{'':19} → {outcome.remedy}")
+    if outcome.teslas:
+        lines.append(f"{'':19}   Tesla: {outcome.teslas}")
+    if outcome.again is not None and outcome.again is not outcome.step:
+        lines.append(f"{'':19}   do over: step {outcome.again.number}, {outcome.again.value}")
+    return lines
+
+
+def _browser(url: str) -> None:
+    import webbrowser
+
+    webbrowser.open(url)
+
+
+def _left_out(text: str) -> None:
+    """With --json, stdout is for objects, and stderr for the one line that says what is missing."""
+
+
+def _no_browser(url: str) -> None:
+    """Nothing is opened by a run that only looks."""
+
+
+def _console(options: SetupOptions, as_json: bool) -> SetupConsole:
+    from ..setup.console import SetupConsole
+
+    terminal = sys.stderr.isatty()
+    clear = "\r\x1b[K"
+
+    def must(text: str) -> None:
+        if terminal:
+            click.echo(clear, nl=False, err=True)
+        click.echo(text, err=as_json, color=True)
+        (sys.stderr if as_json else sys.stdout).flush()
+
+    def ask(question: str, default: str, secret: bool) -> str:
+        shown = f"  {question}" + (f" [{default}]" if default else "")
+        if secret and sys.stdin.isatty():
+            return str(click.prompt(shown, default="", hide_input=True, show_default=False, err=as_json))
+        click.echo(f"{shown}: ", nl=False, err=as_json)
+        return sys.stdin.readline(16 << 10).strip() or default
+
+    def paste(question: str) -> str:
+        click.echo(f"{question}: ", nl=False, err=as_json)
+        return sys.stdin.readline(16 << 10)
+
+    return SetupConsole(
+        line=_left_out if as_json else must,
+        must=must,
+        status=lambda text: click.echo(f"{clear}{text}", nl=False, err=True) if terminal else None,
+        ask=None if options.yes or options.look_only else ask,
+        paste=paste,
+        open=_no_browser if options.look_only else _browser,
+        coloured=(sys.stderr if as_json else sys.stdout).isatty(),
+    )

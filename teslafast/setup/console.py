@@ -1,0 +1,59 @@
+"""
+Where a set-up speaks: lines that stay, a line that is rewritten while it waits, and questions.
+
+With --yes nobody is asked: a question without an answer is what is missing. A secret is asked for without an echo.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ..onboarding.vehicle_commands import Clock
+from .outcome import Waiting
+
+
+def _real_clock() -> Clock:
+    return Clock(time.monotonic, time.sleep, time.time)
+
+
+@dataclass(frozen=True)
+class SetupConsole:
+    """
+    line     prints a line that stays
+    must     prints a line without which a person cannot go on, also where others are left out
+    status   prints a line that the next one replaces
+    ask      a question and its default → the answer; `secret`: without an echo. None: nobody is there
+    paste    a question → a line of stdin, also with --yes
+    open     opens an address in a browser
+    """
+
+    line: Callable[[str], None]
+    status: Callable[[str], None]
+    must: Callable[[str], None]
+    ask: Callable[[str, str, bool], str] | None = None
+    paste: Callable[[str], str] | None = None
+    open: Callable[[str], None] = lambda url: None
+    clock: Clock = field(default_factory=_real_clock)
+    coloured: bool = False
+
+    def answer(self, question: str, default: str, missing: Waiting, secret: bool = False) -> str:
+        """The answer of a person; raises `missing` if there is nobody or if the answer is empty."""
+        if self.ask is None:
+            raise missing
+        given = self.ask(question, default, secret).strip()
+        if not given:
+            raise missing
+        return given
+
+    def choose(self, question: str, choices: Sequence[str], missing: Waiting) -> int:
+        """Which of the choices; the first is the default."""
+        if self.ask is None:
+            raise missing
+        shown = "   ".join(f"{number} {choice}" for number, choice in enumerate(choices, 1))
+        while True:
+            given = self.ask(f"{question}   {shown}", "1", False).strip() or "1"
+            if given.isdigit() and 1 <= int(given) <= len(choices):
+                return int(given) - 1
+            self.line(f"  give a number from 1 to {len(choices)}")

@@ -1,0 +1,168 @@
+"""What the steps of one run share: the options, the folder, the notes, and the two accounts at Tesla."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..errors import Declined, Misconfigured, Unhealthy
+from ..onboarding import jws
+from ..onboarding.accounts import oauth_of, owner_api
+from ..onboarding.fleet_api import FleetApi
+from ..onboarding.oauth import OAuth
+from ..onboarding.refusals_of_tesla import Kind, Step, explain
+from ..onboarding.setup_notes import SetupNotes, load_notes, save_notes
+from ..onboarding.state_folder import KEY_FILE, StateFolder
+from ..onboarding.vehicle_config import ConfigStatus
+from ..onboarding.vehicle_host import check_vehicle_host
+from .console import SetupConsole
+from .options import DEFAULT_VEHICLE_PORT, SetupOptions
+from .outcome import NotNow, Waiting, as_not_now
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+Found = TypeVar("Found")
+LOOK_PAUSES_S = (2.0, 3.0, 5.0, 10.0)  # between two questions; Tesla bills each, and an owner's phone needs a moment
+TESLAS_PAUSES_S = (5.0, 10.0, 20.0)  # between two tries of what Tesla is not ready for
+
+
+class SetupContext:
+    """One run. What was looked up stays for the rest of it, so that nothing is asked twice."""
+
+    def __init__(self, options: SetupOptions, folder: StateFolder, console: SetupConsole) -> None:
+        self.options = options
+        self.folder = folder
+        self.console = console
+        self.notes: SetupNotes = load_notes(folder)
+        self.acted = False  # the server's step: one deploy a run
+        self.tried_regions = False  # the registration's step: a region that refused is a note then
+        self.drivers: set[str] = set()  # vehicles that are shared with this account
+        self.seen: dict[str, tuple[Mapping[str, Any], ConfigStatus]] = {}  # the cars' configs, as they were asked for last
+        self.statuses: dict[str, dict[str, Any]] = {}
+        self._partners: dict[str, FleetApi] = {}
+        self._owner: FleetApi | None = None
+        self._key: EllipticCurvePrivateKey | None = None
+
+    # ---- what was decided
+
+    def save(self) -> None:
+        """Keeps the notes, unless this run only looks."""
+        if not self.options.look_only:
+            save_notes(self.folder, self.notes)
+
+    @property
+    def domain(self) -> str:
+        """The app's domain, in lower case and without a scheme. Raises Waiting, Misconfigured."""
+        given = self.options.domain or self.options.variable("TESLAFAST_DOMAIN") or self.notes.domain
+        if not given:
+            example = "for example road.example.com, or NAME.fly.dev"
+            missing = Waiting("the app's domain is not known", "give it with --domain, or set TESLAFAST_DOMAIN")
+            given = self.console.answer(f"The name under which Tesla finds your server ({example})", "", missing)
+        self.notes.domain = check_vehicle_host(given, "--domain")
+        return self.notes.domain
+
+    @property
+    def hostname(self) -> str:
+        """Where vehicles connect; the domain, unless it was said. Raises Waiting, Misconfigured."""
+        given = self.options.hostname or self.options.variable("TESLAFAST_HOSTNAME") or self.notes.hostname
+        self.notes.hostname = check_vehicle_host(given, "--hostname") if given else self.domain
+        return self.notes.hostname
+
+    @property
+    def port(self) -> int:
+        """The port to which vehicles connect. Raises Misconfigured."""
+        given = self.options.variable("TESLAFAST_PORT")
+        if given and not (given.isdigit() and 0 < int(given) < 65536):
+            raise Misconfigured("TESLAFAST_PORT", f"{given!r} is not a port", "give a number from 1 to 65535")
+        self.notes.port = self.options.port or int(given or 0) or self.notes.port or DEFAULT_VEHICLE_PORT
+        return self.notes.port
+
+    # ---- the accounts
+
+    @property
+    def oauth(self) -> OAuth:
+        """The app at Tesla, as far as it is known. Raises Misconfigured."""
+        return oauth_of(self.options.environment, self.folder)
+
+    def key(self) -> EllipticCurvePrivateKey:
+        """The app's private key. Raises Waiting, Misconfigured."""
+        if self._key is None:
+            pem = self.folder.read(KEY_FILE)
+            if pem is None:
+                raise Waiting(f"there is no {KEY_FILE}", "teslafast setup --only 1", again=Step.APP_KEY)
+            self._key = jws.load_key(pem, str(self.folder.path / KEY_FILE))
+        return self._key
+
+    def partner(self, base_url: str) -> FleetApi:
+        """The API with the app's own token, in one region. Raises Waiting, Declined, Unhealthy."""
+        if base_url not in self._partners:
+            oauth = self.oauth
+            if not oauth.client_id or not oauth.client_secret:
+                lacking = "TESLA_CLIENT_ID" if not oauth.client_id else "TESLA_CLIENT_SECRET"
+                raise Waiting(f"{lacking} is not known", "make the app at Tesla: teslafast setup --only 3", again=Step.PORTAL)
+            self._partners[base_url] = FleetApi(base_url, oauth.partner_token(base_url))
+        return self._partners[base_url]
+
+    def forget_partners(self) -> None:
+        """After the client id or secret has changed."""
+        self._partners.clear()
+
+    @property
+    def owner(self) -> FleetApi:
+        """The API with the owner's token. Raises Waiting, Declined, Unhealthy, Misconfigured."""
+        if self._owner is None:
+            try:
+                self._owner = owner_api(self.options.environment, self.folder)
+            except Misconfigured as error:
+                if error.subject not in ("tokens", "TESLA_ACCESS_TOKEN"):
+                    raise
+                raise Waiting(error.fault, error.remedy, again=Step.LOGIN) from None
+            self._owner.domain = self.notes.domain
+        return self._owner
+
+    def forget_owner(self) -> None:
+        """After a login."""
+        self._owner = None
+
+    # ---- waiting
+
+    def patiently(self, what: str, attempt: Callable[[], Found]) -> Found:
+        """
+        What `attempt` gives; while Tesla says that it comes right by itself, or cannot be reached, it is tried again until --wait
+        is over. Raises NotNow.
+        """
+        clock, pauses = self.console.clock, iter(TESLAS_PAUSES_S)
+        until = clock.now() + self.options.wait_s
+        while True:
+            try:
+                return attempt()
+            except Declined as error:
+                if explain(error.status, error.words or error.fault).kind is not Kind.WAIT:
+                    raise as_not_now(error) from None
+                wait: NotNow = as_not_now(error)
+            except Unhealthy as error:
+                wait = Waiting(error.fault, error.remedy)
+            left = until - clock.now()
+            if left <= 0 or self.options.look_only:
+                raise wait
+            pause = min(next(pauses, TESLAS_PAUSES_S[-1]), left)
+            self.console.status(f"{what}: {wait.says}; next try in {pause:.0f} s, for {left:.0f} s more")
+            clock.sleep(pause)
+
+    def until(self, what: str, look: Callable[[], Found | None]) -> Found | None:
+        """What `look` gives once it gives something; None if --wait is over before. Pauses between two looks."""
+        clock, pauses = self.console.clock, iter(LOOK_PAUSES_S)
+        began = clock.now()
+        while True:
+            found = look()
+            passed = clock.now() - began
+            if found is not None or passed >= self.options.wait_s or self.options.look_only:
+                return found
+            self.console.status(f"{what}, {passed:.0f} s (Ctrl-C ends the waiting; the same command goes on)")
+            clock.sleep(min(next(pauses, LOOK_PAUSES_S[-1]), self.options.wait_s - passed))
+
+
+def short_vin(vin: str) -> str:
+    """A VIN as it may stand in an issue: 5YJ3…0001."""
+    return f"{vin[:4]}…{vin[-4:]}" if len(vin) > 8 else vin

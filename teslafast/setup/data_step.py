@@ -1,0 +1,120 @@
+"""Step 11: the server has heard from the car. It is asked with a token of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from .. import https
+from ..config import Settings
+from ..dashboards import tokens
+from ..errors import Misconfigured, Unhealthy
+from ..onboarding.refusals_of_tesla import Step
+from ..onboarding.setup_notes import FLY
+from ..text import one_line
+from . import fly_app, own_server, server_step
+from .context import SetupContext, short_vin
+from .journey import SetupStep
+from .outcome import Blocked, Waiting
+from .pairing_step import vins_of
+
+TOKEN_LIFE_S = 300  # of a token that this step alone uses
+PAGE_TOKEN_S = 30 * 86400
+_NEITHER = "set JWT_SECRET to the server's secret, or TESLAFAST_TOKEN to a token of its own: the server cannot be asked without"
+_SHOWN = ("Soc", "Gear", "VehicleSpeed", "Location")
+
+
+def dashboard_token(context: SetupContext, life_s: float) -> str:
+    """A token for our own server; "" if its secret is not known here. Raises Misconfigured, Unhealthy."""
+    environment = dict(context.options.environment)
+    if given := environment.get("TESLAFAST_TOKEN", "").strip():
+        return given
+    secret = environment.get("JWT_SECRET", "").strip() or own_server.server_settings(context).get("JWT_SECRET", "")
+    if secret:
+        names = ("JWT_ALGORITHMS", "JWT_AUDIENCE", "JWT_ISSUER")
+        known = {name: environment[name] for name in names if name in environment}
+        settings = Settings.from_env({"NODE_ENV": "production", "JWT_SECRET": secret} | known)
+        return tokens.mint(settings, "setup", (), life_s, time.time())
+    return fly_app.minted(context, life_s) if context.notes.where == FLY else ""
+
+
+def _look(context: SetupContext) -> str | None:
+    if not context.notes.url:
+        server_step.decide(context)
+    token = dashboard_token(context, TOKEN_LIFE_S)
+    if not token:
+        return _counted(context)
+    heard = {vin: _asked(context, vin, token) for vin in vins_of(context)}
+    if not all(heard.values()):
+        return None
+    return "; ".join(f"{short_vin(vin)} {said}" for vin, said in heard.items())
+
+
+def _asked(context: SetupContext, vin: str, token: str) -> str:
+    """What the server knows of a car; "" if it has never heard of it. Raises Blocked, Unhealthy."""
+    reply = https.request("GET", f"{context.notes.url}/vehicles/{quote(vin)}", {"Authorization": f"Bearer {token}"})
+    if reply.status in (401, 403):
+        raise Blocked(f"the server refuses the token ({reply.status})", "give the server's own: JWT_SECRET or TESLAFAST_TOKEN")
+    if reply.status == 404:
+        return ""
+    try:
+        report = json.loads(reply.body)
+    except ValueError:
+        report = None
+    if reply.status != 200 or not isinstance(report, dict):
+        raise Unhealthy(f"{context.notes.url}/vehicles/… answers {reply.status}", "see the server's log")
+    return _said(report)
+
+
+def _said(report: Mapping[str, Any]) -> str:
+    data, heard = report.get("data"), report.get("lastHeard")
+    if not heard and not data:
+        return ""
+    values = [_value(name, data[name]) for name in _SHOWN if isinstance(data, Mapping) and name in data]
+    at = one_line(str(heard or ""), 40)
+    return f"heard at {at}" + (f": {', '.join(values)}" if values else "")
+
+
+def _value(name: str, entry: object) -> str:
+    value = entry.get("value") if isinstance(entry, Mapping) else entry
+    if isinstance(value, Mapping) and {"latitude", "longitude"} <= value.keys():
+        return "a position"  # this line may be pasted into an issue
+    return f"{name} {one_line(re.sub(r'^ShiftState', '', str(value)), 20)}"
+
+
+def _counted(context: SetupContext) -> str | None:
+    """Without a token: how many cars are connected now, which /health tells everybody. Raises Waiting, Unhealthy."""
+    reply = https.get_unverified(f"{context.notes.url}/health", https.TIMEOUT_S)
+    try:
+        connected = json.loads(reply.body)["vehicles"]
+    except (ValueError, KeyError, TypeError):
+        raise Unhealthy(f"{context.notes.url}/health answers {reply.status}", "see the server's log") from None
+    if isinstance(connected, int) and connected > 0:
+        return f"{connected} connected now (which ones, only a token tells: {_NEITHER})"
+    return None
+
+
+def _act(context: SetupContext) -> None:
+    if context.until("no data yet", lambda: _look(context)) is None:
+        remedy = "open the Tesla app or drive a little; who is turned away stands in the server's log"
+        if not dashboard_token(context, TOKEN_LIFE_S):
+            remedy = f"{remedy}; {_NEITHER}"
+        raise Waiting("the server has not heard from the car yet", remedy)
+
+
+def page_line(context: SetupContext) -> str:
+    """The link to the live page, "" if no token can be made here."""
+    if context.notes.where == FLY or not context.notes.url:
+        return ""
+    try:
+        token = dashboard_token(context, PAGE_TOKEN_S)
+    except (Misconfigured, Unhealthy):
+        return ""
+    return f"{context.notes.url}/#token={token}" if token else ""
+
+
+FIRST_DATA_STEP = SetupStep(Step.FIRST_DATA, _look, _act, "wait for the car's first data")

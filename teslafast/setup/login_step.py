@@ -1,0 +1,94 @@
+"""Step 5: the owner's consent, and tokens that can be refreshed."""
+
+from __future__ import annotations
+
+from ..errors import Declined
+from ..onboarding import login
+from ..onboarding.access_token import read_token
+from ..onboarding.oauth import Attempt
+from ..onboarding.refusals_of_tesla import AUTHORISE, SCOPES_FOR_TELEMETRY, Step
+from ..onboarding.token_store import HERE, TokenStore, digest_of
+from .context import SetupContext
+from .journey import SetupStep
+from .outcome import Blocked, Waiting, as_not_now
+from .portal_step import redirect_of
+
+_LOGIN_REMEDY = "run `teslafast login` (or setup without --yes), or set TESLA_REFRESH_TOKEN"
+
+
+def _store(context: SetupContext) -> TokenStore:
+    return TokenStore(context.folder, context.oauth)
+
+
+def _look(context: SetupContext) -> str | None:
+    if token := context.options.variable("TESLA_ACCESS_TOKEN"):
+        facts = read_token(token)
+        lacking = [scope for scope in SCOPES_FOR_TELEMETRY if facts and facts.scopes and scope not in facts.scopes]
+        if lacking:
+            raise Waiting(f"TESLA_ACCESS_TOKEN lacks the scope {', '.join(lacking)}", AUTHORISE)
+        return "TESLA_ACCESS_TOKEN is set, and wins"
+    store = _store(context)
+    tokens = store.load()
+    if tokens is None or (not tokens.refresh_token and tokens.owner == HERE):
+        return None
+    if not tokens.refresh_token:
+        return f"{tokens.owner} has the tokens, and alone refreshes them"
+    try:
+        context.patiently("Tesla's token endpoint", store.access_token)
+    except Blocked as error:  # login_required, and the like
+        if context.options.look_only or not _another_way(context, tokens.adopted):
+            raise error from None
+        context.console.line(f"  ! {error.says}: {error.remedy}")
+        return None
+    tokens = store.load() or tokens
+    if lacking := login.missing_scopes(tokens):
+        if context.console.ask is None and not context.options.paste:
+            raise Waiting(f"the owner's token lacks the scope {', '.join(lacking)}", AUTHORISE, again=Step.LOGIN)
+        return None
+    return f"scopes {' '.join(tokens.scopes) or 'unknown'}; tokens in {context.folder.path / 'tokens.json'}"
+
+
+def _another_way(context: SetupContext, adopted: str) -> bool:
+    """Whether there is another refresh token than the dead one's ancestor, or a person."""
+    given = context.options.variable("TESLA_REFRESH_TOKEN")
+    return context.console.ask is not None or context.options.paste or bool(given and digest_of(given) != adopted)
+
+
+def _act(context: SetupContext) -> None:
+    store = _store(context)
+    context.forget_owner()
+    tokens, given = store.load(), context.options.variable("TESLA_REFRESH_TOKEN")
+    try:
+        if given and (tokens is None or tokens.adopted != digest_of(given)):
+            login.checked(context.patiently("Tesla's token endpoint", lambda: store.adopt(given)))
+            return
+        attempt = context.oauth.attempt(redirect_of(context))
+        login.finish(store, attempt, _answer(context, attempt))
+    except Declined as error:
+        raise as_not_now(error) from None
+
+
+def _answer(context: SetupContext, attempt: Attempt) -> str:
+    """The address at which the login ended. Raises Waiting."""
+    options, console = context.options, context.console
+    missing = Waiting("nobody has logged in", _LOGIN_REMEDY, again=Step.LOGIN)
+    unattended = console.ask is None and not (options.paste or options.redirect or options.variable("BROWSER"))
+    if unattended:
+        raise missing
+    console.must("  log in as the car's OWNER, and leave every box ticked:")
+    console.must(f"    {attempt.url}")
+    if options.paste or not login.is_local(attempt.redirect):
+        if console.paste is None:
+            raise missing
+        return console.paste("  paste the address that you end at (it will not load)") or _raise(missing)
+    with login.LoopbackListener(attempt) as listener:
+        console.open(attempt.url)
+        console.status("waiting for the browser (none here? Ctrl-C, then the same command with --paste)")
+        return listener.wait(options.wait_s) or _raise(missing)
+
+
+def _raise(error: Waiting) -> str:
+    raise error
+
+
+LOGIN_STEP = SetupStep(Step.LOGIN, _look, _act, "open Tesla's login page, and keep the tokens")

@@ -1,0 +1,105 @@
+"""
+A server on this machine: its certificates and an env file with its settings, both in the set-up's folder.
+
+`serve.env` is made once and kept, because the secret for dashboards' tokens is in it. The person starts the server, who may want
+it in systemd or in a container; the command is printed.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from ..certificates import folder as installation
+from ..certificates import tesla_ca
+from ..errors import Unhealthy
+from ..onboarding.setup_notes import FLY, ON_THIS_MACHINE
+from ..onboarding.state_folder import CERTS_FOLDER
+from .context import SetupContext
+from .outcome import Waiting
+
+ENV_FILE = "serve.env"
+DEFAULT_OWN_PORT = 3000
+
+
+def url(context: SetupContext) -> str:
+    """Where the server answers on this machine, for dashboards and for the proxy in front of it."""
+    port = context.options.variable("PORT") or server_settings(context).get("PORT", "")
+    return f"http://127.0.0.1:{port if port.isdigit() else DEFAULT_OWN_PORT}"
+
+
+def server_settings(context: SetupContext) -> dict[str, str]:
+    """What serve.env holds; nothing if there is none. Raises Misconfigured."""
+    text = (context.folder.read(ENV_FILE) or b"").decode()
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+
+
+def lacks(context: SetupContext) -> bool:
+    """Whether a file is missing that a server here needs."""
+    certs = context.folder.path / CERTS_FOLDER
+    return (
+        not all((certs / name).exists() for name in ("server.pem", "server.key", "ca.pem", "tesla_ca.pem"))
+        or not (context.folder.path / ENV_FILE).exists()
+    )
+
+
+def make_certificates_without_teslas(context: SetupContext) -> None:
+    """Our CA and the server's certificate, if they are missing. Raises Misconfigured."""
+    certs = context.folder.path / CERTS_FOLDER
+    context.folder.create()
+    if not (certs / "server.pem").exists():
+        installation.init(certs, context.hostname, 0)
+
+
+def make_certificates(context: SetupContext) -> None:
+    """The vehicles' side: our CA and the server's certificate, and Tesla's CAs. Raises Misconfigured, Waiting."""
+    certs = context.folder.path / CERTS_FOLDER
+    make_certificates_without_teslas(context)
+    if not (certs / "tesla_ca.pem").exists():
+        try:
+            tesla_ca.write(tesla_ca.check(tesla_ca.fetch(), ()), certs / "tesla_ca.pem", False)
+        except Unhealthy as error:
+            raise Waiting(f"Tesla's CAs cannot be fetched: {error.fault}", error.remedy) from None
+
+
+def prepare(context: SetupContext) -> None:
+    """Makes what is missing. Raises Misconfigured, Waiting."""
+    make_certificates(context)
+    if context.folder.read(ENV_FILE) is None:
+        folder = context.folder.path.absolute()
+        certs = folder / CERTS_FOLDER
+        settings = {
+            "NODE_ENV": "production",
+            "PORT": url(context).rpartition(":")[2],
+            "DASHBOARD_TLS": "false",
+            "VEHICLE_PORT": str(context.port),
+            "CERT_PATH": str(certs / "server.pem"),
+            "KEY_PATH": str(certs / "server.key"),
+            "CA_PATH": str(certs / "tesla_ca.pem"),
+            "TESLA_PUBLIC_KEY_PATH": str(folder / "public-key.pem"),
+            "TESLAFAST_STATE": str(folder),
+            "JOURNAL_PATH": str(folder / "teslafast.journal"),
+            "JWT_SECRET": secrets.token_hex(32),
+        }
+        context.folder.write(ENV_FILE, "".join(f"{name}={value}\n" for name, value in settings.items()).encode())
+    context.console.line(f"  start the server, and keep it running:  {start_command(context)}")
+    context.console.line(
+        f"  port 443 of {context.domain} must pass /.well-known/appspecific/* to {url(context)}. For example Caddy:"
+    )
+    context.console.line(f"      {context.domain} {{")
+    context.console.line(f"          reverse_proxy {url(context).removeprefix('http://')}")
+    context.console.line("      }")
+    context.console.line(f"  port {context.port} (TCP) must reach this machine untouched, from outside")
+
+
+def start_command(context: SetupContext) -> str:
+    """What starts the server that was prepared here."""
+    return f"teslafast --env-file {context.folder.path / ENV_FILE} serve"
+
+
+def start_remedy(context: SetupContext) -> str:
+    """What helps if the server does not answer."""
+    if context.notes.where == FLY:
+        return f"look at it: fly logs --app {context.notes.fly_app}"
+    if context.notes.where == ON_THIS_MACHINE:
+        return f"start it: {start_command(context)}"
+    return f"start it, or correct --on ({context.notes.url})"

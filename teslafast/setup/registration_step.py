@@ -1,0 +1,117 @@
+"""
+Step 4: the app is registered in North America and in Europe, and Tesla has our key.
+
+The owner's region is not known yet, and Tesla recommends all: one success is enough, another region's failure is a note.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ..errors import Declined
+from ..onboarding.app_key import public_hex
+from ..onboarding.refusals_of_tesla import Kind, Step, explain
+from ..onboarding.tesla_hosts import REGION_NAMES, region_of
+from ..rfc3339 import rfc3339
+from .context import SetupContext
+from .journey import SetupStep
+from .outcome import Blocked, NotNow
+
+
+def bases(context: SetupContext) -> list[str]:
+    """The regions' addresses; that of the owner's as well, where it is known and another."""
+    found = list(context.oauth.hosts.bases().values())
+    return found + [base for base in [context.notes.base_url] if base and base not in found]
+
+
+def name_of(base: str) -> str:
+    """A region's name, or the host that stands for it."""
+    return REGION_NAMES.get(region_of(base), base.partition("://")[2])
+
+
+def key_at_tesla(context: SetupContext, base: str) -> str:
+    """The key that is registered in a region, "" if none is. Raises NotNow."""
+    try:
+        return context.partner(base).registered_key(context.domain)
+    except Declined as error:
+        kind = explain(error.status, error.words or error.fault).kind
+        if kind is Kind.DO and error.status in (400, 404, 412, 422):
+            return ""
+        raise
+
+
+def is_registered(context: SetupContext, base: str) -> bool:
+    """Whether a region has our key. Raises Blocked if it has another's, NotNow."""
+    found = context.patiently(f"registration in {name_of(base)}", lambda: key_at_tesla(context, base))
+    if not found:
+        return False
+    if found != public_hex(context.key()):
+        raise another_key(context, base)
+    context.notes.registered[region_of(base) or base] = rfc3339(time.time_ns())
+    return True
+
+
+def another_key(context: SetupContext, base: str) -> Blocked:
+    """What is said where Tesla has a key for the domain that is not ours."""
+    says = f"Tesla ({name_of(base)}) has another's key for {context.domain}, not the one of app.key"
+    remedy = "put back the app.key that was registered; or serve and register this one anew, and pair every car again"
+    return Blocked(says, remedy, again=Step.APP_KEY)
+
+
+def register(context: SetupContext, base: str) -> None:
+    """Registers the app in a region, if it is not yet. Raises NotNow."""
+    if is_registered(context, base):
+        return
+    try:
+        got = context.patiently(f"registration in {name_of(base)}", lambda: context.partner(base).register(context.domain))
+    except NotNow as error:
+        # For an app that is registered already, Tesla has been seen to say that the key or the domain is taken.
+        if "already been taken" in error.teslas and is_registered(context, base):
+            return
+        raise
+    if got and got != public_hex(context.key()):
+        raise another_key(context, base)
+    context.notes.registered[region_of(base) or base] = rfc3339(time.time_ns())
+
+
+def _look(context: SetupContext) -> str | None:
+    registered, failed = [], []
+    for base in bases(context):
+        try:
+            if is_registered(context, base):
+                registered.append(base)
+            else:
+                failed.append(base)
+        except NotNow as error:
+            if isinstance(error, Blocked) or len(failed) + 1 == len(bases(context)):
+                raise
+            failed.append(base)
+    owners = context.notes.base_url
+    if not registered or (owners and owners not in registered) or (failed and not context.tried_regions):
+        return None
+    said = ", ".join(name_of(base) for base in registered)
+    note = f"; not in {', '.join(name_of(base) for base in failed)}" if failed else ""
+    return f"{said}: Tesla has fetched the key, and it is ours{note}"
+
+
+def _act(context: SetupContext) -> None:
+    context.tried_regions = True
+    refused = [failure for base in bases(context) if (failure := _failure(context, base)) is not None]
+    if len(refused) == len(bases(context)):
+        raise refused[0]
+    for failure in refused:
+        context.console.line(f"  ! {failure.says}: {failure.remedy}")
+
+
+def _failure(context: SetupContext, base: str) -> NotNow | None:
+    """Why a region does not take the app; raised if nothing else would help."""
+    try:
+        register(context, base)
+    except NotNow as error:
+        if isinstance(error, Blocked) or base == context.notes.base_url:
+            raise
+        return error
+    return None
+
+
+REGISTRATION_STEP = SetupStep(Step.REGISTRATION, _look, _act, "register the app's domain in North America and Europe")

@@ -1,0 +1,121 @@
+"""Step 9: a car's way to the server, by the doctor's checks: DNS, the port, TLS that reaches teslafast itself, and the `ca`."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ..certificates import chain
+from ..doctor.finding import MARKS, Finding, State
+from ..doctor.options import DoctorOptions
+from ..doctor.route import check_route
+from ..errors import Misconfigured
+from ..onboarding.refusals_of_tesla import Step
+from ..onboarding.resolve import resolve_ca
+from ..onboarding.setup_notes import ELSEWHERE, ON_THIS_MACHINE
+from ..onboarding.state_folder import CERTS_FOLDER
+from ..urls import origin
+from . import own_server
+from .context import SetupContext
+from .journey import SetupStep
+from .outcome import Blocked, Waiting
+from .served_key import addresses_of, check_public_address, is_trial
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+_MADE = "certs/ of the set-up's folder"
+
+
+def ca_file(context: SetupContext) -> Path | None:
+    """The file with the `ca` for cars that is known here: --ca, or that of the folder's certificates."""
+    made = context.folder.path / CERTS_FOLDER / "ca.pem"
+    return context.options.ca or (made if made.exists() and not context.options.variable("CERT_PATH") else None)
+
+
+def ca_of(context: SetupContext) -> str:
+    """
+    The `ca` that cars get: --ca, else what is above the server's certificate in CERT_PATH, else the folder's own CA. Raises
+    Misconfigured.
+    """
+    if ca_file(context) is None and not context.options.variable("CERT_PATH"):
+        if context.options.look_only:
+            raise Waiting("the server's certificate is not made yet", "run setup, or give the `ca` with --ca")
+        own_server.make_certificates_without_teslas(context)
+    return resolve_ca(ca_file(context), context.options.environment)
+
+
+def _leaf(context: SetupContext) -> list[x509.Certificate]:
+    """The server's chain, where it is known here."""
+    given = context.options.variable("CERT_PATH")
+    path = Path(given) if given else context.folder.path / CERTS_FOLDER / "server.pem"
+    try:
+        return chain.read(path.read_bytes()) if path.exists() and context.options.ca is None else []
+    except (OSError, ValueError):
+        return []
+
+
+def _look(context: SetupContext) -> str | None:
+    trial = context.notes.where == ELSEWHERE and is_trial(context.notes.url, context.hostname)
+    if not trial:
+        check_public_address(context.hostname)
+    options = DoctorOptions(
+        environment={},
+        now=datetime.datetime.now(datetime.UTC),
+        url=origin("https", context.hostname, context.port),
+        ca=ca_file(context),
+        address=_address(context) if trial else None,
+    )
+    try:
+        ca = ca_of(context)
+    except Misconfigured as error:
+        raise Blocked(f"the `ca` for cars: {error.fault}", error.remedy) from None
+    findings = list(check_route(options, None, _leaf(context), ca))
+    _print(context, findings)
+    bad = next((finding for finding in findings if finding.state is State.WRONG), None)
+    if bad is not None and not trial:
+        raise _failed(context, bad)
+    at = f"{context.hostname}:{context.port}"
+    if trial:
+        rest = f"{bad.check}: {bad.says}" if bad else "what can be seen on this machine is well"
+        return f"a trial on this machine, which no car can reach ({at}); {rest}"
+    return f"a car can reach {at}, and its `ca` verifies it"
+
+
+def _address(context: SetupContext) -> str:
+    host = urlsplit(context.notes.url).hostname or "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return next(iter(addresses_of(host)), "127.0.0.1")
+
+
+def _print(context: SetupContext, findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        if finding.state is not State.SKIPPED:
+            context.console.line(f"  {MARKS[finding.state]} {finding.check}: {finding.says}")
+
+
+def _failed(context: SetupContext, finding: Finding) -> Blocked | Waiting:
+    says, remedy = f"{finding.check}: {finding.says}", finding.remedy
+    if finding.check == "port":
+        if context.notes.where == ON_THIS_MACHINE:
+            remedy = (
+                f"many routers do not send you back to yourself: open https://{context.hostname}:{context.port}/health on a "
+                f"phone without Wi-Fi; if it fails there, too, forward port {context.port} (TCP) to this machine"
+            )
+        return Waiting(says, remedy)
+    if finding.check == "vehicle's view" and context.notes.where == ELSEWHERE:
+        remedy = f"{remedy}; give the server's own with --ca, or install server.pem and server.key of {_MADE} there"
+    return Blocked(says, remedy)
+
+
+def _nothing(context: SetupContext) -> None:
+    """Looking is all that there is to do."""
+
+
+ROAD_TEST_STEP = SetupStep(Step.ROAD_TEST, _look, _nothing, "look at the server as a car does")

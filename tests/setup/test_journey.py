@@ -1,0 +1,146 @@
+"""The whole set-up: from nothing to a streaming car without a person, a second run, and what it leaves behind."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from teslafast.onboarding.refusals_of_tesla import Step
+from teslafast.onboarding.signed_configs import load_signed
+from teslafast.setup.outcome import StepState
+
+from tests.support.certificates import HOST, World
+from tests.support.fake_tesla import FakeCar
+from tests.support.setup_stage import FIRST_REFRESH_TOKEN, OTHER, VIN, SetupStage, setup_stage
+
+
+@pytest.fixture
+def stage(world: World, tmp_path: Path) -> Iterator[SetupStage]:
+    with setup_stage(world, tmp_path) as running:
+        yield running
+
+
+def test_without_a_person_every_step_is_done_and_the_car_streams(stage: SetupStage) -> None:
+    stage.while_waiting = lambda passed: stage.drive()
+    code, outcomes = stage.run()
+    assert code == 0, outcomes
+    assert [outcome.step for outcome in outcomes] == list(Step)
+    config = stage.tesla.cars[VIN].config
+    assert config is not None
+    assert config["hostname"] == HOST
+    assert stage.tesla.registered.keys() == {"na", "eu"}  # the owner's region, too, although nobody named it
+    assert "71.2" in outcomes[10].says
+
+
+def test_a_second_run_on_a_finished_set_up_changes_nothing(stage: SetupStage) -> None:
+    stage.drive()
+    assert stage.run()[0] == 0
+    before = {path.name: path.read_bytes() for path in stage.folder.path.iterdir() if path.is_file()}
+    pushes, refreshed, asked = stage.tesla.pushes, stage.tesla.refreshed, len(stage.tesla.calls)
+    code, outcomes = stage.run()
+    assert code == 0
+    assert {outcome.state for outcome in outcomes} == {StepState.DONE}
+    assert (stage.tesla.pushes, stage.tesla.refreshed) == (pushes, refreshed) == (1, 1)
+    assert len(stage.tesla.calls) - asked <= 12
+    after = {path.name: path.read_bytes() for path in stage.folder.path.iterdir() if path.is_file()}
+    del before["state.json"], after["state.json"]  # when a registration was seen last
+    assert after == before
+
+
+def test_no_secret_is_printed_or_kept_where_it_does_not_belong(stage: SetupStage) -> None:
+    stage.drive()
+    _, outcomes = stage.run()
+    seen = "\n".join([*stage.printed, *(f"{outcome} {outcome.row}" for outcome in outcomes), stage.inside.lines.text])
+    seen += (stage.folder.path / "state.json").read_text() + (stage.folder.path / "configs.jws").read_text()
+    for secret in [*stage.tesla.secrets_known(), FIRST_REFRESH_TOKEN, stage.environment["JWT_SECRET"]]:
+        assert secret not in seen
+    assert VIN not in "".join(str(outcome.row) for outcome in outcomes)
+    assert not (stage.folder.path / "client_secret").exists()  # it came from the environment
+    for path in stage.folder.path.iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_configs_for_the_next_29_months_are_signed_for_the_server(stage: SetupStage) -> None:
+    stage.drive()
+    stage.run()
+    signed = load_signed(stage.folder)
+    assert [one.vins for one in signed] == [(VIN,)] * 3
+    assert [round((later.exp - sooner.exp) / 86400) for sooner, later in pairwise(signed)] == [275, 275]
+
+
+def test_it_goes_on_where_it_stopped(stage: SetupStage) -> None:
+    stage.tesla.cars[VIN].paired = False
+    code, outcomes = stage.run(wait_s=0.0)
+    assert (code, outcomes[-1].step, outcomes[-1].state) == (3, Step.PAIRING, StepState.WAITING)
+    assert f"https://tesla.com/_ak/{HOST}" in outcomes[-1].remedy
+    stage.tesla.cars[VIN].paired = True
+    stage.drive()
+    assert stage.run()[0] == 0
+
+
+def test_the_phone_is_waited_for_and_shown_a_qr_code(stage: SetupStage) -> None:
+    stage.tesla.cars[VIN].paired, stage.tesla.cars[VIN].pairs_after = False, 3
+    stage.drive()
+    assert stage.run()[0] == 0
+    assert any(f"https://tesla.com/_ak/{HOST}?vin={VIN}" in line for line in stage.printed)
+    assert any("▀" in line or "▄" in line for line in stage.printed)
+
+
+def test_a_sleeping_car_is_waited_for_and_gets_one_push(stage: SetupStage) -> None:
+    stage.tesla.cars[VIN].looks = 5
+    stage.drive()
+    assert stage.run()[0] == 0
+    assert stage.tesla.pushes == 1
+
+
+def test_a_car_that_has_not_taken_its_config_is_not_sent_it_again(stage: SetupStage) -> None:
+    stage.tesla.cars[VIN].looks = 1000
+    stage.drive()
+    assert [stage.run(wait_s=0.0)[0] for _ in range(2)] == [3, 3]
+    assert stage.tesla.pushes == 1
+
+
+@pytest.mark.parametrize("change", [{"preset": "minimal"}, {"fields": ("Soc=10",)}])
+def test_another_wish_is_sent_and_then_kept(stage: SetupStage, change: dict[str, object]) -> None:
+    stage.drive()
+    stage.run()
+    assert stage.run(**change)[0] == 0
+    assert stage.run()[0] == 0
+    assert stage.tesla.pushes == 2
+
+
+def test_a_dry_run_and_a_status_change_nothing(stage: SetupStage, tmp_path: Path) -> None:
+    stage.folder.path.rename(tmp_path / "away")
+    for dry_run in (True, False):
+        code, outcomes = stage.run(look_only=True, dry_run=dry_run, wait_s=0.0)
+        assert code == 3
+        assert len(outcomes) == 12
+    assert not stage.folder.exists
+    assert stage.tesla.pushes == 0
+    assert not stage.tesla.registered
+
+
+def test_only_the_steps_that_were_asked_for_are_gone_through(stage: SetupStage) -> None:
+    code, outcomes = stage.run(steps=(Step.PORTAL, Step.REGISTRATION))
+    assert (code, [outcome.step for outcome in outcomes]) == (0, [Step.PORTAL, Step.REGISTRATION])
+
+
+def test_a_person_is_asked_for_what_is_missing(stage: SetupStage) -> None:
+    for name in ("TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET"):
+        del stage.environment[name]
+    stage.answers = {"Client ID": stage.tesla.client_id, "Client Secret": stage.tesla.client_secret, "Which vehicle?": "2"}
+    stage.tesla.cars[OTHER] = FakeCar("Snow")
+    stage.drive(OTHER)
+    assert stage.run(yes=False)[0] == 0
+    assert stage.tesla.cars[OTHER].config is not None
+    assert stage.tesla.cars[VIN].config is None
+    assert (stage.folder.path / "client_secret").read_text().strip() == stage.tesla.client_secret
+    assert any("Allowed Redirect URI  http://localhost:8765/callback" in line for line in stage.printed)
+
+
+def test_with_yes_and_no_vin_all_vehicles_are_taken(stage: SetupStage) -> None:
+    stage.tesla.cars[OTHER] = FakeCar("Snow")
+    stage.drive()
+    stage.drive(OTHER)
+    assert stage.run()[0] == 0
+    assert all(car.config is not None for car in stage.tesla.cars.values())
