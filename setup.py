@@ -16,6 +16,7 @@ LINETRACE = os.environ.get("TESLAFAST_LINETRACE") == "1"
 MODULES = (
     "teslafast._crc32c",
     "teslafast._fanout",
+    "teslafast.dashboards._teslamate_rows",
     "teslafast.protocol._wire",
     "teslafast.storage._mapping",
     "teslafast.storage._recover",

@@ -29,8 +29,8 @@ from ..logs import fields, log
 from ..websocket.connection import BINARY, CLOSE, ServerConnection
 from ..websocket.rules import Rules
 from ..websocket.upgrade import Upgrade
+from ._teslamate_rows import VehicleRows
 from .teslamate_feed import RowFeed
-from .teslamate_rows import VehicleRows
 from .teslamate_session import TeslaMateSession
 from .tokens import Grant, Verifier, find_tokens
 
@@ -98,7 +98,7 @@ class TeslaMateConnection(ServerConnection):
         self._load = load
         self._session = TeslaMateSession(hub, verifier, feed, admitted.grant, self._write, self._require_room)
         self._named: str | None = None  # whom the token names, once it is a dashboard
-        self._rows: list[bytes] = []  # of this turn of the event loop
+        self._rows: list[bytes] = []  # of this turn of the event loop, as frames
         self._sent_bytes = 0
         self._frames = 0  # since the last check
         self._blocked_at: float | None = None
@@ -193,12 +193,15 @@ class TeslaMateConnection(ServerConnection):
 
     def flush(self) -> None:
         rows, self._rows = self._rows, []
-        self._write(*rows)
+        self._send(rows[0] if len(rows) == 1 else b"".join(rows))
 
-    def _write(self, *messages: bytes) -> None:
+    def _write(self, message: bytes) -> None:
+        self._send(frame(_BINARY, message))
+
+    def _send(self, data: bytes) -> None:
+        """Whole frames, at once."""
         if self.closing:
             return
-        data = frame(_BINARY, messages[0]) if len(messages) == 1 else b"".join([frame(_BINARY, one) for one in messages])
         self._sent_bytes += len(data)
         self._socket.write(data)
         if self._blocked_at is not None and self._socket.get_write_buffer_size() > UNSENT_AT_MOST:

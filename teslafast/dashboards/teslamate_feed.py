@@ -10,8 +10,7 @@ Nothing is said of a vehicle that is not connected: TeslaMate would take it for 
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -19,32 +18,14 @@ from ..core.hub import Hub
 from ..core.records import CONNECTIVITY, DATA
 from ..core.tail import Event, Tail
 from ..event_loop import Timer
-from ..rfc3339 import parse_rfc3339
-from .teslamate_rows import ROW_FIELDS, HeightModel, VehicleRows
+from ._teslamate_rows import VehicleRows
+from .teslamate_rows import ROW_FIELDS, HeightModel
 
 # How long a row may wait for others: TeslaMate wants one a second, and rows that are made together cost half as much as rows that
 # are made one by one, with everything else of the server in between.
 GATHER_S = 0.05
 EVENTS_IN_A_TURN = 256  # some 5 ms of rows; what is left waits for the next turn of the event loop
 _MS = 1_000_000
-
-
-@lru_cache(maxsize=64)
-def _minute(text: str) -> int | None:
-    """The beginning of the minute that a time is in, ms since 1970: the records of a moment share it."""
-    begin_ns = parse_rfc3339(f"{text}00.000Z")
-    return None if begin_ns is None else begin_ns // _MS
-
-
-def milliseconds(created_at: object) -> int | None:
-    """Of an event's `createdAt` (`2026-11-23T08:00:00.123Z`), since 1970; None if it has none."""
-    if not isinstance(created_at, str):
-        return None
-    minute_ms = _minute(created_at[:17])
-    try:
-        return None if minute_ms is None else minute_ms + int(created_at[17:19]) * 1000 + int(created_at[20:23])
-    except ValueError:
-        return None
 
 
 class RowReader(Protocol):
@@ -67,14 +48,10 @@ class FollowedVehicle:
 
     def take(self, event: Event) -> bool:
         """Whether there is a row for the event."""
-        body: dict[str, Any] = orjson.loads(event.text)
         if event.kind == CONNECTIVITY:
-            self.connected = body["status"] == "CONNECTED"
+            self.connected = orjson.loads(event.text)["status"] == "CONNECTED"
             return False
-        created_ms = milliseconds(body["createdAt"])
-        if created_ms is None or created_ms > event.time_ms:
-            created_ms = event.time_ms
-        return self.rows.take(body["data"], created_ms, body.get("isResend") is True) and self.connected
+        return self.rows.take_event(event.text, event.time_ms) and self.connected
 
 
 class RowFeed:

@@ -23,8 +23,9 @@ from ..core.hub import Hub
 from ..errors import Refused
 from ..refusals import NO_TOKEN, TOKEN_INVALID, VIN_NOT_GRANTED
 from ..vin import mended_vin
+from ._teslamate_rows import RowShape, VehicleRows
 from .teslamate_feed import RowFeed
-from .teslamate_rows import TESLAMATE_COLUMNS, Cells, VehicleRows, picker
+from .teslamate_rows import TESLAMATE_COLUMNS
 from .tokens import Grant, Verifier
 from .vehicle_ids import find_vin
 
@@ -42,11 +43,10 @@ HELLO = b'{"msg_type":"control:hello","connection_timeout":0}'
 
 @dataclass(frozen=True, slots=True)
 class TagSubscription:
-    """What goes out for one tag. `head`: of each message, up to the time."""
+    """What goes out for one tag."""
 
     vin: str
-    head: bytes
-    pick: Callable[[Cells], str]
+    shape: RowShape
 
 
 class TeslaMateSession:
@@ -131,9 +131,8 @@ class TeslaMateSession:
     # ---- what it is told
 
     def rows_of(self, vin: str, rows: VehicleRows) -> list[bytes]:
-        """A message for each of its tags that means this vehicle."""
-        time = rows.time_ms
-        return [b'%b%d%b"}' % (one.head, time, one.pick(rows.cells).encode()) for one in self._tags.values() if one.vin == vin]
+        """A frame for each of its tags that means this vehicle."""
+        return [one.shape.frame(rows) for one in self._tags.values() if one.vin == vin]
 
     def _refuse(self, tag: object, reason: str) -> None:
         self._silent = not self._tags
@@ -205,7 +204,7 @@ class TeslaMateSession:
         columns = value.split(",")[:COLUMNS_AT_MOST] if isinstance(value, str) and value.strip() else TESLAMATE_COLUMNS
         vin = known.vin if known is not None else self._vin_of(str(tag))
         head = b'{"msg_type":"data:update","tag":%b,"value":"' % orjson.dumps(tag)
-        self._tags[tag] = TagSubscription(vin, head, picker([column.strip() for column in columns]))
+        self._tags[tag] = TagSubscription(vin, RowShape(head, [column.strip() for column in columns]))
         self._feed.subscribe(vin, reader)
         return known is None
 

@@ -9,8 +9,9 @@ import orjson
 import pytest
 from teslafast.core.hub import Hub
 from teslafast.core.records import Report, connectivity
+from teslafast.dashboards._teslamate_rows import RowShape, VehicleRows
 from teslafast.dashboards.teslamate_feed import EVENTS_IN_A_TURN, RowFeed
-from teslafast.dashboards.teslamate_rows import ROW_FIELDS, TESLAMATE_COLUMNS, VehicleRows, picker
+from teslafast.dashboards.teslamate_rows import ROW_FIELDS, TESLAMATE_COLUMNS
 from teslafast.protocol import _wire
 from teslafast.protocol.encode import write_record
 from teslafast.rfc3339 import parse_rfc3339, rfc3339
@@ -21,7 +22,7 @@ from tests.support.fake_loop import FakeLoop, make_hub
 from tests.support.teslamate import Row, read_row
 
 PARKED: dict[str, Any] = {"Location": {"latitude": 1.5, "longitude": 2.5}, "Gear": "ShiftStateP"}
-ALL = picker(TESLAMATE_COLUMNS)
+ALL = RowShape(b"", TESLAMATE_COLUMNS)
 NOW_MS = 1_790_000_000_000
 
 
@@ -34,7 +35,7 @@ class RowList:
         self._new = 0
 
     def give_row(self, vin: str, rows: VehicleRows) -> None:
-        self.rows.append(read_row(f"{rows.time_ms}{ALL(rows.cells)}"))
+        self.rows.append(read_row(ALL.value(rows)))
         self._new += 1
 
     def flush(self) -> None:

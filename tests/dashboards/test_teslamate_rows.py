@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.dashboards.teslamate_rows import ROW_FIELDS, TESLAMATE_COLUMNS, VehicleRows, picker, power_kw
+from teslafast.dashboards._teslamate_rows import RowShape, VehicleRows
+from teslafast.dashboards.teslamate_rows import ROW_FIELDS, TESLAMATE_COLUMNS, power_kw
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
+from websockets.uri import parse_uri
 
+from tests.support.row_model import RowModel
 from tests.support.teslamate import read_row
 
 PLACE = {"latitude": 52.390613, "longitude": 13.064567}
@@ -26,7 +32,7 @@ DRIVING: dict[str, Any] = {
     "RatedRange": 210.2,
     "EstBatteryRange": 199.9,
 }
-ALL = picker(TESLAMATE_COLUMNS)
+ALL = RowShape(b"", TESLAMATE_COLUMNS)
 
 
 def rows(**values: Any) -> VehicleRows:
@@ -36,20 +42,36 @@ def rows(**values: Any) -> VehicleRows:
 
 
 def cells(**values: Any) -> dict[str, str]:
-    return dict(rows(**values).cells)
+    return rows(**values).cells
 
 
 def test_a_driving_vehicle_has_every_cell_but_elevation() -> None:
     vehicle = VehicleRows({}, {})
     assert vehicle.take(DRIVING, 1000, False)
-    assert ALL(vehicle.cells) == ",66,12345.678,71,,202,52.390613,13.064567,18,D,210,200,202"
+    assert ALL.value(vehicle) == "1000,66,12345.678,71,,202,52.390613,13.064567,18,D,210,200,202"
 
 
 def test_cells_come_in_the_order_asked_for_and_unknown_columns_stay_empty() -> None:
     vehicle = rows(**DRIVING)
-    assert picker(["elevation", "native_type", "soc", "speed"])(vehicle.cells) == ",,,71,66"
-    assert picker(["soc"])(vehicle.cells) == ",71"
-    assert picker(["nothing"])(vehicle.cells) == ","
+    assert RowShape(b"", ["elevation", "native_type", "soc", "speed"]).value(vehicle) == "1000,,,71,66"
+    assert RowShape(b"", ["soc"]).value(vehicle) == "1000,71"
+    assert RowShape(b"", ["nothing"]).value(vehicle) == "1000,"
+
+
+@pytest.mark.parametrize("copies", [1, 2, 10, 1000])
+def test_a_frame_holds_the_head_and_the_value_and_ends_the_message(copies: int) -> None:
+    vehicle, head = rows(**DRIVING), b'{"msg_type":"data:update","tag":"T","value":"'
+    shape = RowShape(head, TESLAMATE_COLUMNS[:2] * copies)
+    protocol = ClientProtocol(parse_uri("ws://localhost/"), state=OPEN, max_size=None)
+    protocol.receive_data(shape.frame(vehicle))
+    (frame,) = protocol.events_received()
+    assert isinstance(frame, Frame)
+    assert (frame.opcode, frame.fin, frame.data) == (Opcode.BINARY, True, head + shape.value(vehicle).encode() + b'"}')
+
+
+def test_a_row_that_fits_into_no_short_frame_is_refused() -> None:
+    with pytest.raises(ValueError, match="a row of"):
+        RowShape(b"x" * 65536, ["soc"]).frame(rows(**DRIVING))
 
 
 @pytest.mark.parametrize(
@@ -188,10 +210,24 @@ def test_whatever_a_vehicle_says_every_row_can_be_read_and_time_never_steps_back
     for values, time_ms, is_resend in said:
         if vehicle.take(values, time_ms, is_resend):
             assert not is_resend
-            row = read_row(f"{vehicle.time_ms}{ALL(vehicle.cells)}")
+            row = read_row(ALL.value(vehicle))
             assert row.time_ms >= last
             assert isinstance(row.cells["power"], int)
             for column, cell in vehicle.cells.items():
                 assert cell == "" or column not in row.cells or row.cells[column] is not None, (column, cell)
             assert row.cells["shift_state"] in (None, "P") or row.cells["est_lat"] is not None
             last = row.time_ms
+
+
+def flat_land(latitude: float, longitude: float) -> int | None:
+    return None if latitude < 0 else int(latitude)
+
+
+@given(records, st.dictionaries(st.sampled_from(sorted(ROW_FIELDS)), anything))
+def test_the_compiled_rows_do_what_the_plain_ones_do(said: list[tuple[dict[str, Any], int, bool]], known: dict[str, Any]) -> None:
+    times = dict.fromkeys(known, 25)
+    plain, compiled = RowModel(known, times, flat_land), VehicleRows(known, times, flat_land)
+    for values, time_ms, is_resend in said:
+        assert plain.take(values, time_ms, is_resend) == compiled.take(values, time_ms, is_resend)
+        assert plain.time_ms == compiled.time_ms
+        assert plain.cells == compiled.cells
