@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from .login import state_option
+
 
 @click.command()
 @click.argument("url", required=False)
@@ -24,6 +26,7 @@ import click
     "--token", default="", help="A dashboard's token; - reads it from stdin. Default: a new one, minted with JWT_SECRET."
 )
 @click.option("--vin", "vins", multiple=True, help="A vehicle to ask Tesla about; repeat for more. Default: TESLA_VIN.")
+@state_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 def doctor(
     url: str | None,
@@ -33,6 +36,7 @@ def doctor(
     folder: Path | None,
     token: str,
     vins: tuple[str, ...],
+    state: Path | None,
     as_json: bool,
 ) -> None:
     """
@@ -57,6 +61,7 @@ def doctor(
         ca=ca,
         certs=folder,
         token=given,
+        state=state,
         vins=vins,
     )
     found = []

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..onboarding.presets import PRESETS
 from .login import folder_of, state_option
-from .options import Duration
+from .options import PRESET_NAMES, Duration
 
 if TYPE_CHECKING:
     from ..onboarding.state_folder import StateFolder
@@ -46,7 +45,7 @@ _ACCOUNT = (
 )
 _VEHICLE = (
     click.option("--vin", "vins", multiple=True, help="A vehicle; repeat for more. Default: TESLA_VIN, else all with --yes."),
-    click.option("--preset", type=click.Choice(list(PRESETS)), help="Which fields, and how often. Default: driving."),
+    click.option("--preset", type=click.Choice(PRESET_NAMES), help="Which fields, and how often. Default: driving."),
     click.option("--field", "fields", multiple=True, metavar="NAME=SECONDS", help="Add a field, or change its interval."),
 )
 _RUN = (

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Declined, Misconfigured, Unhealthy
 from ..onboarding import refusals_of_tesla, vehicle_config, vehicle_status
 from ..onboarding.access_token import read_token
+from ..onboarding.accounts import errors_api, owner_api
 from ..onboarding.fleet_api import FleetApi
 from ..onboarding.resolve import resolve_vins
+from ..onboarding.setup_notes import load_notes
+from ..onboarding.state_folder import StateFolder
+from ..onboarding.token_store import load_tokens
 from ..onboarding.vehicle_commands import error_line
 from .certificate import check_ca
 from .finding import Finding, from_error, note, skipped, well, wrong
@@ -28,14 +32,18 @@ ERRORS_SHOWN = 3  # of what may be hundreds of the same kind
 
 def check_account(options: DoctorOptions, leaf: x509.Certificate | None) -> Iterator[Finding]:
     """`leaf`: the server's certificate, which the vehicles' `ca` must verify; None if it is not known."""
-    if not options.environment.get("TESLA_ACCESS_TOKEN", "").strip():
-        yield skipped("Fleet API", "TESLA_ACCESS_TOKEN is not set")
+    folder = StateFolder.locate(options.environment, options.state)
+    if not options.environment.get("TESLA_ACCESS_TOKEN", "").strip() and load_tokens(folder) is None:
+        yield skipped("Fleet API", "TESLA_ACCESS_TOKEN is not set, and nobody has logged in (teslafast login)")
         return
     try:
-        api = FleetApi.from_env(options.environment)
-        vins = resolve_vins(options.vins, options.environment)
+        vins = resolve_vins(_named(options, folder), options.environment)
+        api = owner_api(options.environment, folder)
     except Misconfigured as error:
         yield from_error("Fleet API", error)
+        return
+    except (Declined, Unhealthy) as error:
+        yield wrong("login", error.fault, error.remedy)
         return
     token = _token(api.token, options)
     yield from token
@@ -43,7 +51,12 @@ def check_account(options: DoctorOptions, leaf: x509.Certificate | None) -> Iter
         return
     for vin in vins:
         yield from _vehicle(api, vin, options, leaf)
-    yield _errors(api, vins)
+    yield _errors(options, folder, vins)
+
+
+def _named(options: DoctorOptions, folder: StateFolder) -> tuple[str, ...]:
+    """The vehicles of the options, those of the set-up if TESLA_VIN names none."""
+    return options.vins or (() if options.environment.get("TESLA_VIN") else tuple(load_notes(folder).vins))
 
 
 def _token(token: str, options: DoctorOptions) -> list[Finding]:
@@ -106,11 +119,12 @@ def _fits(check: str, config: Mapping[str, Any], options: DoctorOptions, leaf: x
         yield check_ca(str(config["ca"]), leaf, options, "the `ca` in the vehicle's config")
 
 
-def _errors(api: FleetApi, vins: Sequence[str]) -> Finding:
+def _errors(options: DoctorOptions, folder: StateFolder, vins: Sequence[str]) -> Finding:
     """The last errors that these vehicles reported; needs a partner token, which not everybody has at hand."""
     try:
+        api = errors_api(options.environment, folder)
         found = [report for report in api.errors() if report.get("vin") in vins]
-    except (Declined, Unhealthy) as error:
+    except (Declined, Misconfigured, Unhealthy) as error:
         return skipped("reported errors", f"{error}")
     if not found:
         return well("reported errors", "none from these vehicles")

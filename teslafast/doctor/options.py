@@ -25,6 +25,7 @@ class DoctorOptions:
     ca           file with the `ca` that vehicles have or will get; None: the certificates above the leaf in CERT_PATH
     certs        folder of `teslafast certs init` whose test vehicle may try to connect
     token        a dashboard's token; empty: doctor mints one with JWT_SECRET
+    state        the set-up's folder; None: that of TESLAFAST_STATE, else ./teslafast.d
     vins         vehicles to ask Tesla about; empty: those in TESLA_VIN
     """
 
@@ -36,6 +37,7 @@ class DoctorOptions:
     ca: Path | None = None
     certs: Path | None = None
     token: str = ""
+    state: Path | None = None
     vins: tuple[str, ...] = field(default=())
 
     @property

@@ -7,6 +7,7 @@ The whole report: everything that is known to keep a vehicle or a dashboard from
     route           a vehicle's way to the server: DNS, port, TLS, proxies in between
     dashboards      /health, and a token at /stream
     outputs         each that is set: reachable, logged in, how far behind
+    public_key      where Tesla fetches it, if the app's domain is known
     account         the Fleet API: access token, configs, reported errors
 
 No check changes anything. A server gets only the certificate of an unknown vehicle, that of a test vehicle where its folder is
@@ -28,6 +29,7 @@ from .dashboards import check_dashboards
 from .finding import Finding, State, from_error, skipped
 from .options import DoctorOptions
 from .outputs import check_outputs
+from .public_key import check_public_key
 from .route import check_route
 
 if TYPE_CHECKING:
@@ -68,4 +70,5 @@ def examine(options: DoctorOptions) -> Iterator[Finding]:
         yield from check_dashboards(options, settings, ca)
     if settings is not None:
         yield from check_outputs(options, settings)
+    yield from check_public_key(options)
     yield from check_account(options, sent[0] if sent else None)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..certificates import chain
 from ..config import Settings
+from ..onboarding.served_key import CARRIER_NAT
 from ..text import one_line
 from .certificate import check_leaf
 from .finding import Finding, note, skipped, well, wrong
@@ -66,6 +67,9 @@ def _addresses(host: str, given: str | None) -> tuple[list[str], Finding]:
         remedy = f"make an A record for {host} with the server's public IPv4 address; until then use --address"
         return [], wrong("address", f"DNS does not know {host}", remedy)
     public = [one for one in found if ipaddress.ip_address(one).is_global]
+    if any(ipaddress.ip_address(one) in CARRIER_NAT for one in found if ":" not in one) and not public:
+        says = f"{host} is {', '.join(found)}: your provider shares this address (CGNAT), no vehicle can reach it"
+        return found, wrong("address", says, "use Fly.io or a small VPS, or ask the provider for an IPv4 address of your own")
     if not public:
         return found, note(
             "address", f"{host} is {', '.join(found)}: only this network can reach it", "give the host a public address"

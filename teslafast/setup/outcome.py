@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ..errors import Declined, TeslafastError
 from ..onboarding.refusals_of_tesla import Kind, Step, explain
+from ..onboarding.served_key import NotServed
 from ..text import one_line
 
 
@@ -72,6 +73,11 @@ class Blocked(NotNow):
     """Something is wrong, and trying again does not make it right."""
 
     state = StepState.BLOCKED
+
+
+def not_served(error: NotServed) -> NotNow:
+    """What a domain that does not serve the key means for a set-up."""
+    return (Blocked if error.wrong else Waiting)(error.fault, error.remedy)
 
 
 def as_not_now(error: Declined) -> NotNow:

@@ -16,14 +16,14 @@ from ..doctor.route import check_route
 from ..errors import Misconfigured
 from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.resolve import resolve_ca
+from ..onboarding.served_key import NotServed, addresses_of, check_public_address, is_trial
 from ..onboarding.setup_notes import ELSEWHERE, ON_THIS_MACHINE
 from ..onboarding.state_folder import CERTS_FOLDER
 from ..urls import origin
 from . import own_server
 from .context import SetupContext
 from .journey import SetupStep
-from .outcome import Blocked, Waiting
-from .served_key import addresses_of, check_public_address, is_trial
+from .outcome import Blocked, Waiting, not_served
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -62,7 +62,10 @@ def _leaf(context: SetupContext) -> list[x509.Certificate]:
 def _look(context: SetupContext) -> str | None:
     trial = context.notes.where == ELSEWHERE and is_trial(context.notes.url, context.hostname)
     if not trial:
-        check_public_address(context.hostname)
+        try:
+            check_public_address(context.hostname)
+        except NotServed as error:
+            raise not_served(error) from None
     options = DoctorOptions(
         environment={},
         now=datetime.datetime.now(datetime.UTC),

@@ -10,14 +10,14 @@ from ..doctor.health import check_health
 from ..errors import Misconfigured, Unhealthy
 from ..onboarding.app_key import public_hex, public_pem
 from ..onboarding.refusals_of_tesla import Step
+from ..onboarding.served_key import NotServed, check_served_key, is_trial
 from ..onboarding.setup_notes import ELSEWHERE, FLY, ON_THIS_MACHINE
 from ..urls import parse_url
 from . import fly_app, own_server
 from .context import SetupContext
 from .journey import SetupStep
 from .options import check_on
-from .outcome import NotNow, Waiting
-from .served_key import check_served_key, is_trial
+from .outcome import NotNow, Waiting, not_served
 
 PUBLIC_KEY_FILE = "public-key.pem"
 
@@ -82,7 +82,10 @@ def _found(context: SetupContext) -> str:
     except Unhealthy as error:
         raise Waiting(f"the server is not well: {error.fault}", own_server.start_remedy(context)) from None
     trial = notes.url if is_trial(notes.url, context.domain) else ""
-    at = check_served_key(context.domain, public_hex(context.key()), trial)
+    try:
+        at = check_served_key(context.domain, public_hex(context.key()), trial)
+    except NotServed as error:
+        raise not_served(error) from None
     how = "asked on this machine alone: no DNS knows the domain" if trial else "publicly trusted"
     return f"{notes.url} is well ({well.partition(':')[0]}); {at} is ours, {how}"
 

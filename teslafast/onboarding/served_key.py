@@ -12,14 +12,21 @@ from urllib.parse import urlsplit
 
 from .. import https
 from ..errors import Unhealthy
-from ..onboarding.app_key import KEY_PATH_AT_DOMAIN, hex_of_pem
 from ..text import one_line
 from ..urls import is_this_machine
-from .outcome import Blocked, Waiting
+from .app_key import KEY_PATH_AT_DOMAIN, hex_of_pem
 
 CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598: addresses that a provider shares among its customers
 _SHOWN = 60  # characters of what is served instead of a key
 _SERVE_IT = "set TESLA_PUBLIC_KEY_PATH of the server to the public key, and start it again"
+
+
+class NotServed(Unhealthy):
+    """The key cannot be fetched. `wrong`: something else answers, or nobody from outside can: waiting does not make it right."""
+
+    def __init__(self, fault: str, remedy: str, *, wrong: bool) -> None:
+        super().__init__(fault, remedy)
+        self.wrong = wrong
 
 
 def is_trial(url: str, domain: str) -> bool:
@@ -37,25 +44,25 @@ def addresses_of(host: str) -> list[str]:
 
 
 def check_public_address(host: str) -> None:
-    """Raises Waiting if DNS does not know the name, Blocked if Tesla and the cars cannot reach its address."""
+    """Raises NotServed if DNS does not know the name, or if Tesla and the cars cannot reach its address."""
     found = addresses_of(host)
     if not found:
         remedy = f"make an A record for {host} with the server's public IPv4 address (DNS may take minutes to know it)"
-        raise Waiting(f"DNS does not know {host}", remedy)
+        raise NotServed(f"DNS does not know {host}", remedy, wrong=False)
     if any(ipaddress.ip_address(one).is_global for one in found):
         return
     shown = ", ".join(found)
     if any(ipaddress.ip_address(one) in CARRIER_NAT for one in found if ":" not in one):
         says = f"{host} is {shown}: your provider shares this address (CGNAT), no car can reach you"
-        raise Blocked(says, "use Fly.io or a small VPS, or ask the provider for an IPv4 address of your own")
+        raise NotServed(says, "use Fly.io or a small VPS, or ask the provider for an IPv4 address of your own", wrong=True)
     remedy = "give it the public address (your router's outside address), and forward the ports from there"
-    raise Blocked(f"{host} is {shown}: a private address, which neither Tesla nor a car can reach", remedy)
+    raise NotServed(f"{host} is {shown}: a private address, which neither Tesla nor a car can reach", remedy, wrong=True)
 
 
 def check_served_key(domain: str, ours: str, trial_url: str = "") -> str:
     """
-    Where the key was found. `ours`: hex; `trial_url`: a server on this machine to ask instead. Raises Waiting while nobody
-    answers there, Blocked if something else than our key does.
+    Where the key was found. `ours`: hex, "" if any EC key will do; `trial_url`: a server on this machine to ask instead. Raises
+    NotServed.
     """
     base = trial_url or f"https://{domain}"
     url = base + KEY_PATH_AT_DOMAIN
@@ -66,9 +73,9 @@ def check_served_key(domain: str, ours: str, trial_url: str = "") -> str:
     except Unhealthy as error:
         if "does not verify" in error.fault:
             remedy = "port 443 needs a publicly trusted certificate (the vehicles' CA is another matter): Tesla refuses this one"
-            raise Blocked(error.fault, remedy) from None
+            raise NotServed(error.fault, remedy, wrong=True) from None
         remedy = "start the server, and let port 443 reach it from outside (some routers keep 443 for themselves)"
-        raise Waiting(error.fault, remedy) from None
+        raise NotServed(error.fault, remedy, wrong=False) from None
     _judge(url, reply, ours)
     return url
 
@@ -78,16 +85,18 @@ def _judge(url: str, reply: https.Reply, ours: str) -> None:
     who = f" (answered by {one_line(server, 40)})" if server else ""
     if 300 <= reply.status < 400:
         where = one_line(reply.headers.get("location", "elsewhere"), 80)
-        raise Blocked(f"{url} is redirected to {where}{who}", "answer 200 at this very address: Tesla does not follow")
+        raise NotServed(
+            f"{url} is redirected to {where}{who}", "answer 200 at this very address: Tesla does not follow", wrong=True
+        )
     if reply.status == 404:
-        raise Waiting(f"the public key is not served: {url} answers 404{who}", _SERVE_IT)
+        raise NotServed(f"the public key is not served: {url} answers 404{who}", _SERVE_IT, wrong=False)
     if reply.status != 200:
         remedy = "let this one path through: no login page, no bot filter, no rule of a firewall"
-        raise Blocked(f"the public key is not served: {url} answers {reply.status}{who}", remedy)
+        raise NotServed(f"the public key is not served: {url} answers {reply.status}{who}", remedy, wrong=True)
     found = hex_of_pem(reply.body)
     if not found:
         seen = one_line(reply.body[:_SHOWN].decode(errors="replace"), _SHOWN)
         says = f"{url} serves no EC public key, but {seen!r}{who}"
-        raise Blocked(says, f"a proxy or an old deploy answers: {_SERVE_IT}")
-    if found != ours:
-        raise Blocked(f"{url} serves another's key, not the one of app.key{who}", _SERVE_IT)
+        raise NotServed(says, f"a proxy or an old deploy answers: {_SERVE_IT}", wrong=True)
+    if ours and found != ours:
+        raise NotServed(f"{url} serves another's key, not the one of app.key{who}", _SERVE_IT, wrong=True)
