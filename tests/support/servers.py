@@ -145,7 +145,9 @@ class Inside:
 
 
 class Process:
-    """A `teslafast serve` of its own; `with` ends it by SIGTERM and wants exit 0."""
+    """A `teslafast serve` of its own; `with` ends it by SIGTERM and wants exit 0. `module`: what is run in its place."""
+
+    module = "teslafast"
 
     def __init__(self, world: World | None = None, **environment: str) -> None:
         development = {} if world is not None else {"NODE_ENV": "development"}
@@ -153,7 +155,7 @@ class Process:
         self._world = world
         self._ports = 2 if "VEHICLE_PORT" in environment else 1
         self.lines = Lines()
-        self.process = spawn(["serve"], BASE | development | certificates | environment, stderr=subprocess.PIPE)
+        self.process = spawn(["serve"], BASE | development | certificates | environment, self.module, stderr=subprocess.PIPE)
         self._reader = threading.Thread(target=self._read)
 
     def _read(self) -> None:
@@ -182,8 +184,10 @@ class Process:
             assert "Traceback" not in self.lines.text, self.lines.text
 
 
-def spawn(arguments: list[str], environment: Mapping[str, str], **options: Any) -> subprocess.Popen[str]:
+def spawn(
+    arguments: list[str], environment: Mapping[str, str], module: str = "teslafast", **options: Any
+) -> subprocess.Popen[str]:
     """The command line with these variables, and none of this shell's own that mean something to it."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
-    command = [sys.executable, "-W", "error", "-m", "teslafast", *arguments]
+    command = [sys.executable, "-W", "error", "-m", module, *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=inherited | dict(environment), text=True, **options)
