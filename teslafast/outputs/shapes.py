@@ -27,7 +27,7 @@ from . import Confirmations, Shape
 
 NOT_A_RECORD = "not_a_record"  # why an event was given up
 RECORD_TOPICS = tuple(next(topic for topic, of in TOPICS.items() if of == kind) for kind in KINDS)
-SHAPED_AT_ONCE = 64  # events, a few µs each: then the event loop has its turn
+SHAPING_S = 0.002  # at a stretch: then the event loop has its turn. A body takes some µs, the largest message's many ms
 _TXID, _CLIENT_VERSION, _PAYLOAD = range(3)  # places in `Event.own`
 
 
@@ -90,7 +90,9 @@ class Shaper:
     async def shape_all(self, events: Sequence[Event]) -> Sequence[Event]:
         """Those of them that have one, in order; what has been shaped before is passed on as it is."""
         made: list[Event] = []
-        for number, event in enumerate(events, 1):
+        clock = asyncio.get_running_loop().time
+        until_s = clock() + SHAPING_S
+        for event in events:
             if event.shaped is not None:
                 made.append(event)
             elif (one := shaped(event, self._shape)) is not None:
@@ -100,8 +102,9 @@ class Shaper:
                 self._dropped[NOT_A_RECORD] += 1
                 if self._acks is not None:
                     self._acks.lose(event.seq, event.seq)
-            if number % SHAPED_AT_ONCE == 0:
+            if clock() > until_s:
                 await asyncio.sleep(0)
+                until_s = clock() + SHAPING_S
         return made
 
     def _note(self, event: Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from hypothesis import given, reject
 from teslafast._fanout import KINDS
 from teslafast.core.tail import Event
 from teslafast.errors import Malformed
-from teslafast.outputs.shapes import NOT_A_RECORD, SHAPED_AT_ONCE, Shaper, metadata, shaped, topic
+from teslafast.outputs import Shape
+from teslafast.outputs.shapes import NOT_A_RECORD, SHAPING_S, Shaper, metadata, shaped, topic
 from teslafast.protocol import _wire
 
 from tests.protocol.test_wire_examples import CONTRACT, frames, names
@@ -202,7 +204,7 @@ def test_events_keep_their_order_and_those_without_a_shape_are_counted_and_told(
     acks = Acks()
     shaper = Shaper("kafka", "protobuf", dropped, acks)
     assert dropped == {NOT_A_RECORD: 0}
-    events = [event_of(b"V", b"", seq=seq, own=seq % 2 == 0) for seq in range(1, 2 * SHAPED_AT_ONCE)]
+    events = [event_of(b"V", b"", seq=seq, own=seq % 2 == 0) for seq in range(1, 101)]
     events[4] = from_json({"data": {"MyField": 1}, "isResend": False}, seq=5)
     made: list[Event] = []
 
@@ -212,5 +214,32 @@ def test_events_keep_their_order_and_those_without_a_shape_are_counted_and_told(
 
     virtual_time.run(scene())
     assert [event.seq for event in made] == [event.seq for event in events if event.seq != 5]
-    assert (dropped[NOT_A_RECORD], acks.lost, shaper.rebuilt) == (1, [(5, 5)], SHAPED_AT_ONCE - 1)
+    assert (dropped[NOT_A_RECORD], acks.lost, shaper.rebuilt) == (1, [(5, 5)], 49)
     assert len([line for line in lines() if "output_record_rebuilt" in line]) == 1
+
+
+def test_the_event_loop_has_its_turn_between_the_events_of_a_batch_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each event takes as long as a stretch may, in time that this test makes pass."""
+    now_s = 0.0
+
+    async def scene() -> None:
+        turns = 0
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "time", lambda: now_s, raising=False)
+
+        def count() -> None:
+            nonlocal turns
+            turns += 1
+            loop.call_soon(count)
+
+        def slow(event: Event, shape: Shape) -> Event:
+            nonlocal now_s
+            now_s += SHAPING_S
+            return event._replace(shaped=b"")
+
+        monkeypatch.setattr("teslafast.outputs.shapes.shaped", slow)
+        loop.call_soon(count)
+        await Shaper("kafka", "fleet", Counter()).shape_all([event_of(b"V", b"", seq=seq) for seq in range(1, 21)])
+        assert turns == 10
+
+    asyncio.run(scene())
