@@ -124,7 +124,7 @@ class Settings:
         "",
         values.tiles,
         "https://host/{z}/{x}/{y}.png, each of the three once, without spaces, quotes, commas or semicolons",
-        "map under the page's tracks, `https://host/{z}/{x}/{y}.png`; empty = no map, and no host asked but this",
+        "tiles under the page's maps, `https://host/{z}/{x}/{y}.png`; empty = a drawn sheet, and no host asked but this",
     )
     map_credit: str = setting(
         "MAP_CREDIT",

@@ -118,7 +118,7 @@ export class Timeline {
     setAttr($("play"), "aria-label", this.playing ? "Pause" : "Play");
     setAttr($("play-shape"), "d", this.playing ? "M8 5v14M16 5v14" : "M8 5v14l11-7z");
     setAttr($("to-live"), "aria-pressed", String(!replay));
-    setText($("to-live"), replay ? "Go live" : "Now");
+    setText($("to-live"), replay ? "Go live" : document.body.dataset.link === "lost" ? "Offline" : "Now");
     if (performance.now() - this.tickedAt > TICKS_MS) this.#ticks();
     if (this.dragged) return;
     const seq = replay ? replay.seq : this.head;
