@@ -22,6 +22,7 @@ from ..errors import Malformed
 from ..event_loop import Timer
 from ..metrics import Counts
 from .connections import Connections
+from .field_times import FieldTimes
 from .last_values import LastValues
 from .records import DATA, KIND_NUMBERS, OwnBytes, Record
 from .registry import Registry
@@ -65,6 +66,7 @@ class Hub:
         self.counts = counts
         self.registry = Registry()
         self.last_values = LastValues()
+        self.field_times: FieldTimes | None = None  # for whoever asks when a field was heard
         self.connections = Connections(timer)
         self.views = Views(make_log, view_ring_bytes(settings.ring_bytes, settings.max_frame_bytes), timer)
         self.draining = False
@@ -113,6 +115,8 @@ class Hub:
             raise Malformed(f"cannot be kept: {error}") from None
         if kind == DATA:
             self.last_values.merge(vin, body["data"], record.created_ns, now_ns, record.is_resend, len(text))
+            if self.field_times is not None:
+                self.field_times.heard(vin, body["data"], now_ns)
         if txid is not None:
             self.registry.heard(vin, record, txid, now_ns)
         if self.views.active:

@@ -47,6 +47,7 @@ from .start_warnings import warnings_of
 from .teslamate_routes import teslamate_routes
 from .trusted_proxies import TrustedProxies
 from .turned_away import OF_A_VEHICLE, TurnedAwayMemory
+from .vehicle_metrics import vehicle_metrics_routes
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
@@ -123,7 +124,11 @@ class Server:
         limits = RateLimits(settings.vehicle_rate_limit)
         return table(
             vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
-            doors=(*clients_doors(hub, self._loop, verifier), *setup_page.setup_routes(self._setup_sources())),
+            doors=(
+                *clients_doors(hub, self._loop, verifier),
+                *setup_page.setup_routes(self._setup_sources()),
+                *vehicle_metrics_routes(hub),
+            ),
             health=pages.health(
                 hub, self._started_at, self._outputs, kept.journal_stopped if kept is not None else None, self.cluster
             ),

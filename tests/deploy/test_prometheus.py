@@ -16,6 +16,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import yaml
 from tests.deploy.test_grafana import expressions
 from tests.support import ROOT
 from tests.support.certificates import World
-from tests.support.peers import PATIENCE_S, Place
+from tests.support.peers import PATIENCE_S, Place, token
 from tests.support.servers import Process, spawn
 from tests.support.sites import free_port
 
@@ -94,6 +95,14 @@ def servers(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 Ask = Callable[[str], list[dict[str, Any]]]
 
 
+def asked(port: int, expression: str) -> list[dict[str, Any]]:
+    """What the Prometheus at this port answers."""
+    url = f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
+    with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
+        found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+    return found
+
+
 @pytest.fixture(scope="module")
 def ask(servers: list[int], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
     """Asks a Prometheus that has scraped each server several times, by the configuration in deploy/."""
@@ -106,13 +115,7 @@ def ask(servers: list[int], tmp_path_factory: pytest.TempPathFactory) -> Iterato
     config.write_text(text.replace('["localhost:3000"]', targets).replace("_interval: 15s", "_interval: 1s"))
     where = [f"--config.file={config}", f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"]
     with subprocess.Popen(["prometheus", *where, "--log.level=error"]) as prometheus:
-
-        def query(expression: str) -> list[dict[str, Any]]:
-            url = f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
-            with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
-                found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-            return found
-
+        query = partial(asked, port)
         try:
             _wait_for_scrapes(query, len(servers), prometheus)
             yield query
@@ -161,6 +164,43 @@ def test_the_fleet_is_there_under_its_build(ask: Ask) -> None:
 
 def test_no_alert_fires_over_a_healthy_fleet(ask: Ask) -> None:
     assert ask('ALERTS{alertstate="firing"}') == []
+
+
+def test_prometheus_takes_each_vehicle_s_metrics_and_promtool_finds_nothing_in_them(tmp_path: Path) -> None:
+    with Process(VEHICLE_METRICS="true") as server, server.place.vehicle("5YJ3TEST5PF000001") as vehicle:
+        driving = {"Odometer": {"doubleValue": 1000.0}, "Gear": {"shiftStateValue": "ShiftStateD"}}
+        vehicle.tell({"Soc": {"doubleValue": 64.5}} | driving)
+        text = server.place.get("/metrics/vehicles", Authorization=f"Bearer {token()}").body
+        done = promtool("check", "metrics", stdin=text)
+        assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+        (tmp_path / "token").write_text(token())
+        port = free_port()
+        job = {
+            "job_name": "vehicles",
+            "metrics_path": "/metrics/vehicles",
+            "authorization": {"credentials_file": str(tmp_path / "token")},
+            "static_configs": [{"targets": [f"127.0.0.1:{server.place.port}"]}],
+        }
+        config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [job]}
+        (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+        where = [f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+        with subprocess.Popen(["prometheus", f"--config.file={tmp_path}/prometheus.yml", *where]) as prometheus:
+            try:
+                query = partial(asked, port)
+                _wait_for_scrapes(query, 1, prometheus)
+                [soc] = query("tesla_soc_ratio")
+                assert (soc["metric"]["vin"], soc["value"][1]) == ("5YJ3TEST5PF000001", "0.645")
+                [gear] = query("tesla_gear == 1")
+                assert gear["metric"]["tesla_gear"] == "D"
+                assert query("increase(tesla_odometer_meters_total[1m])")[0]["value"][1] == "0"
+                vehicle.tell({"Soc": {"invalid": True}})
+                deadline = time.monotonic() + PATIENCE_S
+                while query("tesla_soc_ratio"):  # the sample is gone with the next scrape, not minutes later
+                    assert time.monotonic() < deadline
+                    time.sleep(0.2)  # between two questions
+            finally:
+                prometheus.terminate()
+                prometheus.wait(PATIENCE_S)
 
 
 def test_promtool_finds_nothing_wrong_in_the_metrics(servers: list[int]) -> None:
