@@ -27,6 +27,22 @@ class Settings:
     """The server's settings; each field's metadata holds its variable, its allowed form and what it means."""
 
     port: int = setting("PORT", 3000, whole(0, 65535), "a port, 0 to 65535", "listener; 0 = any free one, said at start")
+    status_port: int | None = setting(
+        "STATUS_PORT", None, whole(0, 65535), "a port, 0 to 65535", "a plain listener that answers `/status` alone, with `ok`"
+    )
+    metrics_port: int | None = setting(
+        "METRICS_PORT", None, whole(0, 65535), "a port, 0 to 65535", "a plain listener that answers `/metrics` alone"
+    )
+    metrics_host: str = setting(
+        "METRICS_HOST", "127.0.0.1", str.strip, "an address or name", "address on which METRICS_PORT listens"
+    )
+    fleet_telemetry_config: Path | None = setting(
+        "FLEET_TELEMETRY_CONFIG",
+        None,
+        Path,
+        "path of a JSON file",
+        "a `config.json` of Tesla's own server, unchanged; a variable that is set goes before it",
+    )
     host: str = setting("HOST", "", str.strip, "an address or name", "address to listen on; empty = all interfaces")
     vehicle_port: int | None = setting(
         "VEHICLE_PORT", None, whole(0, 65535), "a port, 0 to 65535", "second listener, vehicles only, certificate required"
@@ -247,10 +263,12 @@ class Settings:
         """
         Reads the variables; `overrides` (the command line's words) go before them. Raises Misconfigured.
 
-        In development a missing JWT_SECRET is made at random: tokens end with the process.
+        In development a missing JWT_SECRET is made at random: tokens end with the process. So it is with a configuration of
+        Tesla's server, which knows no dashboards.
         """
         settings = read(cls, environment, **overrides)
-        if settings.needs_secret and not settings.jwt_secret and not settings.production:
+        without = not settings.production or settings.fleet_telemetry_config is not None
+        if settings.needs_secret and not settings.jwt_secret and without:
             settings = replace(settings, jwt_secret=secrets.token_urlsafe(48).encode())
         check(settings, RULES)
         return settings

@@ -23,6 +23,7 @@ from .outputs import outputs
 from .settings import settings
 from .settings_help import ServeCommand
 from .setup import setup
+from .tesla_config import TeslaConfigGroup, current
 from .token import token
 from .vehicle import vehicle
 
@@ -30,7 +31,7 @@ from .vehicle import vehicle
 CHAOS_HELP = "Faults to add, separated by commas: reordering, duplicates, resend, malformed, overlap, drops, skew; or `all`."
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=TeslaConfigGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="teslafast")
 @click.option(
     "--env-file",
@@ -72,6 +73,9 @@ def serve(host: str | None, port: int | None) -> None:
             "secret_made",
             extra=fields(meaning="JWT_SECRET is not set: this run uses a random one, and you cannot mint tokens for it"),
         )
+    tesla = current()
+    for note in tesla.notes if tesla is not None else ():
+        log.info("fleet_telemetry_config", extra=fields(meaning=note))
     for hint in hints(os.environ, settings, rows_in_use(os.environ)):
         log.warning("setting_doubtful", extra=fields(cause=hint.variable, meaning=f"{hint.variable}: {hint.meaning}"))
     told: list[Path | None] = []

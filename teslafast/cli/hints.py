@@ -18,7 +18,7 @@ from typing import Any
 from ..certificates.mounts import MOUNT_INFO, mounted_alone
 from ..config import Settings
 from ..environment import SettingRow, doubtful, rows
-from ..outputs import OUTPUTS
+from ..outputs import OUTPUTS, SharedSettings
 from ..outputs.settings import settings_class
 from ..text import typing_errors
 
@@ -49,13 +49,15 @@ class Hint:
 
 def all_rows() -> list[SettingRow]:
     """The rows of the server's settings, then of every output's."""
-    return _each_once([*rows(Settings), *(row for output in OUTPUTS for row in rows(settings_class(output)))])
+    return _each_once(
+        [*rows(Settings), *rows(SharedSettings), *(row for output in OUTPUTS for row in rows(settings_class(output)))]
+    )
 
 
 def rows_in_use(environment: Mapping[str, str]) -> list[SettingRow]:
     """As `all_rows`, without those of outputs that are not set: a server does not import these."""
     used = (output for output in OUTPUTS if environment.get(output.switch, "").strip())
-    return _each_once([*rows(Settings), *(row for output in used for row in rows(settings_class(output)))])
+    return _each_once([*rows(Settings), *rows(SharedSettings), *(row for output in used for row in rows(settings_class(output)))])
 
 
 def _each_once(found: list[SettingRow]) -> list[SettingRow]:

@@ -19,7 +19,9 @@ import click
 
 from ..environment import SettingRow, rows
 from ..errors import Misconfigured
+from ..fleet_telemetry_file import CONFIG_VARIABLE
 from ..text import one_line
+from .tesla_config import current
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -32,7 +34,7 @@ _SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 @dataclass(frozen=True)
 class Shown:
-    """One line of the table. `source`: environment, flag, default, or made (a secret made at random)."""
+    """One line of the table. `source`: environment, config.json (Tesla's), flag, default, or made (a secret made at random)."""
 
     variable: str
     source: str
@@ -64,6 +66,9 @@ def settings(check: bool, host: str | None, port: int | None, as_json: bool) -> 
         width = max(len(row.variable) for row in shown)
         for row in shown:
             click.echo(json.dumps(asdict(row)) if as_json else f"{row.variable:<{width}}  {row.source:<11}  {row.value}")
+    tesla = current()
+    for note in tesla.notes if tesla is not None else ():
+        click.echo(f"note: {os.environ[CONFIG_VARIABLE]}: {one_line(note)}", err=True)
     for hint in hints(os.environ, found, all_rows()):
         click.echo(f"warning: {hint.variable}: {one_line(hint.meaning)}", err=True)
     if found is None:
@@ -75,15 +80,15 @@ def settings(check: bool, host: str | None, port: int | None, as_json: bool) -> 
 
 def _table(environment: Mapping[str, str], found: Settings | None, flags: Mapping[str, Any]) -> Iterator[Shown]:
     from ..config import Settings
-    from ..outputs import OUTPUTS
+    from ..outputs import OUTPUTS, SharedSettings
     from ..outputs.settings import settings_class
 
     for row in rows(Settings):
         flag = flags.get(row.name)
         value = flag if found is None and flag is not None else getattr(found, row.name, None)
         yield _shown(row, environment, value, from_flag=flag is not None)
-    for output in OUTPUTS:
-        for row in rows(settings_class(output)):
+    for cls in (SharedSettings, *map(settings_class, OUTPUTS)):
+        for row in rows(cls):
             yield _shown(row, environment, None, from_flag=False)
 
 
@@ -95,12 +100,14 @@ def _shown(row: SettingRow, environment: Mapping[str, str], value: Any, *, from_
     if not text.strip():
         made = row.secret and bool(value)
         return Shown(row.variable, "made" if made else "default", HIDDEN if made else _text(row.default, row))
+    tesla = current()
+    source = "config.json" if tesla is not None and row.variable in tesla.keys else "environment"
     if row.secret:
-        return Shown(row.variable, "environment", HIDDEN)
+        return Shown(row.variable, source, HIDDEN)
     try:
-        return Shown(row.variable, "environment", _text(row.parse(text) if value is None else value, row))
+        return Shown(row.variable, source, _text(row.parse(text) if value is None else value, row))
     except ValueError:
-        return Shown(row.variable, "environment", f"{one_line(text, LONGEST_VALUE)!r} is not usable: give {row.form}")
+        return Shown(row.variable, source, f"{one_line(text, LONGEST_VALUE)!r} is not usable: give {row.form}")
 
 
 def _text(value: Any, row: SettingRow) -> str:
@@ -116,7 +123,7 @@ def _text(value: Any, row: SettingRow) -> str:
             return next((f"{value // size:g}{unit}" for size, unit in _SIZES if value and value % size == 0), str(value))
         case int() | float():
             return f"{value:g}{'s' if row.form.startswith('seconds') else ''}" if isinstance(value, float) else str(value)
-    return _bounded(str(value))
+    return _bounded(str(value)) or "–"
 
 
 def _bounded(text: str) -> str:

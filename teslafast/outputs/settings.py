@@ -7,7 +7,7 @@ outputs' own modules (environment.py says how), and a module is imported only if
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import import_module
@@ -50,7 +50,9 @@ class OutputPlan:
     @property
     def kinds(self) -> frozenset[int]:
         """Which events it gets: places in KINDS."""
-        types = getattr(self.settings, "types", self.shared.types if self.row.broker else KINDS)
+        types = self.shared.routes.kinds_of(self.row.name)
+        if types is None:
+            types = getattr(self.settings, "types", self.shared.types if self.row.broker else KINDS)
         return frozenset(KINDS.index(kind) for kind in types)
 
     @property
@@ -87,7 +89,8 @@ def planned(environment: Mapping[str, str], server: Settings, rows: Sequence[Out
             settings = read(settings_class(row), environment)
             check(settings, settings.rules(server))
             plans += _parts(row, settings, shared)
-    _check_reliable(shared, plans, rows)
+    _check_named("RELIABLE_ACKS", shared.reliable_acks, plans, rows)
+    _check_named("OUTPUT_ROUTES", shared.routes, plans, rows)
     return tuple(plans)
 
 
@@ -102,15 +105,16 @@ def _parts(row: OutputRow, settings: Any, shared: SharedSettings) -> list[Output
     return plans
 
 
-def _check_reliable(shared: SharedSettings, plans: Sequence[OutputPlan], rows: Sequence[OutputRow]) -> None:
+def _check_named(variable: str, names: Iterable[str], plans: Sequence[OutputPlan], rows: Sequence[OutputRow]) -> None:
+    """Every output that a setting names must be one that runs."""
     switches = {row.name: row.switch for row in rows}
     running = {plan.name for plan in plans} | {plan.row.name for plan in plans}
-    for name in shared.reliable_acks:
+    for name in names:
         if name not in running:
             known = name in switches
             fault = f"{name!r} is not set up as an output" if known else f"{name!r} is not an output"
             remedy = f"set {switches[name]}" if known else f"give some of {', '.join(switches)}"
-            raise Misconfigured("RELIABLE_ACKS", fault, remedy)
+            raise Misconfigured(variable, fault, remedy)
 
 
 def settings_class(row: OutputRow) -> Any:

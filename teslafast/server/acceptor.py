@@ -96,7 +96,7 @@ class Acceptor:
     ) -> None:
         self._loop = loop
         self._bound = bound
-        self._listener = listener
+        self.listener = listener
         self._context = context
         self._handshake_s = handshake_s
         self._connection = connection
@@ -119,7 +119,7 @@ class Acceptor:
     def open(self, url: str) -> None:
         """`url`: how this machine reaches it, for the log."""
         self._resume()
-        log.info("listening", extra=fields(port=self.port, takes=self._listener, tls=self._context is not None, url=url))
+        log.info("listening", extra=fields(port=self.port, takes=self.listener, tls=self._context is not None, url=url))
 
     def use(self, context: ssl.SSLContext | None) -> None:
         """From now on handshakes use this context."""
@@ -239,7 +239,7 @@ class Acceptor:
         self._arrivals.add(arrival)
         arrival.on_end = done
         arrival.on_hold = partial(self._pending.hold, ticket)
-        connection = arrival.connection = self._connection(shown(address), self._listener, done)
+        connection = arrival.connection = self._connection(shown(address), self.listener, done)
         arrival.timer = self._loop.call_later(self._handshake_s, arrival.expire)
         accepted.setblocking(False)
         if self._context is None:

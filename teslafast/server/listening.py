@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 
 from ..config import Settings
 from ..errors import Misconfigured
 from ..urls import origin
 from .routes import Listener
 
+PLAIN_LISTENERS: frozenset[Listener] = frozenset({"status", "metrics"})
+
+
+def plain_listeners(settings: Settings) -> Iterator[tuple[str, str, int, Listener]]:
+    """Listeners of one page, without TLS, as Tesla's server has them: (variable, host, port, listener)."""
+    if settings.status_port is not None:
+        yield "STATUS_PORT", "", settings.status_port, "status"
+    if settings.metrics_port is not None:
+        yield "METRICS_PORT", settings.metrics_host, settings.metrics_port, "metrics"
+
 
 def url_of(settings: Settings, port: int, listener: Listener, tls: bool) -> str:
     """What one opens or connects to from this machine; a server on all interfaces is reached by `localhost`, too."""
     everywhere = settings.host in ("", "0.0.0.0", "::")  # noqa: S104 — compared, not bound
     scheme = "ws" if listener == "vehicles" else "http"
-    path = "/" if listener == "vehicles" else f"{settings.base_path}/"
+    path = f"/{listener}" if listener in PLAIN_LISTENERS else "/" if listener == "vehicles" else f"{settings.base_path}/"
     return origin(f"{scheme}s" if tls else scheme, "localhost" if everywhere else settings.host, port) + path
 
 

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from .clustered import ClusteredServer
 
 
+def status(_: Request, __: Grant | None) -> Answer:
+    """As Tesla's server answers whoever asks whether it runs."""
+    return Answer(HTTPStatus.OK, b"ok")
+
+
 def health(
     hub: Hub,
     started_at: float,

@@ -30,7 +30,7 @@ from ..vehicles.admission import VehicleCaller
 from ..vehicles.door import VehicleDoor
 from ..websocket.handshake import check_handshake, wants_websocket
 
-Listener = Literal["all", "dashboards", "vehicles"]
+Listener = Literal["all", "dashboards", "vehicles", "status", "metrics"]
 
 ANY: frozenset[Listener] = frozenset({"all", "dashboards", "vehicles"})
 FOR_VEHICLES: frozenset[Listener] = frozenset({"all", "vehicles"})
@@ -148,6 +148,7 @@ def table(
     doors: Sequence[Route],
     health: Page,
     metrics: Page,
+    status: Page,
     fleet: Page,
     vehicle: Page,
     files: dict[str, Page],
@@ -157,7 +158,8 @@ def table(
         Route("/", FOR_VEHICLES, vehicles=vehicles, when=wants_websocket),
         Route("/", frozenset({"dashboards"}), refusal=NOT_VEHICLES_PORT, when=wants_websocket),
         Route("/health", ANY, page=health),
-        Route("/metrics", FOR_DASHBOARDS, page=metrics),
+        Route("/metrics", FOR_DASHBOARDS | {"metrics"}, page=metrics),
+        Route("/status", frozenset({"status"}), page=status),
         Route("/vehicles", FOR_DASHBOARDS, page=fleet, token=find_tokens, cors=True),
         Route(Variable("/vehicles/"), FOR_DASHBOARDS, page=vehicle, token=find_tokens, cors=True),
         *doors,

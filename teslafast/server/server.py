@@ -39,10 +39,10 @@ from .drain import drain
 from .free_memory import FreeMemory
 from .http_connection import HttpConnection
 from .key_reload import KeyReload, verifier_of
-from .listening import cannot_listen, url_of
+from .listening import PLAIN_LISTENERS, cannot_listen, plain_listeners, url_of
 from .prometheus import Gauges
 from .rounds import Rounds
-from .routes import Decision, Listener, Peer, Route, Routes, table
+from .routes import FOR_VEHICLES, Decision, Listener, Peer, Route, Routes, table
 from .start_warnings import warnings_of
 from .teslamate_routes import teslamate_routes
 from .trusted_proxies import TrustedProxies
@@ -109,7 +109,7 @@ class Server:
         if any(contexts) and settings.tls:
             self._reload = CertificateReload(settings, contexts, self._use, self.hub.counts)
         self._listen(contexts)
-        self._log_kernel_tls()
+        tls.log_kernel_tls(settings)
         self._warn_of_openness()
         if self._outputs is not None:
             self._outputs.start()
@@ -133,6 +133,7 @@ class Server:
                 hub, self._started_at, self._outputs, kept.journal_stopped if kept is not None else None, self.cluster
             ),
             metrics=pages.metrics(self._gauges),
+            status=pages.status,
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
             files=static_files.answers(settings.map_tiles, settings.map_credit) | app_key_files(self._app_key),
@@ -161,12 +162,17 @@ class Server:
         self._open("PORT", port, "all" if vehicle_port is None else "dashboards", contexts[0])
         if vehicle_port is not None:
             self._open("VEHICLE_PORT", vehicle_port, "vehicles", contexts[1])
+        for variable, host, plain_port, page in plain_listeners(self.settings):
+            self._open(variable, plain_port, page, None, host)
 
-    def _open(self, variable: str, port: int, listener: Listener, context: ssl.SSLContext | None) -> None:
+    def _open(
+        self, variable: str, port: int, listener: Listener, context: ssl.SSLContext | None, host: str | None = None
+    ) -> None:
+        host = self.settings.host if host is None else host
         try:
-            bound = bind(self.settings.host, port, self.settings.reuse_port)
+            bound = bind(host, port, self.settings.reuse_port)
         except (OSError, UnicodeError) as error:  # the latter: not even a possible host name
-            raise cannot_listen(variable, self.settings.host, port, error) from None
+            raise cannot_listen(variable, host, port, error) from None
         acceptor = Acceptor(
             self._loop,
             bound,
@@ -177,20 +183,15 @@ class Server:
             self._pending,
             self.hub.counts,
             self._proxies.trusts,
-            self._remember_turned_away if listener != "dashboards" else lambda cause, meaning, address: None,
+            self._remember_turned_away if listener in FOR_VEHICLES else lambda cause, meaning, address: None,
         )
         acceptor.open(url_of(self.settings, acceptor.port, listener, context is not None))
         self._acceptors.append(acceptor)
 
     def _use(self, contexts: tls.Contexts) -> None:
-        for acceptor, context in zip(self._acceptors, contexts, strict=False):  # without VEHICLE_PORT there is one acceptor
-            acceptor.use(context)
-
-    def _log_kernel_tls(self) -> None:
-        if self.settings.kernel_tls and self.settings.tls:
-            missing = tls.kernel_tls_missing()
-            reason = missing or "the kernel encrypts connections whose cipher it knows"
-            log.info("kernel_tls", extra=fields(on=missing is None, reason=reason))
+        for acceptor in self._acceptors:
+            if acceptor.listener not in PLAIN_LISTENERS:
+                acceptor.use(contexts[acceptor.listener == "vehicles"])
 
     def _warn_of_openness(self) -> None:
         """What an operator may not have meant."""
@@ -200,7 +201,7 @@ class Server:
     @property
     def ports(self) -> list[int]:
         """The ports in use: PORT's, then VEHICLE_PORT's if there is one."""
-        return [acceptor.port for acceptor in self._acceptors]
+        return [acceptor.port for acceptor in self._acceptors if acceptor.listener not in PLAIN_LISTENERS]
 
     # ---- serve
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..certificates.anchors import load_anchors, load_chain
 from ..config import Settings
+from ..logs import fields, log
 
 _KERNEL_TLS: int = getattr(ssl, "OP_ENABLE_KTLS", 0)  # since Python 3.12
 
@@ -87,3 +88,11 @@ def kernel_tls_missing() -> str | None:
     if not Path("/sys/module/tls").exists():
         return "the kernel module tls is not loaded: run modprobe tls"
     return None
+
+
+def log_kernel_tls(settings: Settings) -> None:
+    """Whether KERNEL_TLS, if it is set, does what it says."""
+    if settings.kernel_tls and settings.tls:
+        missing = kernel_tls_missing()
+        reason = missing or "the kernel encrypts connections whose cipher it knows"
+        log.info("kernel_tls", extra=fields(on=missing is None, reason=reason))

@@ -80,6 +80,7 @@ def routes(variables: Mapping[str, str]) -> Routes:
         ),
         health=page("health"),
         metrics=page("metrics"),
+        status=page("status"),
         fleet=page("vehicles"),
         vehicle=page("vehicle"),
         files={"/": page("landing"), "/web/main.js": page("script")},
