@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts teslafast on Fly.io: makes what is missing, deploys, waits until it is well, and lets the doctor look at it from here.
 # Run it as often as you like: what is there is kept. Certificates are made in certs/ (never in git, never in the image).
+# `teslafast setup` makes the same app, with the app's public key, and configures the car.
 set -euo pipefail
 
 usage() {
@@ -53,59 +54,15 @@ command -v "$teslafast" >/dev/null || fail "$teslafast is not installed: pip ins
 [[ -e $certs/server.pem ]] || run "$teslafast" certs init "$certs" --hostname "$hostname"
 [[ -e $certs/tesla_ca.pem ]] || run "$teslafast" certs tesla-ca "$certs/tesla_ca.pem"
 
-# ---- app, volume, address
+# ---- app, volume, address, secrets, deploy: what `teslafast setup` does, too (teslafast/setup/fly_deployment.py)
 
-if "$fly" status --app "$app" >/dev/null 2>&1; then
-    known=yes
-else
-    known='' region=${region:-fra}
-    run "$fly" apps create "$app"
-fi
-
-# What a list of the app holds; nothing for an app that is still to be made.
-list() { [[ -z $known ]] || "$fly" "$@" --app "$app" --json; }
-
-volumes=$(list volumes list)
-grep -Eiq '"name": *"journal"' <<<"$volumes" ||
-    run "$fly" volumes create journal --app "$app" --region "${region:-fra}" --size 1 --count 1 --yes
-
-# Raw TCP wants an address of its own: the shared one knows only HTTP and TLS that Fly ends.
-addresses=$(list ips list)
-grep -Eiq '"type": *"v4"' <<<"$addresses" || run "$fly" ips allocate-v4 --app "$app" --yes
-
-# ---- secrets: through stdin, so that no process list shows them; staged, so that one deploy takes them all
-
-secrets=$(list secrets list)
-missing() { [[ -z $known ]] || ! grep -Eiq "\"name\": *\"$1\"" <<<"$secrets"; }
-in_base64() { base64 <"$1" | tr -d '\n'; }
-stage() {
-    doing "stage the secret $1"
-    [[ -n $dry_run ]] || printf '%s=%s\n' "$1" "$2" | "$fly" secrets import --stage --app "$app" >/dev/null
-}
-
-for pair in SERVER_PEM:server.pem SERVER_KEY:server.key TESLA_CA_PEM:tesla_ca.pem; do
-    name=${pair%%:*} file=$certs/${pair#*:}
-    if [[ -n $renew ]] || missing "$name"; then
-        stage "$name" "$([[ -n $dry_run && ! -e $file ]] || in_base64 "$file")"
-    fi
-done
-if missing JWT_SECRET; then
-    stage JWT_SECRET "$(openssl rand -hex 32)"
-fi
-if [[ -n ${TESLA_VIN:-} ]]; then
-    stage TESLA_VIN "$TESLA_VIN"
-fi
-
-# ---- deploy, wait, look
-
-# One Machine: its log is the only one, and every vehicle and dashboard must find the same.
-run "$fly" deploy --app "$app" --ha=false ${region:+--primary-region "$region"}
+FLY=$fly "$teslafast" deploy-fly "$app" "$hostname" "$region" --certs "$certs" ${dry_run:+--dry-run} ${renew:+--renew}
 if [[ -n $dry_run ]]; then
     say "would wait for https://$app.fly.dev/health, and run: $teslafast doctor https://$hostname:8443"
     exit 0
 fi
 
-"$fly" certs show "$hostname" --app "$app" >/dev/null 2>&1 || run "$fly" certs add "$hostname" --app "$app"
+# ---- wait, look
 
 dashboards=${DASHBOARDS_URL:-https://$app.fly.dev}
 for ((left = ${PATIENCE_S:-120}; ; left -= 2)); do
@@ -114,9 +71,7 @@ for ((left = ${PATIENCE_S:-120}; ; left -= 2)); do
     sleep 2
 done
 
-own_v4() { tr -d ' \n' | grep -Eio '\{[^}]*"type":"v4"[^}]*\}' | grep -Eio '"address":"[^"]*"' | cut -d'"' -f4; }
-address=$("$fly" ips list --app "$app" --json | own_v4) || fail "the app has no IPv4 address of its own: $fly ips list --app $app"
-say "DNS: $hostname must be an A record of $address"
+address=$(FLY=$fly "$teslafast" deploy-fly --address "$app")
 
 # A token made there, where the secret is, and read from stdin here.
 "$fly" ssh console --app "$app" --quiet --command '/opt/teslafast/bin/teslafast token --sub deploy --ttl 5m' | tr -d '\r' |

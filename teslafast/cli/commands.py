@@ -14,6 +14,7 @@ import click
 
 from .. import __version__
 from .certs import certs
+from .deploy_fly import deploy_fly
 from .doctor import doctor
 from .env_file import load_env_file
 from .journal import journal
@@ -200,6 +201,7 @@ def simulate(
 
 
 teslafast.add_command(certs)
+teslafast.add_command(deploy_fly)
 teslafast.add_command(doctor)
 teslafast.add_command(journal)
 teslafast.add_command(login)

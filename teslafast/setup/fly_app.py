@@ -13,8 +13,8 @@ import json
 import secrets
 import shutil
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from ..errors import Unhealthy
 from ..onboarding.app_key import public_pem
@@ -22,9 +22,9 @@ from ..onboarding.state_folder import CERTS_FOLDER, CONFIGS_FILE, NOTES_FILE, SE
 from ..onboarding.token_store import TokenStore
 from . import own_server
 from .context import SetupContext
+from .fly_deployment import CERTIFICATE_SECRETS, FlyDeployment, in_base64, names_of, rows_of
 from .outcome import Blocked, Waiting
 
-DEFAULT_FLY_REGION = "fra"
 STATE_ON_FLY = "/data/teslafast.d"
 DEPLOY_S, FLY_COMMAND_S = 1200.0, 120.0  # how long Fly may take: to build an image, and for anything else
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -38,7 +38,6 @@ _KEY_AND_STATE = (
     "--file-secret",
     "/etc/teslafast/public-key.pem=PUBLIC_KEY_PEM",
 )
-_FILES = {"SERVER_PEM": "server.pem", "SERVER_KEY": "server.key", "TESLA_CA_PEM": "tesla_ca.pem"}
 
 
 def name(context: SetupContext) -> None:
@@ -51,7 +50,7 @@ def name(context: SetupContext) -> None:
         ask = context.console.ask
         given = (ask(f"Name of the Fly app (it will be https://{free}.fly.dev)", free, False) if ask else "").strip() or free
     notes.fly_app = given.lower()
-    notes.fly_region = options.fly_region or notes.fly_region or DEFAULT_FLY_REGION
+    notes.fly_region = options.fly_region or notes.fly_region
     if not (options.domain or options.variable("TESLAFAST_DOMAIN") or notes.domain):
         ask = context.console.ask
         own = ask("A domain of your own instead? empty = no", "", False).strip() if ask else ""
@@ -64,61 +63,62 @@ def lacks(context: SetupContext) -> bool:
     if context.options.renew or own_certificates_missing(context):
         return True
     known = _listed(context, "secrets", "list")
-    return known is None or not {*_FILES, "JWT_SECRET", "PUBLIC_KEY_PEM"} <= _names(known)
+    return known is None or not {*CERTIFICATE_SECRETS, "JWT_SECRET", "PUBLIC_KEY_PEM"} <= names_of(rows_of(known))
 
 
 def own_certificates_missing(context: SetupContext) -> bool:
     certs = context.folder.path / CERTS_FOLDER
-    return not all((certs / file).exists() for file in _FILES.values())
+    return not all((certs / file).exists() for file in CERTIFICATE_SECRETS.values())
 
 
 def deploy(context: SetupContext) -> None:
     """Makes what is missing, and deploys. Raises Blocked, Waiting."""
     _check_login(context)
     own_server.make_certificates(context)
-    app, line = context.notes.fly_app, context.console.line
-    if _listed(context, "status") is None:
-        line(f"  app {app}")
-        _fly(context, "apps", "create", app)
-    if "journal" not in _names(_listed(context, "volumes", "list")):
-        line("  a volume of 1 GB")
-        region = context.notes.fly_region
-        _fly(context, "volumes", "create", "journal", "--app", app, "--region", region, "--size", "1", "--count", "1", "--yes")
-    if not any(str(row.get("Type", row.get("type"))).lower() == "v4" for row in _rows(_listed(context, "ips", "list"))):
-        line("  an IPv4 address of its own ($2 a month)")
-        _fly(context, "ips", "allocate-v4", "--app", app, "--yes")
-    _secrets(context)
-    line("  deploy (a few minutes)")
-    _fly(context, "deploy", *_config(context), "--app", app, "--ha=false", *_KEY_AND_STATE, patience_s=DEPLOY_S)
-    if not context.domain.endswith(".fly.dev"):
-        if _fly(context, "certs", "show", context.domain, "--app", app, may_fail=True) is None:
-            _fly(context, "certs", "add", context.domain, "--app", app)
-        _say_dns(context)
-
-
-def _say_dns(context: SetupContext) -> None:
-    rows = _rows(_listed(context, "ips", "list"))
-    own = [row for row in rows if str(row.get("Type", row.get("type"))).lower() == "v4"]
-    if own:
-        address = own[0].get("Address", own[0].get("address"))
-        context.console.line(f"  DNS: {context.domain} must be an A record of {address}")
-
-
-def _secrets(context: SetupContext) -> None:
-    known = _names(_listed(context, "secrets", "list"))
-    certs = context.folder.path / CERTS_FOLDER
-    values = {name: base64.b64encode((certs / file).read_bytes()).decode() for name, file in _FILES.items()}
-    values["PUBLIC_KEY_PEM"] = base64.b64encode(public_pem(context.key())).decode()
-    wanted = {name: value for name, value in values.items() if name not in known or context.options.renew}
-    if "JWT_SECRET" not in known:
-        wanted["JWT_SECRET"] = secrets.token_hex(32)
+    notes, certs = context.notes, context.folder.path / CERTS_FOLDER
+    files = {name: in_base64(certs / file) for name, file in CERTIFICATE_SECRETS.items()}
+    files["PUBLIC_KEY_PEM"] = lambda: base64.b64encode(public_pem(context.key())).decode()
     vins = ",".join(context.options.vins) or context.options.variable("TESLA_VIN")
-    if vins:
-        wanted["TESLA_VIN"] = vins
-    if wanted:
-        context.console.line(f"  secrets: {', '.join(wanted)}")
-        text = "".join(f"{name}={value}\n" for name, value in wanted.items())
-        _fly(context, "secrets", "import", "--stage", "--app", context.notes.fly_app, stdin=text)
+    hostname = "" if context.domain.endswith(".fly.dev") else context.domain
+    plan = FlyDeployment(
+        app=notes.fly_app,
+        region=notes.fly_region,
+        hostname=hostname,
+        files=files,
+        values={"TESLA_VIN": vins} if vins else {},
+        renew=context.options.renew,
+        words=(*_config(context), *_KEY_AND_STATE),
+    )
+    fly = QuietFly(context)
+    plan.run(fly)
+    if hostname:
+        context.console.line(f"  DNS: {hostname} must be an A record of {plan.address(fly)}")
+
+
+class QuietFly:
+    """`fly` for the set-up: a line for each thing that is made; what `fly` prints is kept for when it fails."""
+
+    _LINES: Mapping[str, str] = {
+        "apps": "app {last}",
+        "volumes": "a volume of 1 GB",
+        "ips": "an IPv4 address of its own ($2 a month)",
+        "deploy": "deploy (a few minutes)",
+        "certs": "a certificate of Fly's",
+    }
+
+    def __init__(self, context: SetupContext) -> None:
+        self._context = context
+
+    def ask(self, *words: str) -> str | None:
+        return _fly(self._context, *words, may_fail=True)
+
+    def do(self, *words: str) -> None:
+        self._context.console.line(f"  {self._LINES[words[0]].format(last=words[-1])}")
+        _fly(self._context, *words, patience_s=DEPLOY_S if words[0] == "deploy" else FLY_COMMAND_S)
+
+    def stage(self, name: str, value: Callable[[], str], *words: str) -> None:
+        self._context.console.line(f"  secret {name}")
+        _fly(self._context, "secrets", "import", "--stage", *words, stdin=f"{name}={value()}\n")
 
 
 def _config(context: SetupContext) -> list[str]:
@@ -174,26 +174,11 @@ def _command(context: SetupContext) -> str:
     return context.options.variable("FLY") or "fly"
 
 
-def _listed(context: SetupContext, *words: str) -> object:
-    """What a list of the app holds; None if there is no such app."""
+def _listed(context: SetupContext, *words: str) -> str | None:
+    """What `fly` prints of the app, as JSON; None if there is no such app."""
     if shutil.which(_command(context)) is None:
         raise Waiting(f"{_command(context)} is not installed", "install it: https://fly.io/docs/flyctl/install/")
-    said = _fly(context, *words, "--app", context.notes.fly_app, "--json", may_fail=True)
-    if said is None:
-        return None
-    try:
-        found: object = json.loads(said or "[]")
-    except ValueError:
-        return []
-    return found
-
-
-def _rows(found: object) -> list[dict[str, Any]]:
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-
-
-def _names(found: object) -> set[str]:
-    return {str(row.get("Name", row.get("name"))) for row in _rows(found)}
+    return _fly(context, *words, "--app", context.notes.fly_app, "--json", may_fail=True)
 
 
 def _fly(

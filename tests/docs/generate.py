@@ -80,7 +80,7 @@ OF_TESLAS_ACCOUNT = ("login", "logout", "setup", "vehicle")  # commands that hav
 
 def commands() -> Iterator[str]:
     for word, command in sorted(teslafast.commands.items()):
-        if word not in OF_TESLAS_ACCOUNT:
+        if word not in OF_TESLAS_ACCOUNT and not command.hidden:  # for our own scripts
             yield from command_section(f"teslafast {word}", command)
 
 
