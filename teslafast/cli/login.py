@@ -68,20 +68,26 @@ def login(state: Path | None, redirect: str | None, paste: bool, patience: float
 
 def await_answer(attempt: Attempt, paste: bool, patience: float) -> str:
     """The address at which the login ended. Raises Declined if none comes in time, Misconfigured if nothing is pasted."""
-    click.echo(f"Log in as the owner of the vehicles, and leave every box ticked:\n\n    {attempt.url}\n")
     if paste:
+        _print_address(attempt)
         return pasted()
     import webbrowser
 
     from ..onboarding.login import LoopbackListener
 
-    with LoopbackListener(attempt) as listener:
+    with LoopbackListener(attempt) as listener:  # before the address is seen: a browser is quick
+        _print_address(attempt)
         webbrowser.open(attempt.url)
         click.echo("waiting for the browser (no browser here? Ctrl-C, then --paste) …", err=True)
         answer = listener.wait(patience)
     if answer is None:
         raise Declined(408, "nobody has logged in", "run it again; without a browser on this machine, with --paste")
     return answer
+
+
+def _print_address(attempt: Attempt) -> None:
+    click.echo(f"Log in as the owner of the vehicles, and leave every box ticked:\n\n    {attempt.url}\n")
+    sys.stdout.flush()
 
 
 def pasted() -> str:

@@ -72,19 +72,24 @@ def _answer(context: SetupContext, attempt: Attempt) -> str:
     """The address at which the login ended. Raises Waiting."""
     options, console = context.options, context.console
     missing = Waiting("nobody has logged in", _LOGIN_REMEDY, again=Step.LOGIN)
-    unattended = console.ask is None and not (options.paste or options.redirect or options.variable("BROWSER"))
+    unattended = console.ask is None and not (options.paste or options.redirect)
     if unattended:
         raise missing
-    console.must("  log in as the car's OWNER, and leave every box ticked:")
-    console.must(f"    {attempt.url}")
     if options.paste or not login.is_local(attempt.redirect):
         if console.paste is None:
             raise missing
+        _show(context, attempt)
         return console.paste("  paste the address that you end at (it will not load)") or _raise(missing)
-    with login.LoopbackListener(attempt) as listener:
+    with login.LoopbackListener(attempt) as listener:  # before the address is seen: a browser is quick
+        _show(context, attempt)
         console.open(attempt.url)
         console.status("waiting for the browser (none here? Ctrl-C, then the same command with --paste)")
         return listener.wait(options.wait_s) or _raise(missing)
+
+
+def _show(context: SetupContext, attempt: Attempt) -> None:
+    context.console.must("  log in as the car's OWNER, and leave every box ticked:")
+    context.console.must(f"    {attempt.url}")
 
 
 def _raise(error: Waiting) -> str:

@@ -111,6 +111,8 @@ def _print_values(context: SetupContext) -> None:
     line = context.console.line
     line(f"  the one thing that only you can do: {PORTAL}     (5 min)")
     line("    Create New Application → Just for me → Next")
+    if "tesla" in context.domain:
+        line(f'  ! the portal refuses names with "tesla" in them: if it does not take {context.domain}, begin again with another')
     for name, value in portal_values(context):
         line(f"    {name:<21} {value}")
     line("    Then View Details → Credentials & APIs.")

@@ -1,0 +1,181 @@
+"""`teslafast setup`, `login` and `logout` as processes: exit statuses, what goes to which stream, and no secret anywhere."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.certificates import HOST, World
+from tests.support.setup_stage import FIRST_REFRESH_TOKEN, VIN, SetupStage, grant, setup_stage
+
+
+@pytest.fixture
+def stage(world: World, tmp_path: Path) -> Iterator[SetupStage]:
+    with setup_stage(world, tmp_path) as running:
+        yield running
+
+
+def start(stage: SetupStage, command: str, *words: str, **environment: str) -> subprocess.Popen[str]:
+    """`teslafast COMMAND …` on the stage; a variable of "" is not set."""
+    known = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TESLAFAST_STATE": str(stage.folder.path), "BROWSER": "true"}
+    whole = {name: value for name, value in (known | stage.environment | environment).items() if value}
+    where = ["--on", stage.url, "--domain", HOST, "--port", str(stage.inside.place.vehicle_port), "--ca", str(stage.ca)]
+    line = [sys.executable, "-W", "error", "-m", "teslafast", command, *(where if command == "setup" else ()), *words]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(line, env=whole, cwd=stage.folder.path.parent, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def run(stage: SetupStage, command: str, *words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    process = start(stage, command, *words, **environment)
+    out, err = process.communicate(stdin, timeout=60)
+    for secret in [*stage.tesla.secrets_known(), FIRST_REFRESH_TOKEN]:
+        assert secret not in out + err
+        assert not any(secret in path for _, path in stage.tesla.calls)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def test_without_a_person_it_ends_with_0_and_one_object_a_step(stage: SetupStage) -> None:
+    stage.drive()
+    done = run(stage, "setup", "--yes", "--json")
+    assert (done.returncode, done.stderr) == (0, ""), done
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    assert all(row.keys() == {"step", "name", "state", "says", "remedy"} for row in rows)
+    assert VIN not in done.stdout
+    again = run(stage, "setup", "--yes", "--json", "--wait", "0")
+    assert {json.loads(line)["state"] for line in again.stdout.splitlines()} == {"done"}
+    assert (again.returncode, stage.tesla.pushes) == (0, 1)
+
+
+def test_for_a_person_it_prints_a_line_a_step_and_the_link_to_the_page(stage: SetupStage) -> None:
+    stage.drive()
+    done = run(stage, "setup", "--yes")
+    assert done.returncode == 0, done
+    assert " 8 key on the car   ✓ 5YJ3…0001 is paired" in done.stdout
+    assert f"{stage.url}/#token=" in done.stdout
+
+
+def test_what_is_missing_is_exit_3_with_one_line_on_stderr(stage: SetupStage) -> None:
+    done = run(stage, "setup", "--yes", "--json", "--wait", "0", TESLA_REFRESH_TOKEN="")
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("teslafast: step 5, login: nobody has logged in — run `teslafast login`")
+    assert json.loads(done.stdout.splitlines()[-1])["state"] == "waiting"
+
+
+def test_what_is_wrong_is_exit_1(stage: SetupStage) -> None:
+    stage.tesla.refuse("users/region", 403, {"error": "account disabled: EXCEEDED_LIMIT"})
+    done = run(stage, "setup", "--yes", "--wait", "0")
+    assert done.returncode == 1
+    assert "Tesla: Fleet API: HTTP 403, account disabled: EXCEEDED_LIMIT" in done.stdout
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "says"),
+    [
+        (["--only", "nonsense"], {}, "--only: 'nonsense' is not a step"),
+        (["--from", "5", "--until", "4"], {}, "--from: step 5 comes after --until"),
+        (["--on", "nowhere"], {}, "--on: 'nowhere' is not a place"),
+        (["--domain", "https://road.example.com"], {}, "--domain:"),
+        (["--redirect", "http://road.example.com/x"], {}, "--redirect:"),
+        (["--field", "Soc"], {}, "--field:"),
+        ([], {"TESLA_API_BASE_URL": "http://fleet.example"}, "TESLA_API_BASE_URL:"),
+        ([], {"TESLA_TOKEN_URL": "http://auth.example"}, "TESLA_TOKEN_URL:"),
+        ([], {"TESLA_AUTH_URL": "ftp://auth.example"}, "TESLA_AUTH_URL:"),
+        (["--client-secret-file", "missing"], {}, "--client-secret-file:"),
+        (["--vin", "SHORT"], {}, "--vin:"),
+    ],
+)
+def test_bad_usage_is_exit_2_and_names_the_option(
+    stage: SetupStage, words: list[str], environment: dict[str, str], says: str
+) -> None:
+    done = run(stage, "setup", "--yes", "--wait", "0", *words, **environment)
+    assert done.returncode == 2, done
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_costs_need_nothing(stage: SetupStage) -> None:
+    done = run(stage, "setup", "--costs")
+    assert done.returncode == 0
+    assert "driving       26 fields" in done.stdout
+    assert stage.tesla.calls == []
+
+
+def test_a_login_by_a_pasted_address(stage: SetupStage) -> None:
+    process = start(stage, "login", "--paste", TESLA_REFRESH_TOKEN="")
+    assert process.stdout is not None
+    address = next(line.strip() for line in process.stdout if line.strip().startswith("http"))
+    out, err = process.communicate(f"{where(stage, address)}\n", timeout=30)
+    assert process.returncode == 0, err
+    assert "✓ logged in: tokens in" in out
+    assert stage.tesla.refresh_token in (stage.folder.path / "tokens.json").read_text()
+    assert stage.tesla.refresh_token not in out + err
+
+
+def where(stage: SetupStage, address: str) -> str:
+    """Where Tesla's page sends a browser in which the owner grants everything."""
+    query = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    status, answer = stage.tesla.authorize(query)
+    assert status == 302, answer
+    return answer
+
+
+@pytest.mark.parametrize("command", ["login", "setup"])
+def test_a_login_in_a_browser_on_this_machine(stage: SetupStage, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        redirect = f"http://localhost:{found.getsockname()[1]}/callback"
+    stage.tesla.redirect = redirect
+    words = [] if command == "login" else ["--yes", "--until", "login"]
+    process = start(stage, command, "--redirect", redirect, *words, TESLA_REFRESH_TOKEN="")
+    assert process.stdout is not None
+    address = next(line.strip() for line in process.stdout if line.strip().startswith("http") and "authorize" in line)
+    assert grant(stage.tesla, address) == 200
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, out + err
+    assert stage.tesla.refresh_token in (stage.folder.path / "tokens.json").read_text()
+
+
+def test_logout_forgets_the_tokens_and_says_where_the_consent_is_revoked(stage: SetupStage) -> None:
+    assert run(stage, "login").returncode == 0
+    done = run(stage, "logout")
+    assert done.returncode == 0
+    assert "the tokens are gone from this machine" in done.stdout
+    assert f"revoke_client_id={stage.tesla.client_id}" in done.stdout
+    assert not (stage.folder.path / "tokens.json").exists()
+    assert "there were no tokens" in run(stage, "logout").stdout
+
+
+def test_vehicle_commands_take_their_token_from_the_folder(stage: SetupStage) -> None:
+    stage.drive()
+    assert run(stage, "setup", "--yes").returncode == 0
+    shown = run(stage, "vehicle", "show", "--vin", VIN)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "streams 26 fields" in shown.stdout
+    assert run(stage, "vehicle", "errors").stdout == "✓ no errors reported\n"
+
+
+def test_remove_takes_the_config_the_tokens_and_the_files_away(stage: SetupStage) -> None:
+    stage.drive()
+    run(stage, "setup", "--yes")
+    done = run(stage, "setup", "--remove", "--yes")
+    assert done.returncode == 0, done
+    assert stage.tesla.cars[VIN].config is None
+    assert not stage.folder.exists
+    assert "Controls → Locks" in done.stdout
+
+
+def test_a_person_answers_on_stdin(stage: SetupStage) -> None:
+    stage.drive()
+    answers = f"{stage.tesla.client_id}\n{stage.tesla.client_secret}\n"
+    done = run(stage, "setup", stdin=answers, TESLA_CLIENT_ID="", TESLA_CLIENT_SECRET="")
+    assert done.returncode == 0, done
+    assert "Create New Application → Just for me → Next" in done.stdout
