@@ -116,7 +116,7 @@ class Server:
         if self.cluster is not None:
             self.cluster.start()
         if self._upkeep is not None:
-            self._upkeep.start(self._last_heard)
+            self._upkeep.start(partial(setup_page.last_heard, self.hub))
         self._rounds().begin()
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
@@ -150,12 +150,6 @@ class Server:
             vehicle_port=lambda: self.ports[-1],
             upkeep=lambda: self._upkeep.checks() if self._upkeep is not None else (),
         )
-
-    def _last_heard(self, vin: str) -> float | None:
-        """When a vehicle was last heard, s since 1970; None if it never was. For any thread: it only looks entries up."""
-        entry, values = self.hub.registry.get(vin), self.hub.last_values.get(vin)
-        newest_ns = max(entry.heard_ns if entry is not None else 0, values.newest_ns if values is not None else 0)
-        return newest_ns / 1e9 if newest_ns > 0 else None
 
     def _listen(self, contexts: tls.Contexts) -> None:
         port, vehicle_port = self.settings.port, self.settings.vehicle_port
