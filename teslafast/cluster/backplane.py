@@ -12,7 +12,7 @@ It is the hub's Backplane, the turn's ReplyHold and the node's Application. Pure
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from ..close_reasons import DASHBOARD_LOG_AWAY, LOG_RENEWED, VEHICLE_LOG_AWAY, CloseReason
@@ -37,6 +37,19 @@ class _Held(NamedTuple):
     upto: int
     replies: bytes
     write: Callable[[bytes], object]
+
+
+class OtherRuns:
+    """Who is connected elsewhere, for the registry."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def holds(self, vin: str) -> bool:
+        return any(run != self._node.writer.run for run in self._node.runs.holders(vin))
+
+    def vins(self) -> Iterator[str]:
+        return self._node.runs.vins()
 
 
 class MakeNode(Protocol):
@@ -67,6 +80,7 @@ class ClusterBackplane:
         self.most_bytes = 1 << 20
         self.not_shown = 0
         self.node = make_node(self)
+        hub.registry.others = OtherRuns(self.node)
 
     # ---- hub.Backplane
 
@@ -136,6 +150,7 @@ class ClusterBackplane:
             except Malformed as error:
                 self._pass_over(seq, str(error))
             seq += 1
+        self._hub.tell_waiting()
 
     def _pass_over(self, seq: int, reason: str) -> None:
         """It keeps its seq: the other nodes show it."""
@@ -191,6 +206,26 @@ class ClusterBackplane:
     def settled(self) -> bool:
         """Everything that was submitted is in the log, and has come back."""
         return self.node.writer.settled
+
+    def gauges(self) -> dict[str, float]:
+        """By the names of `server.prometheus.CLUSTER_ROWS`."""
+        node, writer, follower = self.node, self.node.writer, self.node.follower
+        return {
+            "runs": len(node.runs),
+            "vehicles": node.runs.connected,
+            "batches_total": writer.batches,
+            "events_total": writer.events,
+            "retries_total": writer.retries,
+            "unstored_bytes": writer.unstored_bytes,
+            "away_seconds": node.away_s,
+            "behind": node.behind,
+            "readers_total": follower.readers,
+            "holes_total": follower.holes,
+            "fenced_total": node.fences,
+            "lost_total": node.losses,
+            "disagreed_total": follower.disagreed,
+            "not_shown_total": self.not_shown,
+        }
 
     def health(self) -> dict[str, Any]:
         node = self.node

@@ -40,6 +40,20 @@ class Backplane(Protocol):
     ) -> None: ...
 
 
+class _Waiting:
+    __slots__ = ("_callback", "ended", "seq")
+
+    def __init__(self, seq: int, callback: Callable[[], object]) -> None:
+        self.seq = seq
+        self._callback = callback
+        self.ended = False
+
+    def end(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self._callback()
+
+
 class Hub:
     """
     epoch      names the life of the log; `seq` counts within it
@@ -72,6 +86,26 @@ class Hub:
         self.draining = False
         self.keeps_own = keeps_own
         self._backplane = backplane
+        self._timer = timer
+        self._waiting: list[_Waiting] = []
+
+    @property
+    def shares_log(self) -> bool:
+        """Whether other nodes read the log too, and may be ahead of this one."""
+        return self._backplane is not None
+
+    def wait_for(self, seq: int, most_s: float, callback: Callable[[], object]) -> None:
+        """Calls `callback` once: when the log has come to `seq`, or after `most_s`."""
+        waiting = _Waiting(seq, callback)
+        self._waiting.append(waiting)
+        self._timer.call_later(most_s, waiting.end)
+
+    def tell_waiting(self) -> None:
+        """The log has come further, or is another: for those who asked by `wait_for`."""
+        for waiting in self._waiting:
+            if waiting.seq <= self.log.seq:
+                waiting.end()
+        self._waiting = [waiting for waiting in self._waiting if not waiting.ended]
 
     def share_log(self, backplane: Backplane) -> None:
         """From now on records go through the log that several nodes share. Once, before anybody is let in."""

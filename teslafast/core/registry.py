@@ -7,8 +7,8 @@ its old one is gone: it is CONNECTED from the first of them to the last, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 from ..rfc3339 import rfc3339
 from .records import Record
@@ -123,12 +123,24 @@ class VehicleEntry:
         }
 
 
+class OtherNodes(Protocol):
+    """Who is connected to another node than this one."""
+
+    def holds(self, vin: str) -> bool: ...
+    def vins(self) -> Iterable[str]: ...
+
+
 class Registry:
-    """VIN → VehicleEntry; `connected` counts vehicles, not connections."""
+    """
+    VIN → VehicleEntry; `connected` counts vehicles, not connections.
+
+    others    with several nodes: whoever is connected there is connected, and known
+    """
 
     def __init__(self) -> None:
         self._entries: dict[str, VehicleEntry] = {}
         self.connected = 0
+        self.others: OtherNodes | None = None
 
     def join(self, vin: str, network_interface: str = "", client_version: str = "") -> tuple[VehicleEntry, bool]:
         """The vehicle's entry with one connection more, and whether that is its first (it was not connected before)."""
@@ -156,10 +168,22 @@ class Registry:
 
     def is_connected(self, vin: str) -> bool:
         entry = self._entries.get(vin)
-        return entry is not None and entry.connections > 0
+        if entry is not None and entry.connections > 0:
+            return True
+        return self.others is not None and self.others.holds(vin)
+
+    def report(self, entry: VehicleEntry) -> dict[str, Any]:
+        """The vehicle as `/vehicles` shows it: `connections` are those to this node."""
+        return entry.report() | {"connected": self.is_connected(entry.vin)}
 
     def get(self, vin: str) -> VehicleEntry | None:
-        return self._entries.get(vin)
+        entry = self._entries.get(vin)
+        if entry is None and self.others is not None and self.others.holds(vin):
+            return self._entry(vin)
+        return entry
 
     def __iter__(self) -> Iterator[VehicleEntry]:
+        if self.others is not None:
+            for vin in self.others.vins():
+                self._entry(vin)
         return iter(list(self._entries.values()))

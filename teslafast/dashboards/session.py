@@ -34,18 +34,16 @@ from .admission import AdmitDashboard
 from .dialect import STREAM_DIALECT, Dialect
 from .members import no_name_twice, strings
 from .merged_resume import merged_since
+from .resume_place import AHEAD_S, is_ahead, resume_place
 from .snapshots import Snapshots
 from .subscription import hint, parse_kinds, parse_vins
-from .tokens import Grant, Verifier
+from .tokens import Verifier, warning_time
 
 ERRORS_AT_MOST = 10  # within ERRORS_WINDOW_S: a program that does not listen to answers; a person who tries things out is slower
 ERRORS_WINDOW_S = 60.0  # a person needs seconds for each try; a program in a loop fills it at once
 CAUGHT_UP_SHARE = 0.5  # of the events kept: half of the ring's time is left then for the snapshots that it is owed
-WARN_S = 60.0  # before its token ends, or …
-WARN_SHARE = 0.2  # … this share of what the token had left when it was presented, whichever is less
 CHANGES_AT_MOST = 50  # subscriptions and renewals between two checks, about a second; 200 VINs each, they take some 50 ms
 _SUBSCRIBE_MEMBERS = ("type", "vins", "types")
-_UNKNOWN_PLACE = -1  # what `Fanout.subscribe` takes for a seq that this log never had
 
 
 class DashboardSession:
@@ -65,6 +63,7 @@ class DashboardSession:
         "_subscription",
         "_verifier",
         "_vins",
+        "_waits",
         "_warn_at",
         "_write",
         "gaps",
@@ -81,12 +80,13 @@ class DashboardSession:
         self._subscription = admitted.subscription
         self._vins = admitted.subscription.vins
         self._errors: deque[float] | None = None  # when the last ones were; made with the first: it takes 600 bytes
-        self._warn_at: float | None = _warning_time(admitted.grant, now)
+        self._warn_at: float | None = warning_time(admitted.grant, now)
         self._log = hub.log_for(admitted.subscription.view, self._vins)
         self._owed: Snapshots | None = None
         self._changes = 0  # since the last check
         self._gap_end: int | None = None  # the seq at which its last gap ended
         self._snapshots_due = False
+        self._waits = False  # for a log that is behind what this dashboard has seen elsewhere
         self.gaps = 0
 
     @property
@@ -101,7 +101,19 @@ class DashboardSession:
         self._reader, self._write = reader, write
         if asked.control:
             write(self._dialect.hello(hub))
-        after = None if self._log is hub.views.nothing else self._place()
+        if is_ahead(asked, hub):
+            self._waits = True
+            hub.wait_for(asked.since or 0, AHEAD_S, self._stop_waiting)
+        else:
+            self._start()
+
+    def _stop_waiting(self) -> None:
+        if self._waits:
+            self._start()
+
+    def _start(self) -> None:
+        self._waits, asked, hub, reader = False, self._subscription, self._hub, self._reader
+        after = None if self._log is hub.views.nothing else resume_place(asked, hub)
         complete = after is None or (after >= 0 and hub.log.oldest <= after + 1)
         self._log.subscribe(reader, self._vins, asked.kinds, None if asked.interval_ms else after)
         if asked.interval_ms and after is not None:
@@ -112,20 +124,13 @@ class DashboardSession:
         if at_start and complete:  # else they follow the gap
             self._tell_snapshots(self._vins)
 
-    def _place(self) -> int | None:
-        """The seq after which it wants to go on, None if it only wants what comes."""
-        asked, hub = self._subscription, self._hub
-        if asked.since is None:
-            return None
-        known = asked.epoch in (None, hub.epoch) and asked.since <= hub.log.seq
-        return asked.since if known else _UNKNOWN_PLACE
-
     def abandon(self) -> None:
         """Gives its view back. Instead of `leave`, if it never began."""
         self._hub.views.release(self._log)
 
     def leave(self) -> None:
         """Gives its place in the log back; does nothing the second time."""
+        self._waits = False
         self._log.unsubscribe(self._reader)
         self._hub.views.release(self._log)
         self._owed = None  # it refers to this session: a cycle would keep both until a full collection
@@ -240,7 +245,7 @@ class DashboardSession:
         seen = self._vins if grant.vins is None or self._vins is None else self._vins & grant.vins
         seen = grant.vins if seen is None else seen
         if grant != self._grant:  # the same token again is not warned of a second time
-            self._warn_at = _warning_time(grant, now)
+            self._warn_at = warning_time(grant, now)
         self._grant = grant
         if seen != self._vins:
             self._look_at(seen, self._subscription.kinds)
@@ -272,12 +277,14 @@ class DashboardSession:
         except OSError as error:
             raise Refused(NO_MEMORY, f"no memory for one more view of the stream ({error})") from None
         if log is self._log:
-            log.resubscribe(self._reader, vins, kinds)
+            if not self._waits:
+                log.resubscribe(self._reader, vins, kinds)
             return
         self._log.unsubscribe(self._reader)
         self._hub.views.release(self._log)
         self._log = log
-        log.subscribe(self._reader, vins, kinds)
+        if not self._waits:
+            log.subscribe(self._reader, vins, kinds)
 
     def _vins_of(self, said: dict[str, Any]) -> frozenset[str] | None:
         if "vins" not in said:
@@ -291,8 +298,3 @@ class DashboardSession:
             return self._subscription.kinds
         types = strings(said, "types")
         return ALL_KINDS if types is None else parse_kinds(types) if types else 0
-
-
-def _warning_time(grant: Grant, now: float) -> float:
-    left_s = grant.exp - now
-    return grant.exp - min(WARN_S, WARN_SHARE * left_s)

@@ -62,14 +62,16 @@ class SseDoor:
         """Answers the request, and goes on after `Last-Event-ID` if the log still has all that came after it."""
         hub, dashboard, lost = self._hub, admission.dashboard, None
         place = parse_event_id(request.header("last-event-id"))
-        if place is not None and place.epoch == hub.epoch and place.seq <= hub.log.seq:
+        if place is not None and place.epoch == hub.epoch and (place.seq <= hub.log.seq or hub.shares_log):
             lost = lost_since(hub, place)
             if lost is None:
                 dashboard = replace(dashboard, subscription=replace(dashboard.subscription, since=place.seq))
         dialect = SseDialect(admission.topics, time.time_ns)
         session = DashboardSession(hub, self._verifier, dashboard, time.time(), dialect)
         connection = SseConnection(hub, self._rules, session, address)
-        connection.begin(transport, response_head(request.header("origin")), self._streams.framing(admission.topics), lost)
+        connection.begin(
+            transport, response_head(request.header("origin")), self._streams.framing(admission.topics, hub.epoch), lost
+        )
 
 
 @dataclass(frozen=True, slots=True)

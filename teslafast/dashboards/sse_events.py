@@ -93,12 +93,18 @@ class EventStreams:
     """The framings of one server's log: one object for all readers with the same needs."""
 
     def __init__(self, epoch: str, registry: Registry) -> None:
-        self._epoch = epoch
         self._registry = registry
+        self._begin(epoch)
+
+    def _begin(self, epoch: str) -> None:
+        self._epoch = epoch
         self._plain = EventStream(epoch)
         self._with_state = {shown: EventStream(epoch, 1 << CONNECTIVITY, partial(self._coming, shown)) for shown in (True, False)}
 
-    def framing(self, topics: frozenset[str]) -> EventStream:
+    def framing(self, topics: frozenset[str], epoch: str) -> EventStream:
+        """`epoch`: the log's now. A log that several nodes share may begin anew; then all its readers have been closed."""
+        if epoch != self._epoch:
+            self._begin(epoch)
         return self._with_state["connectivity" in topics] if STATE in topics else self._plain
 
     def _coming(self, shown: bool, seq: int, vin: str, text: bytes) -> bytes:

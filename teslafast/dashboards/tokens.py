@@ -29,6 +29,8 @@ from ..refusals import (
 from ..vin import is_vin, mended_vin
 from .keys import VerifyingKey, read_keys
 
+WARN_S = 60.0  # before its token ends, or …
+WARN_SHARE = 0.2  # … this share of what the token had left when it was presented, whichever is less
 TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 — a prefix, not a token
 
 LONGEST_TOKEN = 4000  # bytes, about 140 VINs. Wherever it comes: an `auth` message, of 4 KiB at most, has room for it
@@ -210,3 +212,9 @@ def find_tokens(request: Request) -> list[str]:
         if scheme.lower() == "bearer" and rest.strip():
             found.append(rest.strip())
     return list(dict.fromkeys(found))[:MOST_TOKENS]
+
+
+def warning_time(grant: Grant, now: float) -> float:
+    """When to warn whoever has presented it, now, that it ends: seconds since 1970, both."""
+    left_s = grant.exp - now
+    return grant.exp - min(WARN_S, WARN_SHARE * left_s)

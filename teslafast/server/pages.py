@@ -104,7 +104,7 @@ def fleet(registry: Registry) -> Page:
     """
 
     def page(request: Request, grant: Grant | None) -> Answer:
-        entries = [entry.report() for entry in registry if grant is not None and grant.allows(entry.vin)]
+        entries = [registry.report(entry) for entry in registry if grant is not None and grant.allows(entry.vin)]
         return _json(HTTPStatus.OK, {"vehicles": entries})
 
     return page
@@ -126,7 +126,7 @@ def vehicle(registry: Registry, values: LastValues) -> Page:
         entry, known = registry.get(vin), values.get(vin)
         if entry is None and known is None:
             return Answer.of(Refused(UNKNOWN_VIN))
-        report: dict[str, Any] = entry.report() if entry is not None else {"vin": vin, "connected": False}
+        report: dict[str, Any] = registry.report(entry) if entry is not None else {"vin": vin, "connected": False}
         return _json(HTTPStatus.OK, report | (known.report() if known is not None else {"data": {}, "times": {}}))
 
     return page
@@ -140,6 +140,7 @@ def gauges(
     journal: JournalGauges | None,
     outputs: Outputs | None,
     upkeep: UpkeepGauges | None = None,
+    cluster: ClusteredServer | None = None,
 ) -> Gauges:
     """The server at this moment. `started_at`: monotonic; `pending`: connections that have not been admitted yet."""
     dashboards = hub.connections.dashboards
@@ -167,6 +168,7 @@ def gauges(
         unadmitted=pending,
         journal=journal,
         outputs=outputs.gauges() if outputs is not None else {},
+        cluster=cluster.backplane.gauges() if cluster is not None else None,
         upkeep=upkeep,
     )
 

@@ -35,6 +35,7 @@ class Gauges:
     journal            None without JOURNAL_PATH
     outputs            by name; empty if none is set
     upkeep             None without TESLAFAST_STATE
+    cluster            by the name of a row of CLUSTER_ROWS; None without CLUSTER_URL
     """
 
     counts: Counts
@@ -61,6 +62,7 @@ class Gauges:
     journal: JournalGauges | None = None
     outputs: Mapping[str, OutputGauges] = field(default_factory=dict)
     upkeep: UpkeepGauges | None = None
+    cluster: Mapping[str, float] | None = None
 
 
 Value = float | Mapping[str, float] | Mapping[tuple[str, str], float] | Durations | None
@@ -106,6 +108,27 @@ def _of_vehicles(now: Gauges) -> Value:
 def _dropped(now: Gauges) -> Value:
     return {(name, cause): count for name, one in now.outputs.items() for cause, count in one.dropped.items()} or None
 
+
+def _of_cluster(name: str, kind: str, text: str) -> Row:
+    return Row(f"teslafast_cluster_{name}", kind, text, lambda now: None if now.cluster is None else now.cluster[name])
+
+
+CLUSTER_ROWS = (
+    ("runs", "gauge", "nodes that the log knows of, this one included"),
+    ("vehicles", "gauge", "vehicles connected to any node"),
+    ("batches_total", "counter", "messages that this node has put into the log"),
+    ("events_total", "counter", "events in them"),
+    ("retries_total", "counter", "messages that were sent again: unanswered, or refused for the moment"),
+    ("unstored_bytes", "gauge", "bytes that this node has taken in and the log has not"),
+    ("away_seconds", "gauge", "for how long the log has not answered this node; 0 if it does"),
+    ("behind", "gauge", "messages of the log that this node reads before it lets anybody in"),
+    ("readers_total", "counter", "times that reading the log was begun"),
+    ("holes_total", "counter", "times that a message was missing, and read again"),
+    ("fenced_total", "counter", "times that the others took this node for dead"),
+    ("lost_total", "counter", "times that the log had lost its end, or was another"),
+    ("disagreed_total", "counter", "times that another node counted differently: report it"),
+    ("not_shown_total", "counter", "events of other nodes that this one could not read"),
+)
 
 TABLE = (
     # the reference's names
@@ -353,4 +376,5 @@ TABLE = (
         "time that a sync of the journal to the disk took",
         lambda now: now.counts.syncs,
     ),
+    *(_of_cluster(*row) for row in CLUSTER_ROWS),
 )

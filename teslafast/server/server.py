@@ -129,9 +129,7 @@ class Server:
                 *setup_page.setup_routes(self._setup_sources()),
                 *vehicle_metrics_routes(hub),
             ),
-            health=pages.health(
-                hub, self._started_at, self._outputs, kept.journal_stopped if kept is not None else None, self.cluster
-            ),
+            health=pages.health(hub, self._started_at, self._outputs, kept.journal_stopped if kept else None, self.cluster),
             metrics=pages.metrics(self._gauges),
             status=pages.status,
             fleet=pages.fleet(hub.registry),
@@ -236,7 +234,7 @@ class Server:
         ends_s = self._reload.ends_s if self._reload is not None else None
         journal = self._checkpointer.reading() if self._checkpointer is not None else None
         kept = self._upkeep.gauges() if self._upkeep is not None else None
-        return pages.gauges(self.hub, self._started_at, len(self._pending), ends_s, journal, self._outputs, kept)
+        return pages.gauges(self.hub, self._started_at, len(self._pending), ends_s, journal, self._outputs, kept, self.cluster)
 
     def _rounds(self) -> Rounds:
         memory = FreeMemory.of_this_process().check

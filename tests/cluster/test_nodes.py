@@ -5,9 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
+from teslafast.server.prometheus import CLUSTER_ROWS
+
+from tests.support.event_stream import listen
 from tests.support.nats_servers import NatsServers
-from tests.support.peers import PATIENCE_S, Place
+from tests.support.peers import PATIENCE_S, Place, token
 from tests.support.servers import Inside, spawn
 
 VIN = "5YJ3E1EA7KF000001"
@@ -28,9 +32,13 @@ def joined(node: Inside) -> Place:
 
 def wait_for(place: Place, state: str) -> None:
     """Until the node is in this state; its log says nothing of the kind, and two servers of one process share it."""
+    wait_until(lambda: place.get("/health").json["cluster"]["state"] == state)
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
     until_s = time.monotonic() + PATIENCE_S
-    while place.get("/health").json["cluster"]["state"] != state:
-        assert time.monotonic() < until_s, f"never {state}"
+    while not reached():
+        assert time.monotonic() < until_s
 
 
 def test_what_one_node_takes_in_is_shown_by_both_under_the_same_seqs(nats: NatsServers) -> None:
@@ -140,3 +148,71 @@ def test_nothing_is_acknowledged_while_the_log_is_away_and_everything_is_afterwa
                 vehicle.reply()
             assert [far.until("data")["data"]["Soc"] for _ in range(4)] == [0.0, 1.0, 2.0, 3.0]
             assert here.get("/health").json["cluster"]["state"] == "ok"
+
+
+def test_every_node_knows_who_is_connected_anywhere(nats: NatsServers) -> None:
+    with node(nats) as one, node(nats) as other:
+        here, there = joined(one), joined(other)
+        with there.dashboard() as far, here.vehicle(VIN) as vehicle:
+            vehicle.tell({"Soc": {"doubleValue": 1.0}})
+            far.until("data")
+            bearer = f"Bearer {token()}"
+            (known,) = there.get("/vehicles", Authorization=bearer).json["vehicles"]
+            assert (known["vin"], known["connected"], known["connections"], known["messages"]) == (VIN, True, 0, 1)
+            with node(nats) as third:
+                late = joined(third)
+                wait_until(lambda: late.get("/vehicles", Authorization=bearer).json["vehicles"][0]["connected"])
+        wait_until(lambda: not there.get("/vehicles", Authorization=bearer).json["vehicles"][0]["connected"])
+
+
+def test_metrics_tell_of_the_cluster(nats: NatsServers) -> None:
+    with node(nats) as one:
+        text = joined(one).get("/metrics").body.decode()
+        assert "teslafast_cluster_runs 1.0" in text
+        assert all(f"teslafast_cluster_{name}" in text for name, _, _ in CLUSTER_ROWS)
+
+
+def test_since_ahead_of_a_node_waits_until_that_has_come_so_far(nats: NatsServers) -> None:
+    with node(nats) as one:
+        here = joined(one)
+        with here.dashboard() as near, here.vehicle(VIN) as vehicle:
+            epoch = near.until("hello")["epoch"]
+            vehicle.tell({"Soc": {"doubleValue": 1.0}})
+            ahead = near.until("data")["seq"] + 1
+            with here.dashboard(f"?since={ahead}&epoch={epoch}") as early:
+                early.until("hello")
+                vehicle.tell({"Soc": {"doubleValue": 2.0}})
+                vehicle.tell({"Soc": {"doubleValue": 3.0}})
+                assert early.next()["data"] == {"Soc": 3.0}
+
+
+def test_since_of_a_seq_that_never_comes_is_told_a_gap(nats: NatsServers) -> None:
+    with node(nats) as one:
+        here = joined(one)
+        epoch = here.get("/health").json["epoch"]
+        with here.dashboard(f"?since=1000000&epoch={epoch}") as lost:
+            lost.until("gap")
+
+
+def test_a_server_sent_events_id_names_the_shared_epoch(nats: NatsServers) -> None:
+    with node(nats) as one:
+        here = joined(one)
+        epoch = here.get("/health").json["epoch"]
+        with listen(here) as stream, here.vehicle(VIN) as vehicle:
+            vehicle.tell({"Soc": {"doubleValue": 1.0}})
+            assert stream.until("data").event_id == f"{epoch}-2"
+
+
+def test_a_vehicle_that_moved_is_told_as_connected_where_it_is(nats: NatsServers) -> None:
+    with node(nats) as one, node(nats) as other:
+        here, there = joined(one), joined(other)
+        with there.dashboard() as far:
+            with here.vehicle(VIN, X_TXID="11111111-1111-1111-1111-111111111111") as old:
+                old.tell({"Soc": {"doubleValue": 1.0}})
+                new = there.vehicle(VIN, X_TXID="22222222-2222-2222-2222-222222222222")
+                first, second = far.until("connectivity"), far.until("connectivity")
+            third = far.until("connectivity")
+            new.connection.close()
+            last = far.until("connectivity")
+        assert [one["status"] for one in (first, second, third, last)] == ["CONNECTED"] * 3 + ["DISCONNECTED"]
+        assert third["connectionId"] == second["connectionId"] != first["connectionId"]

@@ -15,7 +15,7 @@ from teslafast import __version__
 from teslafast.metrics import Counts, Durations
 from teslafast.outputs import OutputGauges
 from teslafast.server import exposition
-from teslafast.server.prometheus import TABLE, Gauges
+from teslafast.server.prometheus import CLUSTER_ROWS, TABLE, Gauges
 from teslafast.setup_checks import UpkeepGauges
 from teslafast.storage import checkpointer
 
@@ -67,8 +67,9 @@ def test_every_metric_of_the_table_is_in_the_text() -> None:
     output = OutputGauges(state="up", lag_events=0, lag_seconds=0.0, sent=0, retried=0, dropped={"overtaken": 0})
     groups = {"connections": {("vehicle", "vehicle"): 1}, "readers": {"flat": 1}, "outputs": {"jsonl": output}}
     upkeep = UpkeepGauges(config_days=300.0, login_days=80.0, renewals={"renewed": 1}, tesla_errors={"other": 1})
+    cluster = {name: 1.0 for name, _, _ in CLUSTER_ROWS}
     text = exposition.text(
-        Gauges(counts=counts, certificate_ends_s=2e9, oldest_s=1e9, journal=journal, upkeep=upkeep, **groups)  # type: ignore[arg-type]
+        Gauges(counts=counts, certificate_ends_s=2e9, oldest_s=1e9, journal=journal, upkeep=upkeep, cluster=cluster, **groups)  # type: ignore[arg-type]
     )
     found = {family.name for family in text_string_to_metric_families(text.decode())}
     assert {row.name.removesuffix("_total") for row in TABLE} <= found
