@@ -21,7 +21,6 @@ from ..core.hub import Hub
 from ..core.load import ServerLoad
 from ..dashboards.tokens import Verifier
 from ..http_messages import Request
-from ..logs import fields, log
 from ..storage.checkpointer import Checkpointer
 from ..vehicles.connection import VehicleConnection, vehicle_rules
 from ..vehicles.door import VehicleDoor
@@ -43,7 +42,7 @@ from .listening import PLAIN_LISTENERS, cannot_listen, plain_listeners, url_of
 from .prometheus import Gauges
 from .rounds import Rounds
 from .routes import FOR_VEHICLES, Decision, Listener, Peer, Route, Routes, table
-from .start_warnings import warnings_of
+from .start_warnings import log_warnings
 from .teslamate_routes import teslamate_routes
 from .trusted_proxies import TrustedProxies
 from .turned_away import OF_A_VEHICLE, TurnedAwayMemory
@@ -110,7 +109,7 @@ class Server:
             self._reload = CertificateReload(settings, contexts, self._use, self.hub.counts)
         self._listen(contexts)
         tls.log_kernel_tls(settings)
-        self._warn_of_openness()
+        log_warnings(settings)
         if self._outputs is not None:
             self._outputs.start()
         if self.cluster is not None:
@@ -184,11 +183,6 @@ class Server:
         for acceptor in self._acceptors:
             if acceptor.listener not in PLAIN_LISTENERS:
                 acceptor.use(contexts[acceptor.listener == "vehicles"])
-
-    def _warn_of_openness(self) -> None:
-        """What an operator may not have meant."""
-        for event, meaning in warnings_of(self.settings):
-            log.warning(event, extra=fields(meaning=meaning))
 
     @property
     def ports(self) -> list[int]:

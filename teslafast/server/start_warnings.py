@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..config import Settings
+from ..logs import fields, log
 
 _QUOTES = (b'"', b"'")
 
@@ -41,3 +42,8 @@ def warnings_of(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _has_odd_ends(secret: bytes) -> bool:
     return secret != secret.strip() or (secret[:1] in _QUOTES and secret[:1] == secret[-1:])
+
+
+def log_warnings(settings: Settings) -> None:
+    for event, meaning in warnings_of(settings):
+        log.warning(event, extra=fields(meaning=meaning))
