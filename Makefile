@@ -53,7 +53,7 @@ test-outputs: dev
 	@{ command -v mosquitto_passwd && { command -v mosquitto || test -x /usr/sbin/mosquitto; } && \
 	command -v influxd && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || \
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
-	$(BIN)/pytest -m "outputs or not outputs" tests/outputs
+	$(BIN)/pytest -m "outputs or not outputs" tests/outputs tests/deploy/test_history_dashboards.py tests/deploy/test_history_questions.py
 
 # Nodes over real NATS servers, one and three, killed, stopped and wiped.
 test-cluster: dev

@@ -11,6 +11,8 @@ from tests.support import ROOT
 # file: (the test, the tool)
 CHECKED = {
     "alerts.yml": ("test_prometheus.py", "promtool"),
+    "grafana-influxdb.json": ("test_history_dashboards.py", "influxdb"),
+    "grafana-postgres.json": ("test_history_dashboards.py", "postgres"),
     "grafana.json": ("test_prometheus.py", "prometheus"),
     "haproxy.cfg": ("test_proxies.py", "haproxy"),
     "kubernetes/teslafast.yaml": ("test_kubernetes.py", "kubernetes_validate"),
