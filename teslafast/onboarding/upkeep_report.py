@@ -70,9 +70,12 @@ def _car(vin: str, car: CarUpkeep, now: float) -> Iterator[SetupCheck]:
     if car.trouble:
         yield SetupCheck("renewal", "wrong", car.trouble, vin=vin)
     ends_soon = car.state == "taken" and 0 < car.until <= now + ENDS_SOON_S
-    state: CheckState = "wrong" if ends_soon else _STATES.get(car.state, "waiting")
-    says = car.meaning if not ends_soon else f"its config ends {_day(car.until)}"
-    yield SetupCheck("config", state, says or "not looked at yet", car.remedy, vin)
+    if ends_soon:
+        yield SetupCheck("config", "wrong", f"its config ends {_day(car.until)}", car.remedy, vin)
+    elif car.state == "waiting":
+        yield SetupCheck("config", "waiting", "config sent, not taken yet", "open the Tesla app, or drive a little", vin)
+    else:
+        yield SetupCheck("config", _STATES.get(car.state, "waiting"), car.meaning or "not looked at yet", car.remedy, vin)
 
 
 def _errors(state: UpkeepState) -> SetupCheck:

@@ -67,7 +67,9 @@ def test_a_vehicle_that_has_still_to_take_its_config_is_looked_at_hourly_for_thr
     it.tesla.cars[ROAD].looks = 1000
     upkeep = it.started()
     upkeep.step()
-    assert check(upkeep, "config", ROAD).state == "waiting"
+    waiting = check(upkeep, "config", ROAD)
+    assert (waiting.state, waiting.says) == ("waiting", "config sent, not taken yet")
+    assert waiting.remedy == "open the Tesla app, or drive a little"
     it.pass_time(upkeep, 6 * HOUR)
     assert it.asked("fleet_telemetry_config") == 7
     it.pass_time(upkeep, 4 * DAY)
