@@ -153,7 +153,9 @@ class Settings:
     vehicle_metrics: bool = setting(
         "VEHICLE_METRICS", False, boolean, "true or false", "last values for Prometheus at `/metrics/vehicles`, with a token"
     )
-    elevation_path: Path | None = setting("ELEVATION_PATH", None, Path, "path of a folder", ".hgt tiles: heights for TeslaMate")
+    elevation_path: Path | None = setting(
+        "ELEVATION_PATH", None, Path, "path of a folder or a file", "SRTM tiles or a GeoTIFF: heights for TeslaMate"
+    )
     coalesce_ms: int = setting(
         "COALESCE_MS", 0, whole(0, 10_000), "milliseconds, 0 to 10000", "flush at most once per so many ms"
     )

@@ -17,11 +17,20 @@ from pathlib import Path
 
 from ..errors import Misconfigured
 from ..logs import fields, log
+from .bilinear import height_between
+from .geotiff import open_geotiff
+from .teslamate_rows import HeightModel
 
 SIDES = {2 * side * side: side for side in (1201, 3601)}  # bytes of a file → samples in a row: three arc seconds, or one
 VOID = -32768
 TILES_AT_MOST = 64  # mapped at once, 26 MB of addresses each: more than a fleet crosses in an hour
 _SUFFIX = ".hgt"
+_SAMPLE = struct.Struct(">h")
+
+
+def height_model(path: Path) -> HeightModel:
+    """Of a folder with SRTM tiles, or of a GeoTIFF. Raises Misconfigured."""
+    return open_geotiff(path).height if path.is_file() else Elevation.from_folder(path).height
 
 
 class Tile:
@@ -36,22 +45,11 @@ class Tile:
     def height(self, north: float, east: float) -> int | None:
         """Metres at a place inside the tile; `north`, `east`: from its south-west corner, 0 to 1."""
         last = self._side - 1
-        row, column = (1 - north) * last, east * last
-        top, left = min(int(row), last - 1), min(int(column), last - 1)
-        down, right = row - top, column - left
-        corners = (
-            ((1 - down) * (1 - right), top, left),
-            ((1 - down) * right, top, left + 1),
-            (down * (1 - right), top + 1, left),
-            (down * right, top + 1, left + 1),
-        )
-        metres = 0.0
-        for share, at_row, at_column in corners:
-            sample = struct.unpack_from(">h", self._memory, 2 * (at_row * self._side + at_column))[0]
-            if sample == VOID and share:
-                return None
-            metres += share * sample
-        return math.floor(metres + 0.5)
+        return height_between((1 - north) * last, east * last, self._side, self._side, self._sample)
+
+    def _sample(self, row: int, column: int) -> float | None:
+        metres: int = _SAMPLE.unpack_from(self._memory, 2 * (row * self._side + column))[0]
+        return None if metres == VOID else metres
 
 
 class Elevation:
@@ -65,7 +63,11 @@ class Elevation:
     def from_folder(cls, folder: Path) -> Elevation:
         """Raises Misconfigured if there are no tiles in it."""
         if not folder.is_dir():
-            raise Misconfigured("ELEVATION_PATH", f"{folder} is not a folder", "give a folder with SRTM tiles (N37W123.hgt)")
+            raise Misconfigured(
+                "ELEVATION_PATH",
+                f"{folder} is neither a folder nor a file",
+                "give a folder with SRTM tiles (N37W123.hgt), or a GeoTIFF",
+            )
         if not any(path.suffix == _SUFFIX for path in folder.iterdir()):
             raise Misconfigured("ELEVATION_PATH", f"{folder} holds no .hgt file", "put SRTM tiles there (N37W123.hgt)")
         return cls(folder)

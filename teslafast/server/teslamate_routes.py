@@ -7,7 +7,7 @@ from functools import partial
 
 from ..core.hub import Hub
 from ..core.load import ServerLoad
-from ..dashboards.elevation import Elevation
+from ..dashboards.elevation import height_model
 from ..dashboards.teslamate import TeslaMateConnection, TeslaMateDoor, teslamate_rules, tokens_of_path
 from ..dashboards.teslamate_feed import RowFeed
 from ..dashboards.tokens import Verifier
@@ -19,7 +19,7 @@ from .routes import FOR_DASHBOARDS, Route, Variable
 def teslamate_routes(hub: Hub, timer: Timer, verifier: Verifier, load: Callable[[], ServerLoad]) -> tuple[Route, ...]:
     """Raises Misconfigured if ELEVATION_PATH holds no heights."""
     settings = hub.settings
-    height = None if settings.elevation_path is None else Elevation.from_folder(settings.elevation_path).height
+    height = None if settings.elevation_path is None else height_model(settings.elevation_path)
     door = TeslaMateDoor(
         partial(TeslaMateConnection, hub, teslamate_rules(hub, timer), verifier, RowFeed(hub, timer, height), load)
     )
