@@ -18,6 +18,7 @@ MODULES = (
     "teslafast._fanout",
     "teslafast.dashboards._teslamate_rows",
     "teslafast.protocol._wire",
+    "teslafast.server._tls_messages",
     "teslafast.storage._mapping",
     "teslafast.storage._recover",
     "teslafast.websocket._frame_limit",

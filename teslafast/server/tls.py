@@ -9,9 +9,12 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+from aiofastnet.openssl_compat import OPENSSL_DYN_LIBS
+
 from ..certificates.anchors import load_anchors, load_chain
 from ..config import Settings
 from ..logs import fields, log
+from ._tls_messages import read_one_message_at_once
 
 _KERNEL_TLS: int = getattr(ssl, "OP_ENABLE_KTLS", 0)  # since Python 3.12
 
@@ -77,6 +80,8 @@ def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ServerCo
 
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         load_anchors(context, settings.ca_path)
+    if OPENSSL_DYN_LIBS is not None:  # else OpenSSL is linked into Python, and aiofastnet feeds it 16 KiB at a time
+        read_one_message_at_once(context, OPENSSL_DYN_LIBS.libssl)
     context.settle()
     return context
 

@@ -1,0 +1,3 @@
+import ssl
+
+def read_one_message_at_once(context: ssl.SSLContext, libssl: str) -> None: ...
