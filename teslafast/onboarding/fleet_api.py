@@ -189,7 +189,8 @@ class FleetApi:
             return reply, None
 
     def _declined(self, reply: https.Reply, answer: object) -> Declined:
-        text = one_line(_words_of(answer).replace(self.token, "…"))
+        words = reply.body[:200].decode(errors="replace") if answer is None else _words_of(answer)  # a gateway's HTML page
+        text = one_line(words.replace(self.token, "…"))
         fault = f"Fleet API: HTTP {reply.status}" + (f", {text}" if text else "")
         if wait := reply.headers.get("retry-after", ""):
             fault += f" (retry after {one_line(wait, 40)})"

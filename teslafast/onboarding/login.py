@@ -83,6 +83,9 @@ def finish(store: TokenStore, attempt: Attempt, answer: str) -> Tokens:
 
 def checked(tokens: Tokens) -> Tokens:
     """The tokens, if their scopes suffice. Tesla drops scopes without a word, so the token is looked at. Raises Declined."""
+    if not tokens.refresh_token:
+        remedy = "log in again and leave every box ticked; the app's grant type must be Authorization Code"
+        raise Declined(403, "Tesla gave no refresh token: the scope offline_access was not granted", remedy, "missing scopes")
     if lacking := missing_scopes(tokens):
         fault = f"the owner's token lacks the scope {', '.join(lacking)}"
         raise Declined(403, fault, AUTHORISE, f"missing scopes {lacking}")

@@ -23,7 +23,6 @@ from .journey import SetupStep
 from .options import DEFAULT_PRESET
 from .outcome import Blocked, Waiting
 from .pairing_step import vins_of
-from .registration_step import key_at_tesla
 from .road_test_step import ca_of
 from .vehicle_steps import ask_owner
 
@@ -156,7 +155,7 @@ def _push(context: SetupContext, wanted: Mapping[str, Any], vins: list[str]) -> 
     context.console.line(f"  {context.notes.preset}: {len(wanted['fields'])} fields, about ${dollars:.2f} a month for each car")
     base = context.owner.base_url
     try:
-        registered = context.patiently("registration", lambda: key_at_tesla(context, base))
+        registered = context.patiently("registration", lambda: context.partner(base).registered_key(context.domain))
         require_same_key(registered, context.key(), context.domain)
     except Misconfigured as error:
         raise Blocked(f"app.key {error.fault}", error.remedy, again=Step.REGISTRATION) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from ..errors import Declined, Misconfigured, Unhealthy
 from ..onboarding import jws
@@ -11,13 +12,15 @@ from ..onboarding.accounts import oauth_of, owner_api
 from ..onboarding.fleet_api import FleetApi
 from ..onboarding.oauth import OAuth
 from ..onboarding.refusals_of_tesla import Kind, Step, explain
-from ..onboarding.setup_notes import SetupNotes, load_notes, save_notes
+from ..onboarding.served_key import is_trial
+from ..onboarding.setup_notes import ELSEWHERE, SetupNotes, load_notes, save_notes
 from ..onboarding.state_folder import KEY_FILE, StateFolder
 from ..onboarding.vehicle_config import ConfigStatus
 from ..onboarding.vehicle_host import check_vehicle_host
+from ..urls import is_this_machine
 from .console import SetupConsole
 from .options import DEFAULT_VEHICLE_PORT, SetupOptions
-from .outcome import NotNow, Waiting, as_not_now
+from .outcome import NotNow, Waiting, as_not_now, retry_after_s
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -77,6 +80,14 @@ class SetupContext:
             raise Misconfigured("TESLAFAST_PORT", f"{given!r} is not a port", "give a number from 1 to 65535")
         self.notes.port = self.options.port or int(given or 0) or self.notes.port or DEFAULT_VEHICLE_PORT
         return self.notes.port
+
+    def is_trial(self, host: str) -> bool:
+        """
+        Whether this is tried out on one machine: its address is loopback, no DNS knows the name, and either the server or Tesla
+        was said to be here.
+        """
+        local = self.notes.where == ELSEWHERE or is_this_machine(urlsplit(self.oauth.hosts.api).hostname or "")
+        return local and is_trial(self.notes.url, host)
 
     # ---- the accounts
 
@@ -141,12 +152,13 @@ class SetupContext:
                 if explain(error.status, error.words or error.fault).kind is not Kind.WAIT:
                     raise as_not_now(error) from None
                 wait: NotNow = as_not_now(error)
+                least = float(retry_after_s(error))
             except Unhealthy as error:
-                wait = Waiting(error.fault, error.remedy)
+                wait, least = Waiting(error.fault, error.remedy), 0.0
             left = until - clock.now()
-            if left <= 0 or self.options.look_only:
+            if left <= 0 or least > left or self.options.look_only:
                 raise wait
-            pause = min(next(pauses, TESLAS_PAUSES_S[-1]), left)
+            pause = max(least, min(next(pauses, TESLAS_PAUSES_S[-1]), left))
             self.console.status(f"{what}: {wait.says}; next try in {pause:.0f} s, for {left:.0f} s more")
             clock.sleep(pause)
 

@@ -12,14 +12,15 @@ from urllib.parse import quote
 from .. import https
 from ..config import Settings
 from ..dashboards import tokens
-from ..errors import Misconfigured, Unhealthy
+from ..errors import Declined, Misconfigured, Unhealthy
 from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.setup_notes import FLY
+from ..onboarding.vehicle_config import explain_error
 from ..text import one_line
 from . import fly_app, own_server, server_step
 from .context import SetupContext, short_vin
 from .journey import SetupStep
-from .outcome import Blocked, Waiting
+from .outcome import Blocked, NotNow, Waiting
 from .pairing_step import vins_of
 
 TOKEN_LIFE_S = 300  # of a token that this step alone uses
@@ -48,7 +49,12 @@ def _look(context: SetupContext) -> str | None:
     token = dashboard_token(context, TOKEN_LIFE_S)
     if not token:
         return _counted(context)
-    heard = {vin: _asked(context, vin, token) for vin in vins_of(context)}
+    try:
+        heard = {vin: _asked(context, vin, token) for vin in vins_of(context)}
+    except Unhealthy as error:
+        if not context.is_trial(context.domain) or "does not verify" not in error.fault:
+            raise
+        return _counted(context)  # a server on this machine whose certificate is for cars: it gets no token
     if not all(heard.values()):
         return None
     return "; ".join(f"{short_vin(vin)} {said}" for vin, said in heard.items())
@@ -103,7 +109,24 @@ def _act(context: SetupContext) -> None:
         remedy = "open the Tesla app or drive a little; who is turned away stands in the server's log"
         if not dashboard_token(context, TOKEN_LIFE_S):
             remedy = f"{remedy}; {_NEITHER}"
+        _raise_reported(context)
         raise Waiting("the server has not heard from the car yet", remedy)
+
+
+def _raise_reported(context: SetupContext) -> None:
+    """What the cars told Tesla about it, if they did: that explains more than silence. Raises Waiting."""
+    try:
+        vins = vins_of(context)
+        reports = [one for one in context.partner(context.owner.base_url).errors() if one.get("vin") in vins]
+    except (Declined, NotNow, Unhealthy) as error:
+        context.console.line(f"  ! what the car reports to Tesla could not be asked: {error}")
+        return
+    explained = [(one, explain_error(one)) for one in sorted(reports, key=lambda one: str(one.get("created_at")))]
+    known = [(one, found) for one, found in explained if found[0]]
+    if known:
+        report, (meaning, remedy) = known[-1]
+        words = one_line(f"{report.get('error_name')}: {report.get('error')}")
+        raise Waiting(f"{short_vin(str(report.get('vin')))} reports to Tesla: {meaning}", remedy, words)
 
 
 def page_line(context: SetupContext) -> str:

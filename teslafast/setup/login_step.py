@@ -13,6 +13,7 @@ from .journey import SetupStep
 from .outcome import Blocked, Waiting, as_not_now
 from .portal_step import redirect_of
 
+_LOGIN_TRIES = 3
 _LOGIN_REMEDY = "run `teslafast login` (or setup without --yes), or set TESLA_REFRESH_TOKEN"
 
 
@@ -62,8 +63,15 @@ def _act(context: SetupContext) -> None:
         if given and (tokens is None or tokens.adopted != digest_of(given)):
             login.checked(context.patiently("Tesla's token endpoint", lambda: store.adopt(given)))
             return
-        attempt = context.oauth.attempt(redirect_of(context))
-        login.finish(store, attempt, _answer(context, attempt))
+        for left in range(_LOGIN_TRIES - 1, -1, -1):
+            try:
+                attempt = context.oauth.attempt(redirect_of(context))
+                login.finish(store, attempt, _answer(context, attempt))
+                return
+            except Declined as error:  # a code lives two minutes: whoever was slow gets a new page
+                if not left or "invalid_auth_code" not in error.words:
+                    raise
+                context.console.line("  ! the code was too old, or used already: once more")
     except Declined as error:
         raise as_not_now(error) from None
 

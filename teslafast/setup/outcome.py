@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -85,4 +86,12 @@ def as_not_now(error: Declined) -> NotNow:
     meant = explain(error.status, error.words or error.fault)
     remedy = error.remedy if meant.remedy != error.remedy else meant.remedy
     kind = Blocked if meant.kind is Kind.STOP else Waiting
-    return kind(meant.meaning, remedy, one_line(error.fault), meant.again)
+    seconds = retry_after_s(error)
+    says = f"{meant.meaning}: Tesla asks for {seconds} s" if seconds else meant.meaning
+    return kind(says, remedy, one_line(error.fault), meant.again)
+
+
+def retry_after_s(error: Declined) -> int:
+    """How long Tesla wants to be left alone, 0 if it does not say."""
+    found = re.search(r"retry (?:in|after) (\d{1,6})", error.fault.lower())
+    return int(found[1]) if found else 0

@@ -35,6 +35,8 @@ def server_settings(context: SetupContext) -> dict[str, str]:
 
 def lacks(context: SetupContext) -> bool:
     """Whether a file is missing that a server here needs."""
+    if context.options.variable("CERT_PATH") and context.options.variable("CA_PATH"):
+        return False  # the environment is that of a server
     certs = context.folder.path / CERTS_FOLDER
     return (
         not all((certs / name).exists() for name in ("server.pem", "server.key", "ca.pem", "tesla_ca.pem"))
@@ -63,8 +65,9 @@ def make_certificates(context: SetupContext) -> None:
 
 def prepare(context: SetupContext) -> None:
     """Makes what is missing. Raises Misconfigured, Waiting."""
-    make_certificates(context)
-    if context.folder.read(ENV_FILE) is None:
+    if lacks(context):
+        make_certificates(context)
+    if context.folder.read(ENV_FILE) is None and not context.options.variable("CERT_PATH"):
         folder = context.folder.path.absolute()
         certs = folder / CERTS_FOLDER
         settings = {

@@ -35,7 +35,8 @@ def key_at_tesla(context: SetupContext, base: str) -> str:
         return context.partner(base).registered_key(context.domain)
     except Declined as error:
         kind = explain(error.status, error.words or error.fault).kind
-        if kind is Kind.DO and error.status in (400, 404, 412, 422):
+        # Nobody knows how Tesla answers for a domain that it has never seen; without one, it was a 500. Registering shows it.
+        if (kind is Kind.DO and error.status in (400, 404, 412, 422)) or error.status >= 500:
             return ""
         raise
 
@@ -47,7 +48,7 @@ def is_registered(context: SetupContext, base: str) -> bool:
         return False
     if found != public_hex(context.key()):
         raise another_key(context, base)
-    context.notes.registered[region_of(base) or base] = rfc3339(time.time_ns())
+    context.notes.registered.setdefault(region_of(base) or base, rfc3339(time.time_ns()))
     return True
 
 

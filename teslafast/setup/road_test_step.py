@@ -16,7 +16,7 @@ from ..doctor.route import check_route
 from ..errors import Misconfigured
 from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.resolve import resolve_ca
-from ..onboarding.served_key import NotServed, addresses_of, check_public_address, is_trial
+from ..onboarding.served_key import NotServed, addresses_of, check_public_address
 from ..onboarding.setup_notes import ELSEWHERE, ON_THIS_MACHINE
 from ..onboarding.state_folder import CERTS_FOLDER
 from ..urls import origin
@@ -60,7 +60,7 @@ def _leaf(context: SetupContext) -> list[x509.Certificate]:
 
 
 def _look(context: SetupContext) -> str | None:
-    trial = context.notes.where == ELSEWHERE and is_trial(context.notes.url, context.hostname)
+    trial = context.is_trial(context.hostname)
     if not trial:
         try:
             check_public_address(context.hostname)

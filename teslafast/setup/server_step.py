@@ -10,7 +10,7 @@ from ..doctor.health import check_health
 from ..errors import Misconfigured, Unhealthy
 from ..onboarding.app_key import public_hex, public_pem
 from ..onboarding.refusals_of_tesla import Step
-from ..onboarding.served_key import NotServed, check_served_key, is_trial
+from ..onboarding.served_key import NotServed, check_served_key
 from ..onboarding.setup_notes import ELSEWHERE, FLY, ON_THIS_MACHINE
 from ..urls import parse_url
 from . import fly_app, own_server
@@ -81,7 +81,7 @@ def _found(context: SetupContext) -> str:
         well = check_health(notes.url)
     except Unhealthy as error:
         raise Waiting(f"the server is not well: {error.fault}", own_server.start_remedy(context)) from None
-    trial = notes.url if is_trial(notes.url, context.domain) else ""
+    trial = notes.url if context.is_trial(context.domain) else ""
     try:
         at = check_served_key(context.domain, public_hex(context.key()), trial)
     except NotServed as error:

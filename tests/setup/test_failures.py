@@ -68,6 +68,7 @@ def no_vehicles(stage: SetupStage) -> None:
     stage.tesla.cars.clear()
 
 
+REPORTED = {"vin": VIN, "error_name": "config_manager_error", "error": "InvalidSignature: unknown issuer", "created_at": "2026"}
 LIMIT = {"error": "account disabled: EXCEEDED_LIMIT"}
 REGISTER = "POST /api/1/partner_accounts"
 PUSH = "fleet_telemetry_config_jws"
@@ -129,6 +130,8 @@ ROWS = [
     Row("not found", tesla(SHOWN, 404, "VIN not_found"), S.CONFIG, W, "does not find the vehicle", "account of the owner",
         S.LOGIN),
     Row("asleep", car(looks=10**6), S.CONFIG, W, "has not taken its config yet", "open the Tesla app or drive"),
+    Row("refused by the car", lambda stage: stage.tesla.errors.append(REPORTED), S.FIRST_DATA, W,
+        "the vehicle refused the config", "the key whose public half"),
     Row("no data", lambda stage: None, S.FIRST_DATA, W, "has not heard from the car", "drive a little"),
 ]  # fmt: skip
 
@@ -167,6 +170,19 @@ def test_what_comes_right_by_itself_is_waited_for(stage: SetupStage, endpoint: s
     stage.drive()
     assert stage.run()[0] == 0
     assert stage.slept
+
+
+def test_tesla_is_left_alone_for_as_long_as_it_asks(stage: SetupStage) -> None:
+    stage.tesla.refuse("GET /api/1/vehicles", 429, "Retry in 30 seconds", times=1)
+    stage.drive()
+    assert stage.run()[0] == 0
+    assert stage.slept == [30.0]
+
+
+def test_a_question_that_tesla_cannot_answer_does_not_keep_the_app_from_being_registered(stage: SetupStage) -> None:
+    stage.tesla.refuse("GET /api/1/partner_accounts/public_key", 500, "upstream internal error", times=2)
+    stage.drive()
+    assert stage.run()[0] == 0
 
 
 def test_an_app_that_is_registered_already_is_done_although_tesla_says_taken(stage: SetupStage) -> None:
