@@ -7,6 +7,7 @@ What `serve` does beside streaming when TESLAFAST_STATE names the set-up's folde
     weekly                          the login is refreshed, whatever else happens
     when the folder changes         at once: `teslafast setup` has just handed it over
 
+Of several processes with one folder (nodes, or the old and the new one during a deploy) one does so; the others show what it saw.
 All of it happens in one thread, which the event loop never waits for; its requests have a timeout. A dead Tesla changes nothing
 for vehicles and dashboards. `checks` and `gauges` only read what the thread has left, and say nothing secret. Each change is one
 line of the log.
@@ -14,9 +15,12 @@ line of the log.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -36,6 +40,9 @@ HOUR_S, DAY_S = 3600.0, 86_400.0
 AT_LEAST_APART_S = DAY_S / 2  # between two daily looks: the first one after a start may be near the time of day
 WAITING_S = 3 * DAY_S  # a car that sleeps takes its config within a day; beyond that, daily looks do
 FIRST_LOOK_S = 1.0  # after the start: the server's own affairs come first
+
+KEEPER_FILE = ".upkeep"  # locked by the process that keeps the set-up alive, for as long as it lives
+NOT_YET = SetupCheck("state", "waiting", "the set-up's folder has not been looked at yet")
 
 LastHeard = Callable[[str], float | None]
 
@@ -73,7 +80,8 @@ class FolderUpkeep:
         self._seen = ""
         self._told: dict[tuple[str, str], str] = {}
         self._unwritten = ""
-        self._snapshot = Snapshot(state=self._state)
+        self._snapshot = Snapshot(fault=NOT_YET)
+        self._keeper = False
         self._ended = threading.Event()
 
     # ---- for the server: none of it waits
@@ -106,6 +114,8 @@ class FolderUpkeep:
             except Exception as error:  # one that nobody expected ends neither the thread nor the server
                 log.error("upkeep_failed", extra=fields(reason=type(error).__name__), exc_info=error)
                 wait_s = HOUR_S
+        if self._keeper:
+            self._release()
 
     def step(self) -> None:
         """Does what is due, and leaves what it found for others to read."""
@@ -117,15 +127,36 @@ class FolderUpkeep:
             )
             return
         changed, self._seen = seen != self._seen != "", seen
-        before = self._state
-        if is_ours(tokens, self.account.environment):
+        before, keeps = self._state, self._is_keeper()
+        if not keeps:
+            before = self._state = load_upkeep(self.account.folder)
+        elif is_ours(tokens, self.account.environment):
             self._look_if_due(changed or self._is_new_login(tokens))
             self._ask_if_due()
             tokens = self.account.tokens()
         if self._state != before:
             self._save()
         counted = dict(self.account.renewals), dict(self.account.errors)
-        self._leave(Snapshot(notes, tokens, self._state, frozenset(self._silent()), None, *counted))
+        self._leave(Snapshot(notes, tokens, self._state, frozenset(self._silent()), None, *counted), tell=keeps)
+
+    def _is_keeper(self) -> bool:
+        """Whether this process has the folder, which the first one gets; where no lock can be had, each one that is asked."""
+        path = self.account.folder.path
+        if self._keeper or not path.is_dir():
+            return True
+        try:
+            descriptor = os.open(path / KEEPER_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._keeper = True
+        self._release = weakref.finalize(self, os.close, descriptor)
+        self._state = load_upkeep(self.account.folder)  # as another process has left it
+        return True
 
     def _look_if_due(self, changed: bool) -> None:
         now, state = self._now(), self._state
@@ -184,12 +215,12 @@ class FolderUpkeep:
             log.warning("upkeep_not_saved", extra=fields(reason=trouble, meaning="it is asked again after a restart"))
         self._unwritten = trouble
 
-    def _leave(self, snapshot: Snapshot) -> None:
+    def _leave(self, snapshot: Snapshot, tell: bool = True) -> None:
         self._snapshot = snapshot
         found: dict[tuple[str, str], str] = {}
         for check in self.checks():
             found[check.name, check.vin] = check.state
-            if self._told.get((check.name, check.vin)) != check.state:
+            if tell and self._told.get((check.name, check.vin)) != check.state:
                 level = log.warning if check.state == "wrong" else log.info
                 about = {"vin": check.vin} if check.vin else {}
                 remedy = {"remedy": check.remedy} if check.remedy else {}

@@ -156,6 +156,20 @@ def test_a_folder_that_is_damaged_is_said_and_nothing_is_asked(begin: Begin) -> 
     assert "is damaged" in check(upkeep, "state").says
 
 
+def test_of_two_processes_with_one_folder_one_asks_and_both_know_and_the_other_goes_on_when_it_ends(begin: Begin) -> None:
+    it = begin(tesla(ROAD))
+    first, second = it.started(), it.started()
+    first.step()
+    calls = len(it.tesla.calls)
+    it.now += 3 * DAY
+    second.step()
+    assert len(it.tesla.calls) == calls
+    assert check(second, "config", ROAD).state == "done"
+    first._release()
+    it.pass_time(second, 60, 60)
+    assert len(it.tesla.calls) > calls
+
+
 # ---- refusals
 
 
