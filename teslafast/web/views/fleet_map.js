@@ -2,7 +2,7 @@
  * Where all vehicles are, on one map: each an arrow in the colour of its state, those too near to each other a ring with their number.
  *
  * Law: what is drawn is what the table lists, so filters and the search hold here, too. A click opens a vehicle, or comes nearer to
- * a ring's. Drawn at most every EVERY_MS, but at once when somebody moves it.
+ * a ring's. Drawn at most every EVERY_MS, and for SHARE of the time at most, but at once when somebody moves it.
  */
 
 import { $, colour, setAttr } from "./dom.js";
@@ -10,6 +10,7 @@ import { MapSheet, project } from "./map_sheet.js";
 import { drawCar } from "./vehicle_map.js";
 
 const EVERY_MS = 400; // cars move by pixels in that time
+const SHARE = 0.03; // of a fleet of thousands the drawing takes some 20 ms: then it is drawn every second or so
 const CLOSEST = 14; // one car alone is shown with its town
 const CLOSER = 17; // … but for a ring that is opened: cars in one yard
 const APART_PX = 26; // nearer than this, two are drawn as one
@@ -28,6 +29,7 @@ export class FleetMap {
     this.spots = [];
     this.pointed = null; // a VIN
     this.drawnAt = -Infinity;
+    this.took = 0; // ms, the last time
     this.canvas.addEventListener("pointermove", ({ offsetX, offsetY }) => this.#point(this.#spotAt(offsetX, offsetY)));
     this.canvas.addEventListener("pointerleave", () => this.#point(null));
   }
@@ -71,11 +73,17 @@ export class FleetMap {
 
   /** `vehicles`: those that the table lists. */
   render(vehicles, now) {
-    if (performance.now() - this.drawnAt < EVERY_MS) return;
-    this.drawnAt = performance.now();
-    const located = vehicles.filter((vehicle) => vehicle.value("Location"));
+    const began = performance.now();
+    if (began - this.drawnAt < Math.max(EVERY_MS, this.took / SHARE)) return;
+    this.drawnAt = began;
+    this.#draw(vehicles, now);
+    this.took = performance.now() - began;
+  }
+
+  #draw(vehicles, now) {
+    const located = vehicles.filter((vehicle) => vehicle.value("Location")).map((vehicle) => ({ vehicle, place: placeOf(vehicle) }));
     setAttr(this.canvas, "aria-label", `Map of ${located.length} vehicle${located.length === 1 ? "" : "s"}. The table lists them.`);
-    const ctx = this.sheet.begin(located.length ? bounds(located.map(placeOf)) : [[30, 40], [226, 190]], CLOSEST);
+    const ctx = this.sheet.begin(located.length ? bounds(located.map(({ place }) => place)) : [[30, 40], [226, 190]], CLOSEST);
     this.spots = this.#gather(located);
     const boxes = [];
     for (const spot of this.spots) {
@@ -89,13 +97,13 @@ export class FleetMap {
   }
 
   /** Vehicles, and groups of those that would lie on each other: { x, y, vehicles }. */
-  #gather(vehicles) {
+  #gather(located) {
     const cells = new Map();
     const spots = [];
     const { width, height } = this.sheet;
-    for (const vehicle of vehicles) {
-      const place = this.sheet.at(placeOf(vehicle));
-      const [column, row] = place.map((part) => Math.floor(part / APART_PX));
+    for (const { vehicle, place: onSheet } of located) {
+      const place = this.sheet.at(onSheet);
+      const [column, row] = [Math.floor(place[0] / APART_PX), Math.floor(place[1] / APART_PX)];
       let near = null;
       for (let dx = -1; dx <= 1 && !near; dx++)
         for (let dy = -1; dy <= 1 && !near; dy++) {

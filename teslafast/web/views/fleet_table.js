@@ -2,8 +2,8 @@
  * The fleet as rows, of which only those in sight exist.
  *
  * Law: row `i` of the order is always drawn by the element `i % pool.length`, so scrolling moves few elements, and the focus stays on
- * its element while the keyboard walks. A row is rewritten when its vehicle's `rev` has risen or a second has passed, and a cell
- * only if its text is another. The order is made anew now and then, but not under a pointer or the keyboard. Until the reader has
+ * its element while the keyboard walks. A row is rewritten when its vehicle's `rev` has risen or a second has passed, a cell
+ * only if its text is another, and its trace once a second. The order is made anew now and then, but not under a pointer or the keyboard. Until the reader has
  * chosen, rows are as high as lets all of them be in sight, between the least and the greatest height that fleet.css names.
  */
 
@@ -195,6 +195,7 @@ export class FleetTable {
         setAttr(line.row, "aria-rowindex", String(index + 2));
       }
       if (line.vehicle === vehicle && line.rev === vehicle.rev && line.second === second) continue;
+      if (line.vehicle !== vehicle || line.second !== second) drawTrace(line.trace, this.traceSize, vehicle, now);
       Object.assign(line, { vehicle, rev: vehicle.rev, second });
       this.#fill(line, vehicle, now);
     }
@@ -263,7 +264,6 @@ export class FleetTable {
     setText(line.gear, vehicle.gear.length === 1 ? vehicle.gear : "–");
     setText(line.place, where(vehicle));
     setText(line.heard, vehicle.heard ? formatAge(now - vehicle.heard) : "–");
-    drawTrace(line.trace, this.traceSize, vehicle, now);
   }
 
   /** Marks a vehicle's row (null: none), because a pointer is on it elsewhere. */
@@ -280,7 +280,7 @@ export class FleetTable {
 
   /** Everything is drawn anew: another theme, other units, another size. */
   refresh() {
-    for (const line of this.pool) line.rev = -1;
+    for (const line of this.pool) line.second = -1;
     this.height = 0;
     const { value, unit } = convert("speed", TRACE_MPH);
     setText(this.heads[COLUMNS.findIndex(({ id }) => id === "trace")], `Last 2 min, 0–${Math.round(value / 10) * 10} ${unit}`);
