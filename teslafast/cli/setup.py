@@ -131,7 +131,7 @@ def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bo
         console.status("")
         click.echo(json.dumps(outcome.row, ensure_ascii=False) if as_json else "\n".join(_lines(outcome)))
     code = exit_status(outcomes)
-    _end(context, outcomes, code, page_line(context) if code == 0 and not as_json and not options.look_only else "")
+    _end(context, outcomes, code, page_line(context) if code == 0 and console.ask is not None and not as_json else "")
 
 
 def _end(context: SetupContext, outcomes: list[Outcome], code: int, page: str) -> None:

@@ -18,7 +18,7 @@ from .app_key import KEY_PATH_AT_DOMAIN, hex_of_pem
 
 CARRIER_NAT = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598: addresses that a provider shares among its customers
 _SHOWN = 60  # characters of what is served instead of a key
-_SERVE_IT = "set TESLA_PUBLIC_KEY_PATH of the server to the public key, and start it again"
+_SERVE_IT = "set TESLA_PUBLIC_KEY_PATH of the server to public-key.pem of the set-up's folder, and start it again"
 
 
 class NotServed(Unhealthy):

@@ -37,7 +37,10 @@ def go(steps: Sequence[SetupStep], context: SetupContext) -> Iterator[Outcome]:
     for step in steps:
         if step.step not in context.options.steps:
             continue
-        outcome = _one(step, context)
+        try:
+            outcome = _one(step, context)
+        finally:
+            context.save()  # what was decided stays, also if the step could not go on: nobody is asked twice
         yield outcome
         if not outcome.well and not context.options.look_only:
             return
@@ -55,12 +58,10 @@ def _one(step: SetupStep, context: SetupContext) -> Outcome:
     try:
         found = step.look(context)
         if found is not None:
-            context.save()
             return Outcome(step.step, StepState.DONE, found)
         if context.options.look_only:
             return Outcome(step.step, StepState.WAITING, "not done", f"would {step.would}")
         step.act(context)
-        context.save()
         found = step.look(context)
     except NotNow as error:
         return Outcome(step.step, error.state, error.says, error.remedy, error.teslas, error.again)

@@ -78,7 +78,7 @@ class Blocked(NotNow):
 
 def not_served(error: NotServed) -> NotNow:
     """What a domain that does not serve the key means for a set-up."""
-    return (Blocked if error.wrong else Waiting)(error.fault, error.remedy)
+    return (Blocked if error.wrong else Waiting)(error.fault, error.remedy, again=Step.SERVER)
 
 
 def as_not_now(error: Declined) -> NotNow:

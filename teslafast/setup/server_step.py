@@ -61,6 +61,7 @@ def _default_domain(context: SetupContext) -> None:
 
 def _look(context: SetupContext) -> str | None:
     where = decide(context)
+    _ = context.hostname, context.port  # decided with the place, and kept
     if where == FLY and fly_app.lacks(context):
         return None
     if where == ON_THIS_MACHINE and own_server.lacks(context):
@@ -98,6 +99,9 @@ def _act(context: SetupContext) -> None:
         fly_app.deploy(context)
     elif context.notes.where == ON_THIS_MACHINE:
         own_server.prepare(context)
+    else:
+        public = context.folder.path / PUBLIC_KEY_FILE
+        context.console.line(f"  the server there needs TESLA_PUBLIC_KEY_PATH: a copy of {public}")
     _await(context)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from teslafast.onboarding.refusals_of_tesla import Step
+from teslafast.onboarding.setup_notes import load_notes
 from teslafast.onboarding.signed_configs import load_signed
 from teslafast.setup.outcome import StepState
 
@@ -143,3 +144,13 @@ def test_with_yes_and_no_vin_all_vehicles_are_taken(stage: SetupStage) -> None:
     stage.drive(OTHER)
     assert stage.run()[0] == 0
     assert all(car.config is not None for car in stage.tesla.cars.values())
+
+
+def test_nobody_is_asked_twice_for_what_was_decided(stage: SetupStage) -> None:
+    stage.tesla.refuse("token client", 503, "upstream")
+    stage.answers = {"Where will": "3", "Its address": stage.url, "The name under": HOST}
+    stage.run(yes=False, on="", domain="", wait_s=0.0)
+    stage.answers, stage.printed[:] = {}, []
+    assert stage.run(yes=False, on="", domain="", port=0, wait_s=0.0)[1][1].state is StepState.DONE
+    assert not any(line.startswith(("Where will", "Its address", "The name under")) for line in stage.printed)
+    assert load_notes(stage.folder).port == stage.inside.place.vehicle_port
