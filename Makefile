@@ -10,8 +10,8 @@ DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck p
 # Test processes at a time: one more than cores, because many tests wait for a peer.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 OUTPUT_TOOLS := mosquitto postgresql influxdb
-DOOR_TOOLS := nodejs npm curl nginx-light haproxy
-DOOR_CLIENTS := eventsource@4 teslajs@4.10 ws@8 websocket@1
+DOOR_TOOLS := nodejs npm curl jq nginx-light haproxy
+DOOR_CLIENTS := eventsource@4 teslajs@4.10 ws@8 websocket@1 node-red@4
 CYTHON := $(shell find teslafast -name '*.py[x]' -o -name '*.px[di]')
 
 # For the Autobahn test suite, which is written for it: pyenv's if there is none on the PATH.
@@ -65,7 +65,7 @@ test-doors: dev build/doors/node_modules
 	$(BIN)/pytest -m doors -n $(WORKERS) --dist worksteal
 
 build/doors/node_modules: Makefile
-	@for tool in node npm curl nginx haproxy; do command -v $$tool >/dev/null || missing=yes; done; \
+	@for tool in node npm curl jq nginx haproxy; do command -v $$tool >/dev/null || missing=yes; done; \
 	test -z "$$missing" || { apt-get update -q && apt-get install -qy --no-install-recommends $(DOOR_TOOLS); }
 	npm install --silent --no-audit --no-fund --no-package-lock --prefix build/doors $(DOOR_CLIENTS)
 	@touch $@
