@@ -101,7 +101,8 @@ class FolderUpkeep:
 
     def gauges(self) -> UpkeepGauges:
         it, now = self._snapshot, self._now()
-        return UpkeepGauges(config_days(it.state, now), login_days(it.tokens, now), it.renewals, it.errors)
+        days = config_days(it.state, now) if it.tokens is not None else None
+        return UpkeepGauges(days, login_days(it.tokens, now), it.renewals, it.errors)
 
     # ---- in its thread
 

@@ -32,7 +32,7 @@ def checks_of(
     yield _login(tokens, state, now)
     if state.paused and state.paused != LOGIN_PAUSE:
         yield SetupCheck(state.paused, "waiting" if state.paused == AWAY_PAUSE else "wrong", state.says, state.remedy)
-    for vin, car in state.cars.items():
+    for vin, car in state.cars.items() if tokens is not None else ():
         yield from _car(vin, car, now)
         if vin in silent:
             yield SetupCheck("silent", "wrong", "not heard for a day, although it has its config", _SILENT, vin)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from teslafast.logs import JsonLines
 from teslafast.onboarding.accounts import oauth_of
@@ -114,6 +116,17 @@ def test_without_a_login_nothing_is_asked(begin: Begin) -> None:
     assert it.tesla.calls == []
     assert check(upkeep, "login") == SetupCheck("login", "missing", "nobody has logged in at Tesla", "teslafast setup")
     assert upkeep.gauges().login_days is None
+
+
+def test_after_the_set_up_was_removed_nothing_of_it_is_shown_or_written_again(begin: Begin) -> None:
+    it = begin(tesla(ROAD))
+    upkeep = it.started()
+    upkeep.step()
+    shutil.rmtree(it.folder.path)
+    it.pass_time(upkeep, 2 * DAY)
+    assert {one.name for one in upkeep.checks()} == {"registration", "login"}
+    assert upkeep.gauges().config_days is None
+    assert not it.folder.exists
 
 
 def test_a_folder_whose_tokens_were_handed_over_has_only_the_mark_and_is_left_alone(begin: Begin) -> None:
