@@ -73,21 +73,25 @@ class PostgresOutput:
     async def check(self) -> str:
         """Makes no table; says what `connect` would find."""
         try:
-            self._connection = connection = await self._opened()
-            version = await made(connection, self._table)
-            server = f"PostgreSQL {connection.get_server_version().major}"
-            timescale = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
-            server += f" with TimescaleDB {timescale}" if timescale else ""
-            allowed = "SELECT has_schema_privilege(coalesce(nullif($1, ''), current_schema()), 'CREATE')"
-            if version:
-                return f"logged in to {server}; the table {self._table} is there"
-            if not await connection.fetchval(allowed, self._table.schema):
-                raise Undelivered(f"the user may not make the table {self._table}: GRANT CREATE ON SCHEMA … TO that user")
-            return f"logged in to {server}; the table {self._table} will be made at the first start"
+            self._connection = await self._opened()
+            async with self._connection.transaction():
+                return await self._found(self._connection)
         except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError) as error:
             raise self._trouble(error) from None
         finally:
             await self.close()
+
+    async def _found(self, connection: Any) -> str:
+        """Raises Undelivered if the table is missing, and may not be made."""
+        version = await made(connection, self._table)
+        timescale = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+        server = f"PostgreSQL {connection.get_server_version().major}" + (f" with TimescaleDB {timescale}" if timescale else "")
+        if version:
+            return f"logged in to {server}; the table {self._table} is there"
+        allowed = "SELECT has_schema_privilege(coalesce(nullif($1, ''), current_schema()), 'CREATE')"
+        if not await connection.fetchval(allowed, self._table.schema):
+            raise Undelivered(f"the user may not make the table {self._table}: GRANT CREATE ON SCHEMA … TO that user")
+        return f"logged in to {server}; the table {self._table} will be made at the first start"
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -9,6 +9,8 @@ The tables in PostgreSQL: made, and brought from each version to the next, by wh
 A row's key holds its event's id, so that the same event is there once however often it is sent; and it begins as queries do.
 Where the extension timescaledb is, the first two become hypertables, and of the first what is COMPRESSED_AFTER old is compressed.
 What the extension's licence or version does not have is logged, and plain tables work as well.
+
+Every question is asked within a transaction: outside of one, a pooler may give each step of it another connection.
 """
 
 from __future__ import annotations
@@ -94,8 +96,9 @@ async def made(connection: Any, name: TableName) -> int:
 async def epoch_number(connection: Any, name: TableName, epoch: str) -> int:
     """By what rows name the log's epoch."""
     table = name.quoted("_epochs")
-    await connection.execute(f"INSERT INTO {table} (epoch) VALUES ($1) ON CONFLICT DO NOTHING", epoch)  # noqa: S608
-    return int(await connection.fetchval(f"SELECT id FROM {table} WHERE epoch = $1", epoch))  # noqa: S608
+    async with connection.transaction():
+        await connection.execute(f"INSERT INTO {table} (epoch) VALUES ($1) ON CONFLICT DO NOTHING", epoch)  # noqa: S608
+        return int(await connection.fetchval(f"SELECT id FROM {table} WHERE epoch = $1", epoch))  # noqa: S608
 
 
 def _filled(statement: str, name: TableName) -> str:
@@ -116,12 +119,14 @@ async def _make_hypertables(connection: Any, name: TableName) -> None:
     """Each step for itself: the first that the extension refuses ends it, and what was made is of use all the same."""
     from asyncpg import PostgresError
 
-    version = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+    async with connection.transaction():
+        version = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
     if version is None:
         return
     for statement in _HYPERTABLE:
         try:
-            await connection.execute(_filled(statement, name))
+            async with connection.transaction():
+                await connection.execute(_filled(statement, name))
         except PostgresError as error:
             log.warning("postgres_not_compressed", extra=fields(table=str(name), timescaledb=version, reason=str(error)))
             return

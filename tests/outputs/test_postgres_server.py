@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,22 @@ def test_a_server_starts_without_its_database_and_stores_everything_once_it_is_t
                 ("Gear", None, "ShiftStateD"),
             ]
             assert database.ask("SELECT body ->> 'status' FROM cars_events ORDER BY seq") == [("CONNECTED",), ("DISCONNECTED",)]
+
+
+def test_a_database_that_answers_nothing_holds_up_neither_vehicles_nor_dashboards() -> None:
+    with Postgres() as database, Inside(POSTGRES_URL=database.url) as server:
+        server.lines.wait_for("output_up", output="postgres")
+        with server.place.vehicle("one") as vehicle, server.place.dashboard("?snapshot=0&type=data") as dashboard:
+            vehicle.tell({"Odometer": {"doubleValue": 0.0}})
+            database.signal_all(signal.SIGSTOP)
+            for number in range(1, 1000):
+                vehicle.tell({"Odometer": {"doubleValue": float(number)}})
+            dashboard_saw = [dashboard.until("data")["data"]["Odometer"] for _ in range(1000)]
+            assert dashboard_saw == [float(number) for number in range(1000)]
+            assert server.place.get("/health").json["status"] == "ok"
+            database.signal_all(signal.SIGCONT)
+        caught_up(server, "postgres")
+        assert odometers(database)["one"] == [float(number) for number in range(1000)]
 
 
 def test_the_command_checks_the_database_and_the_doctor_repeats_it() -> None:

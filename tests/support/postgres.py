@@ -84,6 +84,11 @@ class Postgres:
         self._process.wait()
         self._process = None
 
+    def signal_all(self, number: signal.Signals) -> None:
+        """SIGSTOP: it takes connections, and answers nothing, as behind a net that has gone."""
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
     def stop(self) -> None:
         """As its administrator stops it: connections are ended with a reason."""
         assert self._process is not None

@@ -39,3 +39,8 @@ def store(database: Postgres, *batches: Sequence[Event], context: Context | None
             await output.send(batch)
 
     run(database, scene, context, table)
+
+
+def check(url: str) -> str:
+    """What `teslafast outputs check` says."""
+    return asyncio.run(PostgresOutput(PostgresSettings(url=url), Context("check", Counter())).check())
