@@ -94,7 +94,7 @@ class ClusterBackplane:
             return
         if HEAD_BYTES + EVENT_BYTES + LONGEST_VIN + len(entry.txid) + len(entry.payload) > self.most_bytes:
             raise Malformed(f"larger than the {self.most_bytes} bytes that the cluster's log takes")
-        self.node.submit(entry, AppliedRecord(record, fleet, txid))
+        self.node.submit(entry, (record, fleet, txid))
 
     def _tell(self, entry: Entry, record: Record) -> None:
         if record.body.get("status") == DISCONNECTED:
@@ -140,13 +140,12 @@ class ClusterBackplane:
         if len(events.entries) != events.events:
             self._pass_over(seq, f"{events.events} events of a batch that this version cannot read")
             return
-        handles = events.handles
+        handles, apply, fleet_of_flat = events.handles, self._hub.apply, self._fleet_of_flat
         for place, entry in enumerate(events.entries):
             try:
                 one: AppliedRecord | None = handles[place] if handles is not None else None
-                if one is None:
-                    one = shown(entry, self._fleet_of_flat)
-                self._hub.apply(entry.vin, one.record, one.fleet, one.txid, now_ns, seq=seq)
+                record, fleet, txid = one or shown(entry, fleet_of_flat)
+                apply(entry.vin, record, fleet, txid, now_ns, None, seq)
             except Malformed as error:
                 self._pass_over(seq, str(error))
             seq += 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -25,12 +25,8 @@ _TOPIC_OF_CODE = {KIND_NUMBERS[kind]: topic for topic, kind in TOPICS.items()}
 _TEXT_MEMBERS = ("kind", "body", "created_ns", "is_resend", "signals", "vin_differs")
 
 
-class AppliedRecord(NamedTuple):
-    """What `Hub.apply` takes of an entry."""
-
-    record: Record
-    fleet: MakeFleet
-    txid: bytes | None
+# What `Hub.apply` takes of an entry. A plain tuple: there is one for each event of every node.
+AppliedRecord = tuple[Record, MakeFleet, bytes | None]
 
 
 def entry_of(vin: str, record: Record, txid: bytes | None, now_ns: int, own: OwnBytes | None) -> Entry:
@@ -56,19 +52,19 @@ def shown(entry: Entry, fleet_of_flat: FleetOfFlat) -> AppliedRecord:
     topic = _TOPIC_OF_CODE.get(entry.code)
     if topic is not None:
         record = read_record(topic, entry.payload, entry.vin, FLAT)
-        return AppliedRecord(record, partial(_fleet_body, topic, entry), entry.txid)
+        return record, partial(_fleet_body, topic, entry), entry.txid
     if entry.code not in (CONNECTIVITY_CODE, TEXT_CODE):
         raise Malformed(f"an event of code {entry.code}")
     try:
         said = orjson.loads(entry.payload)
         if entry.code == CONNECTIVITY_CODE:
-            return AppliedRecord(Report("connectivity", said), partial(fleet_of_connectivity, said), None)
+            return Report("connectivity", said), partial(fleet_of_connectivity, said), None
         report = Report(**{name: said[name] for name in _TEXT_MEMBERS})
         if report.kind not in KIND_NUMBERS or not isinstance(report.body, dict):
             raise Malformed("not a record")
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise Malformed(f"not a record: {error}") from None
-    return AppliedRecord(report, partial(fleet_of_flat, report.body), entry.txid)
+    return report, partial(fleet_of_flat, report.body), entry.txid
 
 
 def _fleet_body(topic: bytes, entry: Entry) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-BEATS = 10  # of our own, a second apart, that the log must have taken while another run was silent
+BEATS = 10  # of our own, a second apart, that the log must have taken while another run was silent; fewer if it is dead sooner
+LEAST_BEATS = 2
 
 Body = Mapping[str, Any]
 
@@ -99,4 +100,5 @@ class Runs:
 
     def silent(self, now_s: float, beats: int, dead_s: float) -> list[Run]:
         """Runs that are to be declared dead. `beats`: how many of our own have been stored."""
-        return [run for run in self if beats - run.beats >= BEATS and now_s - run.heard_s >= dead_s]
+        needed = min(BEATS, max(LEAST_BEATS, int(dead_s)))
+        return [run for run in self if beats - run.beats >= needed and now_s - run.heard_s >= dead_s]

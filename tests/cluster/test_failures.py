@@ -239,7 +239,7 @@ def test_a_node_is_stopped_for_so_long_that_it_is_declared_dead_and_goes_on_as_a
     with scene(tmp_path, 1, NODE_DEAD_SECONDS="3") as all_of_it:
         sleeping = all_of_it.nodes[0].process
         sleeping.send_signal(signal.SIGSTOP)
-        time.sleep(15.0)  # ten beats of the other, and three seconds of silence
+        time.sleep(8.0)  # three beats of the other, and three seconds of silence
         sleeping.send_signal(signal.SIGCONT)
         all_of_it.nodes[0].lines.wait_for("cluster_fenced")
         all_of_it.road.until_acked(300)
