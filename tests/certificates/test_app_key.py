@@ -85,6 +85,7 @@ def test_a_key_of_another_kind_or_curve_is_refused_by_its_name(kind: str) -> Non
         (PUBLIC[:100], "cannot be read"),
         (b" " * (LARGEST_KEY_FILE + 1), "is larger than"),
     ],
+    ids=["empty", "a page", "two keys", "a certificate", "half a key", "too large"],
 )
 def test_a_file_that_is_no_key_is_refused_in_one_line(content: bytes, says: str) -> None:
     assert says in fault(content)

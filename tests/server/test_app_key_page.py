@@ -140,7 +140,9 @@ def test_a_file_that_is_only_touched_says_nothing(path: Path, caplog: pytest.Log
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [(PRIVATE, "holds a private key"), (b"x", "holds no public key"), (None, "No such file")]
+    ("content", "says"),
+    [(PRIVATE, "holds a private key"), (b"x", "holds no public key"), (None, "No such file")],
+    ids=["a private key", "no key", "no file"],
 )
 def test_a_file_without_a_usable_key_stops_the_start_in_one_line(content: bytes | None, says: str, tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
