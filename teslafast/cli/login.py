@@ -37,7 +37,8 @@ def folder_of(state: Path | None) -> StateFolder:
 )
 @click.option("--paste", is_flag=True, help="Print the address, and read the one that you end at from stdin.")
 @click.option("--wait", "patience", type=Duration(), default="10m", show_default=True, help="How long to wait for the browser.")
-def login(state: Path | None, redirect: str | None, paste: bool, patience: float) -> None:
+@click.option("--lend", is_flag=True, hidden=True)
+def login(state: Path | None, redirect: str | None, paste: bool, patience: float, lend: bool) -> None:
     """
     Log in at Tesla as the owner of the vehicles.
 
@@ -51,10 +52,13 @@ def login(state: Path | None, redirect: str | None, paste: bool, patience: float
 
     folder = folder_of(state)
     oauth, notes = oauth_of(os.environ, folder), load_notes(folder)
-    for variable, value in (("TESLA_CLIENT_ID", oauth.client_id), ("TESLA_CLIENT_SECRET", oauth.client_secret)):
+    for variable, value in () if lend else (("TESLA_CLIENT_ID", oauth.client_id), ("TESLA_CLIENT_SECRET", oauth.client_secret)):
         if not value and not (variable == "TESLA_CLIENT_SECRET" and os.environ.get("TESLA_REFRESH_TOKEN")):
             raise Misconfigured(variable, "is not set", "copy it from your app's page at Tesla, or run `teslafast setup`")
     store = TokenStore(folder, oauth)
+    if lend:  # for the set-up on another machine, through ssh: it uses the token, and never refreshes it
+        click.echo(store.access_token())
+        return
     if given := os.environ.get("TESLA_REFRESH_TOKEN", "").strip():
         tokens = owner.checked(store.adopt(given))
     else:

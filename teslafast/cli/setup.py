@@ -115,12 +115,14 @@ def _setup_options(given: dict[str, Any], status: bool) -> SetupOptions:
 def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bool) -> None:
     from ..setup.context import SetupContext
     from ..setup.data_step import page_line
+    from ..setup.fly_app import lent
     from ..setup.journey import exit_status, go
     from ..setup.removal import remove
     from ..setup.steps import SETUP_STEPS
 
     console = _console(options, as_json)
     context = SetupContext(options, folder, console)
+    context.lender = lambda: lent(context)
     if removing:
         sys.exit(0 if remove(context) else 3)
     if not as_json:

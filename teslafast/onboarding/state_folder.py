@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Misconfigured, Unhealthy
-from ..whole_file import write_whole
+from ..whole_file import WholeFile
 
 STATE_VARIABLE = "TESLAFAST_STATE"
 DEFAULT_STATE = "teslafast.d"
@@ -106,13 +106,30 @@ class StateFolder:
         self.create()
         with self.lock():
             try:
-                write_whole(self.path / name, content, mode=STATE_FILE_MODE, replace=replace)
-                os.chmod(self.path / name, STATE_FILE_MODE)
+                self._put(self.path / name, content, replace)
             except FileExistsError:
                 raise
             except OSError as error:
                 remedy = f"make room, or make the folder writable, or name another in {STATE_VARIABLE}"
                 raise Misconfigured(STATE_VARIABLE, f"{self.path / name} cannot be written: {error.strerror}", remedy) from None
+
+    def _put(self, path: Path, content: bytes, replace: bool) -> None:
+        """Raises OSError."""
+        file = WholeFile(path, STATE_FILE_MODE)
+        try:
+            file.write(content)
+            file.commit(replace=replace)
+        except BaseException:
+            file.discard()
+            raise
+        path.chmod(STATE_FILE_MODE)
+        self._give_to_owner(path)
+
+    def _give_to_owner(self, path: Path) -> None:
+        """What root writes, for example through `fly ssh`, belongs to whom the folder belongs to: the server is not root."""
+        owner = self.path.stat()
+        if os.geteuid() == 0 and owner.st_uid != 0:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Raises Misconfigured."""
@@ -158,6 +175,7 @@ class StateFolder:
         except OSError as error:
             remedy = f"make the folder writable, or name another in {STATE_VARIABLE}"
             raise Misconfigured(STATE_VARIABLE, f"{self.path / '.lock'}: {error.strerror}", remedy) from None
+        self._give_to_owner(self.path / ".lock")
         until = time.monotonic() + patience_s
         while True:
             try:

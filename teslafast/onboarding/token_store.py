@@ -171,6 +171,11 @@ class TokenStore:
             return self.oauth.refresh(refresh_token)
 
 
+def handed_over(tokens: Tokens | None) -> bool:
+    """Whether only the mark is here: another machine refreshes."""
+    return tokens is not None and tokens.owner != HERE and not tokens.refresh_token
+
+
 def load_tokens(folder: StateFolder) -> Tokens | None:
     """What a folder's tokens.json holds, None if there is none. Raises Misconfigured."""
     found = folder.read_json(TOKENS_FILE)

@@ -15,6 +15,7 @@ from ..onboarding.refusals_of_tesla import Kind, Step, explain
 from ..onboarding.served_key import is_trial
 from ..onboarding.setup_notes import ELSEWHERE, SetupNotes, load_notes, save_notes
 from ..onboarding.state_folder import KEY_FILE, StateFolder
+from ..onboarding.token_store import handed_over, load_tokens
 from ..onboarding.vehicle_config import ConfigStatus
 from ..onboarding.vehicle_host import check_vehicle_host
 from ..urls import is_this_machine
@@ -38,6 +39,7 @@ class SetupContext:
         self.folder = folder
         self.console = console
         self.notes: SetupNotes = load_notes(folder)
+        self.lender: Callable[[], str] | None = None  # asks the server for an access token, once it alone refreshes
         self.acted = False  # the server's step: one deploy a run
         self.tried_regions = False  # the registration's step: a region that refused is a note then
         self.drivers: set[str] = set()  # vehicles that are shared with this account
@@ -124,13 +126,19 @@ class SetupContext:
         """The API with the owner's token. Raises Waiting, Declined, Unhealthy, Misconfigured."""
         if self._owner is None:
             try:
-                self._owner = owner_api(self.options.environment, self.folder)
+                self._owner = owner_api({**self.options.environment, **self._lent()}, self.folder)
             except Misconfigured as error:
                 if error.subject not in ("tokens", "TESLA_ACCESS_TOKEN"):
                     raise
                 raise Waiting(error.fault, error.remedy, again=Step.LOGIN) from None
             self._owner.domain = self.notes.domain
         return self._owner
+
+    def _lent(self) -> dict[str, str]:
+        """TESLA_ACCESS_TOKEN from the server that the tokens were handed over to; nothing if they are here, or it is set."""
+        if self.lender is None or self.options.variable("TESLA_ACCESS_TOKEN") or not handed_over(load_tokens(self.folder)):
+            return {}
+        return {"TESLA_ACCESS_TOKEN": self.lender()}
 
     def forget_owner(self) -> None:
         """After a login."""

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..errors import Unhealthy
 from ..onboarding.app_key import public_pem
+from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.state_folder import CERTS_FOLDER, CONFIGS_FILE, NOTES_FILE, SECRET_FILE, TOKENS_FILE
 from ..onboarding.token_store import TokenStore
 from . import own_server
@@ -26,6 +27,7 @@ from .fly_deployment import CERTIFICATE_SECRETS, FlyDeployment, in_base64, names
 from .outcome import Blocked, Waiting
 
 STATE_ON_FLY = "/data/teslafast.d"
+STATUS_THERE = f"/opt/teslafast/bin/teslafast setup --status --from 5 --until 8 --state {STATE_ON_FLY}"
 DEPLOY_S, FLY_COMMAND_S = 1200.0, 120.0  # how long Fly may take: to build an image, and for anything else
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 _TESLAFAST = "/opt/teslafast/bin/teslafast"
@@ -141,12 +143,23 @@ def minted(context: SetupContext, life_s: float) -> str:
     return words[-1] if words and words[-1].count(".") == 2 else ""
 
 
-def hand_over(context: SetupContext) -> None:
+def lent(context: SetupContext) -> str:
+    """An access token of the server that refreshes. Raises Waiting."""
+    command = f"{_TESLAFAST} login --lend --state {STATE_ON_FLY}"
+    said = _fly(context, "ssh", "console", "--app", context.notes.fly_app, "--quiet", "--command", command, may_fail=True)
+    words = (said or "").split()
+    if not words or words[-1].count(".") != 2:
+        remedy = "look at it there, or log in anew: teslafast login, then teslafast setup --only 12"
+        raise Waiting(f"{context.notes.fly_app} gives no access token ({STATUS_THERE})", remedy, again=Step.LOGIN)
+    return words[-1]
+
+
+def hand_over(context: SetupContext, *, with_secret: bool) -> None:
     """Gives the server the tokens, notes and signed configs; here only a mark stays. Raises Blocked, Waiting."""
     app = context.notes.fly_app
     with context.folder.lock():
         files = {}
-        for file in (TOKENS_FILE, NOTES_FILE, CONFIGS_FILE, SECRET_FILE):
+        for file in (TOKENS_FILE, NOTES_FILE, CONFIGS_FILE, *((SECRET_FILE,) if with_secret else ())):
             content = context.folder.read(file)
             if content is not None:
                 files[file] = content.decode()

@@ -13,7 +13,7 @@ from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.setup_notes import FLY, ON_THIS_MACHINE
 from ..onboarding.signed_configs import load_signed, save_signed, sign_ahead
 from ..onboarding.state_folder import STATE_VARIABLE
-from ..onboarding.token_store import HERE, load_tokens
+from ..onboarding.token_store import handed_over, load_tokens
 from . import fly_app
 from .config_step import differs, wanted_config
 from .context import SetupContext
@@ -40,10 +40,10 @@ def _look(context: SetupContext) -> str | None:
         return f"TESLA_ACCESS_TOKEN lives 8 hours: {_date(context)}"
     tokens = load_tokens(context.folder)
     if context.notes.where == FLY:
-        handed = tokens is not None and tokens.owner != HERE and not tokens.refresh_token
-        if handed or context.notes.handed_over == "no":
-            return f"{context.notes.fly_app} renews it" if handed else _date(context)
-        return None
+        if handed_over(tokens):
+            _ = context.owner  # which the server lends: so it has the tokens, and refreshes them
+            return f"{context.notes.fly_app} renews it (`fly ssh console -C '{fly_app.STATUS_THERE}'`)"
+        return _date(context) if context.notes.handed_over == "no" else None
     if not signed_is_right(context):
         return None
     if context.notes.where == ON_THIS_MACHINE:
@@ -66,7 +66,10 @@ def _act(context: SetupContext) -> None:
         if answer.strip().lower() not in ("", "y", "yes"):
             context.notes.handed_over = "no"
             return
-        fly_app.hand_over(context)
+        question = "Shall it also show what cars report to Tesla? For that it gets the client secret, too"
+        secret = context.console.ask(question, "no", False) if context.console.ask else "no"
+        fly_app.hand_over(context, with_secret=secret.strip().lower() in ("y", "yes"))
+        context.forget_owner()
 
 
 KEEPING_STEP = SetupStep(Step.KEEPING, _look, _act, "sign the next configs, and hand the renewal over to the server")

@@ -7,7 +7,7 @@ from ..onboarding import login
 from ..onboarding.access_token import read_token
 from ..onboarding.oauth import Attempt
 from ..onboarding.refusals_of_tesla import AUTHORISE, SCOPES_FOR_TELEMETRY, Step
-from ..onboarding.token_store import HERE, TokenStore, digest_of
+from ..onboarding.token_store import HERE, TokenStore, digest_of, handed_over
 from .context import SetupContext
 from .journey import SetupStep
 from .outcome import Blocked, Waiting, as_not_now
@@ -32,8 +32,9 @@ def _look(context: SetupContext) -> str | None:
     tokens = store.load()
     if tokens is None or (not tokens.refresh_token and tokens.owner == HERE):
         return None
-    if not tokens.refresh_token:
-        return f"{tokens.owner} has the tokens, and alone refreshes them"
+    if handed_over(tokens):
+        _ = context.owner
+        return f"{tokens.owner} has the tokens, and alone refreshes them; it lends one for this run"
     try:
         context.patiently("Tesla's token endpoint", store.access_token)
     except Blocked as error:  # login_required, and the like

@@ -14,7 +14,6 @@ from ..onboarding.token_store import TokenStore
 from . import fly_app
 from .context import SetupContext, short_vin
 from .outcome import NotNow
-from .pairing_step import vins_of
 
 
 def remove(context: SetupContext) -> bool:
@@ -40,11 +39,9 @@ def remove(context: SetupContext) -> bool:
 
 
 def _configs(context: SetupContext) -> bool:
-    try:
-        vins = vins_of(context)
-    except NotNow:
-        context.console.line("✓ configs: no vehicle is known here")
-        return True
+    vins = list(dict.fromkeys([*context.options.vins, *context.notes.pushed]))
+    if not vins:
+        context.console.line("✓ configs: none is left that was sent from here")
     well = True
     for vin in vins:
         try:
@@ -54,6 +51,8 @@ def _configs(context: SetupContext) -> bool:
             well = False
         else:
             context.console.line(f"✓ config of {short_vin(vin)}: {'deleted' if removed else 'there was none'}")
+            context.notes.pushed.pop(vin, None)
+            context.save()
     return well
 
 

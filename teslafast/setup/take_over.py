@@ -26,16 +26,10 @@ def take_over(folder: StateFolder, stdin: IO[str]) -> list[str]:
     except (ValueError, TypeError):
         raise Misconfigured("--take-over", "stdin holds no bundle", "it is for setup on another machine alone") from None
     folder.create()
+    above = folder.path.absolute().parent.stat()
+    if os.geteuid() == 0 and above.st_uid != 0:
+        os.chown(folder.path, above.st_uid, above.st_gid, follow_symlinks=False)
     with folder.lock():
         for name, content in files.items():
             folder.write(name, content)
-        _give_away(folder)
     return list(files)
-
-
-def _give_away(folder: StateFolder) -> None:
-    above = folder.path.absolute().parent.stat()
-    if os.geteuid() != 0 or above.st_uid == 0:
-        return
-    for path in (folder.path, *folder.path.iterdir()):
-        os.chown(path, above.st_uid, above.st_gid, follow_symlinks=False)
