@@ -91,7 +91,9 @@ def test_a_python_snippet_parses(block: Block) -> None:
 
 @pytest.mark.parametrize("block", parsed("json"))
 def test_a_json_snippet_parses(block: Block) -> None:
-    assert [json.loads(line) for line in block.text.splitlines()]
+    """A value a line, or one over several lines, which its first line opens."""
+    values = [block.text] if block.text.startswith(("[\n", "{\n")) else block.text.splitlines()
+    assert [json.loads(value) for value in values]
 
 
 class WithSecrets(yaml.SafeLoader):
