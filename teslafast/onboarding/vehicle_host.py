@@ -29,7 +29,7 @@ def check_vehicle_host(given: str, subject: str = "--hostname") -> str:
     """The name in lower case, in ASCII (`xn--`), without a dot at its end. Raises Misconfigured."""
     text = given.strip()
     if re.search(r"[/:?#@\[]", text) and not _is_address(text):
-        raise Misconfigured(subject, f"{given!r} is not a host name alone", _meant(text))
+        raise Misconfigured(subject, f"{given!r} is not a host name alone", _meant(text, subject))
     if _is_address(text):
         raise Misconfigured(subject, f"{given!r} is an address: Tesla accepts only names", _EXAMPLE)
     try:
@@ -54,7 +54,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _meant(text: str) -> str:
+def _meant(text: str, subject: str) -> str:
     """The host and port that stand in a URL, as options."""
     try:
         parts = urlsplit(text if "://" in text else f"//{text}")
@@ -63,7 +63,8 @@ def _meant(text: str) -> str:
         return _EXAMPLE
     if not host or "." not in host:
         return _EXAMPLE
-    return f"did you mean --hostname {host}" + (f" --port {port}?" if port else "?")
+    option = subject if subject.startswith("--") else "--hostname"
+    return f"did you mean {option} {host}" + (f" --port {port}?" if port else "?")
 
 
 def _ascii_host(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -64,7 +65,9 @@ class SetupContext:
             example = "for example road.example.com, or NAME.fly.dev"
             missing = Waiting("the app's domain is not known", "give it with --domain, or set TESLAFAST_DOMAIN")
             given = self.console.answer(f"The name under which Tesla finds your server ({example})", "", missing)
-        self.notes.domain = check_vehicle_host(given, "--domain")
+        # Tesla wants the name alone, in lower case; people paste the origin.
+        alone = re.sub(r"^https?://|/$", "", given.strip(), flags=re.IGNORECASE)
+        self.notes.domain = check_vehicle_host(alone.rstrip("/"), "--domain")
         return self.notes.domain
 
     @property

@@ -8,12 +8,13 @@ it in systemd or in a container; the command is printed.
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 
 from ..certificates import folder as installation
 from ..certificates import tesla_ca
 from ..errors import Unhealthy
 from ..onboarding.setup_notes import FLY, ON_THIS_MACHINE
-from ..onboarding.state_folder import CERTS_FOLDER
+from ..onboarding.state_folder import CERTS_FOLDER, STATE_FILE_MODE, STATE_FOLDER_MODE
 from .context import SetupContext
 from .outcome import Waiting
 
@@ -50,6 +51,14 @@ def make_certificates_without_teslas(context: SetupContext) -> None:
     context.folder.create()
     if not (certs / "server.pem").exists():
         installation.init(certs, context.hostname, 0)
+        _close(certs)
+
+
+def _close(folder: Path) -> None:
+    """Everything in the set-up's folder is for its owner alone, certificates too."""
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(STATE_FOLDER_MODE if path.is_dir() else STATE_FILE_MODE)
 
 
 def make_certificates(context: SetupContext) -> None:
@@ -59,6 +68,7 @@ def make_certificates(context: SetupContext) -> None:
     if not (certs / "tesla_ca.pem").exists():
         try:
             tesla_ca.write(tesla_ca.check(tesla_ca.fetch(), ()), certs / "tesla_ca.pem", False)
+            _close(certs)
         except Unhealthy as error:
             raise Waiting(f"Tesla's CAs cannot be fetched: {error.fault}", error.remedy) from None
 

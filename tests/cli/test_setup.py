@@ -85,7 +85,7 @@ def test_what_is_wrong_is_exit_1(stage: SetupStage) -> None:
         (["--only", "nonsense"], {}, "--only: 'nonsense' is not a step"),
         (["--from", "5", "--until", "4"], {}, "--from: step 5 comes after --until"),
         (["--on", "nowhere"], {}, "--on: 'nowhere' is not a place"),
-        (["--domain", "https://road.example.com"], {}, "--domain:"),
+        (["--domain", "road.example.com/path"], {}, "--domain:"),
         (["--redirect", "http://road.example.com/x"], {}, "--redirect:"),
         (["--field", "Soc"], {}, "--field:"),
         ([], {"TESLA_API_BASE_URL": "http://fleet.example"}, "TESLA_API_BASE_URL:"),

@@ -154,3 +154,9 @@ def test_nobody_is_asked_twice_for_what_was_decided(stage: SetupStage) -> None:
     assert stage.run(yes=False, on="", domain="", port=0, wait_s=0.0)[1][1].state is StepState.DONE
     assert not any(line.startswith(("Where will", "Its address", "The name under")) for line in stage.printed)
     assert load_notes(stage.folder).port == stage.inside.place.vehicle_port
+
+
+def test_a_domain_that_was_pasted_as_an_origin_is_taken_as_tesla_wants_it(stage: SetupStage) -> None:
+    stage.run(domain=f"HTTPS://{HOST.upper()}/", steps=(Step.APP_KEY, Step.SERVER, Step.PORTAL, Step.REGISTRATION))
+    assert load_notes(stage.folder).domain == HOST
+    assert stage.tesla.registered
