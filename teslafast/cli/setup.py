@@ -113,10 +113,12 @@ def _setup_options(given: dict[str, Any], status: bool) -> SetupOptions:
 
 
 def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bool) -> None:
+    from ..errors import Unhealthy
     from ..setup.context import SetupContext
     from ..setup.data_step import page_line
     from ..setup.fly_app import lent
     from ..setup.journey import exit_status, go
+    from ..setup.outcome import NotNow
     from ..setup.removal import remove
     from ..setup.steps import SETUP_STEPS
 
@@ -124,7 +126,10 @@ def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bo
     context = SetupContext(options, folder, console)
     context.lender = lambda: lent(context)
     if removing:
-        sys.exit(0 if remove(context) else 3)
+        try:
+            sys.exit(0 if remove(context) else 3)
+        except (EOFError, NotNow) as error:
+            raise Unhealthy(f"not everything is gone: {error or 'nobody answers'}", "run it again") from None
     if not as_json:
         click.echo(f"teslafast setup · state in {folder.path} (0700)      Ctrl-C any time; the same command goes on\n")
     outcomes = []
@@ -190,7 +195,10 @@ def _console(options: SetupOptions, as_json: bool) -> SetupConsole:
         if secret and sys.stdin.isatty():
             return str(click.prompt(shown, default="", hide_input=True, show_default=False, err=as_json))
         click.echo(f"{shown}: ", nl=False, err=as_json)
-        return sys.stdin.readline(16 << 10).strip() or default
+        line = sys.stdin.readline(16 << 10)
+        if not line:
+            raise EOFError
+        return line.strip() or default
 
     def paste(question: str) -> str:
         click.echo(f"{question}: ", nl=False, err=as_json)

@@ -24,7 +24,7 @@ class SetupConsole:
     line     prints a line that stays
     must     prints a line without which a person cannot go on, also where others are left out
     status   prints a line that the next one replaces
-    ask      a question and its default → the answer; `secret`: without an echo. None: nobody is there
+    ask      a question and its default → the answer; `secret`: without an echo. None: nobody is there; EOFError: any more
     paste    a question → a line of stdin, also with --yes
     open     opens an address in a browser
     """
@@ -42,7 +42,10 @@ class SetupConsole:
         """The answer of a person; raises `missing` if there is nobody or if the answer is empty."""
         if self.ask is None:
             raise missing
-        given = self.ask(question, default, secret).strip()
+        try:
+            given = self.ask(question, default, secret).strip()
+        except EOFError:
+            given = ""
         if not given:
             raise missing
         return given
@@ -53,7 +56,10 @@ class SetupConsole:
             raise missing
         shown = "   ".join(f"{number} {choice}" for number, choice in enumerate(choices, 1))
         while True:
-            given = self.ask(f"{question}   {shown}", "1", False).strip() or "1"
+            try:
+                given = self.ask(f"{question}   {shown}", "1", False).strip() or "1"
+            except EOFError:
+                raise missing from None
             if given.isdigit() and 1 <= int(given) <= len(choices):
                 return int(given) - 1
             self.line(f"  give a number from 1 to {len(choices)}")

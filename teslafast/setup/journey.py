@@ -68,6 +68,8 @@ def _one(step: SetupStep, context: SetupContext) -> Outcome:
     except Declined as error:
         meant = as_not_now(error)
         return Outcome(step.step, meant.state, meant.says, meant.remedy, meant.teslas, meant.again)
+    except EOFError:
+        return Outcome(step.step, StepState.WAITING, "nobody answers any more", "use a terminal, or --yes with options")
     except Unhealthy as error:
         return Outcome(step.step, StepState.WAITING, error.fault, error.remedy)
     except Misconfigured as error:

@@ -180,3 +180,12 @@ def test_a_person_answers_on_stdin(stage: SetupStage) -> None:
     done = run(stage, "setup", stdin=answers, TESLA_CLIENT_ID="", TESLA_CLIENT_SECRET="")
     assert done.returncode == 0, done
     assert "Create New Application → Just for me → Next" in done.stdout
+
+
+def test_a_question_that_nobody_answers_is_not_answered_by_its_default(stage: SetupStage) -> None:
+    process = start(
+        stage, "setup", "--on", "fly", "--wait", "0", TESLAFAST_STATE=str(stage.folder.path.parent / "new"), FLY="no-fly"
+    )
+    out, err = process.communicate("", timeout=30)
+    assert process.returncode == 3, out + err
+    assert "nobody answers any more" in err
