@@ -15,16 +15,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
+import orjson
+
+from .._fanout import FLAT_PREFIXES
 from ..close_reasons import DASHBOARD_LOG_AWAY, LOG_RENEWED, VEHICLE_LOG_AWAY, CloseReason
 from ..core.connections import Connection
-from ..core.hub import Hub, MakeFleet
-from ..core.records import OwnBytes, Record
+from ..core.hub import Hub, MakeFleet, PastEvent
+from ..core.records import KIND_NUMBERS, OwnBytes, Record
 from ..errors import Malformed
 from ..event_loop import Timer
 from ..logs import fields, log
 from .batch import EVENT_BYTES, HEAD_BYTES, LONGEST_VIN, Entry
+from .engine import StreamMessage
 from .entries import AppliedRecord, FleetOfFlat, entry_of, shown
-from .node import DISCONNECTED, Applied, Node
+from .node import DISCONNECTED, Applied, Node, entries_of
 
 REPLIES_AT_MOST = 4 * 1024 * 1024  # bytes of replies, some 40,000 acks: as many as JOURNAL_SYNC_MS holds
 CLOSED_AT_ONCE = 100  # connections: some 5 ms
@@ -81,6 +85,7 @@ class ClusterBackplane:
         self.not_shown = 0
         self.node = make_node(self)
         hub.registry.others = OtherRuns(self.node)
+        hub.past = self.node.replay(self._past)
 
     # ---- hub.Backplane
 
@@ -150,6 +155,18 @@ class ClusterBackplane:
                 self._pass_over(seq, str(error))
             seq += 1
         self._hub.tell_waiting()
+
+    def _past(self, first: int, message: StreamMessage) -> list[PastEvent]:
+        """A batch's events as the log had them; what cannot be read is left out."""
+        events: list[PastEvent] = []
+        for place, entry in enumerate(entries_of(message)):
+            try:
+                record, _, _ = shown(entry, self._fleet_of_flat)
+                kind, text = KIND_NUMBERS[record.kind], orjson.dumps(record.body)
+            except (Malformed, ValueError, TypeError):
+                continue
+            events.append((first + place, kind, entry.vin, FLAT_PREFIXES[kind] + b"%d," % (first + place) + text[1:]))
+        return events
 
     def _pass_over(self, seq: int, reason: str) -> None:
         """It keeps its seq: the other nodes show it."""

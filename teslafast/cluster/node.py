@@ -16,10 +16,13 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from ..core.hub import OpenPast
 from ..event_loop import Timer
 from .batch import CONNECTIVITY_CODE, OBITUARY, ROSTER, RUN_HELLO, RUN_LEAVE, VERSION, BatchHead, Entry, NotABatch, read_entries
 from .engine import Engine, StreamMessage
+from .finder import head_of
 from .follower import Follower
+from .history import Replay, Show
 from .obituaries import Obituaries
 from .runs import Run, Runs
 from .writer import Known, Writer
@@ -160,6 +163,10 @@ class Node:
     def behind(self) -> int:
         return 0 if self.joined else self.follower.behind
 
+    def replay(self, show: Show) -> OpenPast:
+        """What opens the past for one reader."""
+        return lambda after, take, fail: Replay(self._engine, self._timer, self.follower, show, after, take, fail)
+
     # ---- the writer's site
 
     def known(self) -> Known:
@@ -251,6 +258,12 @@ class Node:
         if not self.joined:
             self.joined = True
             self._application.joined()
+
+
+def entries_of(message: StreamMessage) -> list[Entry]:
+    """Those of a batch that this version can read; none of anything else."""
+    head = head_of(message)
+    return [] if head is None else _entries(message, head)
 
 
 def _entries(message: StreamMessage, head: BatchHead) -> list[Entry]:

@@ -40,6 +40,19 @@ class Backplane(Protocol):
     ) -> None: ...
 
 
+PastEvent = tuple[int, int, str, bytes]  # seq, kind, VIN, JSON text: an event that the ring has lost
+
+
+class Past(Protocol):
+    """One reader's way through what the shared log still has: `take` is called once after each `more`, or `fail`."""
+
+    def more(self) -> None: ...
+    def end(self) -> None: ...
+
+
+OpenPast = Callable[[int, Callable[[list[PastEvent]], object], Callable[[], object]], Past]  # after a seq; take, fail
+
+
 class _Waiting:
     __slots__ = ("_callback", "ended", "seq")
 
@@ -86,7 +99,8 @@ class Hub:
         self.draining = False
         self.keeps_own = keeps_own
         self._backplane = backplane
-        self._timer = timer
+        self.timer = timer
+        self.past: OpenPast | None = None  # None: there is nothing besides the ring
         self._waiting: list[_Waiting] = []
 
     @property
@@ -98,7 +112,7 @@ class Hub:
         """Calls `callback` once: when the log has come to `seq`, or after `most_s`."""
         waiting = _Waiting(seq, callback)
         self._waiting.append(waiting)
-        self._timer.call_later(most_s, waiting.end)
+        self.timer.call_later(most_s, waiting.end)
 
     def tell_waiting(self) -> None:
         """The log has come further, or is another: for those who asked by `wait_for`."""

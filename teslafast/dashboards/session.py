@@ -34,7 +34,8 @@ from .admission import AdmitDashboard
 from .dialect import STREAM_DIALECT, Dialect
 from .members import no_name_twice, strings
 from .merged_resume import merged_since
-from .resume_place import AHEAD_S, is_ahead, resume_place
+from .past_events import when_in_ring
+from .resume_place import resume_place
 from .snapshots import Snapshots
 from .subscription import hint, parse_kinds, parse_vins
 from .tokens import Verifier, warning_time
@@ -101,14 +102,12 @@ class DashboardSession:
         self._reader, self._write = reader, write
         if asked.control:
             write(self._dialect.hello(hub))
-        if is_ahead(asked, hub):
-            self._waits = True
-            hub.wait_for(asked.since or 0, AHEAD_S, self._stop_waiting)
-        else:
-            self._start()
+        self._waits = True
+        when_in_ring(hub, asked, reader, write, self._sees, lambda: self._waits, self._go_on)
 
-    def _stop_waiting(self) -> None:
+    def _go_on(self, after: int | None) -> None:
         if self._waits:
+            self._subscription = replace(self._subscription, since=after)
             self._start()
 
     def _start(self) -> None:
@@ -161,8 +160,7 @@ class DashboardSession:
         if self._subscription.snapshot is False:
             return (self._dialect.gap(first, last),)
         if in_vain:
-            # The snapshots of a large fleet took longer than the oldest events stay: told again first, they would do so for
-            # ever, and no event would come. So the events go on at once, and the snapshots follow when it has caught up.
+            # The snapshots took longer than the oldest events stay, and would again: they follow when it has caught up.
             self._snapshots_due = True
             return (self._dialect.gap(first, last),)
         return chain([self._dialect.gap(first, last)], self._owe_snapshots(self._vins))

@@ -216,3 +216,38 @@ def test_a_vehicle_that_moved_is_told_as_connected_where_it_is(nats: NatsServers
             last = far.until("connectivity")
         assert [one["status"] for one in (first, second, third, last)] == ["CONNECTED"] * 3 + ["DISCONNECTED"]
         assert third["connectionId"] == second["connectionId"] != first["connectionId"]
+
+
+def test_since_older_than_the_ring_is_read_from_the_stream(nats: NatsServers) -> None:
+    small = {"RING_BYTES": "1MiB", "MAX_FRAME_BYTES": "100000"}
+    with Inside(None, **settings(nats), **small) as one:
+        here = joined(one)
+        epoch = here.get("/health").json["epoch"]
+        with here.vehicle(VIN) as vehicle, here.vehicle("5YJ3E1EA7KF000002") as other:
+            for number in range(150):
+                vehicle.tell({"VehicleName": {"stringValue": f"{number}" + "x" * 20_000}})
+            other.tell({"Soc": {"doubleValue": 1.0}})
+            assert here.get("/health").json["oldest"] > 50
+            with here.dashboard(f"?since=5&epoch={epoch}") as away:
+                seqs = [away.until("data")["seq"] for _ in range(148)]
+                assert [event["type"] for event in away.seen] == ["hello"] + ["data"] * 148
+                vehicle.tell({"Soc": {"doubleValue": 2.0}})
+                assert away.next()["data"] == {"Soc": 2.0}
+            assert seqs == [*range(6, 154)]
+            with here.dashboard(f"?since=5&epoch={epoch}&vin=5YJ3E1EA7KF000002") as filtered:
+                assert filtered.until("data")["data"] == {"Soc": 1.0}
+                assert [event["type"] for event in filtered.seen] == ["hello", "data"]
+
+
+def test_since_of_what_the_stream_has_dropped_is_told_a_gap(nats: NatsServers) -> None:
+    small = {"RING_BYTES": "1MiB", "MAX_FRAME_BYTES": "100000", "CLUSTER_MAX_BYTES": "2MiB"}
+    with Inside(None, **settings(nats), **small) as one:
+        here = joined(one)
+        epoch = here.get("/health").json["epoch"]
+        with here.vehicle(VIN) as vehicle:
+            for number in range(200):
+                vehicle.tell({"VehicleName": {"stringValue": f"{number}" + "x" * 20_000}})
+            with here.dashboard(f"?since=5&epoch={epoch}") as away:
+                gap = away.until("gap")
+                assert gap["from"] == 6
+                assert away.until("data")["seq"] == gap["to"] + 1

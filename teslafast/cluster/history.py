@@ -1,0 +1,138 @@
+"""
+What stands in the stream and not in the ring any more: for dashboards that were away for long.
+
+    after SEQ ──▶ bisect: the last message whose sender knew no more ──▶ from there on, PAST_WINDOW messages at a time ──▶ events
+
+Nothing is kept: a replay asks the engine for messages by their numbers, and for the next ones when its reader has taken what it
+was given. What the log's limits have dropped cannot be had: then it fails, and so it does if the log begins anew. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from ..core.hub import PastEvent
+from ..event_loop import Timer
+from .batch import EPOCH
+from .engine import Engine, Got, StreamMessage
+from .finder import head_of
+from .follower import Follower
+
+PAST_WINDOW = 64  # messages that are asked for at once: some ms of work to show
+PAST_ANSWER_S = 2.0
+TRIES = 5
+
+Show = Callable[[int, StreamMessage], list[PastEvent]]  # seq of its first event, and the message
+
+
+class Replay:
+    """One reader's way through the past: `take(events)`, once after each `more`; or `fail()`, once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        timer: Timer,
+        follower: Follower,
+        show: Show,
+        after: int,
+        take: Callable[[list[PastEvent]], object],
+        fail: Callable[[], object],
+    ) -> None:
+        self._engine = engine
+        self._timer = timer
+        self._follower = follower
+        self._show = show
+        self._after = after
+        self._take = take
+        self._fail = fail
+        self._epoch = follower.epoch
+        self._low, self._high = follower.epoch_at, follower.number  # `low`: its sender knew no more than the reader has
+        self._next = 0  # number of the message that comes next; 0 while its place is looked for
+        self._seq = 0  # of the last event before it
+        self._window: dict[int, StreamMessage] = {}
+        self._asked: set[int] = set()
+        self._tries = self._step = 0
+
+    def more(self) -> None:
+        if not self._next:
+            self._ask_for([(self._low + self._high) // 2 if self._high - self._low > 1 else self._low])
+            return
+        self._window.clear()
+        self._ask_for(range(self._next, min(self._next + PAST_WINDOW, self._follower.number + 1)))
+
+    def end(self) -> None:
+        self._step += 1
+        self._asked.clear()
+
+    # ---- questions
+
+    def _ask_for(self, numbers: Iterable[int]) -> None:
+        self._asked = set(numbers)
+        self._step += 1
+        self._timer.call_later(PAST_ANSWER_S, partial(self._again, self._step))
+        for number in sorted(self._asked):
+            self._engine.get(number, partial(self._answered, self._step, number))
+
+    def _again(self, step: int) -> None:
+        if step == self._step and self._asked:
+            self._tries += 1
+            if self._tries > TRIES:
+                self._give_up()
+            else:
+                self._ask_for(self._asked)
+
+    def _answered(self, step: int, number: int, got: Got) -> None:
+        if step != self._step or number not in self._asked or not (got is None or isinstance(got, StreamMessage)):
+            return  # what was no answer is asked for again in a while
+        self._asked.discard(number)
+        if self._follower.epoch != self._epoch:
+            self._give_up()
+        elif not self._next:
+            self._halve(number, got)
+        elif got is None:
+            self._give_up()
+        else:
+            self._window[number] = got
+            if not self._asked:
+                self._tries = 0
+                self._give()
+
+    def _give_up(self) -> None:
+        self.end()
+        self._fail()
+
+    # ---- the place
+
+    def _halve(self, number: int, message: StreamMessage | None) -> None:
+        head = head_of(message) if message is not None else None
+        if self._high - self._low > 1:
+            # what has been dropped is old, and so is what another epoch's sender wrote
+            if head is None or head.epoch != self._epoch or head.known_event <= self._after:
+                self._low = number
+            else:
+                self._high = number
+            self.more()
+        elif head is None or head.epoch != self._epoch:
+            self._give_up()
+        else:
+            founding = bool(head.flags & EPOCH)
+            self._next = number if founding else head.known_stream + 1
+            self._seq = 0 if founding else head.known_event
+            self.more()
+
+    # ---- messages
+
+    def _give(self) -> None:
+        events: list[PastEvent] = []
+        for number, message in sorted(self._window.items()):
+            head = head_of(message)
+            self._next = number + 1
+            if head is not None and head.counted and not head.flags & EPOCH:
+                if self._seq + head.counted > self._after:
+                    events += [one for one in self._show(self._seq + 1, message) if one[0] > self._after]
+                self._seq += head.counted
+        if events or self._next > self._follower.number:
+            self._take(events)
+        else:
+            self.more()
