@@ -37,8 +37,8 @@ def when_in_ring(
     go_on: Callable[[int | None], object],
 ) -> None:
     """
-    Calls `go_on(since)` when the ring is where the dashboard is: mostly at once. One that has seen more elsewhere waits until this
-    node has it too; one that lacks more than the ring has is given that first.
+    Calls `go_on(since)` when the ring is where the dashboard is: mostly at once. One that has seen more elsewhere waits until
+    this node has it too; one that lacks more than the ring has is given that first.
     """
     if is_ahead(asked, hub):
         hub.wait_for(asked.since or 0, AHEAD_S, partial(go_on, asked.since))
