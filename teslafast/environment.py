@@ -47,16 +47,18 @@ class SettingRow:
     One setting. `name`: the dataclass's field; `parse`: raises ValueError; `form`: what is allowed, in words.
 
     empty    an empty variable is a value, and not the default
+    family   the prefix of variables that stand in this one row: `parse` gets those that are set, by name, but for other rows'
     """
 
     name: str
     variable: str
     default: Any
-    parse: Callable[[str], Any]
+    parse: Callable[[Any], Any]
     form: str
     meaning: str
     secret: bool
     empty: bool
+    family: str = ""
 
 
 def setting(
@@ -65,6 +67,19 @@ def setting(
     """A dataclass's field that is a row."""
     metadata = {"variable": variable, "parse": parse, "form": form, "meaning": meaning, "secret": secret, "empty": empty}
     return field(default=default, repr=not secret, metadata=metadata)
+
+
+def setting_family(variable: str, family: str, parse: Callable[[Mapping[str, str]], Any], form: str, meaning: str) -> Any:
+    """A row for all variables that begin with `family`; `variable` stands for them in documents. Their values may be secrets."""
+    metadata = {"variable": variable, "parse": parse, "form": form, "meaning": meaning, "secret": True, "empty": False}
+    return field(default=parse({}), repr=False, metadata=metadata | {"family": family})
+
+
+def family_of(row: SettingRow, cls: type, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a family that are set."""
+    others = {one.variable for one in rows(cls)}
+    named = sorted(name for name in environment if name.startswith(row.family) and name not in others)
+    return {name: environment[name] for name in named if environment[name].strip()}
 
 
 def rows(cls: type) -> tuple[SettingRow, ...]:
@@ -81,6 +96,9 @@ def read(cls: type[S], environment: Mapping[str, str], **overrides: Any) -> S:
     """
     values = {key: value for key, value in overrides.items() if value is not None}
     for row in rows(cls):
+        if row.family:
+            values[row.name] = row.parse(family_of(row, cls, environment))
+            continue
         text = environment.get(row.variable, "")
         if row.name not in values and (text.strip() or (row.empty and row.variable in environment)):
             values[row.name] = _parsed(row, text)

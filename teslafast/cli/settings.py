@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..environment import SettingRow, rows
+from ..environment import SettingRow, family_of, rows
 from ..errors import Misconfigured
 from ..fleet_telemetry_file import CONFIG_VARIABLE
 from ..text import one_line
@@ -89,7 +89,10 @@ def _table(environment: Mapping[str, str], found: Settings | None, flags: Mappin
         yield _shown(row, environment, value, from_flag=flag is not None)
     for cls in (SharedSettings, *map(settings_class, OUTPUTS)):
         for row in rows(cls):
-            yield _shown(row, environment, None, from_flag=False)
+            if row.family and (named := family_of(row, cls, environment)):
+                yield from (Shown(name, _source(name), HIDDEN) for name in named)
+            else:
+                yield _shown(row, environment, None, from_flag=False)
 
 
 def _shown(row: SettingRow, environment: Mapping[str, str], value: Any, *, from_flag: bool) -> Shown:
@@ -100,14 +103,18 @@ def _shown(row: SettingRow, environment: Mapping[str, str], value: Any, *, from_
     if not text.strip():
         made = row.secret and bool(value)
         return Shown(row.variable, "made" if made else "default", HIDDEN if made else _text(row.default, row))
-    tesla = current()
-    source = "config.json" if tesla is not None and row.variable in tesla.keys else "environment"
+    source = _source(row.variable)
     if row.secret:
         return Shown(row.variable, source, HIDDEN)
     try:
         return Shown(row.variable, source, _text(row.parse(text) if value is None else value, row))
     except ValueError:
         return Shown(row.variable, source, f"{one_line(text, LONGEST_VALUE)!r} is not usable: give {row.form}")
+
+
+def _source(variable: str) -> str:
+    tesla = current()
+    return "config.json" if tesla is not None and variable in tesla.keys else "environment"
 
 
 def _text(value: Any, row: SettingRow) -> str:

@@ -163,6 +163,15 @@ class OutputRow:
 OUTPUTS = (
     OutputRow(name="jsonl", switch="JSONL_PATH", module="jsonl", settings="JsonlSettings", output="JsonlOutput", broker=False),
     OutputRow(name="mqtt", switch="MQTT_URL", module="mqtt", settings="MqttSettings", output="MqttOutput"),
+    OutputRow(
+        name="kafka",
+        switch="KAFKA_BOOTSTRAP_SERVERS",
+        module="kafka",
+        settings="KafkaSettings",
+        output="KafkaOutput",
+        extra="kafka",
+        shape="record",
+    ),
     # databases: one write a second, not ten
     OutputRow(
         name="influx", switch="INFLUX_URL", module="influx", settings="InfluxSettings", output="InfluxOutput", linger_s=1.0
