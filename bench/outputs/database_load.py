@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -52,3 +53,23 @@ async def compared(ways: dict[str, Send], events: int, rounds: int, batch: int, 
     for name, values in found.items():
         ordered = sorted(values)
         print(f"{name:16} batches of {batch:3}: lowest {ordered[0]:.1f}, median {ordered[len(ordered) // 2]:.1f} µs an event")
+
+
+async def told_turns(send: Send, batch: int, first: int) -> None:
+    """
+    How long the output keeps the event loop to itself: ms of CPU, not of the clock, in one turn while full batches are sent.
+
+    That is what others wait for it at most; other work on the machine does not lengthen it.
+    """
+    turns_ms: list[float] = []
+    for one in batches(first, 20 * batch, batch):
+        task = asyncio.ensure_future(send(one))
+        before_s = time.thread_time()
+        while not task.done():
+            await asyncio.sleep(0)
+            now_s = time.thread_time()
+            turns_ms.append((now_s - before_s) * 1000)
+            before_s = now_s
+        await task
+    busy = sorted(turn for turn in turns_ms if turn > 0.05)  # the others only waited for the database
+    print(f"turns of the loop with work: median {busy[len(busy) // 2]:.2f} ms of CPU, the longest {busy[-1]:.2f} ms")

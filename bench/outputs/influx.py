@@ -18,7 +18,7 @@ import uvloop
 from tests.support.influx import Influx
 from tests.support.influx_stage import output_for
 
-from bench.outputs.database_load import compared
+from bench.outputs.database_load import compared, told_turns
 
 
 async def measured(influx: Influx, events: int, rounds: int) -> None:
@@ -26,6 +26,7 @@ async def measured(influx: Influx, events: int, rounds: int) -> None:
     await output.connect()
     for batch in (128, 512):
         await compared({"output": output.send}, events, rounds, batch, first=batch * 10_000_000)
+    await told_turns(output.send, 512, first=1)
     await output.close()
 
 

@@ -25,7 +25,7 @@ from teslafast.outputs.postgres import PostgresOutput, PostgresSettings
 from teslafast.outputs.postgres_rows import COPY_END, COPY_HEADER, VALUE_COLUMNS, RowEncoder
 from tests.support.postgres import Postgres
 
-from bench.outputs.database_load import Send, compared
+from bench.outputs.database_load import Send, compared, told_turns
 
 
 async def through_asyncpg_s_encoder(connection: Any, events: Sequence[Event]) -> None:
@@ -70,6 +70,7 @@ async def measured(database: Postgres, events: int, rounds: int, clients: bool) 
         ways["psycopg"] = lambda work: through_psycopg(third, rows, work)
     for batch in (128, 512):  # 1,000 events/s come as some hundred in a batch while acks wait for it, as 512 and the rest if not
         await compared(ways, events, rounds, batch, first=batch * 10_000_000)
+    await told_turns(output.send, 512, first=1)
     await output.close()
 
 

@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 from teslafast.errors import Misconfigured, Undelivered
 from teslafast.outputs import Context
+from teslafast.outputs.influx import LINES_SLICE, InfluxOutput
+from teslafast.outputs.influx_lines import LineEncoder
 from teslafast.outputs.settings import planned
 
 from tests.support.influx_stage import SERVER, output_for, run, store
-from tests.support.output_events import EPOCH, data
+from tests.support.output_events import EPOCH, data, most_in_one_turn
 from tests.support.webhook_receiver import Answer, Posted, Receiver
 
 TOKEN = "s3cr3t-t0k3n=="
@@ -81,6 +83,20 @@ def test_a_batch_of_a_thousand_values_is_a_tenth_of_its_size() -> None:
         store(base(receiver), [data(seq, {"Odometer": seq, "Gear": "ShiftStateD"}) for seq in range(1, 513)])
     [_, write] = receiver.posted
     assert len(write.body) * 5 < len(gzip.decompress(write.body))
+
+
+def test_a_batch_is_made_in_many_most_in_one_turn_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    lines_of = LineEncoder.lines
+    monkeypatch.setattr(LineEncoder, "lines", lambda self, event: made.append(event) or lines_of(self, event))  # type: ignore[func-returns-value]
+
+    async def scene(output: InfluxOutput) -> None:
+        events = [data(seq, {"Odometer": seq}) for seq in range(1, 513)]
+        assert await most_in_one_turn(output.send(events), made) == LINES_SLICE
+        assert len(made) == 512
+
+    with Receiver() as receiver:
+        run(output_for(base(receiver)), scene)
 
 
 # ---- what is answered

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import pytest
 from teslafast.errors import Undelivered
 from teslafast.outputs import Context
-from teslafast.outputs.postgres import PostgresOutput, PostgresSettings
+from teslafast.outputs.postgres import SLICE, PostgresOutput, PostgresSettings
+from teslafast.outputs.postgres_rows import RowEncoder
 
-from tests.support.output_events import EPOCH, RECEIVED_MS, VIN, alert, data
+from tests.support.output_events import EPOCH, RECEIVED_MS, VIN, alert, data, most_in_one_turn
 from tests.support.postgres import Postgres
 from tests.support.postgres_stage import run, store
 
@@ -115,6 +116,19 @@ def test_two_servers_that_write_the_same_events_at_once_store_each_once(database
 
     run(database, scene)
     assert database.ask("SELECT count(*), count(DISTINCT seq) FROM telemetry") == [(199, 199)]
+
+
+def test_a_batch_is_made_in_many_most_in_one_turn_the_event_loop(database: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    rows_of = RowEncoder.rows
+    monkeypatch.setattr(RowEncoder, "rows", lambda self, event: made.append(event) or rows_of(self, event))  # type: ignore[func-returns-value]
+
+    async def scene(output: PostgresOutput) -> None:
+        events = [data(seq, {"Odometer": seq}) for seq in range(1, 513)]
+        assert await most_in_one_turn(output.send(events), made) == SLICE
+        assert len(made) == 512
+
+    run(database, scene)
 
 
 # ---- what cannot be stored

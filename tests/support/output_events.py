@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import orjson
@@ -36,3 +38,13 @@ def connectivity(seq: int) -> Event:
     said = {"status": "CONNECTED", "connectionId": "c1", "networkInterface": "wifi"}
     text = {"type": "connectivity", "seq": seq, "vin": VIN, "createdAt": CREATED} | said
     return Event(seq, 3, VIN, orjson.dumps(text), RECEIVED_MS)
+
+
+async def most_in_one_turn(sending: Awaitable[object], counted: list[object]) -> int:
+    """How many times at most something was done in one turn of the event loop; `counted` grows by one each time."""
+    task, most, before = asyncio.ensure_future(sending), 0, len(counted)
+    while not task.done():
+        await asyncio.sleep(0)
+        most, before = max(most, len(counted) - before), len(counted)
+    await task
+    return most
