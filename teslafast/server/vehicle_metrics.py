@@ -19,7 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.field_times import FieldTimes
 from ..core.hub import Hub
@@ -28,10 +28,12 @@ from ..dashboards.tokens import Grant, find_tokens
 from ..environment import comma_list
 from ..errors import BadQuery, Refused
 from ..http_messages import Answer, Request
-from ..outputs.field_values import Plain, plain_values
 from .exposition import CONTENT_TYPE, OPENMETRICS_TYPE, wants_openmetrics
 from .routes import FOR_DASHBOARDS, Page, Route
 from .vehicle_metrics_table import INFO_TABLE, NUMBERS_TABLE, STATES_TABLE, StateMetric, VehicleMetric
+
+if TYPE_CHECKING:
+    from ..outputs.field_values import Plain
 
 PATH = "/metrics/vehicles"
 FORGOTTEN_S = 1800  # a parked car tells a value only when it changes: its charge may take that long for a percent
@@ -40,7 +42,7 @@ LABEL_AT_MOST = 64  # characters
 
 _FIELDS = frozenset(row.field.partition("_")[0] for table in (NUMBERS_TABLE, STATES_TABLE) for row in table)  # of Location, too
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": " "})
-Values = Mapping[str, Plain]
+Values = Mapping[str, "Plain"]
 
 
 def vehicle_metrics_routes(hub: Hub, wall_ns: Callable[[], int] = time.time_ns) -> tuple[Route, ...]:
@@ -90,6 +92,8 @@ def _fresh(hub: Hub, times: FieldTimes, vin: str, since_ns: int) -> Values:
 
     What names the car is told as long as anything is heard of it: a car says its version once a day.
     """
+    from ..outputs.field_values import plain_values  # nobody pays for outputs that are not set
+
     vehicle, entry = hub.last_values.get(vin), hub.registry.get(vin)
     if vehicle is None:
         return {}
