@@ -145,14 +145,15 @@ def _has(context: SetupContext, vin: str, wanted: Mapping[str, Any]) -> bool:
 def _is_waiting(context: SetupContext, answer: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether the wanted config is at Tesla and the car has not taken it yet: pushing it again makes it worse."""
     config, soon = answer.get("config"), context.console.clock.time() + LEAST_LEFT_S
-    return (
-        not answer.get("synced") and not differs(config, wanted) and isinstance(config, Mapping) and config.get("exp", 0) > soon
-    )
+    expires = config.get("exp") if isinstance(config, Mapping) else None
+    return not answer.get("synced") and not differs(config, wanted) and isinstance(expires, int) and expires > soon
 
 
 def _push(context: SetupContext, wanted: Mapping[str, Any], vins: list[str]) -> None:
     dollars = presets.dollars_a_month(wanted_fields(context))
     context.console.line(f"  {context.notes.preset}: {len(wanted['fields'])} fields, about ${dollars:.2f} a month for each car")
+    for name in vehicle_config.not_known_here(wanted):
+        context.console.line(f"  ! {name} is not a field that this version knows: Tesla decides whether it is one")
     base = context.owner.base_url
     try:
         registered = context.patiently("registration", lambda: context.partner(base).registered_key(context.domain))

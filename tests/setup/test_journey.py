@@ -1,5 +1,6 @@
 """The whole set-up: from nothing to a streaming car without a person, a second run, and what it leaves behind."""
 
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -160,3 +161,25 @@ def test_a_domain_that_was_pasted_as_an_origin_is_taken_as_tesla_wants_it(stage:
     stage.run(domain=f"HTTPS://{HOST.upper()}/", steps=(Step.APP_KEY, Step.SERVER, Step.PORTAL, Step.REGISTRATION))
     assert load_notes(stage.folder).domain == HOST
     assert stage.tesla.registered
+
+
+def test_a_field_that_this_version_does_not_know_is_sent_with_a_word_about_it(stage: SetupStage) -> None:
+    stage.drive()
+    assert stage.run(fields=("SolarRoofPower=30",))[0] == 0
+    config = stage.tesla.cars[VIN].config
+    assert config is not None
+    assert config["fields"]["SolarRoofPower"] == {"interval_seconds": 30}
+    assert any("SolarRoofPower is not a field that this version knows" in line for line in stage.printed)
+    assert stage.run()[0] == 0  # and it is remembered
+    assert stage.tesla.pushes == 1
+
+
+@pytest.mark.parametrize("days", [10, 59])
+def test_a_config_that_ends_soon_is_sent_again(stage: SetupStage, days: int) -> None:
+    stage.drive()
+    stage.run()
+    config = stage.tesla.cars[VIN].config
+    assert config is not None
+    config["exp"] = int(time.time()) + days * 86400
+    assert stage.run()[0] == 0
+    assert stage.tesla.pushes == 2
