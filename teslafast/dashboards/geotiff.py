@@ -13,7 +13,7 @@ import mmap
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import Misconfigured
 from .bilinear import height_between
@@ -23,7 +23,9 @@ _STRIP_OFFSETS, _BANDS, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSET
 _PIXEL_SCALE, _TIE_POINT, _GEO_KEYS, _NO_DATA = 33550, 33922, 34735, 42113
 _MODEL_TYPE, _RASTER_TYPE = 1024, 1025  # keys of _GEO_KEYS
 _GEOGRAPHIC, _PIXEL_IS_POINT, _UNCOMPRESSED = 2, 2, 1
-_TYPES = {1: "B", 2: "c", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 16: "Q"}  # TIFF's numbers → struct's letters
+_TYPES = {1: "B", 2: "c", 3: "H", 4: "I", 11: "f", 12: "d", 16: "Q"}  # TIFF's numbers → struct's letters
+_WHOLE = "BHIQ"
+_KINDS = {_PIXEL_SCALE: "fd", _TIE_POINT: "fd", _NO_DATA: "c"}  # the letters that a tag may have; all others are whole numbers
 _SAMPLES = {(1, 16): "H", (1, 32): "I", (2, 16): "h", (2, 32): "i", (3, 32): "f", (3, 64): "d"}  # format, bits → struct's letter
 HIGHEST_M = 20_000  # and lowest, below the sea: what lies beyond is no height, and neither is NaN
 _TAGS_AT_MOST = 1000  # of a file; some thirty are usual
@@ -155,8 +157,8 @@ def _read_tags(memory: mmap.mmap | bytes, order: str, big: bool) -> dict[int, tu
     for number in range(tags):
         start = at + struct.calcsize("=" + count) + number * entry.size
         tag, kind, values, place = entry.unpack_from(memory, start)
-        letter = _TYPES.get(kind)
-        if letter is None:
+        letter = _TYPES.get(kind, "")
+        if not letter or letter not in _KINDS.get(tag, _WHOLE):
             continue
         size = struct.calcsize("=" + letter) * values
         where = start + entry.size - inline if size <= inline else struct.unpack(order + offset, place)[0]
@@ -169,13 +171,9 @@ def _read_tags(memory: mmap.mmap | bytes, order: str, big: bool) -> dict[int, tu
 def _one(tags: Mapping[int, tuple[Any, ...]], tag: int, default: int | None = None) -> int:
     values = tags.get(tag, ())
     value = values[0] if values else default
-    if not isinstance(value, int):
-        _lacks(tag)
-    return value
-
-
-def _lacks(tag: int) -> NoReturn:
-    raise _Unreadable(f"its tag {tag} is missing or no number")
+    if value is None:
+        raise _Unreadable(f"its tag {tag} is missing or no number")
+    return int(value)
 
 
 def _no_data(tags: Mapping[int, tuple[Any, ...]]) -> float | None:

@@ -10,6 +10,7 @@ from ..core.hub import Hub
 from ..errors import BadQuery, Refused
 from ..http_messages import Request
 from ..refusals import UNKNOWN_PATH
+from ..text import one_line
 from ..websocket.rules import Rules
 from .admission import AdmitDashboard
 from .session import DashboardSession
@@ -17,6 +18,7 @@ from .sse_connection import SseConnection, lost_since, response_head
 from .sse_events import EventStreams, SseDialect
 from .sse_topics import parse_event_id, parse_topics, subscription
 from .subscription import parse_vins
+from .tessie_door import is_full_vin
 from .tokens import Grant, Verifier
 
 
@@ -42,18 +44,23 @@ class SseDoor:
         """Raises Refused (400, 403, 404)."""
         query = request.query
         topics = parse_topics(query)
-        vins = grant.narrowed(self._vin(request.path)).vins
+        vins = grant.narrowed(self._vin(request.path, grant)).vins
         return AdmitSse(AdmitDashboard(grant, subscription(query, topics, vins), None), topics)
 
-    def _vin(self, path: str) -> frozenset[str] | None:
-        """The VIN in `/sse/VIN`, None without one."""
+    def _vin(self, path: str, grant: Grant) -> frozenset[str] | None:
+        """The VIN in `/sse/VIN`, None without one. In development a vehicle may have another name, if anybody has heard of it."""
         part = path.removeprefix("/sse").strip("/")
         if not part:
             return None
         try:
-            return parse_vins([part], self._hub.settings.production)
+            vins = parse_vins([part], self._hub.settings.production)
         except BadQuery as error:
             raise Refused(UNKNOWN_PATH, str(error)) from None
+        (vin,) = vins
+        known = self._hub.last_values.get(vin) is not None or self._hub.registry.get(vin) is not None or vin in (grant.vins or ())
+        if not known and not is_full_vin(vin):
+            raise Refused(UNKNOWN_PATH, f"{one_line(vin, 40)!r} is not a VIN, and no vehicle of that name has connected")
+        return vins
 
     def open(self, admission: AdmitSse, address: str) -> OpenedSse:
         return OpenedSse(self, admission, address)

@@ -155,6 +155,8 @@ def test_a_float_that_is_no_height_is_unknown(tmp_path: Path, metres: float) -> 
         ({256: None}, "its tag 256"),
         ({257: ("H", [1])}, "a grid of"),
         ({278: ("H", [0])}, "its blocks are empty"),
+        ({273: ("d", [16.0] * 4)}, "too few places"),
+        ({33550: ("c", [b"a", b"b"])}, "it does not say where it is"),
     ],
 )
 def test_a_file_that_cannot_be_used_stops_the_start_with_a_remedy(

@@ -50,6 +50,7 @@ def test_a_token_in_the_message_opens_the_stream(server: Inside, path: str) -> N
 @pytest.mark.parametrize("path", ["/{}/streaming/", "/{}/streaming", "/streaming/?token={}"])
 def test_a_token_in_the_url_opens_the_stream_whatever_the_message_holds(server: Inside, path: str) -> None:
     with TeslaMate(server.place, VIN, path.format(token(vins=[VIN]))) as client, server.place.vehicle(VIN) as car:
+        assert 'teslafast_connections{door="teslamate",role="dashboard"} 1.0' in server.place.get("/metrics").body.decode()
         client.subscribe("a token of Tesla's")
         client.until("control:hello")
         client.until("control:hello")
@@ -292,3 +293,8 @@ def test_a_page_of_another_origin_is_refused(server: Inside) -> None:
 
 def test_a_plain_request_is_told_to_upgrade(server: Inside) -> None:
     assert server.place.get("/streaming/").status == 426
+
+
+def test_a_closed_door_is_not_there() -> None:
+    with Inside(DOORS="stream,sse,tessie") as server, server.place.raw() as raw:
+        assert raw.upgrade("/streaming/").startswith(b"HTTP/1.1 404 ")

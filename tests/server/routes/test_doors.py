@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from teslafast._fanout import ALL_KINDS
 from teslafast.core.load import ServerLoad
@@ -70,7 +72,16 @@ def test_in_production_a_vin_has_17_characters() -> None:
     found = decided(asked)
     assert isinstance(found, Answer)
     assert found.status == 404
-    assert isinstance(decided(asked, NODE_ENV="development"), AdmitSse)
+
+
+def test_in_development_a_vehicle_of_another_name_is_found_once_anybody_has_heard_of_it() -> None:
+    def asked(**claims: Any) -> Request:
+        return request("/sse/car-1", authorization=f"Bearer {token(**claims)}", host="localhost")
+
+    nobody = decided(asked(), NODE_ENV="development")
+    assert isinstance(nobody, Answer)
+    assert nobody.status == 404
+    assert isinstance(decided(asked(vins=["car-1"]), NODE_ENV="development"), AdmitSse)
 
 
 def test_a_body_is_passed_over_at_sse_and_nowhere_else() -> None:
