@@ -72,7 +72,7 @@ def setting(
 def setting_family(variable: str, family: str, parse: Callable[[Mapping[str, str]], Any], form: str, meaning: str) -> Any:
     """A row for all variables that begin with `family`; `variable` stands for them in documents. Their values may be secrets."""
     metadata = {"variable": variable, "parse": parse, "form": form, "meaning": meaning, "secret": True, "empty": False}
-    return field(default=parse({}), repr=False, metadata=metadata | {"family": family})
+    return field(default=(), repr=False, metadata=metadata | {"family": family})
 
 
 def family_of(row: SettingRow, cls: type, environment: Mapping[str, str]) -> dict[str, str]:

@@ -28,6 +28,8 @@ def _tables(lines: list[str], header: str) -> list[list[list[str]]]:
 def shown(default: object) -> str:
     """A setting's default, as a table writes it."""
     match default:
+        case _ if str(default) == "":
+            return "–"
         case None | "" | b"" | () | frozenset():
             return "–"
         case bool():
