@@ -13,7 +13,7 @@ from ..onboarding.accounts import oauth_of, owner_api
 from ..onboarding.fleet_api import FleetApi
 from ..onboarding.oauth import OAuth
 from ..onboarding.refusals_of_tesla import Kind, Step, explain
-from ..onboarding.served_key import is_trial
+from ..onboarding.served_key import addresses_of, is_trial
 from ..onboarding.setup_notes import ELSEWHERE, SetupNotes, load_notes, save_notes
 from ..onboarding.state_folder import KEY_FILE, StateFolder
 from ..onboarding.token_store import handed_over, load_tokens
@@ -88,11 +88,12 @@ class SetupContext:
 
     def is_trial(self, host: str) -> bool:
         """
-        Whether this is tried out on one machine: its address is loopback, no DNS knows the name, and either the server or Tesla
-        was said to be here.
+        Whether this is tried out on one machine: no DNS knows the name, and either Tesla or the server was said to be here. A
+        server that setup made is none: its owner has only not made the A record yet.
         """
-        local = self.notes.where == ELSEWHERE or is_this_machine(urlsplit(self.oauth.hosts.api).hostname or "")
-        return local and is_trial(self.notes.url, host)
+        if is_this_machine(urlsplit(self.oauth.hosts.api).hostname or ""):
+            return not addresses_of(host)
+        return self.notes.where == ELSEWHERE and is_trial(self.notes.url, host)
 
     # ---- the accounts
 

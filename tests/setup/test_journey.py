@@ -183,3 +183,9 @@ def test_a_config_that_ends_soon_is_sent_again(stage: SetupStage, days: int) -> 
     config["exp"] = int(time.time()) + days * 86400
     assert stage.run()[0] == 0
     assert stage.tesla.pushes == 2
+
+
+def test_the_steps_at_tesla_need_no_server(stage: SetupStage) -> None:
+    code, outcomes = stage.run(on="", steps=tuple(Step)[2:10])
+    assert code == 0, outcomes
+    assert stage.tesla.pushes == 1
