@@ -250,7 +250,8 @@ class NatsEngine:
         words = message.reply.split(".")
         if len(words) < 9 or words[0] != "$JS":
             return
-        number, stored_ns = int(words[-4]), int(words[-2])
+        shift = 2 if len(words) > 9 else 0  # domain and account, behind a leaf node
+        number, stored_ns = int(words[5 + shift]), int(words[7 + shift])
         try:
             take(StreamMessage(number, message.subject, stored_ns // 1_000_000, message.data))
         except Exception as error:

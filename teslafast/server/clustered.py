@@ -187,8 +187,9 @@ class ClusteredServer:
         return "degraded" if self.log_away else ""
 
     @property
-    def handed_on_s(self) -> float:
-        return HANDED_ON_S
+    def lets_nobody_in(self) -> bool:
+        """It has nothing to show yet, or has just sent everybody to the other nodes."""
+        return self.catching_up or self.backplane.node.away_s > HANDED_ON_S
 
     # ---- the end
 

@@ -215,7 +215,7 @@ class Server:
             hub.draining,
             hub.connections.dashboards_of,
             self._most_of_a_sub,
-            self.cluster is not None and self.cluster.catching_up,
+            self.cluster is not None and self.cluster.lets_nobody_in,
             self.cluster is not None and self.cluster.log_away,
         )
 

@@ -5,85 +5,18 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 
 import pytest
 
-from tests.cluster.road import Road
+from tests.cluster.scene import ANode, scene
 from tests.support.nats_servers import NatsServers
-from tests.support.peers import PATIENCE_S
-from tests.support.servers import Process
+from tests.support.peers import PATIENCE_S, token
 
 pytestmark = pytest.mark.cluster
 
 STOPPED_S = 5.0
-
-
-class ANode(Process):
-    """A server that may be killed."""
-
-    killed = False
-
-    def kill(self) -> None:
-        self.killed = True
-        self.process.kill()
-        self.process.wait()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if not self.killed:
-            super().__exit__(kind, error, trace)
-            return
-        self._reader.join(PATIENCE_S)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-
-    @property
-    def port(self) -> int:
-        return self.place.port
-
-    def told(self, event: str) -> int:
-        """How often its log has said so."""
-        return sum(line["event"] == event for line in self.lines.read)
-
-
-class Scene:
-    """NATS servers, nodes over them, and the road. `settings` are every node's."""
-
-    def __init__(self, stack: ExitStack, nats: NatsServers, nodes: int, settings: Mapping[str, str]) -> None:
-        self._stack = stack
-        self.nats = nats
-        self._settings = {"CLUSTER_URL": nats.url, "CLUSTER_REPLICAS": str(nats.count)} | dict(settings)
-        self.nodes = [self.start() for _ in range(nodes)]
-        self.road = stack.enter_context(Road([node.port for node in self.nodes]))
-
-    def start(self) -> ANode:
-        node = self._stack.enter_context(ANode(None, **self._settings))
-        node.lines.wait_for("cluster_joined")
-        return node
-
-    def replace(self, node: ANode) -> None:
-        """Another one takes the place of a node that has ended."""
-        self.nodes = [one for one in self.nodes if one is not node] + [self.start()]
-        self.road.ports = [one.port for one in self.nodes]
-
-    def avoid(self, node: ANode) -> None:
-        self.road.ports = [one.port for one in self.nodes if one is not node]
-
-    def told(self, event: str) -> int:
-        return sum(node.told(event) for node in self.nodes)
-
-
-@contextmanager
-def scene(folder: Path, servers: int, nodes: int = 2, always: bool = False, **settings: str) -> Iterator[Scene]:
-    with NatsServers(folder, servers, always) as nats, ExitStack() as stack:
-        made = Scene(stack, nats, nodes, settings)
-        made.road.until_acked(100)
-        yield made
-        made.road.settle()
-        print(f"acknowledged {made.road.acked}, longest pause {made.road.longest_pause_s():.2f} s")
 
 
 @pytest.mark.parametrize("always", [False, True])
@@ -201,6 +134,33 @@ def test_the_vehicle_of_a_killed_node_is_told_as_gone_once_by_one_of_two_rivals(
         with rivals[0].place.vehicle("5YJ3E1EA7KF000008") as other:
             other.tell({"Soc": {"doubleValue": 1.0}})
             assert [dashboard.next()["seq"] for dashboard in watching] == [4, 4], "nothing was told between"
+
+
+def test_a_node_that_is_cut_off_for_long_sends_everybody_away_and_goes_on_when_the_log_is_back(tmp_path: Path) -> None:
+    with NatsServers(tmp_path) as nats, ExitStack() as stack:
+        node = stack.enter_context(ANode(None, CLUSTER_URL=nats.url, CLUSTER_REPLICAS="1", NODE_DEAD_SECONDS="3"))
+        node.lines.wait_for("cluster_joined")
+        dashboard = stack.enter_context(node.place.dashboard())
+        vehicle = stack.enter_context(node.place.vehicle("5YJ3E1EA7KF000009"))
+        vehicle.tell({"Soc": {"doubleValue": 1.0}})
+        nats.kill(0)
+        vehicle.send({"Soc": {"doubleValue": 2.0}})
+        until_s = time.monotonic() + 60
+        while not node.told("cluster_cut_off"):
+            assert time.monotonic() < until_s
+            time.sleep(0.2)
+        assert dashboard.close_code() == 1012
+        health = node.place.get("/health")
+        assert (health.status, health.json["status"], health.json["cluster"]["state"]) == (503, "degraded", "degraded")
+        for target in ("/?vin=5YJ3E1EA7KF000009", "/stream"):
+            with node.place.raw() as refused:
+                assert refused.upgrade(target, f"Authorization: Bearer {token()}").startswith(b"HTTP/1.1 503 ")
+        nats.start(0)
+        while node.place.get("/health").status != 200:
+            assert time.monotonic() < until_s + 30
+            time.sleep(0.2)
+        with node.place.dashboard("?since=0") as back:
+            assert [back.until("data")["data"]["Soc"] for _ in range(2)] == [1.0, 2.0]
 
 
 def test_a_node_is_ended_and_another_takes_its_place(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Servers, nodes and a road, for tests that let them fail. What is acknowledged and how long it paused is printed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from tests.cluster.road import Road
+from tests.support.nats_servers import NatsServers
+from tests.support.peers import PATIENCE_S
+from tests.support.servers import Process
+
+
+class ANode(Process):
+    """A server that may be killed."""
+
+    killed = False
+
+    def kill(self) -> None:
+        self.killed = True
+        self.process.kill()
+        self.process.wait()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if not self.killed:
+            super().__exit__(kind, error, trace)
+            return
+        self._reader.join(PATIENCE_S)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+    @property
+    def port(self) -> int:
+        return self.place.port
+
+    def told(self, event: str) -> int:
+        """How often its log has said so."""
+        return sum(line["event"] == event for line in self.lines.read)
+
+
+class Scene:
+    """NATS servers, nodes over them, and the road. `settings` are every node's."""
+
+    def __init__(self, stack: ExitStack, nats: NatsServers, nodes: int, settings: Mapping[str, str]) -> None:
+        self._stack = stack
+        self.nats = nats
+        self._settings = {"CLUSTER_URL": nats.url, "CLUSTER_REPLICAS": str(nats.count)} | dict(settings)
+        self.nodes = [self.start() for _ in range(nodes)]
+        self.road = stack.enter_context(Road([node.port for node in self.nodes]))
+
+    def start(self) -> ANode:
+        node = self._stack.enter_context(ANode(None, **self._settings))
+        node.lines.wait_for("cluster_joined")
+        return node
+
+    def replace(self, node: ANode) -> None:
+        """Another one takes the place of a node that has ended."""
+        self.nodes = [one for one in self.nodes if one is not node] + [self.start()]
+        self.road.ports = [one.port for one in self.nodes]
+
+    def avoid(self, node: ANode) -> None:
+        self.road.ports = [one.port for one in self.nodes if one is not node]
+
+    def told(self, event: str) -> int:
+        return sum(node.told(event) for node in self.nodes)
+
+
+@contextmanager
+def scene(folder: Path, servers: int, nodes: int = 2, always: bool = False, **settings: str) -> Iterator[Scene]:
+    with NatsServers(folder, servers, always) as nats, ExitStack() as stack:
+        made = Scene(stack, nats, nodes, settings)
+        made.road.until_acked(100)
+        yield made
+        made.road.settle()
+        print(f"acknowledged {made.road.acked}, longest pause {made.road.longest_pause_s():.2f} s")
