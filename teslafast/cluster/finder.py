@@ -271,8 +271,7 @@ class Finder:
                     self._look_after(LOG_ANSWER_S)
                 case Later(after_s):
                     self._look_after(after_s)
-                case _:
-                    self._lost_epoch = b""
+                case _:  # it is ours, or somebody else's; or the log has gone on in the lost epoch, which is found out next
                     self._reading.on_founded()
                     self.look()
 
