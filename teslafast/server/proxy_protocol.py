@@ -22,6 +22,7 @@ V2_AT_MOST = 4096  # bytes; addresses take 36 and the TLVs of HAProxy and cloud 
 NOT_TRUSTED = "the client speaks the PROXY protocol: name its address in TRUSTED_PROXIES, or switch the protocol off in the proxy"
 
 _TCP4, _TCP6 = 0x11, 0x21
+_LAST_FAMILY, _LAST_TRANSPORT = 3, 2  # Unix sockets, datagrams
 _LOCAL, _PROXY = 0x0, 0x1
 _WORDS = {b"TCP4": 4, b"TCP6": 6}
 
@@ -84,6 +85,8 @@ def _v2(data: bytes) -> ProxyHeader | Unread:
     family, size = data[13], V2_FIXED + int.from_bytes(data[14:16], "big")
     if version != 2 or command not in (_LOCAL, _PROXY):
         raise ValueError(f"the PROXY header has version {version}, command {command}")
+    if command == _PROXY and (family >> 4 > _LAST_FAMILY or family & 0xF > _LAST_TRANSPORT):  # to be rejected, says the standard
+        raise ValueError(f"the PROXY header has the address family and transport {family:#04x}, which nobody has defined")
     if size > V2_AT_MOST:
         raise ValueError(f"the PROXY header has {size} bytes, more than {V2_AT_MOST}")
     if len(data) < size:

@@ -57,6 +57,8 @@ BROKEN = {
     "bytes that are no text": b"PROXY TCP4 \xff 192.0.2.2 1 2\r\n",
     "version 3": v2("192.0.2.1", 1, command=0x31),
     "command 2": v2("192.0.2.1", 1, command=0x22),
+    "a family that nobody has defined": v2("192.0.2.1", 1, family=0x41),
+    "a transport that nobody has defined": v2("192.0.2.1", 1, family=0x13),
     "too long": V2_SIGNATURE + b"\x21\x11" + (V2_AT_MOST).to_bytes(2, "big"),
     "too short for its addresses": V2_SIGNATURE + b"\x21\x21\x00\x04" + b"1234",
 }
