@@ -172,6 +172,9 @@ OUTPUTS = (
         extra="kafka",
         shape="record",
     ),
+    OutputRow(
+        name="nats", switch="NATS_URL", module="nats", settings="NatsSettings", output="NatsOutput", extra="nats", shape="record"
+    ),
     # databases: one write a second, not ten
     OutputRow(
         name="influx", switch="INFLUX_URL", module="influx", settings="InfluxSettings", output="InfluxOutput", linger_s=1.0
