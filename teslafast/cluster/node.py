@@ -191,7 +191,10 @@ class Node:
 
     def on_begin(self, epoch: bytes, seq: int) -> None:
         self.epochs += 1
+        self.runs = Runs()  # on every node alike: who was there says so again in each epoch
         self._application.begin(epoch, seq)
+        if self.joined:
+            self.writer.restate()
 
     def on_end(self) -> None:
         self.writer.open()
