@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from teslafast.cluster.finder import head_of
+
 from tests.cluster.fleet import Dashboard, Process, Vehicle
 from tests.cluster.judge import Judge
 from tests.cluster.world import World
@@ -125,6 +127,7 @@ class Simulation:
 
     def roll_back(self, process: Process) -> None:
         self.judge.rolled_back |= {process.epoch for process in self.processes}
+        self.judge.rolled_back |= {head.epoch for head in map(head_of, self.world.stream.messages) if head is not None}
         self.world.stream.roll_back(self.world.random.randrange(1, 60))
         self._servers_restart()
 
