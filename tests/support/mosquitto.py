@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from tests.support.peers import PATIENCE_S
 
@@ -71,10 +71,14 @@ class Mosquitto:
         self.kill()
 
 
+class Listening(Protocol):
+    port: int
+
+
 class Gate:
     """Passes bytes on to a broker. Closed, it ends every connection at once; `cut` ends those that are there."""
 
-    def __init__(self, broker: Mosquitto) -> None:
+    def __init__(self, broker: Listening) -> None:
         self._broker = broker
         self._server = socket.create_server(("127.0.0.1", 0))
         self._pairs: list[socket.socket] = []
