@@ -201,4 +201,14 @@ OUTPUTS = (
         extra="redis",
         shape="record",
     ),
+    OutputRow(
+        name="kinesis",
+        switch="KINESIS_STREAM",
+        module="kinesis",
+        settings="KinesisSettings",
+        output="KinesisOutput",
+        extra="kinesis",
+        shape="record",
+        batch=200,  # a request for each, if one vehicle sent them all
+    ),
 )
