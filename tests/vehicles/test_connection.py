@@ -103,14 +103,6 @@ def test_a_larger_one_is_answered_with_an_error_and_the_connection_goes_on(serve
     assert server.counts("refused_messages")["too_large"] == before + 1
 
 
-def test_a_larger_one_is_thrown_away_as_it_comes(server: Inside) -> None:
-    with server.place.raw_vehicle(new_vin()) as raw:
-        raw.send(b"\x82\xff" + struct.pack(">Q", 1 << 40) + b"mask" + b"x" * 1_000_000)
-        raw.send(b"x" * 1_000_000)
-        server.place.get("/health")
-    server.lines.wait_for("vehicle_disconnected", cause="peer")
-
-
 @pytest.mark.parametrize("step", [1000, LIMIT])
 def test_a_fragmented_one_is_limited_as_a_whole(server: Inside, step: int) -> None:
     with server.place.raw_vehicle(new_vin()) as raw:
