@@ -112,13 +112,17 @@ def unfinished(server: Inside) -> socket.socket:
 
 
 def test_handshakes_that_do_not_go_on_are_bounded_in_bytes_and_the_oldest_gives_its_memory_back(world: World) -> None:
+    gc.collect()  # what earlier tests left
     with Inside(world, VEHICLE_PORT="0") as server, ExitStack() as strangers:
         server.ask(lambda inside: setattr(inside._pending, "_held_bytes", 3 * TLS_BYTES))
         first, *_ = [strangers.enter_context(unfinished(server)) for _ in range(5)]
         while first.recv(65536):
             pass
-        transports = server.ask(lambda inside: [one for one in gc.get_objects() if isinstance(one, handshakes._Transport)])
-        assert len(transports) == 2, "two of five: each has more than TLS_BYTES"
+        for _ in range(100):  # turns of the loop: the third one's end may be on its way
+            left = server.ask(lambda inside: sum(isinstance(one, handshakes._Transport) for one in gc.get_objects()))
+            if left == 2:
+                break
+        assert left == 2, "two of five: each has more than TLS_BYTES"
         assert server.counts("refused_connections") == {"crowded_bytes": 3}
         assert status(server.place) == 101
 
