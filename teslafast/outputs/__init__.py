@@ -211,4 +211,12 @@ OUTPUTS = (
         shape="record",
         batch=200,  # a request for each, if one vehicle sent them all
     ),
+    OutputRow(
+        name="pubsub",
+        switch="PUBSUB_PROJECT_ID",
+        module="pubsub",
+        settings="PubsubSettings",
+        output="PubsubOutput",
+        shape="record",
+    ),
 )
