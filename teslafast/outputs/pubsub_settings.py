@@ -14,7 +14,7 @@ from ..urls import is_this_machine, parse_url
 
 GOOGLE = "https://pubsub.googleapis.com"
 METADATA_HOST = "metadata.google.internal"
-_PROJECT = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]|[a-z0-9.-]+:[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{6,20}")
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:_-]{0,99}")  # an emulator takes any; which one is there, the service says
 
 
 def _project(text: str) -> str:

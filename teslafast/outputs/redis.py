@@ -37,6 +37,7 @@ LEASES_AT_MOST = 1000  # channels of one set: whoever may write to it must not b
 REDIS_ANSWER_S = 20.0
 _NAMES_AT_MOST = 20_000
 _AWAY = ("LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN", "READONLY")  # it will be another answer soon
+_LOGIN = ("invalid username-password", "WRONGPASS", "NOAUTH", "Authentication required")
 
 Socket = Any  # a connection of redis-py's
 Command = tuple[str | bytes | int, ...]
@@ -65,6 +66,7 @@ class RedisOutput:
         import redis.exceptions
 
         self._redis: Any = redis
+        self._errors = (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError)
         self._settings = settings
         self._context = context
         self._wall = wall
@@ -85,7 +87,7 @@ class RedisOutput:
                     await self._map_cluster()
                 else:
                     await self._connected(self._settings.servers.addresses[0])
-        except (self._redis.exceptions.RedisError, OSError) as error:
+        except self._errors as error:
             raise self._trouble(error) from None
 
     async def send(self, events: Sequence[Event]) -> None:
@@ -94,7 +96,7 @@ class RedisOutput:
                 await self._publish([event for event in events if event.seq not in self._answered])
         except TimeoutError:
             raise Unreachable(f"Redis does not answer within {REDIS_ANSWER_S:g} s") from None
-        except (self._redis.exceptions.RedisError, OSError) as error:
+        except self._errors as error:
             raise self._trouble(error) from None
         self._answered.clear()
 
@@ -154,9 +156,11 @@ class RedisOutput:
     def _trouble(self, error: Exception) -> Undelivered:
         """What Redis, or redis-py, has said, as what it means here. It names no password."""
         words = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, self._redis.exceptions.AuthenticationError | self._redis.exceptions.AuthorizationError):
+        known = self._redis.exceptions
+        of_login = any(sign in words for sign in _LOGIN)  # a cluster's map has no type of its own for them
+        if of_login or isinstance(error, known.AuthenticationError | known.AuthorizationError):
             return Undelivered(f"Redis refuses the login of REDIS_URL: {words}")
-        if isinstance(error, self._redis.exceptions.ConnectionError | self._redis.exceptions.TimeoutError | OSError):
+        if isinstance(error, known.ConnectionError | known.TimeoutError | known.RedisClusterException | OSError):
             return Unreachable(f"Redis cannot be reached: {words}")
         return (Unreachable if _is_away(error) else Undelivered)(f"Redis says: {words}")
 

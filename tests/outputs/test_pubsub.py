@@ -110,7 +110,7 @@ def test_a_txid_of_any_bytes_and_length_costs_no_record() -> None:
 @pytest.mark.parametrize(
     ("variables", "named"),
     [
-        ({"PUBSUB_PROJECT_ID": "No Such"}, "PUBSUB_PROJECT_ID"),
+        ({"PUBSUB_PROJECT_ID": "no/such"}, "PUBSUB_PROJECT_ID"),
         ({"PUBSUB_EMULATOR_HOST": "h:1", "GOOGLE_APPLICATION_CREDENTIALS": "/x"}, "PUBSUB_EMULATOR_HOST: and GOOGLE_APP"),
         ({"PUBSUB_EMULATOR_HOST": "h:1/path"}, "PUBSUB_EMULATOR_HOST"),
         ({"PUBSUB_ENDPOINT": "http://example.com"}, "PUBSUB_ENDPOINT"),

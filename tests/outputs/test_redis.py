@@ -140,6 +140,16 @@ def test_a_cluster_is_published_to_at_the_vehicle_s_node_in_order() -> None:
     assert context.dropped["no_subscriber"] == 0
 
 
+def test_a_cluster_that_is_away_or_refuses_the_login_is_told_from_one_another() -> None:
+    with RedisServer("--cluster-enabled", "yes", "--requirepass", "right") as server:
+        url = server.url.replace("//", "//:wr0ng@")
+        with pytest.raises(Undelivered, match="Redis refuses the login of REDIS_URL") as caught:
+            run(f"{url},{url}", sends())
+        assert "wr0ng" not in str(caught.value)
+    with pytest.raises(Unreachable, match="Redis cannot be reached"):
+        run(f"{url},{url}", sends())
+
+
 def test_tls_is_verified_and_may_show_a_certificate_of_our_own(world: World) -> None:
     clients = Authority.root("CA of a Redis")
     mine, anchor = world.pair(clients, "teslafast"), world.write("redis-clients.pem", clients.pem)
