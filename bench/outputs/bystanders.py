@@ -1,8 +1,8 @@
 """
-What a database costs those who have nothing to do with it: a dashboard's latency beside a server that has an output, and beside
+What a database or Redis costs those who have nothing to do with it: a dashboard's latency beside a server that has an output, and beside
 one that has none, while the database is up, while it is away, and while the output catches up.
 
-    python -m bench.outputs.bystanders postgres|influx [--rate 200] [--outage 30] [--rounds 3]
+    python -m bench.outputs.bystanders postgres|influx|redis [--rate 200] [--outage 30] [--rounds 3]
 
 Vehicles, in a process of their own, send messages that say when they were sent, and this process reads them as a dashboard. The
 servers take turns within a round. The bar: p99 with the output is at most 1.1 times that without.
@@ -24,11 +24,12 @@ from typing import Any
 from tests.support.influx import Influx
 from tests.support.peers import Place
 from tests.support.postgres import Postgres
+from tests.support.redis import RedisServer
 from tests.support.servers import Process
 
 VEHICLES = 10
 SETTLE_S = 2.0  # what comes before is not counted: connections, the first batches
-Database = Postgres | Influx
+Database = Postgres | Influx | RedisServer
 
 
 def drive(port: int, rate: int, seconds: float) -> None:
@@ -52,13 +53,16 @@ def drive(port: int, rate: int, seconds: float) -> None:
 
 @contextlib.contextmanager
 def database(kind: str) -> Iterator[Database]:
-    with tempfile.TemporaryDirectory() as folder, Postgres() if kind == "postgres" else Influx(Path(folder)) as one:
-        yield one
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        made: Database = Postgres() if kind == "postgres" else RedisServer() if kind == "redis" else Influx(Path(folder))
+        yield stack.enter_context(made)
 
 
 def environment_of(one: Database | None) -> dict[str, str]:
     if one is None:
         return {}
+    if isinstance(one, RedisServer):
+        return {"REDIS_URL": one.url}
     return {"POSTGRES_URL": one.url} if isinstance(one, Postgres) else {"INFLUX_URL": one.url, "INFLUX_BUCKET": "telemetry"}
 
 
@@ -96,7 +100,7 @@ def measured(one: Database | None, rate: int, phase_s: float) -> dict[str, float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["postgres", "influx"])
+    parser.add_argument("kind", choices=["postgres", "influx", "redis"])
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--outage", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=3)
