@@ -1,6 +1,6 @@
 """
-What a database or Redis costs those who have nothing to do with it: a dashboard's latency beside a server that has an output, and beside
-one that has none, while the database is up, while it is away, and while the output catches up.
+What a database or Redis costs those who have nothing to do with it: a dashboard's latency beside a server that has an output, and
+beside one that has none, while the database is up, while it is away, and while the output catches up.
 
     python -m bench.outputs.bystanders postgres|influx|redis [--rate 200] [--outage 30] [--rounds 3]
 
@@ -54,8 +54,10 @@ def drive(port: int, rate: int, seconds: float) -> None:
 @contextlib.contextmanager
 def database(kind: str) -> Iterator[Database]:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        made: Database = Postgres() if kind == "postgres" else RedisServer() if kind == "redis" else Influx(Path(folder))
-        yield stack.enter_context(made)
+        if kind == "postgres":
+            yield stack.enter_context(Postgres())
+        else:
+            yield stack.enter_context(RedisServer()) if kind == "redis" else stack.enter_context(Influx(Path(folder)))
 
 
 def environment_of(one: Database | None) -> dict[str, str]:
