@@ -11,6 +11,7 @@ holds a token, a secret or a payload.
     ├── Declined           Tesla's: its Fleet API did not do what it was asked      → one line on stderr, exit 1
     ├── Undelivered        an output's: what it was given has not arrived           → tried again, logged
     │   ├── Unreachable    there is no connection to where it should arrive
+    │   │   └── Unheard    nobody listens: at the server's end nobody is waited for
     │   └── Unwanted       the receiver wants no more of it, ever               → the output stops, logged
     └── Refused            a request that may not pass (refusals.py)                → an HTTP answer, counted
         └── BadQuery       its query or its target cannot be read                   → 400
@@ -67,6 +68,10 @@ class Undelivered(TeslafastError):
 
 class Unreachable(Undelivered):
     """There is no connection to where an output's events go. Whoever takes them may be down; nothing has been refused."""
+
+
+class Unheard(Unreachable):
+    """Nobody listens to an output that others connect to. Whoever comes later gets what waits; a server's end waits for none."""
 
 
 class Unwanted(Undelivered):

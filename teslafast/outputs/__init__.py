@@ -9,6 +9,7 @@ docs/outputs/ and a test: docs/contributing/adding-an-output.md. Nothing is impo
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,6 +101,7 @@ class Context:
     `give_up` counts an event and says which it was, so that no vehicle is told that it has arrived (RELIABLE_ACKS).
     last_values    each vehicle that is known, and the last value of each of its fields
     shape          that its events' bodies have
+    ending         is set when the server's end is wanted
     """
 
     epoch: str
@@ -108,6 +110,7 @@ class Context:
     given_up: list[int] = field(default_factory=list)  # seqs, of the batch that is being sent; the runner clears it
     last_values: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]] = tuple
     shape: Shape = "flat"
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
 
     def event_id(self, event: Event) -> str:
         """The same whenever it is sent, and no other event's."""
@@ -174,6 +177,9 @@ OUTPUTS = (
     ),
     OutputRow(
         name="nats", switch="NATS_URL", module="nats", settings="NatsSettings", output="NatsOutput", extra="nats", shape="record"
+    ),
+    OutputRow(
+        name="zmq", switch="ZMQ_BIND", module="zmq", settings="ZmqSettings", output="ZmqOutput", extra="zmq", shape="record"
     ),
     # databases: one write a second, not ten
     OutputRow(

@@ -84,6 +84,7 @@ class Outputs:
                 linger_s=plan.row.linger_s,
                 acks=acks,
                 given_up=context.given_up,
+                ending=context.ending,
                 shaper=Shaper(plan.name, plan.shape, context.dropped, acks) if plan.wants_own_bytes else None,
             ),
         )

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 
 from ..backoff import LIMIT_S, delay_s
 from ..core.tail import Event, Tail, TailedLog
-from ..errors import Undelivered, Unreachable, Unwanted
+from ..errors import Undelivered, Unheard, Unreachable, Unwanted
 from ..logs import fields, log
 from . import Attentive, GapTeller, Output, OutputGauges
 from .runner_options import (
@@ -83,7 +83,7 @@ class Runner:
         self._connected_s: float | None = None  # since when there is a connection
         self._fresh = True  # the batch has not been tried yet
         self._awake = asyncio.Event()
-        self._ending = asyncio.Event()
+        self._ending = self._options.ending
         self._task: asyncio.Task[None] | None = None
 
     # ---- from outside
@@ -141,6 +141,8 @@ class Runner:
             except Exception as error:
                 asked_s = min(getattr(error, "retry_after_s", 0.0), WAIT_AT_MOST_S)
                 self._failed(error)
+                if self._ending.is_set() and isinstance(error, Unheard):
+                    return
             finally:
                 await self._close()
             if unwanted is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from ..config import MIB
@@ -29,6 +30,7 @@ class RunnerOptions:
     linger_s   from one batch to the next
     acks       whom to tell what has arrived
     given_up   the Context's: seqs of a batch's events that the output did not deliver
+    ending     is set when the end is wanted: the Context's
     shaper     gives events the bodies that the output wants; None: it wants their texts
     """
 
@@ -37,4 +39,5 @@ class RunnerOptions:
     linger_s: float = BATCH_LINGER_S
     acks: Confirmations | None = None
     given_up: list[int] = field(default_factory=list)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
     shaper: Shaper | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from teslafast.backoff import FIRST_S, LIMIT_S
-from teslafast.errors import Undelivered, Unreachable
+from teslafast.errors import Undelivered, Unheard, Unreachable
 from teslafast.outputs.runner_options import ATTEMPT_S
 
 from tests.support.outputs import Broker, OutputStage, TellingBroker, now, overtake, play
@@ -186,3 +186,17 @@ def test_an_output_that_cannot_tell_of_a_gap_goes_on_after_it(lines: Callable[[]
 
     play(scene())
     assert "output_overtaken" in lines()
+
+
+def test_at_the_end_nobody_is_waited_for_who_might_listen() -> None:
+    async def scene() -> None:
+        stage = OutputStage(Broker(*[Unheard("nobody") for _ in range(100)]))
+        stage.publish()
+        stage.runner.start()
+        await stage.until(lambda: len(stage.broker.connected_at) > 2)
+        began_s = now()
+        await stage.runner.finish(1000.0)
+        assert now() - began_s < 100
+        assert stage.broker.seqs == stage.notes == []
+
+    play(scene())
