@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import weakref
 from typing import Any
 
 from ..errors import Misconfigured, Undelivered
@@ -56,6 +57,7 @@ class ZmqPublisher:
         self._socket: Any = None
         self._context: Any = None
         self._authenticator: Any = None
+        self._end: Any = None  # if nobody closes it: a server that is ended at once
 
     @property
     def is_open(self) -> bool:
@@ -84,6 +86,7 @@ class ZmqPublisher:
         if self._keys is not None:
             socket.curve_server = True
             socket.curve_secretkey = self._keys[0]
+        self._end = weakref.finalize(self, _let_go, socket, self._authenticator, context, 0)
         self.subscriptions = 0
         try:
             socket.bind(self.bind)
@@ -130,15 +133,21 @@ class ZmqPublisher:
 
     async def close(self) -> None:
         """What libzmq still has is sent for LINGER_MS."""
-        socket, context, authenticator = self._socket, self._context, self._authenticator
+        held = self._socket, self._authenticator, self._context
         self._socket = self._context = self._authenticator = None
         self.subscriptions = 0
-        if socket is not None:
-            socket.close()
-        if authenticator is not None:
-            await asyncio.to_thread(authenticator.stop)
-        if context is not None:
-            await asyncio.to_thread(context.term)
+        if self._end is not None:
+            self._end.detach()
+            self._end = None
+            await asyncio.to_thread(_let_go, *held, LINGER_MS)  # in one go: it may be cancelled here
+
+
+def _let_go(socket: Any, authenticator: Any, context: Any, linger_ms: int) -> None:
+    """In this order: the context's end waits for the sockets'."""
+    socket.close(linger_ms)
+    if authenticator is not None:
+        authenticator.stop()
+    context.term()
 
 
 class InUse(Undelivered):
