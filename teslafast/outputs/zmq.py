@@ -56,6 +56,9 @@ class ZmqOutput:
         self._waits = False
         if not self._publisher.is_open:
             await self._publisher.open()
+            task = asyncio.current_task()
+            if task is not None:  # the runner's: when it is cancelled in a pause, it does not close what was kept
+                task.add_done_callback(lambda _: self._publisher.end())
             return
         if not await self._until(self._heard, SUBSCRIBER_S):
             self._nobody()

@@ -131,6 +131,12 @@ class ZmqPublisher:
             if said[:1] in (b"\0", b"\1"):
                 self.subscriptions += 1 if said[0] else -1
 
+    def end(self) -> None:
+        """At once, with nothing sent any more; nothing if it is closed."""
+        end, self._end, self._socket = self._end, None, None
+        if end is not None:
+            end()
+
     async def close(self) -> None:
         """What libzmq still has is sent for LINGER_MS."""
         held = self._socket, self._authenticator, self._context
