@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 import weakref
 from typing import Any
 
@@ -145,7 +146,9 @@ class ZmqPublisher:
         if self._end is not None:
             self._end.detach()
             self._end = None
-            await asyncio.to_thread(_let_go, *held, LINGER_MS)  # in one go: it may be cancelled here
+            ending = threading.Thread(target=_let_go, args=(*held, LINGER_MS))
+            ending.start()  # not a call that waits in the loop's threads: that one may be cancelled before it begins
+            await asyncio.to_thread(ending.join)
 
 
 def _let_go(socket: Any, authenticator: Any, context: Any, linger_ms: int) -> None:
