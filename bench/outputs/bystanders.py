@@ -1,8 +1,8 @@
 """
-What a database or Redis costs those who have nothing to do with it: a dashboard's latency beside a server that has an output, and
-beside one that has none, while the database is up, while it is away, and while the output catches up.
+What an output costs those who have nothing to do with it: a dashboard's latency beside a server that has an output, and
+beside one that has none, while its database or broker is up, while it is away, and while the output catches up.
 
-    python -m bench.outputs.bystanders postgres|influx|redis [--rate 200] [--outage 30] [--rounds 3]
+    python -m bench.outputs.bystanders postgres|influx|redis|mqtt [--rate 200] [--outage 30] [--rounds 3]
 
 Vehicles, in a process of their own, send messages that say when they were sent, and this process reads them as a dashboard. The
 servers take turns within a round. The bar: p99 with the output is at most 1.1 times that without.
@@ -17,11 +17,12 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tests.support.influx import Influx
+from tests.support.mosquitto import Mosquitto
 from tests.support.peers import Place
 from tests.support.postgres import Postgres
 from tests.support.redis import RedisServer
@@ -29,7 +30,7 @@ from tests.support.servers import Process
 
 VEHICLES = 10
 SETTLE_S = 2.0  # what comes before is not counted: connections, the first batches
-Database = Postgres | Influx | RedisServer
+Database = Postgres | Influx | RedisServer | Mosquitto
 
 
 def drive(port: int, rate: int, seconds: float) -> None:
@@ -53,19 +54,23 @@ def drive(port: int, rate: int, seconds: float) -> None:
 
 @contextlib.contextmanager
 def database(kind: str) -> Iterator[Database]:
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        if kind == "postgres":
-            yield stack.enter_context(Postgres())
-        else:
-            yield stack.enter_context(RedisServer()) if kind == "redis" else stack.enter_context(Influx(Path(folder)))
+    made: dict[str, Callable[[Path], Database]] = {
+        "postgres": lambda _: Postgres(),
+        "influx": Influx,
+        "redis": lambda _: RedisServer(),
+        "mqtt": Mosquitto,
+    }
+    with tempfile.TemporaryDirectory() as folder, made[kind](Path(folder)) as one:
+        yield one
 
 
 def environment_of(one: Database | None) -> dict[str, str]:
     if one is None:
         return {}
-    if isinstance(one, RedisServer):
-        return {"REDIS_URL": one.url}
-    return {"POSTGRES_URL": one.url} if isinstance(one, Postgres) else {"INFLUX_URL": one.url, "INFLUX_BUCKET": "telemetry"}
+    if isinstance(one, Influx):
+        return {"INFLUX_URL": one.url, "INFLUX_BUCKET": "telemetry"}
+    names = {Postgres: "POSTGRES_URL", RedisServer: "REDIS_URL", Mosquitto: "MQTT_URL"}
+    return {names[type(one)]: one.url}
 
 
 def measured(one: Database | None, rate: int, phase_s: float) -> dict[str, float]:
@@ -102,7 +107,7 @@ def measured(one: Database | None, rate: int, phase_s: float) -> dict[str, float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=["postgres", "influx", "redis"])
+    parser.add_argument("kind", choices=["postgres", "influx", "redis", "mqtt"])
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--outage", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=3)
