@@ -54,7 +54,7 @@ test-outputs: dev
 	@{ command -v mosquitto_passwd && { command -v mosquitto || test -x /usr/sbin/mosquitto; } && \
 	command -v redis-server && command -v influxd && { command -v pgbouncer || test -x /usr/sbin/pgbouncer; } && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || \
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
-	$(BIN)/pytest -m "outputs or not outputs" tests/outputs tests/deploy/test_history_dashboards.py tests/deploy/test_history_questions.py
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "outputs or not outputs" tests/outputs tests/deploy/test_history_dashboards.py tests/deploy/test_history_questions.py
 
 # Nodes over real NATS servers, one and three, killed, stopped and wiped.
 test-cluster: dev
