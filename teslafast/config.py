@@ -349,6 +349,18 @@ RULES: tuple[Rule[Settings], ...] = (
         "give vehicles a port of their own, or leave VEHICLE_PORT out",
     ),
     Rule(
+        "STATUS_PORT",
+        lambda s: bool(s.status_port) and s.status_port in (s.port, s.vehicle_port, s.metrics_port),
+        "is the same as PORT, VEHICLE_PORT or METRICS_PORT",
+        "give it a port of its own",
+    ),
+    Rule(
+        "METRICS_PORT",
+        lambda s: bool(s.metrics_port) and s.metrics_port in (s.port, s.vehicle_port) and s.host in ("", s.metrics_host),
+        "is the same as PORT or VEHICLE_PORT",
+        "give it a port of its own",
+    ),
+    Rule(
         "DASHBOARD_TLS",
         lambda s: not s.dashboard_tls and s.vehicle_port is None,
         "is false, but vehicles share PORT",

@@ -70,7 +70,7 @@ def translated(content: str, environment: Mapping[str, str]) -> Translation:
     """Raises Misconfigured."""
     config = read_config(content)
     routes = _routes(config)
-    notes = list(_notes(config, routes))
+    notes = [*_notes(config, routes), *_differences(config, routes, environment)]
     said = [*_server(config, environment), *_reliable(config, routes), *_outputs(config, routes, environment, notes)]
     made = [one for one in said if not environment.get(one.variable, "").strip()]
     if not any(environment.get(name, "").strip() for name in ("JWT_SECRET", "JWT_PUBLIC_KEY_PATH")):
@@ -198,3 +198,15 @@ def _notes(config: Config, routes: Mapping[str, Mapping[str, str]]) -> Iterator[
         yield "tls.ca_file: Tesla's own CAs are not built in; vehicles connect if the file, or CA_PATH, holds them too"
     if not config("records"):
         yield "records routes nothing: only dashboards get what vehicles send"
+
+
+def _differences(config: Config, routes: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> Iterator[str]:
+    """Where a key that is not given means something else here than with Tesla's server."""
+    named = config("namespace") or environment.get("OUTPUT_NAMESPACE", "").strip()
+    if not named and routes.keys() - {"mqtt", "logger"}:
+        yield "namespace is not given: names begin with tesla_telemetry here, with Tesla's server they are _V and so on"
+    if not config("port"):
+        own = environment.get("PORT", "").strip() or _DASHBOARDS_PORT
+        yield f"port is not given: vehicles connect at PORT, {own}, with dashboards"
+    if config("rate_limit.enabled") and not config("rate_limit.message_limit"):
+        yield "rate_limit.enabled changes nothing: rate_limit.message_limit is not given"

@@ -18,6 +18,7 @@ from .text import one_line
 CONFIG_VARIABLE = "FLEET_TELEMETRY_CONFIG"
 LONGEST_CONFIG = 1 << 20  # characters; 20 VINs and every key take some 5,000
 LONGEST_CONFIG_VALUE = 60  # characters of a value in a message
+_HIDES = ("password", "secret", ".pem", "oauthbearer", "keystore")  # in a key: its value is not shown, whatever is wrong with it
 
 
 def wrong(path: str, fault: str, remedy: str) -> Misconfigured:
@@ -29,7 +30,14 @@ def wrong(path: str, fault: str, remedy: str) -> Misconfigured:
 
 
 def _refused(path: str, value: Any, form: str) -> Misconfigured:
-    return wrong(path, f"is {one_line(json.dumps(value), LONGEST_CONFIG_VALUE)}", f"give {form}")
+    if any(word in path for word in _HIDES):
+        return wrong(path, "is not usable", f"give {form}")
+    return wrong(path, f"is {shown_value(json.dumps(value))}", f"give {form}")
+
+
+def shown_value(value: str) -> str:
+    """A value in a message. What may hold a login, as a URL does before its `@`, is not shown."""
+    return "a value with a login, which is not shown here" if "@" in value else one_line(value, LONGEST_CONFIG_VALUE)
 
 
 def text(path: str, value: Any) -> str:

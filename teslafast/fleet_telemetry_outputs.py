@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from .errors import Misconfigured
-from .fleet_telemetry_file import Config, wrong
+from .fleet_telemetry_file import Config, shown_value, wrong
 from .urls import parse_url
 
 TYPES = {"V": "data", "alerts": "alerts", "errors": "errors", "connectivity": "connectivity"}  # its name → our kind
@@ -96,11 +96,15 @@ def _mqtt(config: Config, environment: Mapping[str, str], note: Note) -> Variabl
         parts = parse_url(broker, _MQTT_SCHEMES, default="tcp", example="tcp://host:1883")
     except Misconfigured:
         raise wrong(
-            "mqtt.broker", f"is {broker!r}", "give host:port, or one with tcp, mqtt, ssl, tls or mqtts before it"
+            "mqtt.broker", f"is {shown_value(repr(broker))}", "give host:port, or one with tcp, mqtt, ssl, tls or mqtts before it"
         ) from None
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     address = host if parts.port is None else f"{host}:{parts.port}"
-    login = _login(config("mqtt.username") or "", config("mqtt.password") or "")
+    user, password = config("mqtt.username") or "", config("mqtt.password") or ""
+    if parts.username is not None:  # the broker's own login goes before the keys, as with Tesla's server
+        user = unquote(parts.username)
+        password = unquote(parts.password) if parts.password is not None else password
+    login = _login(user, password)
     yield "MQTT_URL", f"{_MQTT_SCHEMES[parts.scheme]}://{login}{address}", "mqtt.broker"
     yield from _present(config, {"mqtt.client_id": "MQTT_CLIENT_ID", "mqtt.topic_base": "MQTT_TOPIC_BASE"})
     yield "MQTT_QOS", str(config("mqtt.qos", 0)), "mqtt.qos"
@@ -124,7 +128,9 @@ def _redis(config: Config, environment: Mapping[str, str], note: Note) -> Variab
     tail += f"?{urlencode(files)}" if files else ""
     for place, address in enumerate(addresses):
         if not address or "/" in address or "@" in address:
-            raise wrong(f"redis.addrs[{place}]", f"is {address!r}", "give host:port")
+            raise wrong(
+                f"redis.addrs[{place}]", f"is {shown_value(repr(address))}", "give host:port, and the login in its own keys"
+            )
     urls = [f"{scheme}://{login}{address}{tail}" for address in addresses]
     yield "REDIS_URL", ",".join(urls * 2 if config("redis.cluster_mode") and len(urls) == 1 else urls), "redis.addrs"
     yield "REDIS_PUBLISH_VIN_TOPICS", str(config("redis.publish_vin_topics", False)).lower(), "redis.publish_vin_topics"

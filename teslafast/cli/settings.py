@@ -10,6 +10,7 @@ import json
 import os
 import re
 import ssl
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -142,13 +143,16 @@ def _check(found: Settings, environment: Mapping[str, str], *, read_files: bool)
     """What `serve` would refuse before it listens. Raises Misconfigured."""
     from ..certificates import anchors
     from ..dashboards.tokens import Verifier
+    from ..outputs import Context
     from ..outputs.settings import planned
     from ..server import tls
     from ..server.app_key_page import app_key_page
 
-    planned(environment, found)
+    plans = planned(environment, found)
     if not read_files:
         return
+    for plan in plans:  # each is made, as at a start: its package must be there, and its library may refuse a setting
+        plan.make(Context("check", Counter(), plan.shared, shape=plan.shape))
     key = found.jwt_public_key_path
     Verifier.from_settings(found, None if key is None else anchors.read_file("JWT_PUBLIC_KEY_PATH", key))
     tls.contexts(found)

@@ -38,4 +38,5 @@ def cannot_listen(variable: str, host: str, port: int, error: OSError | UnicodeE
         fault = f"this user may not listen on port {port}"
         return Misconfigured(variable, fault, f"set {variable} to a port above 1023, or grant CAP_NET_BIND_SERVICE")
     reason = error.strerror if isinstance(error, OSError) else "not a valid host name"
-    return Misconfigured("HOST", f"cannot listen on {host!r}: {reason}", "give an address of this machine, or none for all")
+    setting = "METRICS_HOST" if variable == "METRICS_PORT" else "HOST"
+    return Misconfigured(setting, f"cannot listen on {host!r}: {reason}", "give an address of this machine, or none for all")

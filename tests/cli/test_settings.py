@@ -86,6 +86,10 @@ def test_check_of_good_settings_is_exit_0_and_reads_the_files(world: World) -> N
         ({"CERT_PATH": "'server.pem'", "KEY_PATH": "server.key"}, "CERT_PATH"),
         ({"JWT_ALGORITHMS": "RS256", "JWT_PUBLIC_KEY_PATH": __file__}, "JWT_PUBLIC_KEY_PATH"),
         ({"JSONL_PATH": "x", "JSONL_KEEP": "many"}, "JSONL_KEEP"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9", "KAFKA_FOO_BAR": "1"}, "KAFKA_FOO_BAR"),
+        ({"STATUS_PORT": "3000"}, "STATUS_PORT"),
+        ({"METRICS_PORT": "3000"}, "METRICS_PORT"),
+        ({"STATUS_PORT": "8080", "METRICS_PORT": "8080"}, "STATUS_PORT"),
     ],
 )
 def test_check_of_what_would_not_start_is_exit_2_and_names_it(variables: dict[str, str], named: str, tmp_path: Path) -> None:

@@ -150,6 +150,43 @@ def test_what_means_nothing_here_is_said_once_with_its_key() -> None:
         assert len([note for note in notes if note.startswith(beginning)]) == 1, beginning
 
 
+def test_the_login_in_a_broker_s_address_goes_before_the_keys() -> None:
+    mqtt = {"broker": "tcp://me:p%40ss@b:1883", "username": "other", "password": "else"}
+    assert variables(records={"V": ["mqtt"]}, mqtt=mqtt)["MQTT_URL"] == "mqtt://me:p%40ss@b:1883"
+    mqtt = {"broker": "tcp://me@b", "username": "other", "password": "pw"}
+    assert variables(records={"V": ["mqtt"]}, mqtt=mqtt)["MQTT_URL"] == "mqtt://me:pw@b"
+
+
+def test_a_key_that_is_not_given_and_means_something_else_here_is_said() -> None:
+    kafka: dict[str, Any] = {"records": {"V": ["kafka"]}, "kafka": {"bootstrap.servers": "b"}}
+
+    def beginnings(environment: dict[str, str] | None = None, **changes: Any) -> set[str]:
+        notes = translated(config(**changes), environment or {}).notes
+        return {note.split()[0] for note in notes if "is not given" in note}
+
+    assert beginnings(**kafka, port=0) == {"namespace", "port"}
+    assert beginnings(**kafka, namespace="", rate_limit={"enabled": True}) == {"namespace", "rate_limit.enabled"}
+    assert beginnings({"OUTPUT_NAMESPACE": "cars"}, **kafka) == beginnings(**kafka, namespace="cars") == set()
+    assert beginnings() == set()  # neither lines nor MQTT's topics have a namespace
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"records": {"V": ["mqtt"]}, "mqtt": {"broker": "http://me:hunter2@b"}},
+        {"records": {"V": ["redis"]}, "redis": {"addrs": ["redis://:hunter2@b"], "publish_vin_topics": True}},
+        {"kafka": {"sasl.password": "hunter2\n"}},
+        {"kafka": {"sasl.password": ["hunter2"]}},
+        {"kafka": {"ssl.key.pem": {"key": "hunter2"}}},
+        {"mqtt": {"broker": ["tcp://me:hunter2@b"]}},
+    ],
+)
+def test_what_is_said_of_a_wrong_value_shows_no_secret(changes: dict[str, Any]) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        translated(config(**changes), {})
+    assert "hunter2" not in str(caught.value)
+
+
 BROKEN: list[tuple[str, Any, str]] = [
     ("no JSON", "{", "line 1, column 2"),
     ("no object", "[]", "holds no JSON object"),

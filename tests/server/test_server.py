@@ -166,6 +166,12 @@ def test_a_host_that_is_not_this_machine_is_reported_as_host(host: str) -> None:
     assert str(caught.value).isprintable()
 
 
+def test_a_host_of_the_metrics_that_is_not_this_machine_is_reported_as_metrics_host() -> None:
+    with pytest.raises(Misconfigured) as caught:
+        start(METRICS_PORT="0", METRICS_HOST="no-such-host.invalid")
+    assert caught.value.subject == "METRICS_HOST"
+
+
 # ---- time
 
 
