@@ -42,6 +42,7 @@ def token(sub: str | None, vins: tuple[str, ...], ttl: float | None, link: str |
     """
     from ..config import Settings
 
+    _require_secret()  # before the settings are read: a new secret, which they would ask for, signs nothing that a server takes
     settings = Settings.from_env(os.environ)
     if sub is None and link is None:
         raise click.UsageError("Missing option '--sub'.")
@@ -64,10 +65,6 @@ def _minted(settings: Settings, sub: str, vins: tuple[str, ...], ttl: float) -> 
     from ..dashboards import tokens
     from ..vin import is_vin, mended_vin
 
-    if not os.environ.get("JWT_SECRET"):
-        raise Misconfigured(
-            "JWT_SECRET", "is not set", "set it to the server's secret: a server refuses tokens signed with another"
-        )
     if not settings.needs_secret:
         raise Misconfigured("JWT_ALGORITHMS", "names public-key algorithms", "mint tokens with your private key, elsewhere")
     named = [mended_vin(vin) for vin in vins]
@@ -83,6 +80,19 @@ def _minted(settings: Settings, sub: str, vins: tuple[str, ...], ttl: float) -> 
         fault = f"are so many that the token has {len(minted)} bytes, and {tokens.LONGEST_TOKEN} is the limit"
         raise Misconfigured("--vin", fault, "name fewer vehicles, or none for all")
     return minted
+
+
+def _require_secret() -> None:
+    """Raises Misconfigured."""
+    if os.environ.get("JWT_SECRET"):
+        return
+    from ..onboarding.state_folder import StateFolder
+
+    remedy = "set it to the server's secret: a server refuses tokens signed with another"
+    folder = StateFolder.locate(os.environ)
+    if (made := folder.path / "serve.env").exists():
+        remedy = f"take the server's settings: teslafast --env-file {made} token …"
+    raise Misconfigured("JWT_SECRET", "is not set", remedy)
 
 
 def _shown(link: str, no_qr: bool) -> Iterator[str]:
@@ -107,10 +117,12 @@ def page_address(given: str, settings: Settings, environment: Mapping[str, str])
     if given:
         return _ended(given, "--link"), ""
     if environment.get("TESLAFAST_STATE", "").strip():
-        from ..onboarding.setup_notes import load_notes
+        from ..onboarding.setup_notes import ON_THIS_MACHINE, load_notes
         from ..onboarding.state_folder import StateFolder
 
         notes = load_notes(StateFolder.locate(environment))
+        if notes.where == ON_THIS_MACHINE:
+            return _on_this_machine(settings, notes.domain)
         if known := notes.url or notes.domain:
             return _ended(known, "TESLAFAST_STATE"), ""
     if app := environment.get("FLY_APP_NAME", "").strip():  # on one of Fly's machines
@@ -126,13 +138,13 @@ def _ended(text: str, subject: str) -> str:
     return parts._replace(path=path, query="", fragment="").geturl()
 
 
-def _on_this_machine(settings: Settings) -> tuple[str, str]:
+def _on_this_machine(settings: Settings, domain: str = "") -> tuple[str, str]:
     from ..urls import is_this_machine, origin
 
     secure = settings.tls and settings.dashboard_tls
     host = settings.host if settings.host not in ("", "0.0.0.0", "::") else _own_address()  # noqa: S104 — compared, not bound
     reach = "this machine alone" if is_this_machine(host) else "this machine's network alone"
-    note = f"{host} is reached from {reach}; for a phone elsewhere give the page's public address: --link https://…"
+    note = f"{host} is reached from {reach}; for a phone elsewhere give the page's public address: --link https://{domain or '…'}"
     return f"{origin('https' if secure else 'http', host, settings.port)}{settings.base_path}/", note
 
 

@@ -102,6 +102,21 @@ def test_the_set_ups_address_goes_before_the_machines(notes: SetupNotes, address
     assert printed("--link", "--no-qr", **given)[0] == address
 
 
+def test_a_set_up_on_this_machine_names_an_address_that_a_phone_can_reach(tmp_path: Path) -> None:
+    notes = SetupNotes(domain="road.example.com", where="here", url="http://127.0.0.1:3000")
+    save_notes(StateFolder(tmp_path), notes)
+    address, note = at(TESLAFAST_STATE=str(tmp_path), HOST="192.0.2.7")
+    assert address == "http://192.0.2.7:3000/"
+    assert note.endswith("--link https://road.example.com")
+
+
+def test_without_the_secret_the_set_ups_settings_are_named(tmp_path: Path) -> None:
+    assert "JWT_SECRET: is not set — set it to the server's secret" in str(run("--link", JWT_SECRET="").exception)
+    StateFolder(tmp_path).write("serve.env", b"JWT_SECRET=x")
+    said = str(run("--link", JWT_SECRET="", TESLAFAST_STATE=str(tmp_path)).exception)
+    assert f"teslafast --env-file {tmp_path / 'serve.env'} token" in said
+
+
 def test_elsewhere_it_is_this_machines_address_and_a_note_says_who_reaches_that() -> None:
     assert at(HOST="127.0.0.1", PORT="3100", BASE_PATH="/car")[0] == "http://127.0.0.1:3100/car/"
     address, note = at()
