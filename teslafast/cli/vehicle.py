@@ -160,16 +160,19 @@ def _note_unknown(config: Mapping[str, Any]) -> None:
 
 
 @vehicle.command("show")
-@_vins
+@click.option("--vin", "vins", multiple=True, help="A vehicle; repeat for more. Default: TESLA_VIN, else the set-up's.")
 @_json
 @state_option
 def vehicle_show(vins: tuple[str, ...], as_json: bool, state: Path | None) -> None:
     """Show each vehicle's config and whether it has taken it."""
     from ..onboarding import resolve, vehicle_commands
     from ..onboarding.accounts import owner_api
+    from ..onboarding.setup_notes import load_notes
 
-    named = resolve.resolve_vins(vins, os.environ)
-    _end(vehicle_commands.show(owner_api(os.environ, folder_of(state)), named, as_json, _clock(), _terminal()))
+    folder = folder_of(state)
+    chosen = () if vins or os.environ.get("TESLA_VIN", "").strip(" ,") else load_notes(folder).vins
+    named = resolve.resolve_vins(vins or chosen, os.environ)
+    _end(vehicle_commands.show(owner_api(os.environ, folder), named, as_json, _clock(), _terminal()))
 
 
 @vehicle.command("remove")

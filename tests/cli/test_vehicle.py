@@ -12,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from teslafast.cli import vehicle
+from teslafast.onboarding.setup_notes import SetupNotes, save_notes
+from teslafast.onboarding.state_folder import StateFolder
 
 from tests.support import ROOT
 from tests.support.certificates import World
@@ -159,6 +161,15 @@ def test_show_prints_the_state_of_each_vehicle(tesla: FleetServer, folder: Path)
     ]
     (row,) = run(folder, tesla.environment, "show", "--json", "--vin", VIN).stdout.splitlines()
     assert json.loads(row)["state"] == "taken"
+
+
+def test_show_without_a_vin_is_about_the_set_ups_vehicles(tesla: FleetServer, folder: Path) -> None:
+    assert run(folder, tesla.environment, "show").returncode == 2
+    save_notes(StateFolder(folder / "teslafast.d"), SetupNotes(vins=[OTHER]))
+    assert OTHER in run(folder, tesla.environment, "show").stdout
+    done = run(folder, tesla.environment | {"TESLA_VIN": VIN}, "show")
+    assert VIN in done.stdout
+    assert OTHER not in done.stdout
 
 
 def test_remove_deletes_only_the_configs_of_named_vehicles(tesla: FleetServer, folder: Path) -> None:
