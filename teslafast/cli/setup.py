@@ -101,6 +101,8 @@ def setup(state: Path | None, as_json: bool, status: bool, costs: bool, remove: 
 
 
 def _setup_options(given: dict[str, Any], status: bool) -> SetupOptions:
+    from ..onboarding.resolve import resolve_vins
+    from ..onboarding.vehicle_config import parse_fields
     from ..setup.options import SetupOptions, check_on, chosen_steps
 
     steps = chosen_steps(given.pop("only"), given.pop("first"), given.pop("last"))
@@ -109,11 +111,15 @@ def _setup_options(given: dict[str, Any], status: bool) -> SetupOptions:
     given.pop("wait_s", None)
     words = {name: value for name, value in given.items() if value is not None}
     check_on(words.get("on", ""))
+    parse_fields(given["fields"])  # a typing error is named now, and not half an hour later at the step that needs it
+    if given["vins"]:
+        resolve_vins(given["vins"], os.environ)
     return SetupOptions(environment=os.environ, steps=steps, wait_s=wait_s, look_only=status or dry_run, dry_run=dry_run, **words)
 
 
 def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bool) -> None:
     from ..errors import Unhealthy
+    from ..onboarding.refusals_of_tesla import Step
     from ..setup.context import SetupContext
     from ..setup.data_step import page_line
     from ..setup.fly_app import lent
@@ -138,7 +144,8 @@ def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bo
         console.status("")
         click.echo(json.dumps(outcome.row, ensure_ascii=False) if as_json else "\n".join(_lines(outcome)))
     code = exit_status(outcomes)
-    _end(context, outcomes, code, page_line(context) if code == 0 and console.ask is not None and not as_json else "")
+    streams = code == 0 and any(outcome.step is Step.FIRST_DATA for outcome in outcomes)
+    _end(context, outcomes, code, page_line(context) if streams and console.ask is not None and not as_json else "")
 
 
 def _end(context: SetupContext, outcomes: list[Outcome], code: int, page: str) -> None:
@@ -197,6 +204,7 @@ def _console(options: SetupOptions, as_json: bool) -> SetupConsole:
         click.echo(f"{shown}: ", nl=False, err=as_json)
         line = sys.stdin.readline(16 << 10)
         if not line:
+            click.echo(err=as_json)  # what comes next begins a line of its own
             raise EOFError
         return line.strip() or default
 

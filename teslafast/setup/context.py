@@ -134,7 +134,9 @@ class SetupContext:
             except Misconfigured as error:
                 if error.subject not in ("tokens", "TESLA_ACCESS_TOKEN"):
                     raise
-                raise Waiting(error.fault, error.remedy, again=Step.LOGIN) from None
+                given = self.options.variable("TESLA_ACCESS_TOKEN")
+                says = f"{error.subject} {error.fault}" if given or load_tokens(self.folder) else "nobody has logged in"
+                raise Waiting(says, error.remedy, again=Step.LOGIN) from None
             self._owner.domain = self.notes.domain
         return self._owner
 

@@ -70,7 +70,9 @@ def make_certificates(context: SetupContext) -> None:
             tesla_ca.write(tesla_ca.check(tesla_ca.fetch(), ()), certs / "tesla_ca.pem", False)
             _close(certs)
         except Unhealthy as error:
-            raise Waiting(f"Tesla's CAs cannot be fetched: {error.fault}", error.remedy) from None
+            here = certs / "tesla_ca.pem"  # the option is another command's: setup's own --from names a step
+            remedy = f"download the file in another way, then: teslafast certs tesla-ca {here} --from FILE"
+            raise Waiting(f"Tesla's CAs cannot be fetched: {error.fault}", remedy) from None
 
 
 def prepare(context: SetupContext) -> None:

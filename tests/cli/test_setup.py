@@ -93,6 +93,8 @@ def test_what_is_wrong_is_exit_1(stage: SetupStage) -> None:
         ([], {"TESLA_AUTH_URL": "ftp://auth.example"}, "TESLA_AUTH_URL:"),
         (["--client-secret-file", "missing"], {}, "--client-secret-file:"),
         (["--vin", "SHORT"], {}, "--vin:"),
+        (["--until", "1", "--vin", "SHORT"], {}, "--vin:"),  # at once, and not at the step that needs it
+        (["--until", "1", "--field", "Soc=never"], {}, "--field:"),
     ],
 )
 def test_bad_usage_is_exit_2_and_names_the_option(
@@ -102,6 +104,24 @@ def test_bad_usage_is_exit_2_and_names_the_option(
     assert done.returncode == 2, done
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_part_of_the_way_ends_without_the_link_to_the_page(stage: SetupStage) -> None:
+    done = run(stage, "setup", "--until", "2")
+    assert done.returncode == 0, done
+    assert "#token=" not in done.stdout
+
+
+def test_the_end_of_stdin_does_not_mix_a_question_with_the_steps_line(stage: SetupStage) -> None:
+    done = run(stage, "setup", "--only", "app at Tesla", TESLA_CLIENT_ID="", TESLA_CLIENT_SECRET="")
+    assert done.returncode == 3, done
+    assert " 3 app at Tesla     … the app at Tesla is not known" in done.stdout.splitlines()
+
+
+def test_what_needs_a_login_says_so(stage: SetupStage) -> None:
+    done = run(stage, "setup", "--status", "--json", "--only", "region", TESLA_REFRESH_TOKEN="")
+    row = json.loads(done.stdout)
+    assert (done.returncode, row["says"], row["again"]) == (3, "nobody has logged in", 5)
 
 
 def test_costs_need_nothing(stage: SetupStage) -> None:

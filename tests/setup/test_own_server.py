@@ -79,3 +79,5 @@ def test_teslas_cas_that_cannot_be_fetched_are_waited_for(stage: SetupStage, mon
     code, outcomes = stage.run(steps=FIRST, on="here", ca=None, domain=HOST)
     assert code == 3
     assert "Tesla's CAs cannot be fetched" in outcomes[-1].says
+    here = stage.folder.path / "certs" / "tesla_ca.pem"
+    assert outcomes[-1].remedy.endswith(f"teslafast certs tesla-ca {here} --from FILE")  # setup's own --from names a step
