@@ -20,6 +20,7 @@ def check(as_json: bool) -> None:
     """Try every output that is set, one line each; exit 1 if one of them cannot be used. No server is needed."""
     from ..config import Settings
     from ..doctor.outputs import verdicts
+    from ..logs import set_up
     from ..outputs import OUTPUTS
     from ..outputs.settings import planned
     from ..text import one_line
@@ -29,6 +30,7 @@ def check(as_json: bool) -> None:
     if not plans:
         click.echo(f"No output is set. To set one: {', '.join(row.switch for row in OUTPUTS)}", err=True)
         return
+    set_up("warning", "console")  # what an output warns of while it is made
     found = verdicts(plans, settings)
     for verdict in found:
         mark = "✓" if verdict.well else "✗"

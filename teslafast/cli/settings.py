@@ -143,6 +143,7 @@ def _check(found: Settings, environment: Mapping[str, str], *, read_files: bool)
     """What `serve` would refuse before it listens. Raises Misconfigured."""
     from ..certificates import anchors
     from ..dashboards.tokens import Verifier
+    from ..logs import set_up
     from ..outputs import Context
     from ..outputs.settings import planned
     from ..server import tls
@@ -151,6 +152,7 @@ def _check(found: Settings, environment: Mapping[str, str], *, read_files: bool)
     plans = planned(environment, found)
     if not read_files:
         return
+    set_up("warning", "console")  # what an output warns of while it is made
     for plan in plans:  # each is made, as at a start: its package must be there, and its library may refuse a setting
         plan.make(Context("check", Counter(), plan.shared, shape=plan.shape))
     key = found.jwt_public_key_path

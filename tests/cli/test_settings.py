@@ -99,6 +99,13 @@ def test_check_of_what_would_not_start_is_exit_2_and_names_it(variables: dict[st
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_an_output_warns_of_is_said_with_its_reason() -> None:
+    code, _, err = run("--check", JWT_SECRET=SECRET, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:9", KAFKA_ACKS="1")
+    assert code == 0
+    assert "kafka_not_idempotent" in err
+    assert "a retry may deliver an event twice" in err
+
+
 def test_a_password_in_a_url_is_hidden() -> None:
     from teslafast.cli.settings import _bounded
 
