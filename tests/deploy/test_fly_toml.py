@@ -9,9 +9,9 @@ import pytest
 from teslafast.config import Settings
 from teslafast.doctor import health
 from teslafast.environment import parse_size
+from teslafast.setup.fly_deployment import CERTIFICATE_SECRETS, VOLUME
 
 from tests.deploy.support.fly import DASHBOARDS, FLY, SECRETS, VEHICLES, settings_on_fly
-from tests.support import ROOT
 from tests.support.certificates import World
 from tests.support.peers import Place
 from tests.support.servers import Inside
@@ -46,8 +46,7 @@ def test_vehicles_come_in_untouched_and_dashboards_over_flys_tls(settings: Setti
 def test_what_fly_writes_from_secrets_is_what_the_server_reads(settings: Settings) -> None:
     written = {file["guest_path"] for file in FLY["files"]}
     assert written == {str(settings.cert_path), str(settings.key_path), str(settings.ca_path)}
-    script = (ROOT / "deploy.sh").read_text()
-    assert all(f"{file['secret_name']}:{Path(file['guest_path']).name}" in script for file in FLY["files"])
+    assert {file["secret_name"]: Path(file["guest_path"]).name for file in FLY["files"]} == CERTIFICATE_SECRETS
 
 
 def test_a_drain_has_its_time(settings: Settings) -> None:
@@ -72,7 +71,7 @@ def test_fly_passes_on_as_many_as_the_server_takes(settings: Settings) -> None:
 def test_the_journal_lies_on_the_volume_and_fits_there() -> None:
     (mount,) = FLY["mounts"]
     assert Path(FLY["env"]["JOURNAL_PATH"]).parent == Path(mount["destination"])
-    assert f"volumes create {mount['source']} " in (ROOT / "deploy.sh").read_text()
+    assert mount["source"] == VOLUME
     assert parse_size(FLY["env"]["RING_BYTES"]) < parse_size(mount["initial_size"].upper())
 
 
