@@ -60,5 +60,6 @@ def read_gauges(metrics: str) -> dict[str, dict[str, float]]:
 def _words(gauges: Mapping[str, float]) -> str:
     state = "delivers" if gauges.get("up") else "does not get through at the moment"
     events, seconds = int(gauges.get("lag_events", 0)), gauges.get("lag_seconds", 0.0)
-    left = f"{events} events left to send, the oldest {seconds:.0f} s old" if events else "nothing left to send"
+    count = "1 event" if events == 1 else f"{events} events"
+    left = f"{count} left to send, the oldest {seconds:.0f} s old" if events else "nothing left to send"
     return f"the running server {state}, and has {left}"

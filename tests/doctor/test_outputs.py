@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
+import pytest
 from teslafast.config import Settings
 from teslafast.doctor.finding import State
 from teslafast.doctor.options import DoctorOptions
-from teslafast.doctor.outputs import check_outputs, read_gauges
+from teslafast.doctor.outputs import _words, check_outputs, read_gauges
 
 from tests.outputs.test_check import run
 from tests.support.servers import Inside
@@ -64,3 +65,15 @@ def test_gauges_are_read_by_output() -> None:
     text = 'teslafast_output_up{output="a-2"} 1.0\n# HELP x\nteslafast_output_lag_events{output="a-2"} 3.0\nteslafast_up 1.0\n'
     assert read_gauges(text) == {"a-2": {"up": 1.0, "lag_events": 3.0}}
     assert read_gauges("<html>") == {}
+
+
+@pytest.mark.parametrize(
+    ("events", "left"),
+    [
+        (0, "nothing left to send"),
+        (1, "1 event left to send, the oldest 3 s old"),
+        (2, "2 events left to send, the oldest 3 s old"),
+    ],
+)
+def test_what_is_left_is_counted_in_words(events: int, left: str) -> None:
+    assert _words({"up": 1.0, "lag_events": events, "lag_seconds": 3.0}).endswith(f", and has {left}")
