@@ -64,10 +64,10 @@ def _one(step: SetupStep, context: SetupContext) -> Outcome:
         step.act(context)
         found = step.look(context)
     except NotNow as error:
-        return Outcome(step.step, error.state, error.says, error.remedy, error.teslas, error.again)
+        return Outcome(step.step, error.state, error.says, _filled(error.remedy, context), error.teslas, error.again)
     except Declined as error:
         meant = as_not_now(error)
-        return Outcome(step.step, meant.state, meant.says, meant.remedy, meant.teslas, meant.again)
+        return Outcome(step.step, meant.state, meant.says, _filled(meant.remedy, context), meant.teslas, meant.again)
     except EOFError:
         return Outcome(step.step, StepState.WAITING, "nobody answers any more", "use a terminal, or --yes with options")
     except Unhealthy as error:
@@ -79,6 +79,11 @@ def _one(step: SetupStep, context: SetupContext) -> Outcome:
     if found is None:
         return Outcome(step.step, StepState.BLOCKED, "did all it could, and is still not done", "see what stands above")
     return Outcome(step.step, StepState.ACTED, found)
+
+
+def _filled(remedy: str, context: SetupContext) -> str:
+    """The remedy with the domain of this set-up, so that it can be copied."""
+    return remedy.replace("https://DOMAIN", f"https://{context.notes.domain or 'DOMAIN'}")
 
 
 def is_usage(error: Misconfigured) -> bool:

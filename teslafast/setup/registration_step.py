@@ -15,7 +15,7 @@ from ..onboarding.tesla_hosts import REGION_NAMES, region_of
 from ..rfc3339 import rfc3339
 from .context import SetupContext
 from .journey import SetupStep
-from .outcome import Blocked, NotNow
+from .outcome import Blocked, NotNow, Waiting
 
 
 def bases(context: SetupContext) -> list[str]:
@@ -88,11 +88,29 @@ def _look(context: SetupContext) -> str | None:
                 raise
             failed.append(base)
     owners = context.notes.base_url
+    needed = owners or bases(context)[0]
+    if context.tried_regions and (needed not in registered if owners else not registered):
+        _shown(context, needed)
+        registered.append(needed)
+        failed.remove(needed)
     if not registered or (owners and owners not in registered) or (failed and not context.tried_regions):
         return None
     said = ", ".join(name_of(base) for base in registered)
     note = f"; not in {', '.join(name_of(base) for base in failed)}" if failed else ""
     return f"{said}: Tesla has fetched the key, and it is ours{note}"
+
+
+def _shown(context: SetupContext, base: str) -> None:
+    """
+    After a registration that Tesla took: that it shows our key. A server error is no answer any more, but what is waited for.
+    Raises NotNow.
+    """
+    domain = context.domain
+    found = context.patiently(f"the key in {name_of(base)}", lambda: context.partner(base).registered_key(domain))
+    if not found:
+        raise Waiting("Tesla took the registration, and does not show the key yet", "run setup again in a few minutes")
+    if found != public_hex(context.key()):
+        raise another_key(context, base)
 
 
 def _act(context: SetupContext) -> None:

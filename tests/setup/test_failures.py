@@ -11,7 +11,7 @@ from teslafast.onboarding.app_key import public_pem
 from teslafast.onboarding.refusals_of_tesla import Step
 from teslafast.setup.outcome import StepState
 
-from tests.support.certificates import World
+from tests.support.certificates import HOST, World
 from tests.support.setup_stage import VIN, SetupStage, setup_stage
 
 S, W, B = Step, StepState.WAITING, StepState.BLOCKED
@@ -87,7 +87,7 @@ ROWS = [
         "hour"),
     Row("origin lag",
         tesla(REGISTER, 412, "Root domain a.example must match registered allowed origin on https://developer.tesla.com/x"),
-        S.REGISTRATION, W, "does not know the Allowed Origin", "exactly https://DOMAIN", S.PORTAL),
+        S.REGISTRATION, W, "does not know the Allowed Origin", f"exactly https://{HOST} ", S.PORTAL),
     Row("key too large", tesla(REGISTER, 424, "Public key download failed for https://x, error: too large"), S.REGISTRATION, B,
         "not an EC public key", "178 bytes", S.SERVER),
     Row("key cannot be fetched", tesla(REGISTER, 424, "Public key download failed for https://x, error: no such host"),
@@ -181,6 +181,17 @@ def test_tesla_is_left_alone_for_as_long_as_it_asks(stage: SetupStage) -> None:
 
 def test_a_question_that_tesla_cannot_answer_does_not_keep_the_app_from_being_registered(stage: SetupStage) -> None:
     stage.tesla.refuse("GET /api/1/partner_accounts/public_key", 500, "upstream internal error", times=2)
+    stage.drive()
+    assert stage.run()[0] == 0
+
+
+def test_a_key_that_tesla_never_shows_is_waited_for_in_teslas_words(stage: SetupStage) -> None:
+    stage.tesla.refuse("GET /api/1/partner_accounts/public_key", 500, "upstream internal error")
+    code, outcomes = stage.run(wait_s=0.0)
+    assert (code, outcomes[-1].step, outcomes[-1].state) == (3, Step.REGISTRATION, StepState.WAITING)
+    assert "upstream internal error" in outcomes[-1].teslas
+    stage.tesla.refusals.clear()
+    stage.tesla.refuse("GET /api/1/partner_accounts/public_key", 500, "upstream internal error", times=5)
     stage.drive()
     assert stage.run()[0] == 0
 
