@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from teslafast.certificates import chain
 from teslafast.doctor import authorities
@@ -17,6 +18,10 @@ from tests.support.fake_fleet_api import Car, FleetServer
 from tests.support.sites import VIN, Site
 
 LONGEST_BYTES_IN_A_NAME = 16
+
+# A busy machine is slow, and that is no fault of what is tested.
+hypothesis.settings.register_profile("any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("any-machine")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
