@@ -6,11 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import Misconfigured
 from .login import folder_of, state_option
 from .options import PRESET_NAMES, Duration
 
@@ -85,6 +87,9 @@ def setup(state: Path | None, as_json: bool, status: bool, costs: bool, remove: 
     Run it as often as you like: each step looks first, and what is done is not done again. Exit status: 0 streaming, 3 a person,
     a car or Tesla is waited for, 1 something is wrong.
     """
+    looks = [name for name, is_given in (("--dry-run", given["dry_run"]), ("--status", status), ("--costs", costs)) if is_given]
+    if remove and looks:
+        raise Misconfigured("--remove", f"excludes {looks[0]}: it changes, and that one only looks", "give either")
     if costs:
         from ..setup.costs import cost_lines
 
@@ -129,6 +134,8 @@ def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bo
     from ..setup.steps import SETUP_STEPS
 
     console = _console(options, as_json)
+    if removing and as_json:  # what is left for a person to do is said there, too: no object of a step has it
+        console = replace(console, line=console.must)
     context = SetupContext(options, folder, console)
     context.lender = lambda: lent(context)
     if removing:

@@ -124,6 +124,21 @@ def test_what_needs_a_login_says_so(stage: SetupStage) -> None:
     assert (done.returncode, row["says"], row["again"]) == (3, "nobody has logged in", 5)
 
 
+@pytest.mark.parametrize("look", ["--dry-run", "--status", "--costs"])
+def test_nothing_is_removed_by_a_run_that_only_looks(stage: SetupStage, look: str) -> None:
+    done = run(stage, "setup", "--remove", "--yes", look)
+    assert done.returncode == 2
+    assert f"--remove: excludes {look}" in done.stderr
+    assert (stage.folder.path / "app.key").exists()
+
+
+def test_with_json_what_was_removed_stands_on_stderr(stage: SetupStage) -> None:
+    done = run(stage, "setup", "--remove", "--yes", "--json")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "! consent: take it back at " in done.stderr
+    assert not stage.folder.path.exists()
+
+
 def test_costs_need_nothing(stage: SetupStage) -> None:
     done = run(stage, "setup", "--costs")
     assert done.returncode == 0
