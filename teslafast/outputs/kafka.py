@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -233,4 +234,5 @@ class KafkaOutput:
 
     def _tell(self) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._news.set)
+            with suppress(RuntimeError):  # the loop has ended before the thread: nobody waits for news any more
+                self._loop.call_soon_threadsafe(self._news.set)

@@ -82,21 +82,23 @@ class Poller:
 
     def __init__(self, producer: Any) -> None:
         self._producer = producer
-        self._ending = False
+        self._ending = threading.Event()  # of the thread that was started last
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._ending = False
-        self._thread = threading.Thread(target=self._run, name="kafka", daemon=True)
+        """A thread from before, whose `stop` nobody waited for, ends by itself."""
+        self._ending.set()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(self._ending,), name="kafka", daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
-        while not self._ending:
+    def _run(self, ending: threading.Event) -> None:
+        while not ending.is_set():
             self._producer.poll(POLL_S)
 
     def stop(self) -> None:
         """Returns when the thread has ended: not on the event loop."""
-        self._ending = True
+        self._ending.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
