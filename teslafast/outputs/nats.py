@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from ..errors import Undelivered
+from ..errors import Undelivered, Unreachable
 from ..logs import fields, log
 from . import Context, Event
 from .nats_connection import NatsConnection
@@ -61,6 +61,14 @@ class NatsOutput:
             self._inbox = await connection.answers(self._take)
 
     async def send(self, events: Sequence[Event]) -> None:
+        from nats.errors import ConnectionClosedError
+
+        try:
+            await self._send(events)
+        except ConnectionClosedError:  # before `gone` has told of it
+            raise Unreachable("the connection has ended") from None
+
+    async def _send(self, events: Sequence[Event]) -> None:
         self._waiting.clear()
         self._acked.clear()
         self._fault = ""
