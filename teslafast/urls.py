@@ -32,9 +32,14 @@ def parse_url(text: str, schemes: Collection[str], *, default: str, example: str
     return parts
 
 
+def authority(host: str, port: int) -> str:
+    """`host:port`, with an IPv6 address in brackets."""
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
+
+
 def origin(scheme: str, host: str, port: int) -> str:
-    """`scheme://host:port`, with an IPv6 address in brackets."""
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    """`scheme://host:port`."""
+    return f"{scheme}://{authority(host, port)}"
 
 
 def is_this_machine(host: str) -> bool:

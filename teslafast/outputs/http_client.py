@@ -18,9 +18,11 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Self
 
 import httptools
+import orjson
 
 from ..errors import Undelivered, Unreachable
 
@@ -48,6 +50,23 @@ class PostTarget(NamedTuple):
     port: int
     tls: ssl.SSLContext | None
     private: bool
+
+
+# ---- answers
+
+
+def retry_after_s(answer: HttpAnswer, now_s: float) -> float:
+    """Seconds that the receiver wants not to be tried again; 0 if it says nothing. Telegram says it in the body as well."""
+    text = answer.retry_after.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        if text:
+            return max(0.0, parsedate_to_datetime(text).timestamp() - now_s)
+        found = orjson.loads(answer.body)["parameters"]["retry_after"] if answer.status == 429 else 0
+        return float(found) if isinstance(found, int) and found > 0 else 0.0
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return 0.0
 
 
 # ---- addresses

@@ -18,20 +18,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 import time
 import zlib
 from collections.abc import Sequence
 
 from ..errors import Undelivered
 from ..logs import fields, log
-from ..urls import origin
 from . import Context, Event
-from .http_client import Hasty, HttpAnswer, PostConnection, PostTarget
+from .http_client import HttpAnswer, retry_after_s
 from .influx_lines import LineEncoder
 from .influx_settings import InfluxSettings
+from .kept_connection import KeptConnection
 from .runner_options import REFUSED
-from .webhook import retry_after_s
 
 __all__ = ["InfluxOutput", "InfluxSettings"]
 
@@ -53,17 +51,13 @@ class InfluxOutput:
         self._context = context
         context.dropped[REFUSED] += 0  # a counter is there before it counts
         self._lines = LineEncoder(context.dropped)
-        self._encrypted = settings.url.scheme == "https"
-        self._target = PostTarget(settings.url.hostname or "", settings.port, None, private=True)
-        self._head = _head(settings)
-        self._connection: PostConnection | None = None
+        self._server = KeptConnection(settings.url.hostname or "", settings.port, encrypted=settings.url.scheme == "https")
+        self._head = _head(settings, self._server.host_header)
         self._refused: set[int] = set()  # seqs of the batch that is being sent
 
     # ---- of an Output
 
     async def connect(self) -> None:
-        if self._encrypted and self._target.tls is None:  # reading the system's CAs takes some 20 ms
-            self._target = self._target._replace(tls=await asyncio.to_thread(ssl.create_default_context))
         answer = await self._post(zlib.compress(_PROBE, 1, 31))
         if answer.status not in _BAD_LINES:  # which says that there was no line in it
             self._judge(answer)
@@ -76,14 +70,12 @@ class InfluxOutput:
         """Writes a comment, which stores nothing."""
         try:
             await self.connect()
-            return f"{self._target.host} takes writes to {self._settings.bucket} (InfluxDB's {self._settings.version} interface)"
+            return f"{self._server.host} takes writes to {self._settings.bucket} (InfluxDB's {self._settings.version} interface)"
         finally:
             await self.close()
 
     async def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._server.close()
 
     # ---- writing
 
@@ -104,7 +96,7 @@ class InfluxOutput:
             await self._store(events[:half])
             await self._store(events[half:])
             return
-        log.warning("influx_event_dropped", extra=fields(host=self._target.host, seq=events[0].seq, reason=_reason(answer)))
+        log.warning("influx_event_dropped", extra=fields(host=self._server.host, seq=events[0].seq, reason=_reason(answer)))
         self._context.give_up(events[0].seq, REFUSED)
         self._refused.add(events[0].seq)
 
@@ -115,7 +107,7 @@ class InfluxOutput:
         found = _CONFLICT.search(answer.body.decode("utf-8", "replace"))
         if found is None or not self._lines.rename(found[1]):
             return False
-        log.warning("influx_field_renamed", extra=fields(host=self._target.host, field=found[1], reason=_reason(answer)))
+        log.warning("influx_field_renamed", extra=fields(host=self._server.host, field=found[1], reason=_reason(answer)))
         return True
 
     async def _compressed(self, events: Sequence[Event]) -> bytes | None:
@@ -133,28 +125,16 @@ class InfluxOutput:
         """Raises what the answer means, unless it is 2xx."""
         if 200 <= answer.status < 300:
             return
-        error = Undelivered(f"{self._target.host} answers {_reason(answer)}{_ANOTHER.get(answer.status, '')}")
+        error = Undelivered(f"{self._server.host} answers {_reason(answer)}{_ANOTHER.get(answer.status, '')}")
         error.retry_after_s = retry_after_s(answer, time.time())
         raise error
 
-    # ---- the connection
-
     async def _post(self, body: bytes) -> HttpAnswer:
-        """Once, or twice if the connection was an old one that the server closed just then."""
-        request = self._head % len(body) + body
-        if self._connection is not None and self._connection.usable:
-            try:
-                return await self._connection.post(request)
-            except Hasty:
-                pass  # the server closed it meanwhile, as it may; what the new one says counts
-        await self.close()
-        self._connection = await PostConnection.open(self._target)
-        return await self._connection.post(request)
+        return await self._server.ask(self._head % len(body) + body)
 
 
-def _head(settings: InfluxSettings) -> bytes:
+def _head(settings: InfluxSettings, host: str) -> bytes:
     """Everything of a request before its body, but for the body's length."""
-    host = origin("http", settings.url.hostname or "", settings.port).removeprefix("http://")
     lines = [
         f"POST {settings.target()} HTTP/1.1".replace("%", "%%"),
         f"host: {host}",

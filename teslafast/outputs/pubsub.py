@@ -10,8 +10,6 @@ one POST, and google-cloud-pubsub would bring gRPC, its threads, and 60 MB of me
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 import time
 from base64 import b64encode
 from collections.abc import Sequence
@@ -22,14 +20,14 @@ import orjson
 from .._fanout import KINDS
 from ..errors import Undelivered, Unreachable
 from ..logs import fields, log
-from ..urls import origin, parse_url
+from ..urls import parse_url
 from . import Context, Event
 from .google_tokens import GoogleTokens, MachineAccount, ServiceAccount
-from .http_client import Hasty, HttpAnswer, PostConnection, PostTarget
+from .http_client import HttpAnswer, retry_after_s
+from .kept_connection import KeptConnection
 from .pubsub_settings import GOOGLE, PubsubSettings
 from .runner_options import REFUSED
 from .shapes import RECORD_TOPICS, metadata, topic
-from .webhook import retry_after_s
 
 __all__ = ["PubsubOutput", "PubsubSettings"]
 
@@ -46,10 +44,8 @@ class PubsubOutput:
         self._context = context
         context.dropped[REFUSED] += 0  # a counter is there before it counts
         url = parse_url(settings.emulator or settings.endpoint, _PORTS, default="https", example=GOOGLE)
-        self._encrypted = url.scheme == "https"
         port = url.port or _PORTS[url.scheme]
-        self._target = PostTarget(url.hostname or "", port, None, private=True)
-        self._host = origin("http", url.hostname or "", port).removeprefix("http://")
+        self._server = KeptConnection(url.hostname or "", port, encrypted=url.scheme == "https")
         self._tokens: GoogleTokens | None = None
         if not settings.emulator:
             self._tokens = (
@@ -57,14 +53,11 @@ class PubsubOutput:
                 if settings.credentials is not None
                 else MachineAccount(settings.metadata_host)
             )
-        self._connection: PostConnection | None = None
         self._answered: set[int] = set()  # seqs of the batch that is being sent
 
     # ---- of an Output
 
     async def connect(self) -> None:
-        if self._encrypted and self._target.tls is None:  # reading the system's CAs takes some 20 ms
-            self._target = self._target._replace(tls=await asyncio.to_thread(ssl.create_default_context))
         for name in self._topics():
             answer = await self._request("GET", name)
             if answer.status == 404:
@@ -94,14 +87,12 @@ class PubsubOutput:
         """Makes the topics that are missing, and publishes nothing."""
         try:
             await self.connect()
-            return f"{self._host} lets us into the project {self._settings.project}"
+            return f"{self._server.host_header} lets us into the project {self._settings.project}"
         finally:
             await self.close()
 
     async def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._server.close()
 
     # ---- messages
 
@@ -140,32 +131,25 @@ class PubsubOutput:
             return
         if answer.status == 404:
             raise Undelivered(f"the topic {name} of the project {self._settings.project} does not exist: {_said(answer)}")
-        error = (Unreachable if answer.status in (502, 503, 504) else Undelivered)(f"{self._host} answers {_said(answer)}")
+        error = (Unreachable if answer.status in (502, 503, 504) else Undelivered)(
+            f"{self._server.host_header} answers {_said(answer)}"
+        )
         error.retry_after_s = retry_after_s(answer, time.time())
         raise error
 
     # ---- the connection
 
     async def _request(self, method: str, path: str, body: bytes = b"") -> HttpAnswer:
-        """Once, or twice if the connection was an old one that the server closed just then."""
         lines = [
             f"{method} /v1/projects/{self._settings.project}/topics/{path} HTTP/1.1",
-            f"host: {self._host}",
+            f"host: {self._server.host_header}",
             "user-agent: teslafast",
             "content-type: application/json",
             f"content-length: {len(body)}",
         ]
         if self._tokens is not None:
             lines.append(f"authorization: Bearer {await self._tokens.token()}")
-        request = ("\r\n".join(lines) + "\r\n\r\n").encode() + body
-        if self._connection is not None and self._connection.usable:
-            try:
-                return await self._connection.post(request)
-            except Hasty:
-                pass  # the server closed it meanwhile, as it may; what the new one says counts
-        await self.close()
-        self._connection = await PostConnection.open(self._target)
-        return await self._connection.post(request)
+        return await self._server.ask(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
 
 
 def _attribute(value: bytes) -> str:

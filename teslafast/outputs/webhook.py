@@ -15,20 +15,17 @@ when the rest fails, only the rest is posted again.
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote
-
-import orjson
 
 from ..errors import Undelivered, Unwanted
 from ..logs import fields, log
 from . import Context, Event
-from .http_client import Hasty, HttpAnswer, PostConnection, PostTarget, Resolve, resolve
+from .http_client import Hasty, HttpAnswer, PostConnection, PostTarget, Resolve, resolve, retry_after_s
+from .kept_connection import with_tls
 from .runner_options import REFUSED
 from .webhook_message import WebhookRequests
 from .webhook_settings import WebhookSettings, parts_of
@@ -70,8 +67,8 @@ class WebhookOutput:
     # ---- of an Output
 
     async def connect(self) -> None:
-        if self._tls and self._endpoint.tls is None:  # reading the system's CAs takes some 20 ms
-            self._endpoint = self._endpoint._replace(tls=await asyncio.to_thread(ssl.create_default_context))
+        if self._tls and self._endpoint.tls is None:
+            self._endpoint = await with_tls(self._endpoint)
         self._free.append(await self._opened())
 
     async def send(self, events: Sequence[Event]) -> None:
@@ -185,23 +182,6 @@ class WebhookOutput:
             words = words.replace(hidden, "…")
         clean = "".join(character if character.isprintable() else " " for character in words[:_REASON_AT_MOST]).strip()
         return f"{answer.status} {clean}".strip()
-
-
-# ---- answers
-
-
-def retry_after_s(answer: HttpAnswer, now_s: float) -> float:
-    """Seconds that the receiver wants not to be tried again; 0 if it says nothing. Telegram says it in the body as well."""
-    text = answer.retry_after.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    try:
-        if text:
-            return max(0.0, parsedate_to_datetime(text).timestamp() - now_s)
-        found = orjson.loads(answer.body)["parameters"]["retry_after"] if answer.status == 429 else 0
-        return float(found) if isinstance(found, int) and found > 0 else 0.0
-    except (ValueError, TypeError, KeyError, OverflowError):
-        return 0.0
 
 
 def _worst(troubles: Sequence[Undelivered]) -> Undelivered:

@@ -13,8 +13,8 @@ from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
 from standardwebhooks import Webhook
 from teslafast.errors import Undelivered, Unreachable, Unwanted
 from teslafast.outputs import Context, Event
-from teslafast.outputs.http_client import ANSWER_AT_MOST, HttpAnswer
-from teslafast.outputs.webhook import BAD_EVENT_TRIES, LANES, WebhookOutput, WebhookSettings, retry_after_s
+from teslafast.outputs.http_client import ANSWER_AT_MOST, HttpAnswer, retry_after_s
+from teslafast.outputs.webhook import BAD_EVENT_TRIES, LANES, WebhookOutput, WebhookSettings
 from teslafast.rfc3339 import rfc3339
 
 from tests.support.webhook_receiver import Answer, Posted, Receiver
