@@ -17,7 +17,7 @@ from collections import Counter
 import uvloop
 from teslafast.outputs import Context
 from teslafast.outputs.zmq import ZmqOutput, ZmqSettings
-from tests.support.mosquitto import free_port
+from tests.support.started import free_port
 
 from bench.outputs.database_load import compared
 

@@ -20,7 +20,7 @@ from tests.support.certificates import Pair, World
 from tests.support.peers import PATIENCE_S, Connection, Vehicle
 from tests.support.proxies import MISSING, haproxy, nginx, running
 from tests.support.servers import Process
-from tests.support.sites import free_port
+from tests.support.started import free_port
 
 pytestmark = [
     pytest.mark.deploy,

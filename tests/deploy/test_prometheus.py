@@ -28,7 +28,7 @@ from tests.support import ROOT
 from tests.support.certificates import World
 from tests.support.peers import PATIENCE_S, Place, token
 from tests.support.servers import Process, spawn
-from tests.support.sites import free_port
+from tests.support.started import free_port
 
 pytestmark = [
     pytest.mark.deploy,

@@ -13,7 +13,7 @@ from teslafast.doctor.outputs import _words, check_outputs, read_gauges
 
 from tests.outputs.test_check import run
 from tests.support.servers import Inside
-from tests.support.sites import free_port
+from tests.support.started import free_port
 from tests.support.webhook_receiver import Receiver
 
 

@@ -8,7 +8,8 @@ import pytest
 from teslafast.doctor.tls_probe import Endpoint, ProbeResult, probe, verify_error
 
 from tests.support.certificates import HOST, World
-from tests.support.sites import Site, answering, free_port, serving
+from tests.support.sites import Site, answering, serving
+from tests.support.started import free_port
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.support.event_stream import EventStreamReader, listen
 from tests.support.peers import Place, token
 from tests.support.proxies import Started, haproxy, nginx, running
 from tests.support.servers import Inside
-from tests.support.sites import free_port
+from tests.support.started import free_port
 from tests.support.teslamate import TeslaMate
 from tests.support.vins import vin_of
 

@@ -13,7 +13,7 @@ import pytest
 from tests.support.certificates import World
 from tests.support.peers import Place
 from tests.support.servers import Process, spawn
-from tests.support.sites import free_port
+from tests.support.started import free_port
 
 VIN = "5YJ3TEST5PF000001"
 

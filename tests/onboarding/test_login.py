@@ -16,11 +16,7 @@ from teslafast.onboarding.token_store import TokenStore
 
 from tests.support.fake_tesla import FakeTesla
 from tests.support.fake_tesla_server import TeslaServer
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+from tests.support.started import free_port
 
 
 @pytest.fixture

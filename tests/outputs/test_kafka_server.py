@@ -13,10 +13,10 @@ import pytest
 from tests.support.faults import Load, Victim
 from tests.support.histories import OUTAGE_S, VINS, caught_up
 from tests.support.kafka import KafkaReader, MockCluster, Read, Tansu
-from tests.support.mosquitto import free_port
 from tests.support.peers import SECRET
 from tests.support.record_cases import FORMS, VERSION, by_topic, check_body, send_cases
 from tests.support.servers import Inside, Process, spawn
+from tests.support.started import free_port
 
 pytestmark = pytest.mark.outputs
 

@@ -15,7 +15,6 @@ from teslafast.outputs import Context
 from teslafast.outputs.nats import NatsOutput, NatsSettings
 
 from tests.support.histories import caught_up, check_history, outage
-from tests.support.mosquitto import free_port
 from tests.support.nats_credentials import credentials
 from tests.support.nats_reader import NatsMessage, NatsReader, make_stream, stream_of
 from tests.support.nats_servers import NatsServers
@@ -23,6 +22,7 @@ from tests.support.output_events import EPOCH, data
 from tests.support.peers import SECRET
 from tests.support.record_cases import FORMS, VERSION, by_topic, check_body, send_cases
 from tests.support.servers import Inside, Process, spawn
+from tests.support.started import free_port
 
 pytestmark = pytest.mark.outputs
 SUBJECTS = "tesla_telemetry.>"

@@ -14,11 +14,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.mosquitto import free_port
 from tests.support.output_events import alert, data
 from tests.support.peers import PATIENCE_S
 from tests.support.postgres import NOBODY, Postgres
 from tests.support.postgres_stage import check, run
+from tests.support.started import free_port
 
 pytestmark = pytest.mark.outputs
 

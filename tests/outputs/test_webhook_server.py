@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from pathlib import Path
 from types import TracebackType
@@ -15,18 +14,13 @@ import pytest
 from tests.support.faults import Load, Victim
 from tests.support.peers import PATIENCE_S, ack
 from tests.support.servers import Inside, Process
+from tests.support.started import free_port
 from tests.support.webhook_receiver import Answer, Receiver, port_of, spawned
 
 VINS = [f"car{number}" for number in range(10)]
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "30"))  # as long as a broker's restart takes; a developer may want a shorter one
 CATCHING_UP_S = 2 * OUTAGE_S + 60  # a receiver of one Python process takes in some 400 events a second
 DATA = {"WEBHOOK_PRIVATE": "true", "WEBHOOK_TYPES": "data,alerts,errors,connectivity"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def received(path: Path) -> list[tuple[str, dict[str, object]]]:

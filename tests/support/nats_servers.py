@@ -12,7 +12,6 @@ import contextlib
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,14 +21,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.peers import PATIENCE_S
+from tests.support.started import free_ports
 
 PROGRAM = Path(sys.executable).parent / "nats-server"
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in listeners]
 
 
 class NatsServers:

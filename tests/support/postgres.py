@@ -19,8 +19,8 @@ from typing import Any, Self
 
 import psycopg
 
-from tests.support.mosquitto import free_port
 from tests.support.peers import PATIENCE_S
+from tests.support.started import free_port
 
 NOBODY = 65534
 

@@ -9,19 +9,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import signal
-import socket
-import subprocess
 import time
 from base64 import b64decode
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-from tests.support.mosquitto import free_port
 from tests.support.peers import PATIENCE_S
+from tests.support.started import Started
 
 PROGRAM = Path("/usr/lib/google-cloud-sdk/platform/pubsub-emulator/bin/cloud-pubsub-emulator")
 PROJECT = "my-project"
@@ -33,33 +27,20 @@ class Pulled(NamedTuple):
     ordering_key: str
 
 
-class PubsubEmulator:
-    def __init__(self) -> None:
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
+class PubsubEmulator(Started):
     @property
     def environment(self) -> dict[str, str]:
         return {"PUBSUB_PROJECT_ID": PROJECT, "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{self.port}"}
 
-    def start(self) -> None:
-        command = [str(PROGRAM), "--host=127.0.0.1", f"--port={self.port}"]
-        quiet = subprocess.DEVNULL
-        self._process = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
-            with suppress(OSError, http.client.HTTPException), socket.create_connection(("127.0.0.1", self.port)):
-                self.ask("GET", "topics")
-                return
-            assert self._process.poll() is None, "the emulator has ended"
-            assert time.monotonic() < until_s, "the emulator does not listen"
-            time.sleep(0.02)  # nothing tells when it does
+    def command(self) -> list[str]:
+        return [str(PROGRAM), "--host=127.0.0.1", f"--port={self.port}"]
 
-    def kill(self) -> None:
-        """The program is a script that starts Java: all of its group."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+    def probe(self) -> None:
+        super().probe()
+        try:
+            self.ask("GET", "topics")
+        except http.client.HTTPException as error:
+            raise OSError(str(error)) from None
 
     def ask(self, method: str, path: str, said: object = None) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
@@ -95,10 +76,3 @@ class PubsubEmulator:
             found += self.pull(topic)
             assert time.monotonic() < until_s, f"{len(found)} of {count} messages"
         return found
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.kill()

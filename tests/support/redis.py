@@ -9,8 +9,6 @@ A real Redis, Debian's redis-server: started, killed, and started again on the s
 from __future__ import annotations
 
 import contextlib
-import socket
-import subprocess
 import tempfile
 import threading
 import time
@@ -22,49 +20,32 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.support.mosquitto import free_port
 from tests.support.peers import PATIENCE_S
+from tests.support.started import Started
 
 
-class RedisServer:
+class RedisServer(Started):
     def __init__(self, *options: str, plain: bool = True) -> None:
-        self.port = free_port()
+        super().__init__()
         self._folder = tempfile.TemporaryDirectory()
         ports = ["--port", str(self.port)] if plain else ["--port", "0", "--tls-port", str(self.port)]
         common = ["--bind", "127.0.0.1", "127.0.0.2", "--save", "", "--dir", self._folder.name]
         self._command = ["redis-server", *ports, *common, *options]
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return
-            assert self._process.poll() is None, "redis-server has ended"
-            assert time.monotonic() < until_s, "redis-server does not listen"
-            time.sleep(0.005)  # nothing tells when it does
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+    def command(self) -> list[str]:
+        return self._command
 
     @contextlib.contextmanager
     def client(self, **options: Any) -> Iterator[Any]:
         with redis.Redis(port=self.port, **options) as client:
             yield client
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.kill()
+        super().__exit__(kind, error, trace)
         self._folder.cleanup()
 
 

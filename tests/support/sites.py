@@ -104,13 +104,6 @@ def serving(site: Site, **changed: str) -> Iterator[int]:
         yield server.place.port
 
 
-def free_port() -> int:
-    """A port at which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as once:
-        port: int = once.getsockname()[1]
-        return port
-
-
 def dial(hostname: str, port: int, context: ssl.SSLContext, path: str = "/", **headers: str) -> Connection:
     """A WebSocket to a host that DNS does not know: it is on this machine."""
     plain = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
