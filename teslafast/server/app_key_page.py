@@ -17,8 +17,8 @@ from ..dashboards.tokens import Grant
 from ..errors import Misconfigured
 from ..http_messages import Answer, Request
 from ..logs import fields, log
-from .certificate_reload import WatchedFiles
 from .routes import Page
+from .watched_files import FileReload
 
 APP_KEY_PATH = "/.well-known/appspecific/com.tesla.3p.public-key.pem"
 APP_KEY_TYPE = "application/x-pem-file"
@@ -27,14 +27,14 @@ APP_KEY_KEPT_S = 300  # in caches: Tesla learns of a new key as soon as of anyth
 _REMEDY = "give the public half of the app's key: openssl ec -in private-key.pem -pubout -out public-key.pem"
 
 
-class AppKeyPage:
-    """Watches over the key's file. Call `check` about once a second."""
+class AppKeyPage(FileReload):
+    """Watches over the key's file."""
 
     name = "app_key"
 
     def __init__(self, path: Path) -> None:
         """Reads the key. Raises Misconfigured."""
-        self._files = WatchedFiles(path)
+        super().__init__(path)
         self._use(self._read())
 
     def page(self, request: Request, grant: Grant | None) -> Answer:
@@ -42,13 +42,7 @@ class AppKeyPage:
         known = {word.removeprefix("W/") for word in request.tokens("if-none-match")}
         return self._unchanged if known & {self._tag, "*"} else self._answer
 
-    def check(self, monotonic: float) -> None:
-        if self._files.changed(monotonic):
-            self.renew()
-
-    def renew(self) -> None:
-        """Reads the file again, now."""
-        self._files.take()
+    def reread(self) -> None:
         try:
             pem = self._read()
         except Misconfigured as error:
@@ -56,12 +50,12 @@ class AppKeyPage:
             return
         if pem != self._answer.body:
             self._use(pem)
-            log.info("app_key_renewed", extra=fields(path=str(self._files.paths[0])))
+            log.info("app_key_renewed", extra=fields(path=str(self.path)))
 
     def _read(self) -> bytes:
         from ..certificates import app_key  # brings `cryptography` along: only for those who have a key to serve
 
-        path = self._files.paths[0]
+        path = self.path
         try:
             return app_key.public_pem(anchors.read_bytes("TESLA_PUBLIC_KEY_PATH", path))
         except ValueError as error:

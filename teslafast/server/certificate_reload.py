@@ -26,18 +26,16 @@ from ..errors import Misconfigured
 from ..logs import fields, log
 from ..metrics import Counts
 from . import tls
+from .watched_files import LOOK_EVERY_S, WatchedFiles
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-LOOK_EVERY_S = 10.0  # three `stat` calls; a change is in use after 20 s at the latest
 WARN_DAYS = 21  # certbot renews 30 days before the end: by then something is wrong
 _DAY_S = 86400.0
 
 # What a file on the disk can do wrong besides what Misconfigured tells: `cryptography` refuses it, or there is no room.
 _UNUSABLE = (Misconfigured, OSError, ValueError)
-
-_Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class CertificateReload:
@@ -152,42 +150,6 @@ class CertificateReload:
     def _now_in_use(self, leaf: x509.Certificate) -> None:
         self._served = leaf
         self._warned_s = -_DAY_S
-
-
-class WatchedFiles:
-    """Whether files have changed since they were last read, and have stayed the same since the last look."""
-
-    def __init__(self, *paths: Path) -> None:
-        self.paths = paths
-        self._looked_s = 0.0
-        self.take()
-
-    def take(self) -> None:
-        self._taken = self._seen = self._stamp()
-
-    def changed(self, monotonic: float) -> bool:
-        """Looks every LOOK_EVERY_S; False in between."""
-        if monotonic - self._looked_s < LOOK_EVERY_S:
-            return False
-        self._looked_s = monotonic
-        return self.look()
-
-    def look(self) -> bool:
-        stamp, before = self._stamp(), self._seen
-        self._seen = stamp
-        return stamp == before != self._taken
-
-    def _stamp(self) -> _Stamp:
-        """Changes when a file does, or when a link to it is moved to another folder, as certbot and Kubernetes do."""
-        return tuple(map(_stamp_of, self.paths))
-
-
-def _stamp_of(path: Path) -> tuple[int, int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def _leaf(path: Path) -> x509.Certificate:

@@ -25,19 +25,19 @@ from ..http_messages import Request
 from ..logs import fields, log
 from ..protocol.identity import Certificate
 from ..refusals import CERTIFICATE_HEADER
-from .certificate_reload import WatchedFiles
+from .watched_files import FileReload
 
 LEAF, CHAIN = "client-cert", "client-cert-chain"
 
 
-class PassedOnCertificates:
-    """`ca_path`: CA_PATH. Call `check` about once a second."""
+class PassedOnCertificates(FileReload):
+    """`ca_path`: CA_PATH."""
 
     name = "passed-on certificates"
 
     def __init__(self, ca_path: Path) -> None:
         """Raises Misconfigured."""
-        self._files = WatchedFiles(ca_path)
+        super().__init__(ca_path)
         self._anchors = anchors_of(anchors.anchors(ca_path))
 
     def read(self, request: Request, now: float) -> Certificate | None:
@@ -55,15 +55,10 @@ class PassedOnCertificates:
         except ValueError as error:
             raise Refused(CERTIFICATE_HEADER, f"{CERTIFICATE_HEADER.meaning}: {error}") from None
 
-    def check(self, monotonic: float) -> None:
-        if self._files.changed(monotonic):
-            self.renew()
-
-    def renew(self) -> None:
-        """Reads CA_PATH again; an invalid one leaves the anchors as they are (CertificateReload says so for both)."""
-        self._files.take()
+    def reread(self) -> None:
+        """An invalid one leaves the anchors as they are (CertificateReload says so for both)."""
         try:
-            self._anchors = anchors_of(anchors.anchors(self._files.paths[0]))
+            self._anchors = anchors_of(anchors.anchors(self.path))
         except Misconfigured as error:
             log.error("anchors_refused", extra=fields(reason=str(error), kept=len(self._anchors)))
 

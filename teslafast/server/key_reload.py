@@ -9,37 +9,31 @@ from ..config import Settings
 from ..dashboards.tokens import Verifier, keys_of
 from ..errors import Misconfigured
 from ..logs import fields, log
-from .certificate_reload import WatchedFiles
+from .watched_files import FileReload
 
 
-class KeyReload:
-    """Watches over the keys of `verifier`. Call `check` about once a second."""
+class KeyReload(FileReload):
+    """Watches over the keys of `verifier`."""
 
     name = "keys"
 
     def __init__(self, settings: Settings, path: Path) -> None:
         """Reads the keys. Raises Misconfigured."""
         self._settings = settings
-        self._files = WatchedFiles(path)
+        super().__init__(path)
         self.verifier = Verifier.from_settings(settings, self._text())
 
-    def check(self, monotonic: float) -> None:
-        if self._files.changed(monotonic):
-            self.renew()
-
-    def renew(self) -> None:
-        """Reads the keys again, now."""
-        self._files.take()
+    def reread(self) -> None:
         try:
             keys = keys_of(self._settings, self._text())
         except Misconfigured as error:
             log.error("token_keys_refused", extra=fields(reason=str(error)))
             return
         self.verifier.use(keys)
-        log.info("token_keys_renewed", extra=fields(path=str(self._files.paths[0]), keys=len(keys)))
+        log.info("token_keys_renewed", extra=fields(path=str(self.path), keys=len(keys)))
 
     def _text(self) -> str:
-        return anchors.read_file("JWT_PUBLIC_KEY_PATH", self._files.paths[0])
+        return anchors.read_file("JWT_PUBLIC_KEY_PATH", self.path)
 
 
 def verifier_of(settings: Settings) -> tuple[Verifier, KeyReload | None]:

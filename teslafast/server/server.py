@@ -28,16 +28,16 @@ from ..vehicles.rate_limit import RateLimits
 from . import pages, setup_page, static_files, tls
 from .acceptor import Acceptor, bind
 from .admission import PendingConnections
-from .app_key_page import AppKeyPage, app_key_files, app_key_page
+from .app_key_page import app_key_files, app_key_page
 from .assemble import assembled, assembled_cluster, assembled_outputs
 from .certificate_reload import CertificateReload
-from .client_certificates import PassedOnCertificates, passed_on_certificates
+from .client_certificates import passed_on_certificates
 from .descriptors import raise_limit
 from .door_routes import clients_doors
 from .drain import drain
 from .free_memory import FreeMemory
 from .http_connection import HttpConnection
-from .key_reload import KeyReload, verifier_of
+from .key_reload import verifier_of
 from .listening import PLAIN_LISTENERS, cannot_listen, plain_listeners, url_of
 from .prometheus import Gauges
 from .rounds import Rounds
@@ -47,6 +47,7 @@ from .teslamate_routes import teslamate_routes
 from .trusted_proxies import TrustedProxies
 from .turned_away import OF_A_VEHICLE, TurnedAwayMemory
 from .vehicle_metrics import vehicle_metrics_routes
+from .watched_files import FileReload
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
@@ -79,7 +80,7 @@ class Server:
         self._acceptors: list[Acceptor] = []
         self._reload: CertificateReload | None = None
         self._checkpointer: Checkpointer | None = None
-        self._watched: list[KeyReload | PassedOnCertificates | AppKeyPage] = []
+        self._watched: list[FileReload] = []
         self._plans = outputs
         self._outputs: Outputs | None = None
         self._upkeep = upkeep

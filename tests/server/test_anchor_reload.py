@@ -13,7 +13,8 @@ import pytest
 from teslafast.config import Settings
 from teslafast.metrics import Counts
 from teslafast.server import tls
-from teslafast.server.certificate_reload import LOOK_EVERY_S, CertificateReload
+from teslafast.server.certificate_reload import CertificateReload
+from teslafast.server.watched_files import LOOK_EVERY_S
 
 from tests.support.certificates import NOW, Authority, Pair, World
 from tests.support.peers import PATIENCE_S, SECRET, upgrade_head

@@ -14,7 +14,7 @@ from teslafast.config import Settings
 from teslafast.errors import Misconfigured
 from teslafast.http_messages import Answer, Request
 from teslafast.server.app_key_page import APP_KEY_PATH, AppKeyPage, app_key_files, app_key_page
-from teslafast.server.certificate_reload import LOOK_EVERY_S
+from teslafast.server.watched_files import LOOK_EVERY_S
 
 from tests.support.certificates import World
 from tests.support.servers import Inside

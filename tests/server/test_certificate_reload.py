@@ -16,7 +16,8 @@ from teslafast.certificates.renewal import renew
 from teslafast.config import Settings
 from teslafast.metrics import Counts
 from teslafast.server import tls
-from teslafast.server.certificate_reload import LOOK_EVERY_S, WARN_DAYS, CertificateReload
+from teslafast.server.certificate_reload import WARN_DAYS, CertificateReload
+from teslafast.server.watched_files import LOOK_EVERY_S
 
 from tests.support.certificates import EXPIRED, HOST, NOW, SERVER_AUTH, VALID, Authority, Pair, Validity, World
 from tests.support.handshakes import Ends

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from teslafast.config import Settings
 from teslafast.errors import Misconfigured, Refused
-from teslafast.server.certificate_reload import LOOK_EVERY_S
 from teslafast.server.key_reload import KeyReload
+from teslafast.server.watched_files import LOOK_EVERY_S
 
 NOW = 1_800_000_000.0
 OLD, NEW = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
