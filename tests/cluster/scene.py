@@ -5,32 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from tests.cluster.road import Road
+from tests.support.faults import Victim
 from tests.support.nats_servers import NatsServers
-from tests.support.peers import PATIENCE_S
-from tests.support.servers import Process
 
 
-class ANode(Process):
-    """A server that may be killed."""
-
-    killed = False
-
-    def kill(self) -> None:
-        self.killed = True
-        self.process.kill()
-        self.process.wait()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if not self.killed:
-            super().__exit__(kind, error, trace)
-            return
-        self._reader.join(PATIENCE_S)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-
+class ANode(Victim):
     @property
     def port(self) -> int:
         return self.place.port

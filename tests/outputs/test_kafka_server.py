@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.faults import Load, Victim
-from tests.support.histories import OUTAGE_S, VINS, caught_up
+from tests.support.faults import Load
+from tests.support.histories import caught_up, outage
 from tests.support.kafka import KafkaReader, MockCluster, Read, Tansu
 from tests.support.peers import SECRET
 from tests.support.record_cases import FORMS, VERSION, by_topic, check_body, send_cases
@@ -87,22 +87,20 @@ def test_a_broker_that_is_away_for_half_a_minute_and_forgets_everything_loses_no
     with Tansu() as broker:
         environment = {"JOURNAL_PATH": str(tmp_path / "journal"), "KAFKA_BOOTSTRAP_SERVERS": broker.servers}
         reader = KafkaReader(broker.servers)
-        with Victim(None, **environment) as server, Load(server.place, VINS, 1, pause_s=0.05) as load:
-            load.wait_for_each(20)
+
+        def kill() -> None:
             reader.until(lambda got: len(got) > 100)
             broker.gate.shut()
             _read_to_the_end(reader)
             broker.kill()
-            time.sleep(OUTAGE_S / 2)  # the outage is what is tested
-            if also_the_server:
-                server.kill()
-            else:
-                time.sleep(OUTAGE_S / 2)
-                _come_back(broker, reader, load, server)
-        if also_the_server:
-            with Process(None, **environment) as again, load.resumed(again.place) as load:
-                time.sleep(OUTAGE_S / 2)
-                _come_back(broker, reader, load, again)
+
+        def start() -> None:
+            broker.start()
+            broker.gate.is_open = True
+            reader.again()
+
+        load = outage(environment, "kafka", kill, start, also_the_server)
+        _read_to_the_end(reader)
         check_history(reader.got, load)
         reader.close()
 
@@ -114,16 +112,6 @@ def _read_to_the_end(reader: KafkaReader) -> None:
         if len(reader.got) != count:
             count, quiet_since = len(reader.got), time.monotonic()
         reader.look_once()
-
-
-def _come_back(broker: Tansu, reader: KafkaReader, load: Load, server: Process) -> None:
-    broker.start()
-    broker.gate.is_open = True
-    reader.again()
-    load.wait_for_each(len(load.acked[VINS[0]]) + 20)
-    load.stop()
-    caught_up(server, "kafka", 2 * OUTAGE_S + 60)
-    _read_to_the_end(reader)
 
 
 def test_a_server_starts_without_its_broker_and_sends_everything_once_it_is_there() -> None:

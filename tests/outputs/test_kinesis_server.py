@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.faults import Load, Victim
-from tests.support.histories import OUTAGE_S, VINS, caught_up
+from tests.support.histories import caught_up, outage
 from tests.support.kinesis import CREDENTIALS, KinesisServer, Stored
 from tests.support.mosquitto import Gate
 from tests.support.peers import SECRET
@@ -66,38 +65,27 @@ def test_a_kinesis_that_is_away_for_half_a_minute_and_forgets_everything_loses_n
         kinesis.start("cars", "others")
         environment = {"JOURNAL_PATH": str(tmp_path / "journal"), "KINESIS_ENDPOINT": gate.url.replace("mqtt", "http")}
         environment |= {"KINESIS_STREAM": "others", "KINESIS_STREAM_V": "cars", **CREDENTIALS}
-        with Victim(None, **environment) as server, Load(server.place, VINS, 1, pause_s=0.05) as load:
-            load.wait_for_each(20)
+        before: list[Stored] = []
+
+        def kill() -> None:
+            nonlocal before
             kinesis.until("cars", 100)
             gate.is_open = False
             gate.cut()
-            before: list[Stored] = []
             while len(before) != len(before := kinesis.read("cars")):
                 time.sleep(1)  # what has been taken is lost with the process
             kinesis.kill()
-            time.sleep(OUTAGE_S / 2)  # the outage is what is tested
-            if also_the_server:
-                server.kill()
-            else:
-                time.sleep(OUTAGE_S / 2)
-                _come_back(kinesis, gate, load, server)
-        if also_the_server:
-            with Process(None, **environment) as again, load.resumed(again.place) as load:
-                time.sleep(OUTAGE_S / 2)
-                _come_back(kinesis, gate, load, again)
+
+        def start() -> None:
+            kinesis.start("cars", "others")
+            gate.is_open = True
+
+        load = outage(environment, "kinesis", kill, start, also_the_server)
         stored = odometers([*before, *kinesis.read("cars")])
     for vin, acked in load.acked.items():
         first_time = list(dict.fromkeys(stored[vin]))
         assert set(acked) <= set(first_time), f"{vin} lacks {len(set(acked) - set(first_time))}"
         assert first_time == sorted(first_time), f"{vin} is out of order"
-
-
-def _come_back(kinesis: KinesisServer, gate: Gate, load: Load, server: Process) -> None:
-    kinesis.start("cars", "others")
-    gate.is_open = True
-    load.wait_for_each(len(load.acked[VINS[0]]) + 20)
-    load.stop()
-    caught_up(server, "kinesis", 2 * OUTAGE_S + 60)
 
 
 def test_the_command_checks_the_service_and_says_what_is_missing() -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.faults import Load, Victim
-from tests.support.histories import OUTAGE_S, VINS, caught_up
+from tests.support.histories import caught_up, outage
 from tests.support.mosquitto import Gate
 from tests.support.peers import SECRET
 from tests.support.pubsub import PROGRAM, PubsubEmulator, Pulled
@@ -61,23 +60,21 @@ def test_a_service_that_is_away_for_half_a_minute_and_forgets_everything_loses_n
         emulator.subscribe(TOPIC, ordered=True)
         environment = emulator.environment | {"PUBSUB_EMULATOR_HOST": gate.url.removeprefix("mqtt://"), "PUBSUB_ORDERING": "true"}
         environment |= {"JOURNAL_PATH": str(tmp_path / "journal")}
-        with Victim(None, **environment) as server, Load(server.place, VINS, 1, pause_s=0.05) as load:
-            load.wait_for_each(20)
-            got = emulator.until(TOPIC, 100)
+        got: list[Pulled] = []
+
+        def kill() -> None:
+            got.extend(emulator.until(TOPIC, 100))
             gate.is_open = False
             gate.cut()
-            got += _all(emulator)
+            got.extend(_all(emulator))
             emulator.kill()
-            time.sleep(OUTAGE_S / 2)  # the outage is what is tested
-            if also_the_server:
-                server.kill()
-            else:
-                time.sleep(OUTAGE_S / 2)
-                _come_back(emulator, gate, load, server)
-        if also_the_server:
-            with Process(None, **environment) as again, load.resumed(again.place) as load:
-                time.sleep(OUTAGE_S / 2)
-                _come_back(emulator, gate, load, again)
+
+        def start() -> None:
+            emulator.start()
+            emulator.subscribe(TOPIC, ordered=True)
+            gate.is_open = True
+
+        load = outage(environment, "pubsub", kill, start, also_the_server)
         got += _all(emulator)
     for vin, acked in load.acked.items():
         mine = [one for one in got if one.ordering_key == vin]
@@ -96,15 +93,6 @@ def _all(emulator: PubsubEmulator) -> list[Pulled]:
             found += more
             quiet_since = time.monotonic()
     return found
-
-
-def _come_back(emulator: PubsubEmulator, gate: Gate, load: Load, server: Process) -> None:
-    emulator.start()
-    emulator.subscribe(TOPIC, ordered=True)
-    gate.is_open = True
-    load.wait_for_each(len(load.acked[VINS[0]]) + 20)
-    load.stop()
-    caught_up(server, "pubsub", 2 * OUTAGE_S + 60)
 
 
 def test_the_command_makes_the_topics_that_are_missing() -> None:

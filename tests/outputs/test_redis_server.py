@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.faults import Load, Victim
-from tests.support.histories import OUTAGE_S, VINS, caught_up
+from tests.support.histories import VINS, caught_up, outage
 from tests.support.mosquitto import Gate
 from tests.support.peers import SECRET
 from tests.support.record_cases import FORMS, VERSION, by_topic, check_body, send_cases
@@ -71,8 +71,8 @@ def test_a_redis_that_is_away_for_half_a_minute_under_load_loses_nothing(tmp_pat
     with RedisServer() as broker, Gate(broker) as gate, Listener(broker.port, "tesla_telemetry_*") as listener:
         url = gate.url.replace("mqtt", "redis")
         environment = {"JOURNAL_PATH": str(tmp_path / "journal"), "REDIS_URL": url}
-        with Victim(None, **environment) as server, Load(server.place, VINS, 1, pause_s=0.05) as load:
-            load.wait_for_each(20)
+
+        def kill() -> None:
             gate.is_open = False
             gate.cut()
             count = -1
@@ -80,27 +80,15 @@ def test_a_redis_that_is_away_for_half_a_minute_under_load_loses_nothing(tmp_pat
                 count = len(listener.heard)
                 time.sleep(1)
             broker.kill()
-            time.sleep(OUTAGE_S / 2)  # the outage is what is tested
-            if also_the_server:
-                server.kill()
-            else:
-                time.sleep(OUTAGE_S / 2)
-                _come_back(broker, gate, listener, load, server)
-        if also_the_server:
-            with Process(None, **environment) as again, load.resumed(again.place) as load:
-                time.sleep(OUTAGE_S / 2)
-                _come_back(broker, gate, listener, load, again)
+
+        def start() -> None:
+            broker.start()
+            listener.wait_subscribed(2)
+            gate.is_open = True
+
+        load = outage(environment, "redis", kill, start, also_the_server)
         listener.wait_for(lambda heard: all(set(load.acked[vin]) <= set(of) for vin, of in odometers(heard).items()))
         check_heard(listener.heard, load)
-
-
-def _come_back(broker: RedisServer, gate: Gate, listener: Listener, load: Load, server: Process) -> None:
-    broker.start()
-    listener.wait_subscribed(2)
-    gate.is_open = True
-    load.wait_for_each(len(load.acked[VINS[0]]) + 20)
-    load.stop()
-    caught_up(server, "redis", 2 * OUTAGE_S + 60)
 
 
 def test_a_kill_in_the_middle_of_the_load_loses_nothing_and_keeps_the_order(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 """
-What a database must hold after an outage: every value that was acknowledged, once, in order.
+What a database or broker must hold after an outage: every value that was acknowledged, once, in order.
 
 The load is that of `tests.support.faults.Load`: message n of a vehicle says {"Odometer": n}.
 """
@@ -39,7 +39,7 @@ def check_history(stored: Mapping[str, Sequence[float]], load: Load) -> None:
 def outage(
     environment: Mapping[str, str], output: str, kill: Callable[[], None], start: Callable[[], None], also_the_server: bool
 ) -> Load:
-    """Half a minute without the database under 200 events a second; halfway the server is killed too, if that is wanted."""
+    """Half a minute without what takes the events, 200 a second; halfway the server is killed too, if that is wanted."""
     with Victim(None, **environment) as server, Load(server.place, VINS, 1, pause_s=0.05) as load:
         load.wait_for_each(20)
         kill()
