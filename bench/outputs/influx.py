@@ -9,7 +9,6 @@ shown: other work on the machine makes the same work cost more. The bar is 60 µ
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 from pathlib import Path
@@ -18,23 +17,19 @@ import uvloop
 from tests.support.influx import Influx
 from tests.support.influx_stage import output_for
 
-from bench.outputs.database_load import compared, told_turns
+from bench.outputs.load import arguments, compared_in_batches, told_turns
 
 
 async def measured(influx: Influx, events: int, rounds: int) -> None:
     output = output_for(influx.url)
     await output.connect()
-    for batch in (128, 512):
-        await compared({"output": output.send}, events, rounds, batch, first=batch * 10_000_000)
+    await compared_in_batches({"output": output.send}, events, rounds)
     await told_turns(output.send, 512, first=1)
     await output.close()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=10_240)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = arguments(__doc__)
     loops = asyncio.Runner(loop_factory=uvloop.new_event_loop)
     with tempfile.TemporaryDirectory() as folder, Influx(Path(folder)) as influx, loops as runner:
         runner.run(measured(influx, options.events, options.rounds))

@@ -8,7 +8,6 @@ The cluster is librdkafka's own mock, in another process, whose work is not coun
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from collections import Counter
 
@@ -17,22 +16,18 @@ from teslafast.outputs import Context
 from teslafast.outputs.kafka import KafkaOutput, KafkaSettings
 from tests.support.kafka import MockCluster
 
-from bench.outputs.database_load import compared
+from bench.outputs.load import arguments, compared_in_batches
 
 
 async def measured(servers: str, events: int, rounds: int) -> None:
     output = KafkaOutput(KafkaSettings(servers=servers), Context("0123456789abcdef", Counter(), shape="fleet"))
     await output.connect()
-    for batch in (128, 512):  # 1,000 events/s come as some hundred in a batch while acks wait for it, as 512 and the rest if not
-        await compared({"kafka": output.send}, events, rounds, batch, first=batch * 10_000_000)
+    await compared_in_batches({"kafka": output.send}, events, rounds)
     await output.close()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=10_240)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = arguments(__doc__)
     with MockCluster() as cluster, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measured(cluster.servers, options.events, options.rounds))
 

@@ -8,7 +8,6 @@ The service is moto's, in a process of its own, whose work is not counted. 50 ve
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 from collections import Counter
@@ -18,7 +17,7 @@ from teslafast.outputs import Context
 from teslafast.outputs.kinesis import KinesisOutput, KinesisSettings
 from tests.support.kinesis import CREDENTIALS, KinesisServer
 
-from bench.outputs.database_load import compared
+from bench.outputs.load import arguments, compared_in_batches
 
 
 async def measured(url: str, events: int, rounds: int) -> None:
@@ -26,16 +25,12 @@ async def measured(url: str, events: int, rounds: int) -> None:
         KinesisSettings(stream="cars", endpoint=url, region="eu-west-1"), Context("0123456789abcdef", Counter())
     )
     await output.connect()
-    for batch in (100, 200):
-        await compared({"kinesis": output.send}, events, rounds, batch, first=batch * 10_000_000)
+    await compared_in_batches({"kinesis": output.send}, events, rounds, (100, 200))
     await output.close()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=2_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    options = arguments(__doc__, events=2_000, rounds=3)
     os.environ |= CREDENTIALS
     with KinesisServer() as server, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         server.start("cars")

@@ -9,7 +9,6 @@ with a JetStream stream's for each event. The bar is 30 µs.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 from collections import Counter
@@ -20,7 +19,7 @@ from teslafast.outputs import Context, SharedSettings
 from teslafast.outputs.nats import NatsOutput, NatsSettings
 from tests.support.nats_servers import NatsServers
 
-from bench.outputs.database_load import Send, compared
+from bench.outputs.load import Send, arguments, compared_in_batches
 
 
 async def measured(url: str, events: int, rounds: int) -> None:
@@ -37,18 +36,14 @@ async def measured(url: str, events: int, rounds: int) -> None:
         await output.connect()
         ways[name] = output.send
         outputs.append(output)
-    for batch in (128, 512):  # 1,000 events/s come as some hundred in a batch while acks wait for it, as 512 and the rest if not
-        await compared(ways, events, rounds, batch, first=batch * 10_000_000)
+    await compared_in_batches(ways, events, rounds)
     for output in outputs:
         await output.close()
     await client.close()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=10_240)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = arguments(__doc__)
     with (
         tempfile.TemporaryDirectory() as folder,
         NatsServers(Path(folder)) as server,

@@ -10,7 +10,6 @@ on the machine makes the same work cost more. The bar is 60 µs.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -25,7 +24,7 @@ from teslafast.outputs.postgres import PostgresOutput, PostgresSettings
 from teslafast.outputs.postgres_rows import COPY_END, COPY_HEADER, VALUE_COLUMNS, RowEncoder
 from tests.support.postgres import Postgres
 
-from bench.outputs.database_load import Send, compared, told_turns
+from bench.outputs.load import Send, arguments, compared_in_batches, told_turns
 
 
 async def through_asyncpg_s_encoder(connection: Any, events: Sequence[Event]) -> None:
@@ -68,18 +67,13 @@ async def measured(database: Postgres, events: int, rounds: int, clients: bool) 
         rows = RowEncoder(2)
         ways["asyncpg's encoder"] = lambda work: through_asyncpg_s_encoder(other, work)
         ways["psycopg"] = lambda work: through_psycopg(third, rows, work)
-    for batch in (128, 512):  # 1,000 events/s come as some hundred in a batch while acks wait for it, as 512 and the rest if not
-        await compared(ways, events, rounds, batch, first=batch * 10_000_000)
+    await compared_in_batches(ways, events, rounds)
     await told_turns(output.send, 512, first=1)
     await output.close()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=10_240)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", action="store_true")
-    options = parser.parse_args()
+    options = arguments(__doc__, "--clients")
     with Postgres() as database, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measured(database, options.events, options.rounds, options.clients))
 

@@ -10,7 +10,6 @@ the same work cost more. The bar is 30 µs.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ from teslafast.outputs.redis import RedisOutput, RedisSettings
 from teslafast.outputs.redis_settings import redis_servers
 from tests.support.redis import RedisServer
 
-from bench.outputs.database_load import VEHICLES, Send, compared
+from bench.outputs.load import VEHICLES, Send, arguments, compared_in_batches
 
 
 async def measured(server: RedisServer, events: int, rounds: int, clients: bool) -> None:
@@ -50,18 +49,13 @@ async def measured(server: RedisServer, events: int, rounds: int, clients: bool)
             await pipe.execute()
 
         ways["pipeline"] = by_pipeline
-    for batch in (128, 512):
-        await compared(ways, events, rounds, batch, first=batch * 10_000_000)
+    await compared_in_batches(ways, events, rounds)
     for output in made:
         await output.close()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=10_240)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", action="store_true")
-    options = parser.parse_args()
+    options = arguments(__doc__, "--clients")
     with RedisServer() as server, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measured(server, options.events, options.rounds, options.clients))
 

@@ -8,7 +8,6 @@ One subscriber, in a process of its own whose work is not counted, reads everyth
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from teslafast.outputs import Context
 from teslafast.outputs.zmq import ZmqOutput, ZmqSettings
 from tests.support.started import free_port
 
-from bench.outputs.database_load import compared
+from bench.outputs.load import arguments, compared_in_batches
 
 SUBSCRIBER = """
 import sys, zmq
@@ -35,17 +34,13 @@ async def measured(address: str, events: int, rounds: int) -> None:
     context = Context("0123456789abcdef", Counter(), shape="fleet")
     output = ZmqOutput(ZmqSettings(bind=address), context)
     await output.connect()
-    for batch in (128, 512):  # 1,000 events/s come as some hundred in a batch while acks wait for it, as 512 and the rest if not
-        await compared({"zmq": output.send}, events, rounds, batch, first=batch * 10_000_000)
+    await compared_in_batches({"zmq": output.send}, events, rounds)
     print(f"dropped: {dict(context.dropped)}")
     await output.close()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=10_240)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    options = arguments(__doc__)
     address = f"tcp://127.0.0.1:{free_port()}"
     subscriber = subprocess.Popen([sys.executable, "-c", SUBSCRIBER, address])
     try:

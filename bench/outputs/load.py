@@ -1,7 +1,8 @@
-"""Events of 14 fields for a database's output, and what sending them costs this process."""
+"""Events of 14 fields for an output, and what sending them costs this process; the words of its bench's command line."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import time
@@ -23,6 +24,8 @@ def _text(rng: random.Random) -> bytes:
 
 
 VEHICLES = 50
+# 1,000 events/s come as some hundred in a batch while acks wait for it, as 512 and the rest if not.
+BATCHES = (128, 512)
 Send = Callable[[Sequence[Event]], Awaitable[object]]
 
 
@@ -53,6 +56,21 @@ async def compared(ways: dict[str, Send], events: int, rounds: int, batch: int, 
     for name, values in found.items():
         ordered = sorted(values)
         print(f"{name:16} batches of {batch:3}: lowest {ordered[0]:.1f}, median {ordered[len(ordered) // 2]:.1f} µs an event")
+
+
+async def compared_in_batches(ways: dict[str, Send], events: int, rounds: int, sizes: Sequence[int] = BATCHES) -> None:
+    for batch in sizes:
+        await compared(ways, events, rounds, batch, first=batch * 10_000_000)
+
+
+def arguments(description: str | None, *flags: str, events: int = 10_240, rounds: int = 5) -> argparse.Namespace:
+    """`events` and `rounds`, which are the defaults here, and whether each of `flags` was given."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--events", type=int, default=events)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    for flag in flags:
+        parser.add_argument(flag, action="store_true")
+    return parser.parse_args()
 
 
 async def told_turns(send: Send, batch: int, first: int) -> None:
