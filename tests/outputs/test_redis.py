@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -13,7 +12,7 @@ from teslafast.outputs.redis import LEASES_AT_MOST, RedisOutput, RedisSettings
 from teslafast.outputs.redis_settings import redis_servers
 
 from tests.support.certificates import Authority, World
-from tests.support.output_events import EPOCH, VIN, alert, data
+from tests.support.output_events import EPOCH, VIN, alert, data, run_output
 from tests.support.redis import Listener, RedisCluster, RedisServer
 
 pytestmark = pytest.mark.outputs
@@ -26,16 +25,8 @@ NOW_S = 1_795_420_801
 def run(url: str, scene: Callable[[RedisOutput], Awaitable[object]], prefix: str = "", vin_topics: bool = True) -> Context:
     context = Context(EPOCH, Counter())
 
-    async def played() -> None:
-        settings = RedisSettings(servers=redis_servers(url), subscriber_sets=prefix, vin_topics=vin_topics)
-        output = RedisOutput(settings, context, wall=lambda: NOW_S + 0.9)
-        try:
-            await output.connect()
-            await scene(output)
-        finally:
-            await output.close()
-
-    asyncio.run(played())
+    settings = RedisSettings(servers=redis_servers(url), subscriber_sets=prefix, vin_topics=vin_topics)
+    run_output(lambda: RedisOutput(settings, context, wall=lambda: NOW_S + 0.9), scene)
     return context
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -11,7 +10,7 @@ from teslafast.outputs import Context, Event
 from teslafast.outputs.influx import InfluxOutput
 from teslafast.outputs.settings import planned
 
-from tests.support.output_events import EPOCH
+from tests.support.output_events import EPOCH, run_output
 
 NONE: Mapping[str, str] = {}
 SERVER = Settings.from_env({"NODE_ENV": "development"})
@@ -27,14 +26,7 @@ def output_for(
 
 
 def run(output: InfluxOutput, scene: Callable[[InfluxOutput], Awaitable[object]]) -> None:
-    async def played() -> None:
-        try:
-            await output.connect()
-            await scene(output)
-        finally:
-            await output.close()
-
-    asyncio.run(played())
+    run_output(lambda: output, scene)
 
 
 def store(url: str, *batches: Sequence[Event], context: Context | None = None, more: Mapping[str, str] = NONE) -> None:

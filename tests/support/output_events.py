@@ -1,13 +1,15 @@
-"""Events as the log has them, for outputs that are given some."""
+"""Events as the log has them, for outputs that are given some, and an event loop for such an output."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import orjson
-from teslafast.outputs import Event
+from teslafast.outputs import Event, Output
+
+Made = TypeVar("Made", bound=Output)
 
 EPOCH = "0123456789abcdef"
 VIN = "5YJ3E1EA7KF000001"
@@ -48,3 +50,17 @@ async def most_in_one_turn(sending: Awaitable[object], counted: list[object]) ->
         most, before = max(most, len(counted) - before), len(counted)
     await task
     return most
+
+
+def run_output(make: Callable[[], Made], scene: Callable[[Made], Awaitable[object]]) -> None:
+    """Plays the scene with an output that is connected, on an event loop of its own."""
+
+    async def played() -> None:
+        output = make()
+        try:
+            await output.connect()
+            await scene(output)
+        finally:
+            await output.close()
+
+    asyncio.run(played())

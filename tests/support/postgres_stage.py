@@ -10,7 +10,7 @@ from teslafast.outputs import Context, Event
 from teslafast.outputs.postgres import PostgresOutput, PostgresSettings
 from teslafast.outputs.postgres_settings import table_name
 
-from tests.support.output_events import EPOCH
+from tests.support.output_events import EPOCH, run_output
 from tests.support.postgres import Postgres
 
 
@@ -21,16 +21,8 @@ def run(
     table: str = "telemetry",
     url: str = "",
 ) -> None:
-    async def played() -> None:
-        settings = PostgresSettings(url=url or database.url, table=table_name(table))
-        output = PostgresOutput(settings, context or Context(EPOCH, Counter()))
-        try:
-            await output.connect()
-            await scene(output)
-        finally:
-            await output.close()
-
-    asyncio.run(played())
+    settings = PostgresSettings(url=url or database.url, table=table_name(table))
+    run_output(lambda: PostgresOutput(settings, context or Context(EPOCH, Counter())), scene)
 
 
 def store(database: Postgres, *batches: Sequence[Event], context: Context | None = None, table: str = "telemetry") -> None:
