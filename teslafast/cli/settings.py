@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import ssl
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -141,6 +140,8 @@ def _bounded(text: str) -> str:
 
 def _check(found: Settings, environment: Mapping[str, str], *, read_files: bool) -> None:
     """What `serve` would refuse before it listens. Raises Misconfigured."""
+    import ssl  # here: every command imports this module, and 9 of its 40 ms would be OpenSSL's
+
     from ..certificates import anchors
     from ..dashboards.tokens import Verifier
     from ..logs import set_up
