@@ -63,7 +63,7 @@ def test_a_kinesis_that_is_away_for_half_a_minute_and_forgets_everything_loses_n
 ) -> None:
     with KinesisServer() as kinesis, Gate(kinesis) as gate:
         kinesis.start("cars", "others")
-        environment = {"JOURNAL_PATH": str(tmp_path / "journal"), "KINESIS_ENDPOINT": gate.url.replace("mqtt", "http")}
+        environment = {"JOURNAL_PATH": str(tmp_path / "journal"), "KINESIS_ENDPOINT": f"http://{gate.address}"}
         environment |= {"KINESIS_STREAM": "others", "KINESIS_STREAM_V": "cars", **CREDENTIALS}
         before: list[Stored] = []
 

@@ -58,7 +58,7 @@ def test_a_service_that_is_away_for_half_a_minute_and_forgets_everything_loses_n
 ) -> None:
     with PubsubEmulator() as emulator, Gate(emulator) as gate:
         emulator.subscribe(TOPIC, ordered=True)
-        environment = emulator.environment | {"PUBSUB_EMULATOR_HOST": gate.url.removeprefix("mqtt://"), "PUBSUB_ORDERING": "true"}
+        environment = emulator.environment | {"PUBSUB_EMULATOR_HOST": gate.address, "PUBSUB_ORDERING": "true"}
         environment |= {"JOURNAL_PATH": str(tmp_path / "journal")}
         got: list[Pulled] = []
 

@@ -69,7 +69,7 @@ def check_heard(heard: Sequence[Heard], load: Load) -> None:
 def test_a_redis_that_is_away_for_half_a_minute_under_load_loses_nothing(tmp_path: Path, also_the_server: bool) -> None:
     """The gate lets us in when the subscriber is back: who is not there hears nothing, with any server."""
     with RedisServer() as broker, Gate(broker) as gate, Listener(broker.port, "tesla_telemetry_*") as listener:
-        url = gate.url.replace("mqtt", "redis")
+        url = f"redis://{gate.address}"
         environment = {"JOURNAL_PATH": str(tmp_path / "journal"), "REDIS_URL": url}
 
         def kill() -> None:
@@ -107,7 +107,7 @@ def test_a_kill_in_the_middle_of_the_load_loses_nothing_and_keeps_the_order(tmp_
 
 def test_a_server_starts_without_its_redis_and_publishes_everything_once_it_is_there() -> None:
     broker = RedisServer()
-    with Gate(broker) as gate, Inside(REDIS_URL=gate.url.replace("mqtt", "redis")) as server:
+    with Gate(broker) as gate, Inside(REDIS_URL=f"redis://{gate.address}") as server:
         server.lines.wait_for("output_connecting", output="redis")
         gate.is_open = False
         with server.place.vehicle("one") as vehicle:

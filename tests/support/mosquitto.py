@@ -56,7 +56,8 @@ class Gate:
         self._server = socket.create_server(("127.0.0.1", 0))
         self._pairs: list[socket.socket] = []
         self.is_open = True
-        self.url = f"mqtt://127.0.0.1:{self._server.getsockname()[1]}"
+        self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
+        self.url = f"mqtt://{self.address}"
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
