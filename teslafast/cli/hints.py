@@ -2,6 +2,7 @@
 What is probably a mistake in an environment, although a server starts with it: told at start and by `teslafast settings`.
 
     a name that is nearly a setting's     JWT_SECRE, RING_BYTE, port: the server would use the default without a word
+    a setting of an output that is off    KINESIS_STREAM_V without KINESIS_STREAM: nothing would come of it
     a value with quotes, blanks or CR     an .env file is read differently by a shell, by Docker and by systemd
     a file that is a mount of its own     a renewal will not be seen (certificates/mounts.py)
     a HOST with several addresses         only one of them is listened on
@@ -75,7 +76,7 @@ def hints(
     mount_info: Path = MOUNT_INFO,
 ) -> list[Hint]:
     """`settings`: None if they cannot be read; then only names and values are looked at, those of the rows in `known`."""
-    found = [*_misspelt(environment, known), *_odd_values(environment, known)]
+    found = [*_misspelt(environment, known), *_of_no_use(environment), *_odd_values(environment, known)]
     if settings is not None:
         found += [*_mounted(settings, mount_info), *_ambiguous(settings)]
     return found
@@ -86,6 +87,18 @@ def _misspelt(environment: Mapping[str, str], known: Iterable[SettingRow]) -> It
     for name in sorted(environment):
         if name not in names and not name.startswith(_FREE_NAMES) and (meant := _nearest(name, names)):
             yield Hint(name, f"is not a setting: did you mean {meant}?")
+
+
+def _of_no_use(environment: Mapping[str, str]) -> Iterable[Hint]:
+    """Imports an output's settings only if a name begins as theirs do."""
+    shared = {row.variable for cls in (Settings, SharedSettings) for row in rows(cls)}
+    for output in OUTPUTS:
+        beginning = output.switch.partition("_")[0] + "_"
+        named = {name for name, text in environment.items() if name.startswith(beginning) and text.strip()}
+        if not named or output.switch in named:
+            continue
+        own = {row.variable for row in rows(settings_class(output)) if not row.family} - shared
+        yield from (Hint(name, f"does nothing: {output.switch} is not set") for name in sorted(named & own))
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -19,12 +19,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from .._fanout import KINDS
 from ..errors import Undelivered, Unreachable
 from ..logs import fields, log
 from . import Context, Event
 from .kinesis_settings import KinesisSettings
 from .runner_options import REFUSED
-from .shapes import topic
+from .shapes import RECORD_TOPICS, topic
 
 __all__ = ["KinesisOutput", "KinesisSettings"]
 
@@ -86,10 +87,12 @@ class KinesisOutput:
         self._answered.clear()
 
     async def check(self) -> str:
-        """Sends nothing."""
+        """Sends nothing. Each stream must be there, unless we may not look: writing needs no such right."""
         try:
             await self.connect()
-            return f"logged in to {self._client.meta.endpoint_url}"
+            unseen = [stream for stream in self._streams() if not await self._is_seen(stream)]
+            found = f"logged in to {self._client.meta.endpoint_url}"
+            return f"{found}, without the right to look for {', '.join(unseen)}" if unseen else found
         finally:
             await self.close()
 
@@ -97,6 +100,24 @@ class KinesisOutput:
         client, self._client = self._client, None
         if client is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, client.close)
+
+    # ---- streams
+
+    def _streams(self) -> list[str]:
+        """Where records go, each once."""
+        shared = self._context.shared
+        kinds = shared.routes.kinds_of("kinesis") or shared.types
+        return list(dict.fromkeys(self._settings.stream_of(RECORD_TOPICS[KINDS.index(kind)].decode()) for kind in kinds))
+
+    async def _is_seen(self, stream: str) -> bool:
+        """False: we may not look. Raises Undelivered if there is none of that name."""
+        try:
+            await self._called(lambda: self._client.describe_stream_summary(StreamName=stream))
+        except self._botocore.exceptions.ClientError as error:
+            if _code(error) == "AccessDeniedException":
+                return False
+            raise self._trouble(error, stream) from None
+        return True
 
     # ---- records
 

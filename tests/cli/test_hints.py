@@ -74,6 +74,21 @@ def test_other_programs_variables_are_left_alone(name: str) -> None:
     assert told(**{name: "x"}) == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "switch"),
+    [
+        ("MQTT_CLIENT_ID", "MQTT_URL"),
+        ("KINESIS_STREAM_V", "KINESIS_STREAM"),
+        ("INFLUX_TOKEN", "INFLUX_URL"),
+        ("JSONL_KEEP", "JSONL_PATH"),
+    ],
+)
+def test_a_setting_of_an_output_that_is_off_is_told_and_one_that_is_on_not(name: str, switch: str) -> None:
+    assert told(**{name: "x"}) == {name: f"does nothing: {switch} is not set"}
+    assert told(**{name: "x", switch: "x"}) == {}
+    assert told(**{name: " "}) == {}
+
+
 def test_an_output_that_is_not_set_is_not_imported_for_its_rows() -> None:
     assert "JSONL_KEEP" not in {row.variable for row in rows_in_use({})}
     assert "JSONL_KEEP" in {row.variable for row in rows_in_use({"JSONL_PATH": "x"})}

@@ -6,13 +6,14 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import botocore.exceptions
 import pytest
 from teslafast.config import Settings
 from teslafast.errors import Misconfigured, Undelivered, Unreachable
-from teslafast.outputs import Context, Event
+from teslafast.outputs import Context, Event, SharedSettings
 from teslafast.outputs.kinesis import RECORDS_AT_MOST, KinesisOutput, KinesisSettings
 from teslafast.outputs.settings import planned
 
@@ -30,10 +31,19 @@ class FakeKinesis:
         self.stored: list[tuple[str, str, bytes]] = []
         self.refuses = ""  # a body: of a request that holds it nothing is taken
         self.errors: list[Exception] = []
+        self.streams: set[str] = set()
+        self.looks_refused = False
+        self.meta = SimpleNamespace(endpoint_url="https://kinesis")
 
     def list_streams(self, **words: Any) -> None:
         if self.errors:
             raise self.errors.pop(0)
+
+    def describe_stream_summary(self, StreamName: str) -> None:  # noqa: N803 — boto3's words
+        if self.looks_refused:
+            raise refusal("AccessDeniedException")
+        if StreamName not in self.streams:
+            raise refusal("ResourceNotFoundException")
 
     def put_records(self, StreamName: str, Records: Sequence[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 — boto3's words
         if self.errors:
@@ -52,6 +62,12 @@ class FakeKinesis:
 
     def close(self) -> None:
         pass
+
+
+def check_of(fake: FakeKinesis, shared: SharedSettings | None = None, **settings: str) -> str:
+    context = Context(EPOCH, Counter(), shared or SharedSettings())
+    chosen = KinesisSettings(**{"stream": "cars_{type}", **settings})
+    return asyncio.run(KinesisOutput(chosen, context, make_client=lambda: fake).check())
 
 
 def refusal(code: str) -> Exception:
@@ -197,3 +213,29 @@ def test_the_right_to_list_streams_is_not_needed() -> None:
 def test_a_value_that_amazon_would_not_take_stops_the_start(variable: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=variable):
         planned({"KINESIS_STREAM": "cars", variable: value}, SERVER)
+
+
+# ---- the check
+
+
+def test_the_check_says_which_of_the_streams_there_is_not() -> None:
+    fake = FakeKinesis()
+    fake.streams = {"cars_V", "cars_alerts", "cars_errors"}
+    with pytest.raises(Undelivered, match="the stream cars_connectivity does not exist"):
+        check_of(fake)
+    with pytest.raises(Undelivered, match="the stream other does not exist"):
+        check_of(fake, of_data="other")
+    assert check_of(fake, of_connectivity="cars_V") == "logged in to https://kinesis"
+
+
+def test_the_check_looks_for_no_stream_that_gets_nothing() -> None:
+    fake = FakeKinesis()
+    fake.streams = {"cars_V"}
+    assert check_of(fake, SharedSettings(types=("data",))) == "logged in to https://kinesis"
+
+
+def test_who_may_not_look_for_streams_is_told_so_and_not_that_they_are_missing() -> None:
+    fake = FakeKinesis()
+    fake.looks_refused = True
+    shared = SharedSettings(types=("data", "alerts"))
+    assert check_of(fake, shared) == "logged in to https://kinesis, without the right to look for cars_V, cars_alerts"

@@ -101,6 +101,8 @@ def test_the_command_checks_the_service_and_says_what_is_missing() -> None:
         kinesis.start("cars")
         code, said = check(KINESIS_ENDPOINT=kinesis.url, **CREDENTIALS)
         assert (code, f"logged in to {kinesis.url}" in said) == (0, True), said
+        code, said = check(KINESIS_ENDPOINT=kinesis.url, KINESIS_STREAM_V="trucks", **CREDENTIALS)
+        assert (code, "the stream trucks does not exist" in said) == (1, True), said
         code, said = check(KINESIS_ENDPOINT=kinesis.url, AWS_REGION="eu-west-1", HOME="/nowhere")
         assert (code, "there are no credentials" in said) == (1, True), said
     code, said = check(KINESIS_ENDPOINT=kinesis.url, **CREDENTIALS)
