@@ -26,8 +26,8 @@ from tests.support import ROOT
 PACKAGE = ROOT / "teslafast"
 
 GROUND = (  # noqa: SIM905
-    "refusals errors close_reasons text vin hosts rfc3339 backoff http_messages event_loop metrics environment setting_values "
-    "setup_checks config log_writer logs served_at "
+    "refusals errors close_reasons text vin hosts doctor_mark rfc3339 backoff http_messages event_loop metrics environment "
+    "setting_values setup_checks config log_writer logs served_at "
     "urls fleet_telemetry_file fleet_telemetry_outputs fleet_telemetry_config qr_code https whole_file _crc32c _fanout __main__"
 ).split()
 ROOMS = {
@@ -51,8 +51,8 @@ ROOMS = {
     "simulator watch",
 }
 PURE = (  # noqa: SIM905
-    "refusals errors close_reasons text vin hosts rfc3339 backoff http_messages event_loop metrics environment setting_values "
-    "setup_checks config urls fleet_telemetry_file fleet_telemetry_outputs fleet_telemetry_config qr_code "
+    "refusals errors close_reasons text vin hosts doctor_mark rfc3339 backoff http_messages event_loop metrics environment "
+    "setting_values setup_checks config urls fleet_telemetry_file fleet_telemetry_outputs fleet_telemetry_config qr_code "
     "protocol core"
 ).split()
 FORBIDDEN = {"asyncio", "ssl", "socket", "picows", "uvloop"}

@@ -26,9 +26,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from .. import https
+from ..doctor_mark import DOCTORS_PROTOCOL
 
 STEP_S = 5.0  # for each step, to connect and to get the next bytes: twenty checks must not take minutes
 
+_PROTOCOLS = ["http/1.1", DOCTORS_PROTOCOL]
 # What OpenSSL calls the alerts of a server that does not accept a certificate.
 _REFUSALS = ("ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE")
 
@@ -73,7 +75,7 @@ def probe(endpoint: Endpoint) -> ProbeResult:
     """Connects as an unknown vehicle. Raises OSError if nothing can be connected to."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the probe sends nothing secret
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(_PROTOCOLS)
     with tempfile.TemporaryDirectory() as folder:
         context.load_cert_chain(unknown_vehicle(Path(folder)))
     leaf = b""
@@ -111,7 +113,7 @@ def verified_connection(
     identity: PEM with the certificate and key to present, or a certificate whose key is in the file beside it. Raises OSError.
     """
     context = ssl.create_default_context() if public else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(_PROTOCOLS)
     if ca:
         context.load_verify_locations(cadata=ca)
     if identity is not None:

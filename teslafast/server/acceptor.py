@@ -252,12 +252,17 @@ class Acceptor:
         arrival.handshake.wait()
 
     def _fail(self, arrival: Arrival, error: Exception) -> None:
+        doctors = arrival.handshake is not None and arrival.handshake.is_doctors
         arrival.finish()
-        self._note_failure(error, arrival.address)
+        self._note_failure(error, arrival.address, doctors)
 
-    def _note_failure(self, error: Exception, address: Any) -> None:
+    def _note_failure(self, error: Exception, address: Any, doctors: bool = False) -> None:
+        """`doctors`: it was `teslafast doctor`, or the road test of a set-up, which nobody need be told of."""
         cause, meaning = tls_errors.failure(error)
         self._counts.tls_failures[cause] += 1
+        if doctors:
+            log.info("tls_failed", extra=fields(cause=cause, meaning=f"teslafast's doctor: {meaning}", address=shown(address)))
+            return
         self._turned_away(cause, meaning, shown(address))
         log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=shown(address)))
 

@@ -28,6 +28,7 @@ from aiofastnet import constants
 from aiofastnet.api_utils import _ssl_needs_fallback_engine
 from aiofastnet.ssl_transport import SSLTransport_Socket  # type: ignore[import-not-found]  # compiled, without a stub
 
+from ..doctor_mark import DOCTORS_PROTOCOL
 from ..websocket.tcp_info import has_ended, socket_bytes_received
 from .proxy_reader import refuse_proxy_header
 
@@ -42,6 +43,8 @@ TLS_GOODBYE_S = 2.0  # for the other side's close_notify: a few round trips of a
 constants.MAX_READ_BYTES_PER_CYCLE_HINT = 32 * 1024
 
 
+HELLO_BYTES = 4 * 1024  # of a hello that are looked at: the doctor's has 600, or 1,800 with a post-quantum key share
+_DOCTORS_PROTOCOL = DOCTORS_PROTOCOL.encode()
 _TLS_HANDSHAKE = b"\x16"  # the first byte of a hello (RFC 8446, 5.1)
 
 
@@ -92,6 +95,7 @@ class Handshake:
         self._waiter: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None  # where aiofastnet cannot read the socket itself
         self._over = False
+        self.is_doctors = False  # its hello says that it is the doctor's
 
     @property
     def over(self) -> bool:
@@ -126,6 +130,7 @@ class Handshake:
     def _look_at_first_bytes(self) -> None:
         """Raises OSError if they are not worth a step: a PROXY header, or a hello whose sender has left."""
         refuse_proxy_header(self._sock)
+        self.is_doctors = _DOCTORS_PROTOCOL in self._sock.recv(HELLO_BYTES, socket.MSG_PEEK)
         if has_ended(self._sock) and self._sock.recv(1, socket.MSG_PEEK) in (b"", _TLS_HANDSHAKE):
             raise ConnectionResetError("the client left after its first bytes")
 

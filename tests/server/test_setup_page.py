@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from teslafast.certificates import folder
 from teslafast.certificates.tesla_ca import PINNED
+from teslafast.doctor.tls_probe import Endpoint, probe, verify_error
 from teslafast.server import setup_page
 from teslafast.setup_checks import SetupCheck, UpkeepGauges
 
-from tests.support.certificates import Pair, World
+from tests.support.certificates import HOST, Pair, World
 from tests.support.peers import token
 from tests.support.servers import Inside
 
@@ -207,6 +208,18 @@ def test_who_is_turned_away_in_the_handshake_is_told_with_the_remedy(world: Worl
         assert found["meaning"] == "the client's certificate is not from a CA in CA_PATH"
         assert "certs tesla-ca" in found["remedy"]
         assert "turnedAway" not in asked(server, "/setup")
+
+
+def test_the_doctors_own_probes_are_nobody_who_knocked(world: World) -> None:
+    with Inside(world, VEHICLE_PORT="0") as server:
+        endpoint = Endpoint("127.0.0.1", HOST, server.place.vehicle_port or 0)
+        assert probe(endpoint).refused
+        assert verify_error(endpoint, world.server_ca.read_text()) == ""
+        assert verify_error(endpoint, world.anchors.read_text())  # the server hears that it is unknown
+        assert turned_away(server, 3) == []
+        assert server.counts("tls_failures")["we_are_unknown"] == 1  # it is counted, and stands in the log
+        knock(server, world.pair(world.stranger, VIN))
+        assert [one["cause"] for one in turned_away(server, 4)] == ["unknown_ca"]
 
 
 def test_a_vehicle_that_is_refused_after_the_handshake_is_told_too(mutual: Inside) -> None:
