@@ -18,8 +18,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from .. import https
 from ..errors import Declined, Misconfigured
 from ..text import one_line
-from .refusals_of_tesla import PARTNER_REMEDY, remedy
-from .tesla_hosts import NORTH_AMERICA, TESLAS_DOMAINS, base_url, trusted_base
+from .refusals_of_tesla import NOT_FOLLOWED, PARTNER_REMEDY, remedy
+from .tesla_hosts import NORTH_AMERICA, TESLAS_DOMAINS, base_url, host_named, trusted_base
 
 KEY_PAIRED = "key_paired"  # in `fleet_status`: added here from Tesla's list `key_paired_vins`
 LONGEST_PAGE = 100  # vehicles in one answer, Tesla's most
@@ -171,6 +171,11 @@ class FleetApi:
         named = (_words_of(answer), reply.headers.get("alt-svc", ""))
         return next((base for text in named if (base := trusted_base(text, self.base_url)) and base != self.base_url), "")
 
+    def _strange_host(self, reply: https.Reply, answer: object) -> str:
+        """The host in an answer 421 that is neither Tesla's nor may have the token, "" if there is none."""
+        named = [text for text in (_words_of(answer), reply.headers.get("alt-svc", "")) if not trusted_base(text, self.base_url)]
+        return next((host for text in named if (host := host_named(text)) and not host.endswith(TESLAS_DOMAINS)), "")
+
     def _not_an_answer(self) -> Declined:
         where = urlsplit(self.base_url).netloc
         return Declined(200, f"{where}: HTTP 200, but not an answer of the Fleet API", "correct TESLA_API_BASE_URL")
@@ -191,6 +196,8 @@ class FleetApi:
     def _declined(self, reply: https.Reply, answer: object) -> Declined:
         words = reply.body[:200].decode(errors="replace") if answer is None else _words_of(answer)  # a gateway's HTML page
         text = one_line(words.replace(self.token, "…"))
+        if reply.status == HTTPStatus.MISDIRECTED_REQUEST and (strange := self._strange_host(reply, answer)):
+            text = f"{text} ({NOT_FOLLOWED}: {strange})"
         fault = f"Fleet API: HTTP {reply.status}" + (f", {text}" if text else "")
         if wait := reply.headers.get("retry-after", ""):
             fault += f" (retry after {one_line(wait, 40)})"

@@ -101,6 +101,14 @@ _CREDENTIALS = stop(
 )
 _UNREGISTERED = do("the app is not registered in the owner's region", _REGISTER, Step.REGISTRATION)
 
+NOT_FOLLOWED = "not followed, the token stays here"
+_FOREIGN = stop(
+    "the answer sends the owner's token to a host that is not Tesla's",
+    "look at what answers in Tesla's place: TESLA_API_BASE_URL, HTTPS_PROXY; Tesla itself names only hosts under tesla.com "
+    "and tesla.cn",
+    Step.REGION,
+)
+
 # (what stands in Tesla's answer in lower case, meaning); the first that fits counts
 WORDS: tuple[tuple[str, Explained], ...] = (
     ("exceeded_limit", stop("the account's billing limit is reached", BILLING_REMEDY)),
@@ -122,11 +130,17 @@ WORDS: tuple[tuple[str, Explained], ...] = (
         do("the redirect address is not registered", "add exactly it to the app's Allowed Redirect URIs, and wait", Step.PORTAL),
     ),
     # ---- scopes and regions
+    (
+        "state differs",
+        do("the answer belongs to another login: its state is not ours", "start again, and use the newest page", Step.LOGIN),
+    ),
+    ("access_denied", do("the owner did not agree on Tesla's page", "log in again and leave every box ticked", Step.LOGIN)),
     ("missing scopes", do("the token lacks a scope", AUTHORISE, Step.LOGIN)),
     (
         "location access not granted",
         do("this car is shared without its location", "use the owner's account, or leave out location", Step.LOGIN),
     ),
+    (NOT_FOLLOWED, _FOREIGN),
     ("must be registered in the current region", _UNREGISTERED),
     ("set a domain for your account", _UNREGISTERED),
     # ---- registration
@@ -192,7 +206,7 @@ WORDS: tuple[tuple[str, Explained], ...] = (
     ("token expired", do("the access token has expired", TOKEN_REMEDY, Step.LOGIN)),
     ("invalid bearer token", do("Tesla does not take the access token", TOKEN_REMEDY, Step.LOGIN)),
     ("access denied", do("a gateway of Tesla's refuses this network", "try without VPN, and with Tesla's own addresses")),
-    ("clientinfo", wait("the fault is Tesla's", LATER)),
+    ("clientinfo", wait("Tesla's servers do not reach each other", LATER)),
 )
 
 STATUSES: Mapping[int, Explained] = {
@@ -210,7 +224,7 @@ STATUSES: Mapping[int, Explained] = {
     429: wait("too many requests", "wait for as long as Tesla says, or raise the account's billing limit on developer.tesla.com"),
     451: stop("Tesla may not do this where the vehicle is", "ask Tesla: fleetapisupport@tesla.com"),
 }
-_TESLAS_FAULT = wait("the fault is Tesla's", LATER)
+_TESLAS_FAULT = wait("Tesla's servers have an error of their own", LATER)
 _UNKNOWN = stop("Tesla refuses", "read Tesla's message")
 
 

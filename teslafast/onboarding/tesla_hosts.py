@@ -95,6 +95,12 @@ def is_teslas(url: str) -> bool:
     return parts.scheme == "https" and (parts.hostname or "").endswith(TESLAS_DOMAINS)
 
 
+def host_named(text: str) -> str:
+    """The host of the first address in a text, "" if it holds none."""
+    found = _BASE.search(text)
+    return (urlsplit(found[0].rstrip(".-")).hostname or "") if found else ""
+
+
 def trusted_base(named: str, current: str) -> str:
     """
     The base URL that an answer names, if the token may go there: from Tesla to Tesla, and from this machine to this machine.

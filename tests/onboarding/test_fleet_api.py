@@ -180,9 +180,10 @@ def test_a_region_that_sends_us_on_again_is_not_followed_in_a_circle() -> None:
 @pytest.mark.parametrize("host", ["evil.example", "fleet-api.prd.eu.vn.cloud.tesla.com.evil.example", "tesla.com.example"])
 def test_a_region_that_is_not_teslas_never_gets_the_token(host: str) -> None:
     api, addresses = asked(reply({"error": f"use base URL: https://{host}"}, 421))
-    with pytest.raises(Declined):
+    with pytest.raises(Declined, match="not followed") as refused:
         api.show(VIN)
     assert addresses == [NORTH_AMERICA]
+    assert "look at what answers in Tesla's place" in refused.value.remedy  # and not: name that host yourself
 
 
 def test_the_owners_token_for_errors_is_told_apart_from_a_missing_scope() -> None:
