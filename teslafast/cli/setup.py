@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ import click
 from ..errors import Misconfigured
 from .login import folder_of, state_option
 from .options import PRESET_NAMES, Duration
+from .setup_console import console_of
 
 if TYPE_CHECKING:
     from ..onboarding.state_folder import StateFolder
@@ -64,6 +67,7 @@ _RUN = (
     click.option("--status", is_flag=True, help="Look at every step, and change nothing."),
     click.option("--costs", is_flag=True, help="Print what it costs."),
     click.option("--remove", is_flag=True, help="Take everything away again."),
+    click.option("--with-key", is_flag=True, help="With --remove: delete app.key, too, which every paired car knows."),
     click.option("--take-over", is_flag=True, hidden=True),
 )
 
@@ -90,10 +94,12 @@ def setup(state: Path | None, as_json: bool, status: bool, costs: bool, remove: 
     looks = [name for name, is_given in (("--dry-run", given["dry_run"]), ("--status", status), ("--costs", costs)) if is_given]
     if remove and looks:
         raise Misconfigured("--remove", f"excludes {looks[0]}: it changes, and that one only looks", "give either")
+    if given["with_key"] and not remove:
+        raise Misconfigured("--with-key", "is for --remove alone", "give both, or neither")
     if costs:
-        from ..setup.costs import cost_lines
+        from ..setup.costs import cost_lines, cost_rows
 
-        click.echo("\n".join(cost_lines()))
+        click.echo("\n".join(map(json.dumps, cost_rows()) if as_json else cost_lines()))
         return
     folder = folder_of(state)
     if take_over:
@@ -123,26 +129,51 @@ def _setup_options(given: dict[str, Any], status: bool) -> SetupOptions:
 
 
 def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bool) -> None:
-    from ..errors import Unhealthy
-    from ..onboarding.refusals_of_tesla import Step
-    from ..setup.context import SetupContext
-    from ..setup.data_step import page_line
-    from ..setup.fly_app import lent
-    from ..setup.journey import exit_status, go
+    """Ends with the exit status of the run."""
+    from ..setup.outcome import NotNow
+    from ..setup.run_lock import only_run
+
+    try:
+        with nullcontext() if options.look_only or (removing and not folder.exists) else only_run(folder):
+            code = _remove(options, folder, as_json) if removing else _go(options, folder, as_json)
+    except NotNow as error:
+        click.echo(f"teslafast: {error}", err=True)
+        code = 3
+    if code:
+        sys.exit(code)
+
+
+def _remove(options: SetupOptions, folder: StateFolder, as_json: bool) -> int:
     from ..setup.outcome import NotNow
     from ..setup.removal import remove
-    from ..setup.steps import SETUP_STEPS
 
-    console = _console(options, as_json)
-    if removing and as_json:  # what is left for a person to do is said there, too: no object of a step has it
+    console = console_of(options, as_json)
+    if as_json:  # what is left for a person to do is said there, too: no object of a step has it
         console = replace(console, line=console.must)
+    try:
+        return 0 if remove(_context(options, folder, console)) else 3
+    except (EOFError, NotNow) as error:
+        click.echo(f"teslafast: not everything is gone: {str(error) or 'nobody answers'} — run it again", err=True)
+        return 3
+
+
+def _context(options: SetupOptions, folder: StateFolder, console: SetupConsole) -> SetupContext:
+    from ..setup.context import SetupContext
+    from ..setup.fly_app import lent
+
     context = SetupContext(options, folder, console)
     context.lender = lambda: lent(context)
-    if removing:
-        try:
-            sys.exit(0 if remove(context) else 3)
-        except (EOFError, NotNow) as error:
-            raise Unhealthy(f"not everything is gone: {error or 'nobody answers'}", "run it again") from None
+    return context
+
+
+def _go(options: SetupOptions, folder: StateFolder, as_json: bool) -> int:
+    from ..onboarding.refusals_of_tesla import Step
+    from ..setup.data_step import page_line
+    from ..setup.journey import exit_status, go
+    from ..setup.steps import SETUP_STEPS
+
+    began, console = time.monotonic(), console_of(options, as_json)
+    context = _context(options, folder, console)
     if not as_json:
         click.echo(f"teslafast setup · state in {folder.path} (0700)      Ctrl-C any time; the same command goes on\n")
     outcomes = []
@@ -151,19 +182,20 @@ def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bo
         console.status("")
         click.echo(json.dumps(outcome.row, ensure_ascii=False) if as_json else "\n".join(_lines(outcome)))
     code = exit_status(outcomes)
-    streams = code == 0 and any(outcome.step is Step.FIRST_DATA for outcome in outcomes)
-    _end(context, outcomes, code, page_line(context) if streams and console.ask is not None and not as_json else "")
-
-
-def _end(context: SetupContext, outcomes: list[Outcome], code: int, page: str) -> None:
     bad = next((outcome for outcome in outcomes if not outcome.well), None)
-    if bad is not None and (not context.options.dry_run or code == 1):
+    if bad is not None and (not options.dry_run or code == 1):
         click.echo(f"teslafast: step {bad.step.number}, {bad.step.value}: {bad.says} — {bad.remedy}", err=True)
+    streams = code == 0 and any(outcome.step is Step.FIRST_DATA for outcome in outcomes)
+    if streams and console.ask is not None and not as_json:
+        _say_goodbye(page_line(context), time.monotonic() - began)
+    return 0 if options.dry_run and code == 3 else code
+
+
+def _say_goodbye(page: str, took_s: float) -> None:
     if page:
         click.echo(f"\nYour page (whoever has the link sees your cars, for 30 days): {page}")
-        click.echo("Everything away again: teslafast setup --remove")
-    if code and not (context.options.dry_run and code == 3):
-        sys.exit(code)
+    minutes = f"{took_s / 60:.0f} min. " if took_s >= 60 else ""
+    click.echo(f"{minutes}Everything away again: teslafast setup --remove")
 
 
 def _lines(outcome: Outcome) -> list[str]:
@@ -176,55 +208,3 @@ def _lines(outcome: Outcome) -> list[str]:
     if outcome.again is not None and outcome.again is not outcome.step:
         lines.append(f"{'':19}   do over: step {outcome.again.number}, {outcome.again.value}")
     return lines
-
-
-def _browser(url: str) -> None:
-    import webbrowser
-
-    webbrowser.open(url)
-
-
-def _left_out(text: str) -> None:
-    """With --json, stdout is for objects, and stderr for the one line that says what is missing."""
-
-
-def _no_browser(url: str) -> None:
-    """Nothing is opened by a run that only looks."""
-
-
-def _console(options: SetupOptions, as_json: bool) -> SetupConsole:
-    from ..setup.console import SetupConsole
-
-    terminal = sys.stderr.isatty()
-    clear = "\r\x1b[K"
-
-    def must(text: str) -> None:
-        if terminal:
-            click.echo(clear, nl=False, err=True)
-        click.echo(text, err=as_json, color=True)
-        (sys.stderr if as_json else sys.stdout).flush()
-
-    def ask(question: str, default: str, secret: bool) -> str:
-        shown = f"  {question}" + (f" [{default}]" if default else "")
-        if secret and sys.stdin.isatty():
-            return str(click.prompt(shown, default="", hide_input=True, show_default=False, err=as_json))
-        click.echo(f"{shown}: ", nl=False, err=as_json)
-        line = sys.stdin.readline(16 << 10)
-        if not line:
-            click.echo(err=as_json)  # what comes next begins a line of its own
-            raise EOFError
-        return line.strip() or default
-
-    def paste(question: str) -> str:
-        click.echo(f"{question}: ", nl=False, err=as_json)
-        return sys.stdin.readline(16 << 10)
-
-    return SetupConsole(
-        line=_left_out if as_json else must,
-        must=must,
-        status=lambda text: click.echo(f"{clear}{text}", nl=False, err=True) if terminal else None,
-        ask=None if options.yes or options.look_only else ask,
-        paste=paste,
-        open=_no_browser if options.look_only else _browser,
-        coloured=(sys.stderr if as_json else sys.stdout).isatty(),
-    )

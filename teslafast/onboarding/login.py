@@ -29,6 +29,7 @@ from .tesla_hosts import region_in
 from .token_store import Tokens, TokenStore
 
 DEFAULT_REDIRECT = "http://localhost:8765/callback"
+LOGIN_SUBJECT = "login"  # of what is wrong with an answer
 LONGEST_ADDRESS = 8 << 10  # characters of a pasted address; Tesla's have about 300
 _HEAD_S = 5.0  # for a browser to send its request
 _PAGE = """<!doctype html><meta charset="utf-8"><title>teslafast</title>
@@ -66,7 +67,7 @@ def read_answer(text: str, attempt: Attempt) -> str:
         raise Declined(403, f"Tesla's login page: {words}", explain(403, words).remedy, words)
     if not found.get("code"):
         remedy = "paste the whole address that you end at; it holds code= and state="
-        raise Misconfigured("login", "this is not the address that Tesla's page leads to", remedy)
+        raise Misconfigured(LOGIN_SUBJECT, "this is not the address that Tesla's page leads to", remedy)
     if not hmac.compare_digest(found.get("state", "").encode(), attempt.state.encode()):
         fault = "the answer belongs to another login: its state differs"
         raise Declined(400, fault, "start again, and use the newest page: teslafast login", "state differs")

@@ -30,8 +30,8 @@ class NotServed(Unhealthy):
 
 
 def is_trial(url: str, domain: str) -> bool:
-    """Whether the server is a loopback address, and no DNS knows the domain."""
-    return is_this_machine(urlsplit(url).hostname or "") and not addresses_of(domain)
+    """Whether the server is a loopback address, and no DNS knows the domain, or as this machine alone."""
+    return is_this_machine(urlsplit(url).hostname or "") and all(map(is_this_machine, addresses_of(domain)))
 
 
 def addresses_of(host: str) -> list[str]:

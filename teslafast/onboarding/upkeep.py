@@ -47,6 +47,21 @@ NOT_YET = SetupCheck("state", "waiting", "the set-up's folder has not been looke
 LastHeard = Callable[[str], float | None]
 
 
+def is_kept_alive(folder: StateFolder) -> bool:
+    """Whether a server keeps the set-up in this folder alive at the moment."""
+    try:
+        descriptor = os.open(folder.path / KEEPER_FILE, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """What the thread last left for others to read."""

@@ -9,9 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from ..errors import Misconfigured
 from ..onboarding.vehicle_commands import Clock
 from .outcome import Waiting
+
+Meant = TypeVar("Meant")
 
 
 def _real_clock() -> Clock:
@@ -26,6 +30,8 @@ class SetupConsole:
     status   prints a line that the next one replaces
     ask      a question and its default → the answer; `secret`: without an echo. None: nobody is there; EOFError: any more
     paste    a question → a line of stdin, also with --yes
+    typed    a line that a person has typed while something else is waited for, "" if there is none; None: nobody is there
+    copy     puts a text into the person's clipboard; None: there is no terminal
     open     opens an address in a browser
     """
 
@@ -34,6 +40,8 @@ class SetupConsole:
     must: Callable[[str], None]
     ask: Callable[[str, str, bool], str] | None = None
     paste: Callable[[str], str] | None = None
+    typed: Callable[[], str] | None = None
+    copy: Callable[[str], None] | None = None
     open: Callable[[str], None] = lambda url: None
     clock: Clock = field(default_factory=_real_clock)
     coloured: bool = False
@@ -50,14 +58,23 @@ class SetupConsole:
             raise missing
         return given
 
-    def choose(self, question: str, choices: Sequence[str], missing: Waiting) -> int:
-        """Which of the choices; the first is the default."""
+    def answer_as(self, question: str, default: str, missing: Waiting, read: Callable[[str], Meant]) -> Meant:
+        """What `read` makes of the answer. One that it does not take is said, and asked for again. Raises `missing`."""
+        while True:
+            given = self.answer(question, default, missing)
+            try:
+                return read(given)
+            except Misconfigured as error:
+                self.line(f"  ✗ {error.fault}: {error.remedy}")
+
+    def choose(self, question: str, choices: Sequence[str], missing: Waiting, default: int = 1) -> int:
+        """Which of the choices, counted from 0. `default`: the number that is taken if nothing is typed."""
         if self.ask is None:
             raise missing
         shown = "   ".join(f"{number} {choice}" for number, choice in enumerate(choices, 1))
         while True:
             try:
-                given = self.ask(f"{question}   {shown}", "1", False).strip() or "1"
+                given = self.ask(f"{question}   {shown}", str(default), False).strip() or str(default)
             except EOFError:
                 raise missing from None
             if given.isdigit() and 1 <= int(given) <= len(choices):

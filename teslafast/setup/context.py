@@ -60,22 +60,28 @@ class SetupContext:
     @property
     def domain(self) -> str:
         """The app's domain, in lower case and without a scheme. Raises Waiting, Misconfigured."""
-        given = self.options.domain or self.options.variable("TESLAFAST_DOMAIN") or self.notes.domain
-        if not given:
+        given, subject = self._given("domain", "TESLAFAST_DOMAIN", self.notes.domain)
+        if given:
+            self.notes.domain = read_domain(given, subject)
+        else:
             example = "for example road.example.com, or NAME.fly.dev"
             missing = Waiting("the app's domain is not known", "give it with --domain, or set TESLAFAST_DOMAIN")
-            given = self.console.answer(f"The name under which Tesla finds your server ({example})", "", missing)
-        # Tesla wants the name alone, in lower case; people paste the origin.
-        alone = re.sub(r"^https?://|/$", "", given.strip(), flags=re.IGNORECASE)
-        self.notes.domain = check_vehicle_host(alone.rstrip("/"), "--domain")
+            question = f"The name under which Tesla finds your server ({example})"
+            self.notes.domain = self.console.answer_as(question, "", missing, read_domain)
         return self.notes.domain
 
     @property
     def hostname(self) -> str:
         """Where vehicles connect; the domain, unless it was said. Raises Waiting, Misconfigured."""
-        given = self.options.hostname or self.options.variable("TESLAFAST_HOSTNAME") or self.notes.hostname
-        self.notes.hostname = check_vehicle_host(given, "--hostname") if given else self.domain
+        given, subject = self._given("hostname", "TESLAFAST_HOSTNAME", self.notes.hostname)
+        self.notes.hostname = check_vehicle_host(given, subject) if given else self.domain
         return self.notes.hostname
+
+    def _given(self, option: str, variable: str, noted: str) -> tuple[str, str]:
+        """What was said before, and where, so that a fault names the right place."""
+        if said := str(getattr(self.options, option)):
+            return said, f"--{option}"
+        return (said, variable) if (said := self.options.variable(variable)) else (noted, f"--{option}")
 
     @property
     def port(self) -> int:
@@ -92,7 +98,7 @@ class SetupContext:
         server that setup made is none: its owner has only not made the A record yet.
         """
         if is_this_machine(urlsplit(self.oauth.hosts.api).hostname or ""):
-            return not addresses_of(host)
+            return all(map(is_this_machine, addresses_of(host)))
         return self.notes.where == ELSEWHERE and is_trial(self.notes.url, host)
 
     # ---- the accounts
@@ -187,6 +193,11 @@ class SetupContext:
                 return found
             self.console.status(f"{what}, {passed:.0f} s (Ctrl-C ends the waiting; the same command goes on)")
             clock.sleep(min(next(pauses, LOOK_PAUSES_S[-1]), self.options.wait_s - passed))
+
+
+def read_domain(given: str, subject: str = "--domain") -> str:
+    """The app's domain as Tesla wants it: the name alone, in lower case. People paste the origin. Raises Misconfigured."""
+    return check_vehicle_host(re.sub(r"^https?://|/+$", "", given.strip(), flags=re.IGNORECASE), subject)
 
 
 def short_vin(vin: str) -> str:

@@ -10,6 +10,25 @@ DATA_CALLS_PER_DOLLAR = 500
 CALLS_OF_A_SETUP, CALLS_OF_A_LOOK = 20, 12
 
 
+def cost_rows() -> Iterator[dict[str, object]]:
+    """The same for a program: a row a preset, then one for what is paid once and each month besides."""
+    for name, fields in PRESETS.items():
+        yield {
+            "preset": name,
+            "fields": len(fields),
+            "signals_a_month": signals_a_month(fields),
+            "dollars_a_month": round(dollars_a_month(fields), 2),
+        }
+    yield {
+        "assumptions": ASSUMPTIONS,
+        "signals_a_dollar": SIGNALS_PER_DOLLAR,
+        "credit_a_month": MONTHLY_CREDIT,
+        "setup_calls": CALLS_OF_A_SETUP,
+        "second_run_calls": CALLS_OF_A_LOOK,
+        "calls_a_dollar": DATA_CALLS_PER_DOLLAR,
+    }
+
+
 def cost_lines() -> Iterator[str]:
     """Lines for a terminal."""
     yield f"Tesla bills signals: {SIGNALS_PER_DOLLAR:,} for $1, less ${MONTHLY_CREDIT} credit a month and account; estimated for"

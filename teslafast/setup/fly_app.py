@@ -216,6 +216,15 @@ def _fly(
     raise Waiting(f"`{shown}` failed: {last[0]}", "mend that, then run setup again")
 
 
+def forget_tokens(context: SetupContext) -> str:
+    """Lets the server forget the tokens that were handed over to it; a line that says what became of that."""
+    app, command = context.notes.fly_app, f"{_TESLAFAST} logout --state {STATE_ON_FLY}"
+    said = _fly(context, "ssh", "console", "--app", app, "--quiet", "--command", command, may_fail=True)
+    if said is None:
+        return f"! tokens at {app}: it cannot be asked to forget them, so take the consent back"
+    return f"✓ tokens: forgotten at {app}"
+
+
 def exists(context: SetupContext) -> bool:
     """Whether the app is at Fly. Raises Waiting."""
     return _listed(context, "status") is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import Declined
+import math
+
+from ..errors import Declined, Misconfigured
 from ..onboarding import login
 from ..onboarding.access_token import read_token
 from ..onboarding.oauth import Attempt
@@ -14,6 +16,7 @@ from .outcome import Blocked, Waiting, as_not_now
 from .portal_step import redirect_of
 
 _LOGIN_TRIES = 3
+_LISTEN_S = 0.5  # between two looks at what was typed meanwhile
 _LOGIN_REMEDY = "run `teslafast login` (or setup without --yes), or set TESLA_REFRESH_TOKEN"
 
 
@@ -75,6 +78,10 @@ def _act(context: SetupContext) -> None:
                 context.console.line("  ! the code was too old, or used already: once more")
     except Declined as error:
         raise as_not_now(error) from None
+    except Misconfigured as error:
+        if error.subject != login.LOGIN_SUBJECT:
+            raise
+        raise Waiting(error.fault, error.remedy, again=Step.LOGIN) from None  # something else was pasted
 
 
 def _answer(context: SetupContext, attempt: Attempt) -> str:
@@ -92,8 +99,32 @@ def _answer(context: SetupContext, attempt: Attempt) -> str:
     with login.LoopbackListener(attempt) as listener:  # before the address is seen: a browser is quick
         _show(context, attempt)
         console.open(attempt.url)
-        console.status("waiting for the browser (none here? Ctrl-C, then the same command with --paste)")
-        return listener.wait(options.wait_s) or _raise(missing)
+        other = "paste the address that you end at (it will not load)" if console.typed else "Ctrl-C, then --paste"
+        for passed in range(math.ceil(options.wait_s / _LISTEN_S)):
+            console.status(f"waiting for the browser, {passed * _LISTEN_S:.0f} s (none here? {other})")
+            if answer := listener.wait(_LISTEN_S) or _typed(context, attempt):
+                return answer
+    raise Waiting("nobody has logged in", f"{_LOGIN_REMEDY}; {_redirect_remedy(attempt)}", again=Step.LOGIN)
+
+
+def _typed(context: SetupContext, attempt: Attempt) -> str:
+    """An address that was pasted while the browser was waited for; "" if there is none."""
+    line = context.console.typed() if context.console.typed else ""
+    if line:
+        try:
+            login.read_answer(line, attempt)
+        except Misconfigured as error:
+            context.console.line(f"  ! {error.fault}: {error.remedy}")
+            return ""
+    return line
+
+
+def _redirect_remedy(attempt: Attempt) -> str:
+    """What the page may have said instead, which only the person has seen."""
+    return (
+        f"if Tesla's page says “We don't recognize this redirect_uri”, add exactly {attempt.redirect} to the app's Allowed "
+        "Redirect URIs, and wait a few minutes"
+    )
 
 
 def _show(context: SetupContext, attempt: Attempt) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import Misconfigured
 from ..onboarding.refusals_of_tesla import Step
-from ..urls import parse_url
+from ..urls import is_this_machine, parse_url
 
 DEFAULT_VEHICLE_PORT = 8443
 DEFAULT_PRESET = "driving"
@@ -22,6 +22,7 @@ class SetupOptions:
     domain, hostname, port, fly_app, fly_region, redirect, region, preset: "" or 0 if not said
     wait_s       how long a step waits for a person, a car or Tesla; 0: it asks once
     yes          nobody is asked anything
+    with_key     `--remove` deletes the app's key, too
     look_only    nothing is changed: `--status` and `--dry-run`
     """
 
@@ -47,6 +48,7 @@ class SetupOptions:
     dry_run: bool = False
     no_qr: bool = False
     renew: bool = False
+    with_key: bool = False
 
     def variable(self, name: str) -> str:
         """A variable of the environment, without blanks around it; "" if it is not set."""
@@ -88,12 +90,15 @@ def chosen_steps(only: Sequence[str], first: str | None, last: str | None) -> tu
     return tuple(step for step in Step if start <= step.number <= end)
 
 
-def check_on(text: str) -> str:
-    """`fly`, `here`, or a server's address without a path. Raises Misconfigured."""
+def check_on(text: str, subject: str = "--on") -> str:
+    """`fly`, `here`, or a server's address without a path: https, or on this machine. Raises Misconfigured."""
     word = text.strip()
     if word.lower() in ("", "fly", "here"):
         return word.lower()
     if "." not in word and ":" not in word:
-        raise Misconfigured("--on", f"{text!r} is not a place", "give fly, here, or the https:// address of your server")
-    parts = parse_url(word, ("https", "http"), default="https", example="https://telemetry.example.com", subject="--on")
-    return f"{parts.scheme}://{parts.netloc}"
+        raise Misconfigured(subject, f"{text!r} is not a place", "give fly, here, or the https:// address of your server")
+    parts = parse_url(word, ("https", "http"), default="https", example="https://telemetry.example.com", subject=subject)
+    if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
+        remedy = f"give https://{parts.hostname}; http:// is only for a server on this machine"
+        raise Misconfigured(subject, f"{text!r} would carry tokens unencrypted", remedy)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

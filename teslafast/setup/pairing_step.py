@@ -86,9 +86,11 @@ def _act(context: SetupContext) -> None:
         context.statuses = {}
         return None if _unpaired(context) else True
 
-    if context.until("waiting for the key on the car", look):
-        return
-    _ask_phone(context)
+    while True:
+        if context.until("waiting for the key on the car", look):
+            return
+        if _ask_phone(context):
+            break
     vin, status = next(iter(_unpaired(context).items()))
     meaning, remedy = missing_key(status, context.domain)
     if vin in context.drivers:
@@ -108,12 +110,15 @@ def _invite(context: SetupContext, vin: str, status: Mapping[str, Any]) -> None:
     line('  approve "Add virtual key" there; near the car, or with the car awake')
 
 
-def _ask_phone(context: SetupContext) -> None:
-    """What the phone says decides which step is done over. Raises Waiting."""
+def _ask_phone(context: SetupContext) -> bool:
+    """What the phone says decides which step is done over; whether there is nobody to ask. Raises Waiting."""
     if context.console.ask is None or context.options.wait_s <= 0:
-        return
+        return True
     missing = Waiting("the car has no key yet", "open the link on the owner's phone", again=Step.PAIRING)
-    number = context.console.choose("What does the phone say?", [row[0] for row in PHONE_ANSWERS], missing)
+    choices = [*(row[0] for row in PHONE_ANSWERS), "it is still waiting: look again"]
+    number = context.console.choose("What does the phone say?", choices, missing, default=len(choices))
+    if number == len(PHONE_ANSWERS):
+        return False
     _, meaning, remedy, again = PHONE_ANSWERS[number]
     raise Waiting(meaning, remedy, again=again)
 

@@ -16,6 +16,19 @@ from .outcome import Waiting, as_not_now
 
 LONGEST_SECRET = 4096  # characters; Tesla's have about 60
 _TRIES = 3  # of a person who types an id and a secret
+# What the portal says, which nobody but the person sees → what helps.
+PORTAL_SAYS = (
+    (
+        "Domain is not valid. Please ensure it is registered with a certificate authority …",
+        'the portal looks at https://DOMAIN while you type: it must answer (step 2), have no "tesla" in its name, and be no free '
+        "tunnel; else begin again with another name",
+    ),
+    ("Invalid URL / URI format", "the origin is exactly https://DOMAIN: no path, no slash at its end"),
+    (
+        "Invalid origin, redirect, or return URI/URL (by mail), or the name is refused",
+        "submit it again with another Application Name; it must be unique in the world",
+    ),
+)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -28,14 +41,15 @@ def redirect_of(context: SetupContext) -> str:
 
 def portal_values(context: SetupContext) -> list[tuple[str, str]]:
     """What to type in the portal, line by line. Raises Waiting, Misconfigured."""
+    redirect = redirect_of(context)
     return [
         ("Application Name", application_name(context.domain)),
         ("Description", "Streams my own vehicle's data to my own server"),
         ("Purpose of Usage", "Personal use: a live view of my vehicle on a server that I run"),
         ("OAuth Grant Type", "Authorization Code and Machine-to-Machine"),
         ("Allowed Origin", f"https://{context.domain}"),
-        ("Allowed Redirect URI", redirect_of(context)),
-        ("Allowed Returned URL", "(leave empty)"),
+        ("Allowed Redirect URI", redirect),
+        ("Allowed Returned URL", redirect if redirect.startswith("https:") else "(leave empty)"),
         ("Scopes", "Vehicle Information, Vehicle Location (nothing else: so this app can never open or start the car)"),
         ("Billing", "Skip and Submit (see `teslafast setup --costs`)"),
     ]
@@ -82,7 +96,7 @@ def _act(context: SetupContext) -> None:
     )
     _print_values(context)
     for left in range(_TRIES - 1, -1, -1):
-        client_id = context.oauth.client_id or context.console.answer("Client ID    ", "", missing)
+        client_id = context.oauth.client_id or _asked_id(context, missing)
         if not _UUID.fullmatch(client_id):
             context.console.line("  ! Tesla's client ids look like 3f0a52c4-1111-4222-8333-444455556666")
         secret = context.oauth.client_secret or context.console.answer("Client Secret", "", missing, secret=True)
@@ -105,6 +119,26 @@ def _act(context: SetupContext) -> None:
             context.save()
         else:
             return
+
+
+def _asked_id(context: SetupContext, missing: Waiting) -> str:
+    """The client id that a person types; before it, each `c` copies the next line of the values. Raises Waiting."""
+    left, console = iter(portal_values(context)), context.console
+    copies = "c copies the next line above, " if console.copy is not None else ""
+    while True:
+        given = console.answer(f"Client ID    ({copies}? if the portal refuses)", "", missing)
+        if given == "?":
+            for says, helps in PORTAL_SAYS:
+                console.line(f"    “{says}”\n      → {helps.replace('DOMAIN', context.domain)}")
+        elif given == "c" and console.copy is not None:
+            name, value = next(left, ("", ""))
+            if not name:
+                left = iter(portal_values(context))
+                name, value = next(left)
+            console.copy(value)
+            console.line(f"    copied: {name}")
+        else:
+            return given
 
 
 def _print_values(context: SetupContext) -> None:

@@ -1,7 +1,9 @@
 """
 `teslafast setup --remove`: everything away again, in the order in which nothing is left that streams or can act.
 
-What is gone already is skipped. Fly's app is destroyed only after its name was typed; the files go last.
+What is gone already is skipped. It is said first what goes and what a running server will do, and asked, unless --yes. Fly's app
+is destroyed only after its name was typed. The files go last, and `app.key` only if the person says so (--with-key): every car
+that was paired knows that key, and a new one would have to be paired again.
 """
 
 from __future__ import annotations
@@ -9,23 +11,29 @@ from __future__ import annotations
 import shutil
 
 from ..errors import Declined, Misconfigured, Unhealthy
-from ..onboarding.setup_notes import FLY
-from ..onboarding.token_store import TokenStore
+from ..onboarding.setup_notes import ELSEWHERE, FLY
+from ..onboarding.state_folder import KEY_FILE
+from ..onboarding.token_store import TokenStore, handed_over, load_tokens
+from ..onboarding.upkeep import is_kept_alive
 from . import fly_app
 from .context import SetupContext, short_vin
 from .outcome import NotNow
 
 
 def remove(context: SetupContext) -> bool:
-    """Whether everything is gone. Raises Misconfigured."""
+    """Whether everything is gone that was to go. Raises Misconfigured, NotNow; EOFError if nobody answers."""
+    if not context.folder.exists and not context.options.vins:
+        context.console.line(f"✓ there is no {context.folder.path}")
+        return True
+    _announce(context)
+    if not _agreed(context, "Take all of this away?"):
+        context.console.line("! nothing was removed")
+        return False
     gone = _configs(context)
     if not gone and not context.options.yes:
         context.console.line("✗ a config could not be deleted, so the tokens stay: run it again")
         return False
-    store = TokenStore(context.folder, context.oauth)
-    if store.load() is not None:
-        store.forget()
-        context.console.line("✓ tokens: forgotten here")
+    _tokens(context)
     if context.oauth.client_id:
         page = context.oauth.revocation_page("https://www.tesla.com/")
         context.console.open(page)
@@ -33,13 +41,37 @@ def remove(context: SetupContext) -> bool:
     context.console.line("! key on the car: remove it in the car, Controls → Locks")
     whole = _fly(context) and gone
     if whole:
-        shutil.rmtree(context.folder.path, ignore_errors=False) if context.folder.exists else None
-        context.console.line(f"✓ {context.folder.path} is gone")
+        _files(context)
     return whole
 
 
+def _announce(context: SetupContext) -> None:
+    notes, line = context.notes, context.console.line
+    line(f"Goes away: the configs of {len(_vins(context))} cars, the tokens, and the files in {context.folder.path}")
+    if is_kept_alive(context.folder):
+        line(
+            "! a server runs from this folder. It goes on running, hears of no car any more, refreshes nothing, and does not "
+            "start again without these files: stop it first if it is to go, too"
+        )
+    elif notes.where == ELSEWHERE:
+        line(f"! the server at {notes.url} goes on running, and hears of no car any more: stop it there")
+    elif notes.where == FLY and notes.fly_app:
+        line(f"! {notes.fly_app} at Fly.io goes on running, and costs, until it is destroyed: that is asked below")
+
+
+def _agreed(context: SetupContext, question: str) -> bool:
+    """With --yes, everything is agreed to that is not asked for by an option of its own."""
+    if context.console.ask is None:
+        return True
+    return context.console.ask(f"{question} (yes or no)", "no", False).strip().lower() in ("y", "yes")
+
+
+def _vins(context: SetupContext) -> list[str]:
+    return list(dict.fromkeys([*context.options.vins, *context.notes.pushed]))
+
+
 def _configs(context: SetupContext) -> bool:
-    vins = list(dict.fromkeys([*context.options.vins, *context.notes.pushed]))
+    vins = _vins(context)
     if not vins:
         context.console.line("✓ configs: none is left that was sent from here")
     well = True
@@ -56,6 +88,15 @@ def _configs(context: SetupContext) -> bool:
     return well
 
 
+def _tokens(context: SetupContext) -> None:
+    if handed_over(load_tokens(context.folder)):
+        context.console.line(fly_app.forget_tokens(context))
+    store = TokenStore(context.folder, context.oauth)
+    if store.load() is not None:
+        store.forget()
+        context.console.line("✓ tokens: forgotten here")
+
+
 def _fly(context: SetupContext) -> bool:
     """Whether nothing is left at Fly."""
     app = context.notes.fly_app
@@ -64,12 +105,35 @@ def _fly(context: SetupContext) -> bool:
     if not fly_app.exists(context):
         context.console.line(f"✓ {app} is gone from Fly.io")
         return True
-    typed = (
-        context.console.ask(f"Type {app} to destroy the app at Fly.io with its journal", "", False) if context.console.ask else ""
-    )
+    ask = context.console.ask
+    typed = ask(f"Type {app} to destroy the app at Fly.io with its journal", "", False) if ask else ""
     if typed.strip() != app:
         context.console.line(f"! {app} stays at Fly.io, and so do the files here: fly apps destroy {app}")
         return False
     fly_app.destroy(context)
     context.console.line(f"✓ {app} is gone from Fly.io")
     return True
+
+
+def _files(context: SetupContext) -> None:
+    """Everything, or everything but the key."""
+    folder, key = context.folder.path, context.folder.path / KEY_FILE
+    if not context.folder.exists:
+        return
+    if key.exists() and not _key_goes(context):
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != key:
+                path.unlink()
+        context.console.line(f"! {key} stays: paired cars know it. To delete it, too: teslafast setup --remove --with-key")
+        return
+    shutil.rmtree(folder)
+    context.console.line(f"✓ {folder} is gone")
+
+
+def _key_goes(context: SetupContext) -> bool:
+    if context.options.with_key:
+        return True
+    question = f"Delete {KEY_FILE}, too? With a new one every car would have to be paired again."
+    return context.console.ask is not None and _agreed(context, question)

@@ -25,7 +25,7 @@ PUBLIC_KEY_FILE = "public-key.pem"
 def decide(context: SetupContext) -> str:
     """fly, here or elsewhere, and with it the notes' url. Raises Waiting, Misconfigured."""
     notes, options = context.notes, context.options
-    given = check_on(options.on or options.variable("TESLAFAST_ON"))
+    given = check_on(options.on) or check_on(options.variable("TESLAFAST_ON"), "TESLAFAST_ON")
     if not given and options.fly_app:
         given = FLY
     if not given and not notes.where:
@@ -35,17 +35,27 @@ def decide(context: SetupContext) -> str:
         )
         given = (FLY, ON_THIS_MACHINE, ELSEWHERE)[number]
         if given == ELSEWHERE:
-            given = check_on(context.console.answer("Its address (https://…)", "", missing))
+            given = context.console.answer_as("Its address (https://…)", "", missing, _elsewhere)
     if given in (FLY, ON_THIS_MACHINE):
         notes.where = given
     elif given:
         notes.where, notes.url = ELSEWHERE, given
         _default_domain(context)
+    elif notes.where == ELSEWHERE:
+        check_on(notes.url)
     if notes.where == FLY:
         fly_app.name(context)
     elif notes.where == ON_THIS_MACHINE:
         notes.url = own_server.url(context)
     return notes.where
+
+
+def _elsewhere(text: str) -> str:
+    """A server's address; a place's word is none. Raises Misconfigured."""
+    given = check_on(text)
+    if given in (FLY, ON_THIS_MACHINE):
+        raise Misconfigured("--on", f"{text!r} is not an address", "give one such as https://road.example.com")
+    return given
 
 
 def _default_domain(context: SetupContext) -> None:

@@ -85,6 +85,15 @@ def test_what_is_wrong_is_exit_1(stage: SetupStage) -> None:
         (["--only", "nonsense"], {}, "--only: 'nonsense' is not a step"),
         (["--from", "5", "--until", "4"], {}, "--from: step 5 comes after --until"),
         (["--on", "nowhere"], {}, "--on: 'nowhere' is not a place"),
+        (
+            ["--on", "http://road.example.com"],
+            {},
+            "--on: 'http://road.example.com' would carry tokens unencrypted — give https://",
+        ),
+        (["--on", "http://192.168.1.5:3000"], {}, "--on: 'http://192.168.1.5:3000' would carry tokens unencrypted"),
+        (["--on", ""], {"TESLAFAST_ON": "http://road.example.com"}, "TESLAFAST_ON: 'http://road.example.com' would carry"),
+        (["--domain", ""], {"TESLAFAST_DOMAIN": "nas.local"}, "TESLAFAST_DOMAIN: 'nas.local' is a name of a private network"),
+        (["--with-key"], {}, "--with-key: is for --remove alone"),
         (["--domain", "road.example.com/path"], {}, "--domain:"),
         (["--redirect", "http://road.example.com/x"], {}, "--redirect:"),
         (["--field", "Soc"], {}, "--field:"),
@@ -133,17 +142,39 @@ def test_nothing_is_removed_by_a_run_that_only_looks(stage: SetupStage, look: st
 
 
 def test_with_json_what_was_removed_stands_on_stderr(stage: SetupStage) -> None:
-    done = run(stage, "setup", "--remove", "--yes", "--json")
+    done = run(stage, "setup", "--remove", "--yes", "--with-key", "--json")
     assert (done.returncode, done.stdout) == (0, "")
     assert "! consent: take it back at " in done.stderr
     assert not stage.folder.path.exists()
+
+
+def test_a_removal_that_nobody_agrees_to_removes_nothing(stage: SetupStage) -> None:
+    done = run(stage, "setup", "--remove")
+    assert done.returncode == 3
+    assert "not everything is gone: nobody answers" in done.stderr
+    assert (stage.folder.path / "app.key").exists()
 
 
 def test_costs_need_nothing(stage: SetupStage) -> None:
     done = run(stage, "setup", "--costs")
     assert done.returncode == 0
     assert "driving       26 fields" in done.stdout
+    rows = [json.loads(line) for line in run(stage, "setup", "--costs", "--json").stdout.splitlines()]
+    assert next(row for row in rows if row.get("preset") == "driving")["fields"] == 26
     assert stage.tesla.calls == []
+
+
+def test_of_two_runs_at_once_the_second_says_who_is_at_work(stage: SetupStage) -> None:
+    first = start(stage, "setup", "--wait", "0", TESLA_CLIENT_ID="", TESLA_CLIENT_SECRET="")
+    assert first.stdout is not None
+    assert any("Create New Application" in line for line in first.stdout)  # and now it asks for the id
+    second = run(stage, "setup", "--yes", "--json", "--wait", "0")
+    assert (second.returncode, second.stdout) == (3, "")
+    (line,) = second.stderr.splitlines()
+    assert line.startswith(f"teslafast: another `teslafast setup` is at work in {stage.folder.path}: process {first.pid} on ")
+    assert run(stage, "setup", "--status", "--wait", "0", "--until", "1").returncode == 0  # who only looks disturbs nobody
+    first.communicate(timeout=30)
+    assert run(stage, "setup", "--yes", "--wait", "0", "--until", "1").returncode == 0
 
 
 def test_a_login_by_a_pasted_address(stage: SetupStage) -> None:
@@ -180,6 +211,14 @@ def test_a_login_in_a_browser_on_this_machine(stage: SetupStage, command: str) -
     assert stage.tesla.refresh_token in (stage.folder.path / "tokens.json").read_text()
 
 
+@pytest.mark.parametrize("pasted", ["http://localhost:8765/callback?nothing", "http://localhost:8765/callback?code=EU_1&state=x"])
+def test_an_address_that_is_not_the_logins_is_refused_and_no_code_is_spent(stage: SetupStage, pasted: str) -> None:
+    done = run(stage, "setup", "--yes", "--paste", "--only", "login", stdin=f"{pasted}\n", TESLA_REFRESH_TOKEN="")
+    assert done.returncode == 3, done
+    assert "step 5, login:" in done.stderr
+    assert stage.tesla.calls == []
+
+
 def test_logout_forgets_the_tokens_and_says_where_the_consent_is_revoked(stage: SetupStage) -> None:
     assert run(stage, "login").returncode == 0
     done = run(stage, "logout")
@@ -202,7 +241,7 @@ def test_vehicle_commands_take_their_token_from_the_folder(stage: SetupStage) ->
 def test_remove_takes_the_config_the_tokens_and_the_files_away(stage: SetupStage) -> None:
     stage.drive()
     run(stage, "setup", "--yes")
-    done = run(stage, "setup", "--remove", "--yes")
+    done = run(stage, "setup", "--remove", "--yes", "--with-key")
     assert done.returncode == 0, done
     assert stage.tesla.cars[VIN].config is None
     assert not stage.folder.exists

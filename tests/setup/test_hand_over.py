@@ -18,7 +18,7 @@ from teslafast.setup.removal import remove
 
 from tests.support import ROOT
 from tests.support.certificates import World
-from tests.support.setup_stage import SetupStage, setup_stage
+from tests.support.setup_stage import VIN, SetupStage, setup_stage
 
 FLY_COMMAND = """#!{python}
 import json, os, subprocess, sys
@@ -99,12 +99,24 @@ def test_a_server_that_has_lost_the_tokens_is_said(stage: SetupStage, tmp_path: 
     assert again(stage, Step.KEEPING) == (3, [StepState.WAITING])
 
 
+def test_a_server_that_has_the_tokens_forgets_them_when_everything_goes(stage: SetupStage, tmp_path: Path) -> None:
+    at_fly(stage)
+    again(stage, *LAST)
+    context = stage.context(on="")
+    context.lender = lambda: fly_app.lent(context)
+    assert not remove(context)  # the app stays: nobody typed its name
+    assert any("tokens: forgotten at road" in line for line in stage.printed)
+    assert load_tokens(StateFolder(tmp_path / "there")) is None
+    assert stage.tesla.cars[VIN].config is None
+
+
 def test_the_app_is_destroyed_only_after_its_name_was_typed(stage: SetupStage, tmp_path: Path) -> None:
     at_fly(stage)
+    stage.answers = {"Take all": "yes", "Delete app.key": "yes"}
     assert not remove(stage.context(on="", yes=False))
     assert (tmp_path / "app").exists()
     assert stage.folder.exists
-    stage.answers = {"Type road": "road"}
+    stage.answers["Type road"] = "road"
     assert remove(stage.context(on="", yes=False))
     assert not (tmp_path / "app").exists()
     assert not stage.folder.exists

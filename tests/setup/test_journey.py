@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 from teslafast.onboarding.refusals_of_tesla import Step
 from teslafast.onboarding.setup_notes import load_notes
 from teslafast.onboarding.signed_configs import load_signed
+from teslafast.setup.journey import go
 from teslafast.setup.outcome import StepState
+from teslafast.setup.portal_step import application_name, portal_values
+from teslafast.setup.steps import SETUP_STEPS
 
 from tests.support.certificates import HOST, World
 from tests.support.fake_tesla import FakeCar
@@ -161,6 +165,55 @@ def test_a_domain_that_was_pasted_as_an_origin_is_taken_as_tesla_wants_it(stage:
     stage.run(domain=f"HTTPS://{HOST.upper()}/", steps=(Step.APP_KEY, Step.SERVER, Step.PORTAL, Step.REGISTRATION))
     assert load_notes(stage.folder).domain == HOST
     assert stage.tesla.registered
+
+
+def test_a_mistyped_answer_is_asked_for_again(stage: SetupStage) -> None:
+    typed = iter(["http://road.example.com", "here", stage.url])
+    domains = iter(["nas.local", "https://localhost", HOST])
+
+    def ask(question: str, default: str, secret: bool) -> str:
+        stage.printed.append(question)
+        if question.startswith("Where will"):
+            return "3"
+        return next(typed) if question.startswith("Its address") else next(domains)
+
+    context = stage.context(on="", domain="", yes=False, steps=(Step.APP_KEY, Step.SERVER))
+    context.console = replace(context.console, ask=ask)
+    assert [outcome.state for outcome in go(SETUP_STEPS, context)] == [StepState.DONE, StepState.DONE]
+    assert (context.notes.url, context.notes.domain) == (stage.url, HOST)
+    assert sum("✗" in line for line in stage.printed) == 4
+
+
+def test_each_c_copies_the_next_line_for_the_portal_and_a_question_mark_explains_its_words(stage: SetupStage) -> None:
+    for name in ("TESLA_CLIENT_ID", "TESLA_CLIENT_SECRET"):
+        del stage.environment[name]
+    copied: list[str] = []
+    answers = iter(["c", "c", "?", stage.tesla.client_id, stage.tesla.client_secret])
+    context = stage.context(yes=False, steps=(Step.PORTAL,))
+    context.console = replace(context.console, copy=copied.append, ask=lambda question, default, secret: next(answers))
+    assert [outcome.state for outcome in go(SETUP_STEPS, context)] == [StepState.ACTED]
+    assert copied == [application_name(HOST), "Streams my own vehicle's data to my own server"]
+    assert any("Domain is not valid" in line and f"https://{HOST}" in line for line in stage.printed)
+
+
+def test_a_callback_elsewhere_stands_in_both_lines_of_the_portal(stage: SetupStage) -> None:
+    context = stage.context(redirect="https://road.example.com/callback")
+    values = dict(portal_values(context))
+    assert values["Allowed Returned URL"] == values["Allowed Redirect URI"] == "https://road.example.com/callback"
+
+
+def test_a_phone_that_is_still_waiting_is_waited_for(stage: SetupStage) -> None:
+    stage.tesla.cars[VIN].paired, stage.tesla.cars[VIN].pairs_after = False, 12
+    stage.drive()
+    assert stage.run(yes=False)[0] == 0  # a line that is only ended is no word of the phone's
+    assert sum(line.startswith("What does the phone say?") for line in stage.printed) == 1
+
+
+def test_what_the_phone_says_names_the_step_to_do_over(stage: SetupStage) -> None:
+    stage.tesla.cars[VIN].paired = False
+    stage.answers = {"What does the phone say?": "2"}
+    code, outcomes = stage.run(yes=False)
+    assert (code, outcomes[-1].again) == (3, Step.LOGIN)
 
 
 def test_a_field_that_this_version_does_not_know_is_sent_with_a_word_about_it(stage: SetupStage) -> None:
