@@ -140,6 +140,7 @@ cdef class Fanout:
     cdef list lists_of(self, Reader reader, bint make)
     cdef int serve_all(self, double deadline) except -1
     cdef bint serve_whole(self, double deadline) except -1
+    cdef void fetch_ahead(self) noexcept
     cdef bint serve_woken(self, double deadline) except -1
     cdef int visit(self, Reader reader) except -1
     cdef int serve(self, Reader reader) except -1

@@ -30,7 +30,9 @@ from aiofastnet.transport cimport Transport
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -44,6 +46,9 @@ cdef enum:
     CLOCK_EVERY = 16        # readers served between two looks at the clock
     PREFIX_LIMIT = 32       # bytes of a prefix
     HEAD_LIMIT = 10 + PREFIX_LIMIT + 20 + 1     # bytes before a frame's body: header, prefix, seq, comma
+    CACHE_LINE = 64
+    READER_LINES = 3        # of a Reader, and of its transport what `write_c` looks at
+    TRANSPORT_LINES = 4
     BYTES_PER_SLOT = 128    # an index slot for so many bytes of ring: smaller frames than that do not exist
 
 cdef uint64_t NOWHERE = 0xFFFFFFFFFFFFFFFF
@@ -53,6 +58,14 @@ KINDS = ("data", "alerts", "errors", "connectivity")
 ALL_KINDS = 0xFF
 FLAT_PREFIXES = tuple(b'{"type":"%s","seq":' % kind.encode() for kind in KINDS)
 FLEET_PREFIXES = (b'{"seq":',) * len(KINDS)
+
+
+cdef extern from "Python.h":
+    PyObject *PyList_GET_ITEM(object list, Py_ssize_t at) noexcept      # borrowed
+
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *address) noexcept
 
 
 cdef double monotonic() noexcept:
@@ -512,12 +525,12 @@ cdef class Fanout:
 
     cdef int visit(self, Reader reader) except -1:
         """`serve`, but a reader that fails is dropped and its sink told, so that the others notice nothing."""
-        cdef object sink = reader.sink      # a write may end the reader
         try:
             self.serve(reader)
         except Exception as error:
             self.unsubscribe(reader)
-            sink.on_fault(error)
+            if reader.sink is not None:     # else the write has ended the reader, and its sink knows
+                reader.sink.on_fault(error)
         return 0
 
     cdef bint serve_whole(self, double deadline) except -1:
@@ -532,11 +545,31 @@ cdef class Fanout:
             reader = <Reader>self.whole[self.place]
             self.place += 1
             self.to_visit -= 1
+            self.fetch_ahead()
             if reader.next != self.last and not reader.blocked and not reader.queued:
                 self.visit(reader)
             if self.to_visit % CLOCK_EVERY == 0 and monotonic() > deadline:
                 return False
         return True
+
+    cdef inline void fetch_ahead(self) noexcept:
+        """
+        Has the processor load what the next visits will look at, while the kernel sends for this one.
+
+        Of thousands of readers none is in the nearest cache when its turn comes: waiting for it is half of what a visit costs
+        besides the send.
+        """
+        cdef Py_ssize_t count = PyList_GET_SIZE(self.whole)
+        cdef const char *coming
+        cdef int line
+        if self.place + 1 < count:
+            coming = <const char *>PyList_GET_ITEM(self.whole, self.place + 1)
+            for line in range(READER_LINES):
+                prefetch(coming + line * CACHE_LINE)
+        if self.place < count:
+            coming = <const char *><PyObject *>(<Reader>PyList_GET_ITEM(self.whole, self.place)).transport
+            for line in range(TRANSPORT_LINES):
+                prefetch(coming + line * CACHE_LINE)
 
     cdef bint serve_woken(self, double deadline) except -1:
         """One visit to each reader in `woken`; those with more to come stand in it again afterwards."""
