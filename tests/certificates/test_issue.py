@@ -13,41 +13,10 @@ from teslafast.certificates import folder, issue
 from teslafast.errors import Misconfigured
 from teslafast.protocol.identity import OID_ISSUERS
 
-from tests.support.handshakes import Ends
+from tests.support.installations import HOST, client_context, handshake, server_context
 
-HOST = "telemetry.example.com"
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> folder.Installation:
-    return folder.init(tmp_path_factory.mktemp("certs") / "made", HOST, vehicles=2)
-
-
-def client_context(installation: folder.Installation, vin: str) -> ssl.SSLContext:
-    """As a vehicle does it: trusts nothing but the `ca` of its config."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
-    context.load_verify_locations(installation.ca)
-    context.load_cert_chain(installation.directory / f"vehicles/{vin}.pem", installation.directory / f"vehicles/{vin}.key")
-    return context
-
-
-def server_context(installation: folder.Installation) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(installation.directory / "server.pem", installation.directory / "server.key")
-    context.load_verify_locations(installation.directory / "vehicle_ca.pem")
-    return context
-
-
-def handshake(client: ssl.SSLContext, server: ssl.SSLContext, hostname: str) -> bytes:
-    """A mutual handshake; the client's certificate (DER) as the server verified it."""
-    certificate = Ends(client, server, hostname).shake().server.getpeercert(binary_form=True)
-    assert certificate
-    return certificate
 
 
 def load(path: Path) -> list[x509.Certificate]:

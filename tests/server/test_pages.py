@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.certificates import World
 from tests.support.peers import token
 from tests.support.servers import Inside
 
 SOC = {"Soc": {"floatValue": 50.0}}
-
-
-@pytest.fixture(scope="module")
-def plain() -> Iterator[Inside]:
-    with Inside() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def one_port(world: World) -> Iterator[Inside]:
-    with Inside(world, REQUEST_CLIENT_CERT="true") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def two_ports(world: World) -> Iterator[Inside]:
-    with Inside(world, VEHICLE_PORT="0") as server:
-        yield server
 
 
 @pytest.mark.parametrize("layout", ["plain", "one_port", "two_ports"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,24 +19,6 @@ from tests.support.peers import Place, token, upgrade_head
 from tests.support.servers import BASE, Inside
 
 SOC = {"Soc": {"floatValue": 50.0}}
-
-
-@pytest.fixture(scope="module")
-def plain() -> Iterator[Inside]:
-    with Inside() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def one_port(world: World) -> Iterator[Inside]:
-    with Inside(world, REQUEST_CLIENT_CERT="true") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def two_ports(world: World) -> Iterator[Inside]:
-    with Inside(world, VEHICLE_PORT="0") as server:
-        yield server
 
 
 # ---- start

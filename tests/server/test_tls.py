@@ -18,7 +18,7 @@ from teslafast.server import tls, tls_errors
 
 from tests.support.certificates import World
 from tests.support.handshakes import Ends
-from tests.support.peers import PATIENCE_S
+from tests.support.peers import PATIENCE_S, upgrade_head
 from tests.support.servers import Inside
 from tests.support.tls import SECRET, for_vehicles, settings
 
@@ -139,12 +139,6 @@ def server(world: World) -> Iterator[Inside]:
         yield running
 
 
-UPGRADE = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-
-
 def s_client(server: Inside, world: World, *options: str) -> str:
     """What `openssl s_client` says of a handshake with VEHICLE_PORT."""
     pair = world.vehicle("device-1")
@@ -175,7 +169,7 @@ def test_a_vehicle_that_resumes_its_session_is_still_identified(server: Inside, 
         with client.wrap_socket(plain, server_hostname="localhost", session=session) as secure:
             assert secure.session_reused is again
             connected = len(server.lines.wait_for("vehicle_connected", 0, vin="device-7"))
-            secure.sendall(UPGRADE)
+            secure.sendall(upgrade_head("/"))
             assert secure.recv(12) == b"HTTP/1.1 101"
             server.lines.wait_for("vehicle_connected", connected + 1, vin="device-7", verified=True)
             session = secure.session

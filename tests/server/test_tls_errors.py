@@ -28,6 +28,7 @@ from tests.support.certificates import (
     World,
 )
 from tests.support.handshakes import Ends
+from tests.support.peers import upgrade_head
 from tests.support.servers import Inside
 from tests.support.tls import for_vehicles, refusal
 
@@ -123,15 +124,9 @@ def server(world: World) -> Iterator[Inside]:
         yield running
 
 
-UPGRADE = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-
-
 def come_in(server: Inside, pair: Pair | None) -> None:
     with server.place.raw(pair, server.place.vehicle_port) as raw:
-        raw.send(UPGRADE)
+        raw.send(upgrade_head("/"))
         raw.head()
 
 
@@ -151,7 +146,7 @@ def test_failed_handshakes_are_counted_by_cause_and_logged(server: Inside, world
 
 def test_plain_http_on_the_tls_port_has_its_own_cause(server: Inside) -> None:
     with server.place.bare(server.place.vehicle_port) as raw:
-        raw.send(UPGRADE)
+        raw.send(upgrade_head("/"))
         raw.rest()
     assert "https://" in server.lines.wait_for("tls_failed", cause="plain_http")[0]["meaning"]
 
