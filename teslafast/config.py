@@ -204,6 +204,13 @@ class Settings:
     cluster_ca_path: Path | None = setting(
         "CLUSTER_CA_PATH", None, Path, "path of a PEM file", "CA of the NATS servers; default: the system's"
     )
+    cluster_monitor_url: tuple[str, ...] = setting(
+        "CLUSTER_MONITOR_URL",
+        (),
+        values.monitor_urls,
+        "comma list of http://host:8222",
+        "monitoring pages (/varz) of the NATS servers; `doctor` reads there whether sync_interval is always",
+    )
     node_dead_seconds: float = setting(
         "NODE_DEAD_SECONDS",
         10.0,
@@ -289,13 +296,14 @@ _ONLY_WITH_CLUSTER = (
     ("CLUSTER_NKEY_PATH", "cluster_nkey_path"),
     ("CLUSTER_CREDS_PATH", "cluster_creds_path"),
     ("CLUSTER_CA_PATH", "cluster_ca_path"),
+    ("CLUSTER_MONITOR_URL", "cluster_monitor_url"),
 )
 
 
 def _only_with_cluster(variable: str, name: str) -> Rule[Settings]:
     return Rule(
         variable,
-        lambda s: getattr(s, name) is not None and not s.cluster_url,
+        lambda s: bool(getattr(s, name)) and not s.cluster_url,
         "is set, but CLUSTER_URL is not",
         f"set CLUSTER_URL, or leave {variable} out",
     )

@@ -76,6 +76,20 @@ def nats_urls(text: str) -> tuple[str, ...]:
     return words if words and len({urlsplit(word).scheme for word in words}) == 1 else refuse(text)
 
 
+def monitor_urls(text: str) -> tuple[str, ...]:
+    """Monitoring pages of NATS servers, each as the address of its `/varz`. Raises Misconfigured for a password."""
+    found = []
+    for word in comma_list(text):
+        address = urlsplit(word)
+        if address.username is not None or "@" in address.netloc:
+            raise Misconfigured("CLUSTER_MONITOR_URL", "names a user", "name the server alone: its monitoring port has no users")
+        if address.scheme not in ("http", "https") or not address.hostname or address.port == 0 or address.query:
+            refuse(text)
+        page = word.rstrip("/")
+        found.append(page if page.endswith("/varz") else f"{page}/varz")
+    return tuple(found) or refuse(text)
+
+
 def stream_name(text: str) -> str:
     name = text.strip()
     return name if re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name) else refuse(text)

@@ -42,7 +42,7 @@ ROOMS = {
     "server": "protocol certificates core storage websocket vehicles dashboards outputs cluster web",
     "cluster": "protocol core",
     "onboarding": "protocol certificates websocket",
-    "doctor": "protocol certificates onboarding dashboards websocket outputs",
+    "doctor": "protocol certificates onboarding dashboards websocket outputs cluster",
     "setup": "certificates onboarding doctor dashboards",
     "simulator": "protocol certificates websocket",
     "watch": "certificates websocket dashboards",

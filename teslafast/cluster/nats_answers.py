@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from ..config import Settings
 from .engine import Failed, Got, Later, Looked, NoStream, Published, Stored, StreamInfo, StreamMessage, WrongLast
 
 WRONG_LAST_SEQUENCE = (10071, 10164)  # the latter: another write to the subject is in process (or the leader is not so far yet)
@@ -25,6 +26,15 @@ _LAST = re.compile(r"(\d+)\s*$")
 
 # What is compared with a stream that exists already: another one is not the log that this node was told of.
 COMPARED = ("subjects", "retention", "discard", "storage", "num_replicas", "max_bytes", "max_age", "deny_delete", "allow_direct")
+
+
+def limits_of(settings: Settings) -> dict[str, Any]:
+    """Of the stream, as `stream_config` takes them."""
+    return {
+        "num_replicas": settings.cluster_replicas,
+        "max_bytes": settings.cluster_max_bytes,
+        "max_age": int(settings.cluster_max_age * 1e9),
+    }
 
 
 def stream_config(stream: str, prefix: str, limits: Mapping[str, Any]) -> dict[str, Any]:

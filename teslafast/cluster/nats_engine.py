@@ -21,12 +21,12 @@ from typing import Any
 import orjson
 
 from ..logs import fields, log
+from .access import INBOX
 from .engine import Got, Later, Looked, Published, StreamMessage
 from .nats_answers import config_of, got, looked, published, stream_config
 
 EXPECTED_OF_SUBJECT = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_OF_STREAM = "Nats-Expected-Last-Sequence"
-INBOX = "_INBOX_TF"
 HEARTBEAT_NS = 1_000_000_000
 INACTIVE_NS = 15_000_000_000  # a consumer that nobody listens to is gone after so long
 FORGET_S = 30.0  # an answer that has not come by then is not waited for

@@ -11,7 +11,9 @@ from ..errors import Misconfigured
 from ..urls import parse_url
 
 # Only a server's environment has these: many shells set PORT and HOST, and the `vehicle` commands use TESLA_VIN, too.
-_OF_SERVERS = ("CERT_PATH", "KEY_PATH", "CA_PATH", "VEHICLE_PORT", "REQUEST_CLIENT_CERT", "JWT_SECRET", "JWT_PUBLIC_KEY_PATH")
+_OF_SERVERS = (  # noqa: SIM905
+    "CERT_PATH KEY_PATH CA_PATH VEHICLE_PORT REQUEST_CLIENT_CERT JWT_SECRET JWT_PUBLIC_KEY_PATH CLUSTER_URL"
+).split()
 _SCHEMES = {"https": "https", "wss": "https", "http": "http", "ws": "http"}
 _PORTS = {"https": 443, "http": 80}
 

@@ -6,6 +6,7 @@ The whole report: everything that is known to keep a vehicle or a dashboard from
     authorities     CA_PATH: Tesla's CAs
     route           a vehicle's way to the server: DNS, port, TLS, proxies in between
     dashboards      /health, and a token at /stream
+    cluster         CLUSTER_URL: each NATS server, what a node may do there, the stream
     outputs         each that is set: reachable, logged in, how far behind
     public_key      where Tesla fetches it, if the app's domain is known
     account         the Fleet API: access token, configs, reported errors
@@ -24,6 +25,7 @@ from ..errors import Misconfigured
 from .account import check_account
 from .authorities import check_vehicle_cas
 from .certificate import check_ca, check_own_chain, read_ca
+from .cluster import check_cluster
 from .configuration import check_settings
 from .dashboards import check_dashboards
 from .finding import Finding, State, from_error, skipped
@@ -69,6 +71,7 @@ def examine(options: DoctorOptions) -> Iterator[Finding]:
     if options.dashboards or not unreachable:
         yield from check_dashboards(options, settings, ca)
     if settings is not None:
+        yield from check_cluster(settings)
         yield from check_outputs(options, settings)
     yield from check_public_key(options)
     yield from check_account(options, sent[0] if sent else None)

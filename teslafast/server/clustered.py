@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import ssl
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
+from ..cluster.access import BESIDES_BYTES, login_of
 from ..cluster.backplane import ClusterBackplane
 from ..cluster.engine import Failed, Looked, NoStream, StreamInfo
-from ..cluster.nats_answers import differences
+from ..cluster.nats_answers import differences, limits_of
 from ..cluster.nats_engine import NatsEngine
 from ..cluster.node import HANDED_ON_S, Node
 from ..config import Settings
@@ -28,41 +26,8 @@ from ..vehicles.json_text import fleet_of_flat
 
 ASK_S = 2.0  # for an answer about the stream, while starting
 PAUSE_BEFORE_S = 0.5  # before it is asked again
-BESIDES_BYTES = 4096  # in a message besides the record: head, txid, VIN
 LEAVE_TICK_S = 0.02
 NO_CLUSTERED_SERVERS = "(10074)"  # more replicas than one server that stands alone can keep
-
-
-def login_of(settings: Settings) -> dict[str, Any]:
-    """nats-py's options for who we are, and whom we trust. Raises Misconfigured."""
-    options: dict[str, Any] = {"name": "teslafast"}
-    for variable, path, option in (
-        ("CLUSTER_NKEY_PATH", settings.cluster_nkey_path, "nkeys_seed"),
-        ("CLUSTER_CREDS_PATH", settings.cluster_creds_path, "user_credentials"),
-    ):
-        if path is not None:
-            _require_readable(variable, path)
-            options[option] = str(path)
-    if settings.cluster_url[0].startswith("tls:"):
-        context = ssl.create_default_context()
-        if settings.cluster_ca_path is not None:
-            _require_readable("CLUSTER_CA_PATH", settings.cluster_ca_path)
-            try:
-                context = ssl.create_default_context(cafile=str(settings.cluster_ca_path))
-            except ssl.SSLError as error:
-                raise Misconfigured("CLUSTER_CA_PATH", f"is not a PEM file of certificates ({error})", "give the CA's") from None
-        options["tls"] = context
-    return options
-
-
-def _require_readable(variable: str, path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            file.read(1)
-    except OSError as error:
-        raise Misconfigured(
-            variable, f"{path} cannot be read ({error.strerror})", "name a file that the server may read"
-        ) from None
 
 
 class ClusteredServer:
@@ -78,12 +43,8 @@ class ClusteredServer:
         self._settings = settings
         self._hub = hub
         self._loop = loop
-        limits = {
-            "num_replicas": settings.cluster_replicas,
-            "max_bytes": settings.cluster_max_bytes,
-            "max_age": int(settings.cluster_max_age * 1e9),
-        }
-        self._engine = NatsEngine(settings.cluster_url, settings.cluster_stream, limits, login_of(settings))
+        limits, login = limits_of(settings), login_of(settings)
+        self._engine = NatsEngine(settings.cluster_url, settings.cluster_stream, limits, login)
         self.backplane = ClusterBackplane(hub, self._make_node, loop, time.monotonic, fleet_of_flat)
         self.on_misconfigured: Callable[[Misconfigured], object] = lambda error: None
         self._starting: asyncio.Task[None] | None = None

@@ -1,18 +1,21 @@
-"""A node logs in to NATS over TLS by its nkey, and needs no right besides those that docs/deploy/cluster.md names."""
+"""A node logs in to NATS over TLS, by an nkey or credentials, and needs no right that docs/deploy/cluster.md does not name."""
 
 from __future__ import annotations
 
-import os
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import nkeys
 import pytest
+from nats.aio.client import Client
+from teslafast.cluster.access import login_of, rights_of
+from teslafast.config import Settings
 
 from tests.cluster.test_nodes import VIN, joined, wait_until
 from tests.support import ROOT
 from tests.support.certificates import World
+from tests.support.nats_logins import creds_login, nkey_login
 from tests.support.nats_servers import NatsServers
 from tests.support.servers import Inside
 
@@ -26,54 +29,77 @@ def rights(of: str) -> list[str]:
     return found[1].split()
 
 
-def quoted(subjects: list[str]) -> str:
-    return ", ".join(f'"{subject}"' for subject in subjects)
-
-
-@pytest.fixture
-def guarded(world: World, tmp_path: Path) -> Iterator[tuple[NatsServers, dict[str, str]]]:
-    """A server that asks for TLS and an nkey, and the settings of a node that has one."""
-    seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
-    path = tmp_path / "node.nk"
-    path.write_bytes(seed)
-    options = f"""
-tls {{ cert_file: "{world.environment["CERT_PATH"]}", key_file: "{world.environment["KEY_PATH"]}" }}
-authorization {{ users: [ {{
-  nkey: {nkeys.from_seed(seed).public_key.decode()}
-  permissions: {{ publish: [{quoted(rights("publish"))}], subscribe: [{quoted(rights("subscribe"))}] }}
-}} ] }}
-"""
-    with NatsServers(tmp_path, options=options) as servers:
+@pytest.fixture(params=[nkey_login, creds_login])
+def guarded(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[NatsServers, dict[str, str]]]:
+    """A server that asks for TLS and a login, and the settings of a node that has one."""
+    login = request.param(tmp_path, rights("publish"), rights("subscribe"))
+    tls = f'tls {{ cert_file: "{world.environment["CERT_PATH"]}", key_file: "{world.environment["KEY_PATH"]}" }}'
+    with NatsServers(tmp_path, options=f"{tls}\n{login.options}") as servers:
         servers.scheme = "tls"
-        yield (
-            servers,
-            {
-                "CLUSTER_URL": servers.url,
-                "CLUSTER_REPLICAS": "1",
-                "CLUSTER_NKEY_PATH": str(path),
-                "CLUSTER_CA_PATH": str(world.server_ca),
-            },
-        )
+        settings = {"CLUSTER_URL": servers.url, "CLUSTER_REPLICAS": "1", "CLUSTER_CA_PATH": str(world.server_ca)}
+        yield servers, settings | login.settings
+
+
+def test_the_page_names_the_rights_that_doctor_asks_for() -> None:
+    for verb in ("publish", "subscribe"):
+        assert set(rights(verb)) == {right.subject for right in rights_of("TF") if right.verb == verb}
 
 
 def test_a_node_needs_no_more_rights_than_the_page_says(guarded: tuple[NatsServers, dict[str, str]]) -> None:
+    """The second node reads the log's last message (DIRECT.GET), and what came before it."""
     servers, settings = guarded
-    with Inside(None, **settings) as one, Inside(None, **settings) as other:
-        here, there = joined(one), joined(other)
-        with there.dashboard() as far, here.vehicle(VIN) as vehicle:
+    with Inside(None, **settings) as one:
+        here = joined(one)
+        with here.vehicle(VIN) as vehicle, Inside(None, **settings) as other:
             vehicle.tell({"Soc": {"doubleValue": 1.0}})
-            assert far.until("data")["seq"] == 2
-            servers.kill(0)
-            servers.start(0)
-            vehicle.tell({"Soc": {"doubleValue": 2.0}})
-            assert far.until("data")["seq"] == 3
-        assert "Permissions" not in one.lines.text
+            there = joined(other)
+            with there.dashboard("?since=0") as far:
+                assert far.until("data")["seq"] == 2
+                servers.kill(0)
+                servers.start(0)
+                vehicle.tell({"Soc": {"doubleValue": 2.0}})
+                assert far.until("data")["seq"] == 3
+        assert "ermissions" not in one.lines.text + other.lines.text
 
 
-def test_a_node_without_its_key_is_told_so_and_lets_nobody_in(guarded: tuple[NatsServers, dict[str, str]]) -> None:
+def test_nodes_may_ask_each_other_and_nobody_else(guarded: tuple[NatsServers, dict[str, str]]) -> None:
+    """Over core NATS, below `tfc`: question and answer both."""
+    servers, settings = guarded
+    said: list[str] = []
+
+    async def refused(error: Exception) -> None:
+        said.append(str(error))
+
+    async def talk() -> bytes:
+        client = Client()
+        login = login_of(Settings.from_env({"NODE_ENV": "development"} | settings))
+        await client.connect(servers.url, inbox_prefix=b"_INBOX_TF", error_cb=refused, **login)
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def answer(message: object) -> None:
+            await client.publish("tfc.reply.asker", b"here")
+
+        async def take(message: object) -> None:
+            heard.put_nowait(getattr(message, "data", b""))
+
+        await client.subscribe("tfc.state.one", cb=answer)
+        await client.subscribe("tfc.reply.asker", cb=take)
+        await client.publish("tfc.state.one", b"where are you?")
+        got = await asyncio.wait_for(heard.get(), 5)
+        await client.publish("elsewhere", b"")
+        await client.subscribe("elsewhere", cb=take)
+        await client.flush()
+        await client.close()
+        return got
+
+    assert asyncio.run(talk()) == b"here"
+    assert [('"elsewhere"' in one, "ermissions" in one) for one in said] == [(True, True)] * 2
+
+
+def test_a_node_without_its_login_is_told_so_and_lets_nobody_in(guarded: tuple[NatsServers, dict[str, str]]) -> None:
     _, settings = guarded
-    del settings["CLUSTER_NKEY_PATH"]
-    with Inside(None, **settings) as stranger:
-        wait_until(lambda: any(line["event"] == "cluster_connection_error" for line in stranger.lines.read))
-        assert "uthorization" in stranger.lines.text
-        assert stranger.place.get("/health").status == 503
+    stranger = {name: value for name, value in settings.items() if name not in ("CLUSTER_NKEY_PATH", "CLUSTER_CREDS_PATH")}
+    with Inside(None, **stranger) as node:
+        wait_until(lambda: any(line["event"] == "cluster_connection_error" for line in node.lines.read))
+        assert "uthorization" in node.lines.text
+        assert node.place.get("/health").status == 503

@@ -34,19 +34,23 @@ class NatsServers:
         self.count = count
         self._always = always
         self._options = options
-        ports = free_ports(3 * count)
-        self.ports, self._routes, self._monitors = ports[:count], ports[count : 2 * count], ports[2 * count :]
         self.processes: list[subprocess.Popen[bytes] | None] = [None] * count
         self.scheme = "nats"
+        self._choose_ports()
+
+    def _choose_ports(self) -> None:
+        ports, count = free_ports(3 * self.count), self.count
+        self.ports, self._routes, self.monitors = ports[:count], ports[count : 2 * count], ports[2 * count :]
         for number in range(count):
             self._write(number)
+            (self.folder / f"n{number}.log").unlink(missing_ok=True)
 
     def _write(self, number: int) -> None:
         sync = "sync_interval: always" if self._always else ""
         lines = [
             f"server_name: n{number}",
             f"listen: 127.0.0.1:{self.ports[number]}",
-            f"http: 127.0.0.1:{self._monitors[number]}",
+            f"http: 127.0.0.1:{self.monitors[number]}",
             f'jetstream {{ store_dir: "{self.store(number)}" \n {sync} }}',
             "lame_duck_duration: 30s\nlame_duck_grace_period: 1s",
             self._options,
@@ -93,7 +97,7 @@ class NatsServers:
 
     def ask(self, number: int, path: str) -> dict[str, Any]:
         """What the server's monitoring page says."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._monitors[number]}{path}", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.monitors[number]}{path}", timeout=2) as answer:
             said: dict[str, Any] = json.load(answer)
             return said
 
@@ -126,14 +130,22 @@ class NatsServers:
             time.sleep(0.02)  # nothing tells when it is
 
     def __enter__(self) -> Self:
-        for number in range(self.count):
-            self.start(number)
-        try:
-            self.wait_ready()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
+        for _ in range(4):
+            for number in range(self.count):
+                self.start(number)
+            try:
+                self.wait_ready()
+                return self
+            except BaseException:
+                self.__exit__(None, None, None)
+                if not self._port_was_taken():
+                    raise
+                self._choose_ports()
+        raise AssertionError("another process takes each port that was free just before")
+
+    def _port_was_taken(self) -> bool:
+        logs = [(self.folder / f"n{number}.log") for number in range(self.count)]
+        return any("address already in use" in log.read_text() for log in logs if log.exists())
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for process in self.processes:
