@@ -25,10 +25,11 @@ from ..core.records import KIND_NUMBERS, OwnBytes, Record
 from ..errors import Malformed
 from ..event_loop import Timer
 from ..logs import fields, log
+from .application import Applied
 from .batch import EVENT_BYTES, HEAD_BYTES, LONGEST_VIN, Entry
 from .engine import StreamMessage
 from .entries import AppliedRecord, FleetOfFlat, entry_of, shown
-from .node import DISCONNECTED, Applied, Node, entries_of
+from .node import DISCONNECTED, Node, entries_of
 
 REPLIES_AT_MOST = 4 * 1024 * 1024  # bytes of replies, some 40,000 acks: as many as JOURNAL_SYNC_MS holds
 CLOSED_AT_ONCE = 100  # connections: some 5 ms

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 VERSION = 1
-RUN_HELLO, RUN_LEAVE, OBITUARY, EPOCH, ROSTER, BEAT = (1 << bit for bit in range(6))
+RUN_HELLO, RUN_LEAVE, OBITUARY, EPOCH, ROSTER, BEAT, PLACE = (1 << bit for bit in range(7))
 
 # What an event's payload is. 0 to 3: a record as the vehicle sent it, of the kind with this number (records.KIND_NUMBERS).
 CONNECTIVITY_CODE = 16  # JSON: the flat body of an event that a node itself made

@@ -87,6 +87,9 @@ class Engine(Protocol):
 
     def get(self, number: int, answer: Callable[[Got], object]) -> None: ...
 
+    def get_last(self, subject: str, answer: Callable[[Got], object]) -> None:
+        """The newest message of a subject, as some server has it: there may be a newer one already."""
+
     def make_stream(self, answer: Callable[[Looked], object]) -> None: ...
 
     def read(self, start: int, take: Callable[[StreamMessage], object]) -> None:

@@ -4,7 +4,8 @@ What stands in the stream and not in the ring any more: for dashboards that were
     after SEQ ──▶ bisect: the last message whose sender knew no more ──▶ from there on, PAST_WINDOW messages at a time ──▶ events
 
 Nothing is kept: a replay asks the engine for messages by their numbers, and for the next ones when its reader has taken what it
-was given. What the log's limits have dropped cannot be had: then it fails, and so it does if the log begins anew. Pure.
+was given. What the log's limits have dropped cannot be had: then it fails, or begins with what there is if it is `patient`. It
+fails, too, if the log begins anew. Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import partial
 
 from ..core.hub import PastEvent
 from ..event_loop import Timer
-from .batch import EPOCH
+from .batch import EPOCH, BatchHead
 from .engine import Engine, Got, StreamMessage
 from .finder import head_of
 from .follower import Follower
@@ -27,7 +28,12 @@ Show = Callable[[int, StreamMessage], list[PastEvent]]  # seq of its first event
 
 
 class Replay:
-    """One reader's way through the past: `take(events)`, once after each `more`; or `fail()`, once."""
+    """
+    One reader's way through the past: `take(events)`, once after each `more`; or `fail()`, once.
+
+    `patient`: an engine that does not answer is asked for as long as it takes, and what has been dropped is passed over: then the
+    first event that is taken is a later one than was asked for. It fails only if nothing is left, or the log begins anew.
+    """
 
     def __init__(
         self,
@@ -38,6 +44,7 @@ class Replay:
         after: int,
         take: Callable[[list[PastEvent]], object],
         fail: Callable[[], object],
+        patient: bool = False,
     ) -> None:
         self._engine = engine
         self._timer = timer
@@ -46,8 +53,11 @@ class Replay:
         self._after = after
         self._take = take
         self._fail = fail
+        self._patient = patient
+        self._late = False  # its place is gone: a later one is looked for
         self._epoch = follower.epoch
         self._low, self._high = follower.epoch_at, follower.number  # `low`: its sender knew no more than the reader has
+        self._half = 0
         self._next = 0  # number of the message that comes next; 0 while its place is looked for
         self._seq = 0  # of the last event before it
         self._window: dict[int, StreamMessage] = {}
@@ -56,7 +66,8 @@ class Replay:
 
     def more(self) -> None:
         if not self._next:
-            self._ask_for([(self._low + self._high) // 2 if self._high - self._low > 1 else self._low])
+            self._half = (self._low + self._high) // 2 if self._high - self._low > 1 else self._low
+            self._ask_for([self._high if self._late else self._half])
             return
         self._window.clear()
         self._ask_for(range(self._next, min(self._next + PAST_WINDOW, self._follower.number + 1)))
@@ -77,7 +88,7 @@ class Replay:
     def _again(self, step: int) -> None:
         if step == self._step and self._asked:
             self._tries += 1
-            if self._tries > TRIES:
+            if self._tries > TRIES and not self._patient:
                 self._give_up()
             else:
                 self._ask_for(self._asked)
@@ -88,10 +99,12 @@ class Replay:
         self._asked.discard(number)
         if self._follower.epoch != self._epoch:
             self._give_up()
+        elif self._late:
+            self._begin_late(number, got)
         elif not self._next:
             self._halve(number, got)
         elif got is None:
-            self._give_up()
+            self._look_anew(number)
         else:
             self._window[number] = got
             if not self._asked:
@@ -106,20 +119,60 @@ class Replay:
 
     def _halve(self, number: int, message: StreamMessage | None) -> None:
         head = head_of(message) if message is not None else None
-        if self._high - self._low > 1:
-            # what has been dropped is old, and so is what another epoch's sender wrote
-            if head is None or head.epoch != self._epoch or head.known_event <= self._after:
-                self._low = number
+        tells = head is not None and head.epoch == self._epoch
+        if self._high - self._low <= 1:
+            if head is not None and tells:
+                self._begin_at(number, head)
             else:
-                self._high = number
+                self._be_late(number)
+        elif message is None or (head is not None and tells and head.known_event <= self._after):
+            self._low = number  # what has been dropped is old
             self.more()
-        elif head is None or head.epoch != self._epoch:
+        elif tells:
+            self._high = min(self._half, number)
+            self.more()
+        elif number + 1 < self._high:  # who wrote this did not know our epoch yet: the next one may tell
+            self._ask_for([number + 1])
+        else:
+            self._high = self._half
+            self.more()
+
+    def _look_anew(self, gone: int) -> None:
+        """The log's limits were faster than our reader."""
+        if not self._patient:
+            self._give_up()
+            return
+        self._after = max(self._after, self._seq)
+        self._low, self._high, self._next = gone, self._follower.number, 0
+        self.more()
+
+    def _be_late(self, gone: int) -> None:
+        """What was to come after this message, the newest of those that have been dropped, cannot be had."""
+        if not self._patient:
+            self._give_up()
+            return
+        self._late = True
+        self._low, self._high = gone, gone + 1
+        self.more()
+
+    def _begin_late(self, number: int, message: StreamMessage | None) -> None:
+        """The first message whose sender knew one that is still there tells where to go on."""
+        head = head_of(message) if message is not None else None
+        if head is not None and head.epoch == self._epoch and (head.flags & EPOCH or head.known_stream > self._low):
+            self._late = False
+            self._begin_at(number, head)
+        elif number >= self._follower.number:
             self._give_up()
         else:
-            founding = bool(head.flags & EPOCH)
-            self._next = number if founding else head.known_stream + 1
-            self._seq = 0 if founding else head.known_event
+            self._low = number if message is None else self._low
+            self._high = number + 1
             self.more()
+
+    def _begin_at(self, number: int, head: BatchHead) -> None:
+        founding = bool(head.flags & EPOCH)
+        self._next = number if founding else head.known_stream + 1
+        self._seq = 0 if founding else head.known_event
+        self.more()
 
     # ---- messages
 

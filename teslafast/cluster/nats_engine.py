@@ -179,8 +179,13 @@ class NatsEngine:
         self._request(subject, orjson.dumps(self.config), lambda message: answer(looked(message)))
 
     def get(self, number: int, answer: Callable[[Got], object]) -> None:
-        subject = f"$JS.API.DIRECT.GET.{self._stream}"
-        self._request(subject, orjson.dumps({"seq": number}), lambda message: answer(got(message)))
+        self._get({"seq": number}, answer)
+
+    def get_last(self, subject: str, answer: Callable[[Got], object]) -> None:
+        self._get({"last_by_subj": f"{self._prefix}.{subject}"}, answer)
+
+    def _get(self, what: Mapping[str, Any], answer: Callable[[Got], object]) -> None:
+        self._request(f"$JS.API.DIRECT.GET.{self._stream}", orjson.dumps(what), lambda message: answer(got(message)))
 
     async def ask(self, make: Callable[[Callable[[Any], object]], None], patience_s: float) -> Any:
         """One of the requests above as a coroutine; Later if it was not answered in time."""

@@ -12,13 +12,26 @@ timer are arguments.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import orjson
 
 from ..core.hub import OpenPast
 from ..event_loop import Timer
-from .batch import CONNECTIVITY_CODE, OBITUARY, ROSTER, RUN_HELLO, RUN_LEAVE, VERSION, BatchHead, Entry, NotABatch, read_entries
+from .application import Application, Applied, NoOutputs, OutputCustody
+from .batch import (
+    CONNECTIVITY_CODE,
+    OBITUARY,
+    PLACE,
+    ROSTER,
+    RUN_HELLO,
+    RUN_LEAVE,
+    VERSION,
+    BatchHead,
+    Entry,
+    NotABatch,
+    read_entries,
+)
 from .engine import Engine, StreamMessage
 from .finder import head_of
 from .follower import Follower
@@ -31,50 +44,6 @@ NODE_TICK_S = 0.25
 AWAY_S = 2.0  # a batch that is not proven for so long, or a reader as silent: the log is away
 HANDED_ON_S = 30.0  # away for so long: other nodes can serve those who are connected here
 CONNECTED, DISCONNECTED = "CONNECTED", "DISCONNECTED"
-
-
-class Applied(NamedTuple):
-    """
-    The events of one batch, as they are to be shown.
-
-    first     seq of the first one
-    time_ms   when the log stored them, since 1970
-    events    how many there are; `entries` is empty if this version cannot read them
-    handles   what was submitted with them, if this node did so
-    """
-
-    first: int
-    time_ms: int
-    events: int
-    entries: list[Entry]
-    handles: list[Any] | None
-
-
-class Application(Protocol):
-    """What the node tells the process that it is part of."""
-
-    def begin(self, epoch: bytes, seq: int) -> None:
-        """The events of this epoch follow, `seq` being that of the last one before. What was shown of another epoch is over."""
-
-    def apply(self, events: Applied) -> None: ...
-    def stored(self, upto: int) -> None:
-        """The submissions up to this number are in the log: they may be acknowledged."""
-
-    def joined(self) -> None: ...
-    def lost(self, reason: str) -> None:
-        """What has been shown cannot be continued; `begin` follows when the log is known again."""
-
-    def fenced(self) -> None:
-        """Others took this node for dead; it goes on."""
-
-    def hand_on(self) -> None:
-        """The log has been away for HANDED_ON_S."""
-
-    def holds(self) -> list[Entry]:
-        """Every vehicle that is connected here, as a CONNECTED event says it."""
-
-    def trouble(self, reason: str) -> None:
-        """Somebody has to mend something; said again as long as it lasts."""
 
 
 class Node:
@@ -102,6 +71,7 @@ class Node:
         self._handed_on = False
         self._stopped = False
         self.joined = False
+        self.custody: OutputCustody = NoOutputs()
         self.fences = self.losses = self.epochs = self.buried = 0
 
     # ---- its life
@@ -135,6 +105,7 @@ class Node:
         if self._stopped:
             return
         self._timer.call_later(NODE_TICK_S, self._tick)
+        self.custody.tick()
         if self._engine.connected:
             self.follower.check()
             if self.joined and not self.writer.left:
@@ -163,9 +134,9 @@ class Node:
     def behind(self) -> int:
         return 0 if self.joined else self.follower.behind
 
-    def replay(self, show: Show) -> OpenPast:
+    def replay(self, show: Show, patient: bool = False) -> OpenPast:
         """What opens the past for one reader."""
-        return lambda after, take, fail: Replay(self._engine, self._timer, self.follower, show, after, take, fail)
+        return lambda after, take, fail: Replay(self._engine, self._timer, self.follower, show, after, take, fail, patient)
 
     # ---- the writer's site
 
@@ -192,6 +163,7 @@ class Node:
     def on_begin(self, epoch: bytes, seq: int) -> None:
         self.epochs += 1
         self.runs = Runs()  # on every node alike: who was there says so again in each epoch
+        self.custody.on_epoch(epoch)
         self._application.begin(epoch, seq)
         if self.joined:
             self.writer.restate()
@@ -202,6 +174,7 @@ class Node:
     def on_lost(self, reason: str, rolled_back: bool) -> None:
         self.losses += 1
         self.joined = False
+        self.custody.on_lost()
         self.writer.close()
         if rolled_back:
             self.runs = Runs()
@@ -212,6 +185,9 @@ class Node:
         self.writer.begin_run(self._application.holds(), unread=False)
 
     def on_batch(self, message: StreamMessage, head: BatchHead, first: int) -> None:
+        if head.flags & PLACE:
+            self.custody.on_place(message)
+            return
         own = head.run == self.writer.run
         run = self.runs.heard(head.run, message.number, self._clock(), self.writer.beats)
         items = self.writer.returned(head.number, message.number) if own and not head.flags & OBITUARY else None
@@ -237,6 +213,8 @@ class Node:
                     entries[place] = entry._replace(payload=told)
 
     def _take_flags(self, head: BatchHead, run: Run, own: bool) -> None:
+        if head.flags & (OBITUARY | RUN_LEAVE):
+            self.custody.on_ended(head.run)
         if head.flags & OBITUARY:
             run.dead = bool(run.vehicles)
             if not run.dead:
@@ -254,6 +232,7 @@ class Node:
 
     def _be_fenced(self) -> None:
         self.fences += 1
+        self.writer.proven_s = float("-inf")
         self._begin_run()
         self._application.fenced()
 

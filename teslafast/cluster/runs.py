@@ -16,6 +16,10 @@ LEAST_BEATS = 2
 Body = Mapping[str, Any]
 
 
+def beats_needed(dead_s: float) -> int:
+    return min(BEATS, max(LEAST_BEATS, int(dead_s)))
+
+
 class Run:
     """
     last      number of its newest message: what the next one to its subject has to expect
@@ -100,5 +104,5 @@ class Runs:
 
     def silent(self, now_s: float, beats: int, dead_s: float) -> list[Run]:
         """Runs that are to be declared dead. `beats`: how many of our own have been stored."""
-        needed = min(BEATS, max(LEAST_BEATS, int(dead_s)))
+        needed = beats_needed(dead_s)
         return [run for run in self if beats - run.beats >= needed and now_s - run.heard_s >= dead_s]

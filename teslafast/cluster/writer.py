@@ -78,6 +78,7 @@ class Writer:
     """
     run       this life's name
     beats     how many times a second or more lay between two stored batches: how long the log has taken what we write
+    proven_s  when the newest batch that is stored took off: others have heard of us since
     """
 
     def __init__(
@@ -99,12 +100,11 @@ class Writer:
         self._beat_s = clock()
         self.run = make_name()
         self.beats = 0
+        self.proven_s = float("-inf")
         self.submitted = 0
         self.stored = 0
         self.unstored_bytes = 0
-        self.batches = 0
-        self.events = 0
-        self.retries = 0
+        self.batches = self.events = self.retries = 0
         self.left = False
 
     # ---- what is to be written
@@ -201,8 +201,7 @@ class Writer:
         if self._roster and not self._owed & RUN_HELLO:
             self._fly(ROSTER, [Item(entry, None, 0) for entry in self._drawn_roster()])
             return
-        flags, self._owed = self._owed, 0
-        items = self._drawn()
+        flags, self._owed, items = self._owed, 0, self._drawn()
         if flags & RUN_LEAVE and self._queue:  # it is the last: what is left comes first
             flags, self._owed = flags & ~RUN_LEAVE, RUN_LEAVE
         if flags or items:
@@ -236,8 +235,8 @@ class Writer:
         head = BatchHead(flags, known.epoch, known.epoch_at, self.run, self._number, known.stream, known.event, len(items))
         payload = packed(head, [item.entry for item in items])
         counted = [] if flags & ROSTER else items
-        flight = self._flight = Flight(flags, self._number, payload, self._expected, counted, self._clock())
-        self._send(flight)
+        self._flight = Flight(flags, self._number, payload, self._expected, counted, self._clock())
+        self._send(self._flight)
 
     def _send(self, flight: Flight) -> None:
         wait_s = RETRY_S[flight.attempts] if flight.attempts < len(RETRY_S) else STEADY_RETRY_S
@@ -271,6 +270,7 @@ class Writer:
 
     def _prove(self, flight: Flight, number: int) -> None:
         self._flight = None
+        self.proven_s = flight.began_s
         self.left = bool(flight.flags & RUN_LEAVE)
         self._expected = number
         self._coming.append(flight)

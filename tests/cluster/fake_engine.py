@@ -62,6 +62,9 @@ class FakeEngine:
     def get(self, number: int, answer: Callable[[Got], object]) -> None:
         self._request(lambda: self._world.stream.get(number), answer)
 
+    def get_last(self, subject: str, answer: Callable[[Got], object]) -> None:
+        self._request(lambda: self._world.stream.get_last(subject), answer)
+
     def make_stream(self, answer: Callable[[Looked], object]) -> None:
         self._request(self._world.stream.make, answer)
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import orjson
+from teslafast.cluster.application import Applied
 from teslafast.cluster.batch import CONNECTIVITY_CODE, Entry
-from teslafast.cluster.node import Applied, Node
+from teslafast.cluster.node import Node
 
 from tests.cluster.fake_engine import FakeEngine
+from tests.cluster.fleet_outputs import SimWorkers, Sink
 from tests.cluster.judge import Judge
 from tests.cluster.world import Host, HostTimer, World
 
@@ -23,7 +25,7 @@ WINDOW = 4  # records that a vehicle sends before it waits
 class Process:
     """One `serve` with a node, as far as the cluster knows it: the node's Application."""
 
-    def __init__(self, world: World, judge: Judge, number: int) -> None:
+    def __init__(self, world: World, judge: Judge, number: int, sinks: dict[str, Sink]) -> None:
         self.world = world
         self.judge = judge
         self.number = number
@@ -42,6 +44,7 @@ class Process:
         ] = []  # what an ack waits for: (submissions, vehicle, submission, record)
         self.troubles: list[str] = []
         self.draining = False
+        self.outputs = SimWorkers(self, sinks)
         self.node.start()
 
     @property
@@ -66,6 +69,7 @@ class Process:
             self.judge.shows(self.epoch, self.seq, entry)
         for dashboard in list(self.dashboards):
             dashboard.read()
+        self.world.later(0.0, self.outputs.wake, self.host)
 
     def stored(self, upto: int) -> None:
         while self.waiting and self.waiting[0][0] <= upto:
@@ -122,6 +126,7 @@ class Process:
     def die(self) -> None:
         self.host.alive = False
         self.engine.die()
+        self.outputs.die()
         self._send_away()
         for vehicle in self.vehicles.values():
             vehicle.at = None

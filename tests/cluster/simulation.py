@@ -14,6 +14,7 @@ from collections.abc import Callable
 from teslafast.cluster.finder import head_of
 
 from tests.cluster.fleet import Dashboard, Process, Vehicle
+from tests.cluster.fleet_outputs import OUTPUTS, Sink, faults_of_outputs
 from tests.cluster.judge import Judge
 from tests.cluster.world import World
 
@@ -27,6 +28,7 @@ class Simulation:
         self.judge = Judge()
         self.processes: list[Process] = []
         self.made = 0
+        self.sinks = {name: Sink() for name in OUTPUTS}
         self.disasters = disasters
         if disasters:  # a late copy of a batch that was rolled back would be stored after what follows it: then there is no order
             self.world.copies = 0.0
@@ -38,7 +40,7 @@ class Simulation:
 
     def add(self) -> None:
         self.made += 1
-        self.processes.append(Process(self.world, self.judge, self.made))
+        self.processes.append(Process(self.world, self.judge, self.made, self.sinks))
 
     # ---- load
 
@@ -108,7 +110,8 @@ class Simulation:
         process.draining = True
         for vehicle in list(process.vehicles.values()):
             process.disconnect(vehicle)
-        process.node.leave()
+        process.outputs.custody.leave()
+        self.world.later(0.5, process.node.leave, process.host)
         self._end_when_left(process)
 
     def _end_when_left(self, process: Process) -> None:
@@ -184,6 +187,8 @@ class Simulation:
         ends = {(process.epoch, process.seq) for process in self.processes}
         if len(ends) != 1:
             judge.fault(f"nodes stand at different places: {ends}")
+        outputs = [process.outputs for process in self.processes]
+        judge.faults += faults_of_outputs(self.sinks, outputs, stream.messages, *max(ends), judge.rolled_back)
         for dashboard in self.dashboards:
             if (dashboard.epoch, dashboard.seq) not in ends:
                 judge.fault(f"a dashboard stands at {dashboard.seq}, the nodes at {ends}")

@@ -2,9 +2,12 @@
 
 import pytest
 from teslafast.cluster.batch import Entry
+from teslafast.cluster.custody import Custody
 from teslafast.cluster.finder import Finder
 from teslafast.cluster.follower import Follower
+from teslafast.cluster.held_output import HeldOutput
 from teslafast.cluster.node import Node
+from teslafast.cluster.places import PlaceSubject, PlaceWrite
 from teslafast.cluster.writer import Flight, Writer
 
 from tests.cluster.simulation import Simulation
@@ -64,7 +67,36 @@ def forget_what_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Finder, "_sure", lambda finder: False)
 
 
+def work_what_others_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Custody, "is_free", lambda *_: True)
+
+
+def replace_whatever_stands_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An output's place is written over the newest one, instead of the one that was read."""
+    send = PlaceSubject._send
+
+    def newest(subject: PlaceSubject, flight: PlaceWrite) -> None:
+        engine: object = subject._engine
+        stream = engine._world.stream  # type: ignore[attr-defined]
+        flight.expected = next(iter(reversed(stream.by_subject.get(subject._subject, ()))), 0)
+        send(subject, flight)
+
+    monkeypatch.setattr(PlaceSubject, "_send", newest)
+
+
+def send_before_the_place_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HeldOutput, "may_send", property(lambda output: output.working and not output.is_yielding))
+
+
+def work_on_without_being_sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that has been asleep, or is cut off, believes that an output is still its own."""
+    monkeypatch.setattr(HeldOutput, "is_ours", property(lambda output: output.working or OURS(output)))
+    monkeypatch.setattr(Custody, "is_proven", property(lambda custody: True))
+
+
+OURS = HeldOutput.is_ours.fget  # type: ignore[attr-defined]
 MISTAKES = [ack_at_once, expect_the_newest, ignore_the_obituary, overlook_holes, forget_what_was_lost]
+MISTAKES += [work_what_others_work, replace_whatever_stands_there, send_before_the_place_is_stored, work_on_without_being_sure]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

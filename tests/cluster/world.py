@@ -143,6 +143,13 @@ class FakeStream:
     def get(self, number: int) -> StreamMessage | None:
         return self.messages[number - self.first] if self.first <= number <= self.last else None
 
+    def get_last(self, subject: str) -> StreamMessage | None:
+        """Now and then from a server that has not the newest yet."""
+        numbers = self.by_subject.get(subject, [])[-2:]
+        if len(numbers) > 1 and self._world.random.random() < 0.2:
+            del numbers[1]
+        return self.get(numbers[-1]) if numbers else None
+
     # ---- disasters
 
     def evict(self, kept: int) -> None:

@@ -1,0 +1,81 @@
+"""What a node tells the process that it is part of: events to show, what may be acknowledged, and what concerns its outputs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from .batch import Entry
+from .engine import StreamMessage
+
+
+class Applied(NamedTuple):
+    """
+    The events of one batch, as they are to be shown.
+
+    first     seq of the first one
+    time_ms   when the log stored them, since 1970
+    events    how many there are; `entries` is empty if this version cannot read them
+    handles   what was submitted with them, if this node did so
+    """
+
+    first: int
+    time_ms: int
+    events: int
+    entries: list[Entry]
+    handles: list[Any] | None
+
+
+class Application(Protocol):
+    """What the node tells the process that it is part of."""
+
+    def begin(self, epoch: bytes, seq: int) -> None:
+        """The events of this epoch follow, `seq` being that of the last one before. What was shown of another epoch is over."""
+
+    def apply(self, events: Applied) -> None: ...
+    def stored(self, upto: int) -> None:
+        """The submissions up to this number are in the log: they may be acknowledged."""
+
+    def joined(self) -> None: ...
+    def lost(self, reason: str) -> None:
+        """What has been shown cannot be continued; `begin` follows when the log is known again."""
+
+    def fenced(self) -> None:
+        """Others took this node for dead; it goes on."""
+
+    def hand_on(self) -> None:
+        """The log has been away for HANDED_ON_S."""
+
+    def holds(self) -> list[Entry]:
+        """Every vehicle that is connected here, as a CONNECTED event says it."""
+
+    def trouble(self, reason: str) -> None:
+        """Somebody has to mend something; said again as long as it lasts."""
+
+
+class OutputCustody(Protocol):
+    """Who decides which outputs are worked here: `custody.Custody`."""
+
+    def on_place(self, message: StreamMessage) -> None:
+        """A message with the flag PLACE."""
+
+    def on_ended(self, run: bytes) -> None:
+        """The run has left, or is declared dead."""
+
+    def on_lost(self) -> None:
+        """The log is not known any more."""
+
+    def on_epoch(self, epoch: bytes) -> None:
+        """The events of this epoch follow; those of the one before it are still shown."""
+
+    def tick(self) -> None:
+        """A few times a second."""
+
+
+class NoOutputs:
+    """None is set."""
+
+    def on_place(self, message: StreamMessage) -> None: ...
+    def on_ended(self, run: bytes) -> None: ...
+    def on_lost(self) -> None: ...
+    def on_epoch(self, epoch: bytes) -> None: ...
+    def tick(self) -> None: ...
