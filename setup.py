@@ -5,10 +5,12 @@ Each wheel is for one CPython version (no abi3: it costs a quarter of the speed 
 """
 
 import os
+import zipfile
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 SANITIZE = os.environ.get("TESLAFAST_SANITIZE") == "1"
 LINETRACE = os.environ.get("TESLAFAST_LINETRACE") == "1"
@@ -45,7 +47,25 @@ extensions = [
 HEADERS = [path.stat().st_mtime for path in Path("teslafast").rglob("*.px[di]")]
 STALE = any(path.stat().st_mtime < max(HEADERS) for path in Path("teslafast").rglob("*.c"))
 
+# What an image is built from besides the Python files, which a wheel has anyway: teslafast/setup/image_source.py unpacks it.
+IMAGE_FILES = [Path(name) for name in ("Dockerfile", "fly.toml", "pyproject.toml", "setup.py", "README.md", "LICENSE")]
+
+
+class BuildWithImageSource(build_py):
+    """Packs it into every wheel, so that an installed teslafast can deploy itself; not in an image, which deploys nothing."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode or not all(path.exists() for path in IMAGE_FILES):
+            return
+        sources = [path for pattern in ("*.pyx", "*.pxd", "*.pxi") for path in sorted(Path("teslafast").rglob(pattern))]
+        with zipfile.ZipFile(Path(self.build_lib) / "teslafast/setup/image.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+            for path in [*IMAGE_FILES, *sources]:
+                packed.writestr(zipfile.ZipInfo(path.as_posix()), path.read_bytes(), zipfile.ZIP_DEFLATED)  # no time in it
+
+
 setup(
+    cmdclass={"build_py": BuildWithImageSource},
     ext_modules=cythonize(
         extensions,
         force=STALE,
@@ -58,5 +78,5 @@ setup(
             "linetrace": LINETRACE,
             "warn.unused": True,
         },
-    )
+    ),
 )

@@ -59,7 +59,7 @@ class ShownFly:
             sys.exit(done.returncode)
 
 
-@click.command("deploy-fly", hidden=True)
+@click.command("deploy-fly")
 @click.argument("app")
 @click.argument("hostname", default="")
 @click.argument("region", default="")
@@ -70,7 +70,12 @@ class ShownFly:
 @click.option("--dry-run", "dry", is_flag=True, help="Say what would be done.")
 @click.option("--address", "address_only", is_flag=True, help="Print the app's own IPv4 address, and do nothing.")
 def deploy_fly(app: str, hostname: str, region: str, certs: Path, renew: bool, dry: bool, address_only: bool) -> None:
-    """Make what is missing of an app on Fly.io, and deploy it from this folder. For deploy.sh."""
+    """
+    Make what is missing of an app on Fly.io, and deploy it from this folder.
+
+    What `deploy.sh` and step 2 of `setup` do alike: app, volume, IPv4 address, secrets, deploy, certificate. HOSTNAME is the name
+    for which Fly gets a certificate. FLY names another command than `fly`, TESLA_VIN the vehicles that may connect.
+    """
     from ..setup.fly_deployment import CERTIFICATE_SECRETS, FlyDeployment, in_base64
 
     fly = ShownFly(dry)

@@ -67,6 +67,15 @@ class SetupConsole:
             except Misconfigured as error:
                 self.line(f"  ✗ {error.fault}: {error.remedy}")
 
+    def answer_or(self, question: str, default: str, read: Callable[[str], Meant]) -> Meant:
+        """What `read` makes of the answer, or of the default if nothing is typed or nobody is there. Raises EOFError."""
+        while self.ask is not None:
+            try:
+                return read(self.ask(question, default, False).strip() or default)
+            except Misconfigured as error:
+                self.line(f"  ✗ {error.fault}: {error.remedy}")
+        return read(default)
+
     def choose(self, question: str, choices: Sequence[str], missing: Waiting, default: int = 1) -> int:
         """Which of the choices, counted from 0. `default`: the number that is taken if nothing is typed."""
         if self.ask is None:

@@ -131,7 +131,7 @@ def _raise_reported(context: SetupContext) -> None:
 
 def page_line(context: SetupContext) -> str:
     """The link to the live page, "" if no token can be made here."""
-    if context.notes.where == FLY or not context.notes.url:
+    if not context.notes.url:
         return ""
     try:
         token = dashboard_token(context, PAGE_TOKEN_S)

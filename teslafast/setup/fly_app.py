@@ -14,50 +14,58 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from ..errors import Unhealthy
 from ..onboarding.app_key import public_pem
 from ..onboarding.refusals_of_tesla import Step
-from ..onboarding.state_folder import CERTS_FOLDER, CONFIGS_FILE, NOTES_FILE, SECRET_FILE, TOKENS_FILE
+from ..onboarding.state_folder import CERTS_FOLDER, CONFIGS_FILE, NOTES_FILE, SECRET_FILE, STATE_VARIABLE, TOKENS_FILE
 from ..onboarding.token_store import TokenStore
 from . import own_server
-from .context import SetupContext
-from .fly_deployment import CERTIFICATE_SECRETS, FlyDeployment, in_base64, names_of, rows_of
-from .outcome import Blocked, Waiting
+from .context import SetupContext, read_domain
+from .fly_deployment import (
+    CERTIFICATE_SECRETS,
+    PUBLIC_KEY_AT,
+    PUBLIC_KEY_SECRET,
+    FlyDeployment,
+    in_base64,
+    names_of,
+    rows_of,
+)
+from .image_source import check_app_name, write_image_source
+from .outcome import Waiting
 
 STATE_ON_FLY = "/data/teslafast.d"
 STATUS_THERE = f"/opt/teslafast/bin/teslafast setup --status --from 5 --until 8 --state {STATE_ON_FLY}"
 DEPLOY_S, FLY_COMMAND_S = 1200.0, 120.0  # how long Fly may take: to build an image, and for anything else
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 _TESLAFAST = "/opt/teslafast/bin/teslafast"
-# Given with each deploy: fly.toml also serves those who have no app at Tesla yet, and Fly refuses a file whose secret is missing.
-_KEY_AND_STATE = (
-    "--env",
-    "TESLA_PUBLIC_KEY_PATH=/etc/teslafast/public-key.pem",
-    "--env",
-    f"TESLAFAST_STATE={STATE_ON_FLY}",
-    "--file-secret",
-    "/etc/teslafast/public-key.pem=PUBLIC_KEY_PEM",
-)
+IMAGE_FOLDER = "fly"  # in the set-up's folder: what Fly builds the image from, and the app's fly.toml
+_SETTINGS = {"TESLA_PUBLIC_KEY_PATH": PUBLIC_KEY_AT, STATE_VARIABLE: STATE_ON_FLY}
 
 
 def name(context: SetupContext) -> None:
     """The app's name, and what follows from it: the domain unless there is one of its own, and the server's address."""
     notes, options = context.notes, context.options
     given = options.fly_app or options.variable("TESLAFAST_FLY_APP") or notes.fly_app
-    if not given:
+    if given:
+        notes.fly_app = check_app_name(given, "--fly-app" if options.fly_app else "TESLAFAST_FLY_APP")
+    else:
         # Not "tesla…": the portal refuses names in which that word stands.
         free = "telemetry-" + "".join(secrets.choice(_LETTERS) for _ in range(6))
-        ask = context.console.ask
-        given = (ask(f"Name of the Fly app (it will be https://{free}.fly.dev)", free, False) if ask else "").strip() or free
-    notes.fly_app = given.lower()
+        question = f"Name of the Fly app (dashboards and Tesla will know it as https://{free}.fly.dev)"
+        notes.fly_app = context.console.answer_or(question, free, check_app_name)
     notes.fly_region = options.fly_region or notes.fly_region
     if not (options.domain or options.variable("TESLAFAST_DOMAIN") or notes.domain):
-        ask = context.console.ask
-        own = ask("A domain of your own instead? empty = no", "", False).strip() if ask else ""
+        own = context.console.answer_or("A domain of your own instead? empty = no", "", _own_domain)
         notes.domain = own or f"{notes.fly_app}.fly.dev"
+    if "tesla" in notes.domain and not notes.client_id:
+        context.console.line(f'  ! Tesla\'s portal refuses names with "tesla" in them: {notes.domain} may have to be another')
     notes.url = options.variable("TESLAFAST_URL") or f"https://{notes.fly_app}.fly.dev"
+
+
+def _own_domain(given: str) -> str:
+    """Raises Misconfigured."""
+    return read_domain(given) if given else ""
 
 
 def lacks(context: SetupContext) -> bool:
@@ -65,7 +73,11 @@ def lacks(context: SetupContext) -> bool:
     if context.options.renew or own_certificates_missing(context):
         return True
     known = _listed(context, "secrets", "list")
-    return known is None or not {*CERTIFICATE_SECRETS, "JWT_SECRET", "PUBLIC_KEY_PEM"} <= names_of(rows_of(known))
+    return known is None or not _needed() <= names_of(rows_of(known))
+
+
+def _needed() -> set[str]:
+    return {*CERTIFICATE_SECRETS, *_SETTINGS, PUBLIC_KEY_SECRET, "JWT_SECRET"}
 
 
 def own_certificates_missing(context: SetupContext) -> bool:
@@ -79,20 +91,24 @@ def deploy(context: SetupContext) -> None:
     own_server.make_certificates(context)
     notes, certs = context.notes, context.folder.path / CERTS_FOLDER
     files = {name: in_base64(certs / file) for name, file in CERTIFICATE_SECRETS.items()}
-    files["PUBLIC_KEY_PEM"] = lambda: base64.b64encode(public_pem(context.key())).decode()
+    values = {**_SETTINGS, PUBLIC_KEY_SECRET: base64.b64encode(public_pem(context.key())).decode()}
     vins = ",".join(context.options.vins) or context.options.variable("TESLA_VIN")
+    if vins:
+        values["TESLA_VIN"] = vins
+    config = write_image_source(context.folder.path.absolute() / IMAGE_FOLDER, notes.fly_app)
     hostname = "" if context.domain.endswith(".fly.dev") else context.domain
     plan = FlyDeployment(
         app=notes.fly_app,
         region=notes.fly_region,
         hostname=hostname,
         files=files,
-        values={"TESLA_VIN": vins} if vins else {},
+        values=values,
         renew=context.options.renew,
-        words=(*_config(context), *_KEY_AND_STATE),
+        words=(str(config.parent), "--config", str(config)),
     )
     fly = QuietFly(context)
     plan.run(fly)
+    context.console.line(f"  to deploy it again yourself: cd {config.parent} && {_command(context)} deploy")
     if hostname:
         context.console.line(f"  DNS: {hostname} must be an A record of {plan.address(fly)}")
 
@@ -121,15 +137,6 @@ class QuietFly:
     def stage(self, name: str, value: Callable[[], str], *words: str) -> None:
         self._context.console.line(f"  secret {name}")
         _fly(self._context, "secrets", "import", "--stage", *words, stdin=f"{name}={value()}\n")
-
-
-def _config(context: SetupContext) -> list[str]:
-    """Where Fly finds the Dockerfile: a checkout's folder, for which this is run. Raises Blocked."""
-    for folder in (Path.cwd(), Path(__file__).resolve().parents[2]):
-        if (folder / "fly.toml").exists() and (folder / "Dockerfile").exists():
-            return [str(folder), "--config", str(folder / "fly.toml")]
-    remedy = "run setup in a clone of the repository: it holds fly.toml and the Dockerfile"
-    raise Blocked("there is no fly.toml here", remedy)
 
 
 # ---- on the server

@@ -5,6 +5,9 @@ What a server on Fly.io is made of, and the order in which it is made: app, volu
                                           ├─▶ FlyDeployment.run ──▶ FlyCommand: fly itself, or words about it
     `teslafast setup`, step 2 ────────────┘
 
+Settings that only a set-up knows (where its public key and its folder are) are secrets, too: Fly keeps those whoever deploys
+next, with whatever fly.toml, while words of one `fly deploy` are gone with the next.
+
 What is there is kept, so it can run as often as one likes. One Machine: its log is the only one, and every vehicle and dashboard
 must find the same. Raw TCP wants an address of its own, since Fly's shared one knows only HTTP and the TLS that Fly ends. Secrets
 travel through stdin, so that no process list shows them, and are staged, so that one deploy takes them all.
@@ -24,6 +27,9 @@ from ..errors import Unhealthy
 
 NEW_APPS_REGION = "fra"
 VOLUME = "journal"
+PUBLIC_KEY_SECRET = "PUBLIC_KEY_PEM"  # noqa: S105 — the name of one that holds nothing secret
+PUBLIC_KEY_AT = "/etc/teslafast/public-key.pem"
+_NO_KEY_YET = b"# the app's public key stands here once `teslafast setup` has made it\n"
 CERTIFICATE_SECRETS = {
     "SERVER_PEM": "server.pem",
     "SERVER_KEY": "server.key",
@@ -50,7 +56,7 @@ class FlyDeployment:
     region     where a new app runs; "": NEW_APPS_REGION for a new one, and as it is for one that is there
     hostname   the name for which Fly gets a certificate; "": the app's own will do
     files      secrets that hold a file: name → its content, in base64
-    values     other secrets, sent each time
+    values     other secrets, sent each time: what the server's settings are that fly.toml does not say for everybody
     renew      send the files although the app has some
     words      further words for `fly deploy`
     """
@@ -95,6 +101,8 @@ class FlyDeployment:
         for name, content in self.files.items():
             if self.renew or name not in present:
                 fly.stage(name, content, "--app", self.app)
+        if PUBLIC_KEY_SECRET not in {*present, *self.values}:  # fly.toml names it, and Fly refuses a file without its secret
+            fly.stage(PUBLIC_KEY_SECRET, lambda: base64.b64encode(_NO_KEY_YET).decode(), "--app", self.app)
         if "JWT_SECRET" not in present:
             fly.stage("JWT_SECRET", lambda: secrets.token_hex(32), "--app", self.app)
         for name, value in self.values.items():

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.deploy.support.fly import FLY
 from tests.support import ROOT
 from tests.support.certificates import HOST, World
 from tests.support.peers import token
@@ -91,7 +92,7 @@ def test_the_first_run_makes_everything_and_lets_the_doctor_look(operator: Opera
     assert done.returncode == 0, done.stdout + done.stderr
     assert changes(operator.calls()) == [
         *("apps create myapp", "volumes create journal", "ips allocate-v4"),
-        *(["secrets import"] * 5),
+        *(["secrets import"] * 6),
         *("deploy myapp", f"certs add {HOST}"),
     ]
     assert f"DNS: {HOST} must be an A record of 127.0.0.1" in done.stdout
@@ -103,7 +104,9 @@ def test_the_first_run_makes_everything_and_lets_the_doctor_look(operator: Opera
 def test_secrets_arrive_whole_and_never_stand_in_a_process_list(operator: Operator, urls: dict[str, str]) -> None:
     done = operator.deploy("myapp", HOST, **urls)
     secrets = operator.state["secrets"]
-    assert secrets.keys() == {"SERVER_PEM", "SERVER_KEY", "TESLA_CA_PEM", "JWT_SECRET"}
+    assert secrets.keys() == {"SERVER_PEM", "SERVER_KEY", "TESLA_CA_PEM", "PUBLIC_KEY_PEM", "JWT_SECRET"}
+    assert {file["secret_name"] for file in FLY["files"]} <= secrets.keys()  # Fly refuses a file without its secret
+    assert base64.b64decode(secrets["PUBLIC_KEY_PEM"]).startswith(b"# the app's public key stands here once")
     assert base64.b64decode(secrets["SERVER_KEY"]) == (operator.certs / "server.key").read_bytes()
     assert base64.b64decode(secrets["SERVER_PEM"]) == (operator.certs / "server.pem").read_bytes()
     assert re.fullmatch("[0-9a-f]{64}", secrets["JWT_SECRET"])
@@ -128,6 +131,14 @@ def test_a_region_is_only_said_where_it_is_meant(operator: Operator, urls: dict[
     assert second == ["deploy", "--app", "myapp", "--ha=false"]
 
 
+def test_what_a_set_up_has_left_at_fly_is_kept(operator: Operator, urls: dict[str, str]) -> None:
+    operator.deploy("myapp", HOST, **urls)
+    left = operator.state | {"secrets": {**operator.state["secrets"], "PUBLIC_KEY_PEM": "its key", "TESLAFAST_STATE": "/data/x"}}
+    (operator.bin / "state.json").write_text(json.dumps(left))
+    assert operator.deploy("--renew", "myapp", HOST, **urls).returncode == 0
+    assert operator.state["secrets"].items() >= {"PUBLIC_KEY_PEM": "its key", "TESLAFAST_STATE": "/data/x"}.items()
+
+
 def test_renewed_certificates_are_sent_and_the_token_secret_is_kept(operator: Operator, urls: dict[str, str]) -> None:
     operator.deploy("myapp", HOST, **urls)
     secret = operator.state["secrets"]["JWT_SECRET"]
@@ -149,7 +160,10 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(operator: Operator) ->
         "would run: fly apps create myapp",
         "would run: fly volumes create journal --app myapp --region fra --size 1 --count 1 --yes",
         "would run: fly ips allocate-v4 --app myapp --yes",
-        *(f"would stage the secret {name}" for name in ("SERVER_PEM", "SERVER_KEY", "TESLA_CA_PEM", "JWT_SECRET")),
+        *(
+            f"would stage the secret {name}"
+            for name in ("SERVER_PEM", "SERVER_KEY", "TESLA_CA_PEM", "PUBLIC_KEY_PEM", "JWT_SECRET")
+        ),
         "would run: fly deploy --app myapp --ha=false --primary-region fra",
         f"would wait for https://myapp.fly.dev/health, and run: teslafast doctor https://{HOST}:8443",
     ]

@@ -9,7 +9,7 @@ import pytest
 from teslafast.config import Settings
 from teslafast.doctor import health
 from teslafast.environment import parse_size
-from teslafast.setup.fly_deployment import CERTIFICATE_SECRETS, VOLUME
+from teslafast.setup.fly_deployment import CERTIFICATE_SECRETS, PUBLIC_KEY_AT, PUBLIC_KEY_SECRET, VOLUME
 
 from tests.deploy.support.fly import DASHBOARDS, FLY, SECRETS, VEHICLES, settings_on_fly
 from tests.support.certificates import World
@@ -45,8 +45,9 @@ def test_vehicles_come_in_untouched_and_dashboards_over_flys_tls(settings: Setti
 
 def test_what_fly_writes_from_secrets_is_what_the_server_reads(settings: Settings) -> None:
     written = {file["guest_path"] for file in FLY["files"]}
-    assert written == {str(settings.cert_path), str(settings.key_path), str(settings.ca_path)}
-    assert {file["secret_name"]: Path(file["guest_path"]).name for file in FLY["files"]} == CERTIFICATE_SECRETS
+    assert written == {str(settings.cert_path), str(settings.key_path), str(settings.ca_path), PUBLIC_KEY_AT}
+    named = {file["secret_name"]: Path(file["guest_path"]).name for file in FLY["files"]}
+    assert named == {**CERTIFICATE_SECRETS, PUBLIC_KEY_SECRET: Path(PUBLIC_KEY_AT).name}
 
 
 def test_a_drain_has_its_time(settings: Settings) -> None:

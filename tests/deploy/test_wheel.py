@@ -66,12 +66,18 @@ def test_a_repaired_wheel_runs_the_demo_in_an_empty_environment_without_a_compil
         held = archive.namelist()
     assert not [name for name in held if name.endswith((".c", ".pyx", ".pxd", ".pxi"))]
     assert len([name for name in held if name.endswith(".so")]) == len(list((ROOT / "teslafast").rglob("*.pyx")))
+    assert "teslafast/setup/image.zip" in held  # from which an installed teslafast makes the image on Fly.io
     shutil.rmtree(venv)
     run(python, "-m", "venv", venv)
     run(venv / "bin/pip", "install", "-q", "--only-binary", ":all:", wheel)
     done = run(venv / "bin/teslafast", "demo", "--port", "0", "--seconds", "5", path="/nonexistent", cwd=tmp_path)
     kinds = {json.loads(line)["type"] for line in done.stdout.splitlines()}
     assert {"hello", "data"} <= kinds
+    source = "from pathlib import Path; from teslafast.setup.image_source import write_image_source as w; w(Path('fly'), 'road')"
+    run(venv / "bin/python", "-c", source, cwd=tmp_path)
+    if version == VERSIONS[0]:
+        run(venv / "bin/pip", "wheel", "-q", "--no-deps", tmp_path / "fly", "-w", tmp_path / "again")  # as the Dockerfile does
+        assert [built.name for built in (tmp_path / "again").glob("*.whl")] == [path.name for path in raw.glob("*.whl")]
 
 
 def test_cibuildwheel_builds_every_python_that_the_package_says_it_runs_on() -> None:

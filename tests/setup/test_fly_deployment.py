@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from collections.abc import Callable
@@ -15,11 +16,12 @@ from teslafast.certificates import folder as certs
 from teslafast.certificates.issue import key_pem
 from teslafast.cli.commands import teslafast
 from teslafast.errors import Unhealthy
+from teslafast.onboarding.app_key import public_pem
 from teslafast.onboarding.state_folder import KEY_FILE, StateFolder
 from teslafast.setup import fly_app
 from teslafast.setup.console import SetupConsole
 from teslafast.setup.context import SetupContext
-from teslafast.setup.fly_deployment import FlyDeployment, in_base64
+from teslafast.setup.fly_deployment import PUBLIC_KEY_AT, FlyDeployment, in_base64
 from teslafast.setup.options import SetupOptions
 
 from tests.deploy.support import fake_fly
@@ -57,7 +59,7 @@ def there(**lists: list[dict[str, Any]]) -> FakeFly:
     whole = {
         "volumes": [{"name": "journal"}],
         "ips": [{"Address": "203.0.113.9", "Type": "v4"}],
-        "secrets": [{"Name": "A_PEM"}, {"Name": "JWT_SECRET"}],
+        "secrets": [{"Name": "A_PEM"}, {"Name": "PUBLIC_KEY_PEM"}, {"Name": "JWT_SECRET"}],
     }
     return FakeFly(app=True, certified=True, lists=whole | lists)
 
@@ -75,7 +77,7 @@ def test_a_new_app_gets_everything_in_an_order_that_fly_takes() -> None:
         "deploy --app road --ha=false --primary-region fra",
         f"certs add {HOST} --app road",
     ]
-    assert fly.staged.keys() == {"A_PEM", "JWT_SECRET", "TESLA_VIN"}
+    assert fly.staged.keys() == {"A_PEM", "PUBLIC_KEY_PEM", "JWT_SECRET", "TESLA_VIN"}
     assert len(fly.staged["JWT_SECRET"]) == 64
 
 
@@ -169,13 +171,42 @@ def test_deploy_sh_and_the_set_up_make_the_same_app(program: Path, tmp_path: Pat
     fly_app.deploy(context)
     setups, by_setup = told(program)
 
-    assert by_setup["secrets"].pop("PUBLIC_KEY_PEM")
+    key = base64.b64decode(by_setup["secrets"].pop("PUBLIC_KEY_PEM"))
+    assert key == public_pem(APP)
+    assert by_script["secrets"].pop("PUBLIC_KEY_PEM") != key
+    assert by_setup["secrets"].pop("TESLA_PUBLIC_KEY_PATH") == PUBLIC_KEY_AT
+    assert by_setup["secrets"].pop("TESLAFAST_STATE") == "/data/teslafast.d"
     for secrets in (by_script["secrets"], by_setup["secrets"]):
         assert len(secrets.pop("JWT_SECRET")) == 64
     assert by_setup == by_script
-    setups.remove("secrets import")  # of the public key, which deploy.sh knows nothing of
+    for _ in ("TESLA_PUBLIC_KEY_PATH", "TESLAFAST_STATE"):
+        setups.remove("secrets import")
     assert setups == scripts
     assert by_setup["secrets"]["SERVER_KEY"] not in "".join(lines) + result.output
+
+
+def test_a_set_up_replaces_the_key_that_is_at_fly_and_asks_for_what_is_missing_there(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateFolder(tmp_path / "state")
+    state.write(KEY_FILE, key_pem(APP))
+    made = certs.init(state.path / "certs", HOST, vehicles=0, durable=False).directory
+    (made / "tesla_ca.pem").write_bytes((made / "vehicle_ca.pem").read_bytes())
+    monkeypatch.setenv("FLY", str(program))
+    CliRunner().invoke(teslafast, ["deploy-fly", "road", HOST, "--certs", str(made)])
+    lines: list[str] = []
+    options = SetupOptions(environment={"FLY": str(program)}, on="fly", fly_app="road", domain=HOST, yes=True)
+    context = SetupContext(options, state, SetupConsole(line=lines.append, status=lines.append, must=lines.append, ask=None))
+    fly_app.name(context)
+    assert fly_app.lacks(context)  # deploy.sh's app has no public key yet
+    fly_app.deploy(context)
+    assert not fly_app.lacks(context)
+    calls = [json.loads(line) for line in (program.parent / "calls.jsonl").read_text().splitlines()]
+    _, words = [call for call in calls if call[0] == "deploy"]
+    folder = state.path / "fly"
+    assert words[:4] == ["deploy", str(folder), "--config", str(folder / "fly.toml")]
+    assert not {"--env", "--file-secret"} & {*words}  # which the next plain `fly deploy` would not have
+    assert base64.b64decode(told(program)[1]["secrets"]["PUBLIC_KEY_PEM"]) == public_pem(APP)
 
 
 def test_a_dry_run_of_deploy_shs_command_reads_no_file_and_changes_nothing(
