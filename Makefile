@@ -56,9 +56,9 @@ test-outputs: dev
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "outputs or not outputs" tests/outputs tests/deploy/test_history_dashboards.py tests/deploy/test_history_questions.py
 
-# Nodes over real NATS servers, one and three, killed, stopped and wiped.
+# Nodes over real NATS servers, one and three, killed, stopped and wiped; and `serve --nodes`, its processes killed.
 test-cluster: dev
-	$(BIN)/pytest -m "cluster or not cluster" tests/cluster
+	$(BIN)/pytest -m "cluster or not cluster" tests/cluster tests/supervisor
 
 # Clients that people run, unchanged, at the doors that are theirs; through real proxies, too. Installs what it needs.
 test-doors: dev build/doors/node_modules

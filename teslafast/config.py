@@ -218,6 +218,13 @@ class Settings:
         "seconds (10, 10s), at least 3",
         "silence after which other nodes say that a node's vehicles are gone",
     )
+    nodes_store_path: Path | None = setting(
+        "NODES_STORE_PATH",
+        None,
+        Path,
+        "path of a folder",
+        "where `serve --nodes` keeps the log of its own NATS server; default: nodes-PORT in the state folder",
+    )
     reuse_port: bool = setting("REUSE_PORT", False, boolean, "true or false", "lets several processes listen on the same port")
     max_frame_bytes: int = setting(
         "MAX_FRAME_BYTES", 1_000_000, size(1024, 64 * MIB), "bytes, 1024 to 64MiB", "largest vehicle message"

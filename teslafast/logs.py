@@ -88,12 +88,30 @@ def _allowed(level: int) -> int:
     return LINES_PER_CAUSE if level >= logging.WARNING else INFO_LINES_PER_CAUSE
 
 
-def set_up(level: str, form: str | None) -> None:
-    """Logs to stderr from now on; `form` None: `console` on a terminal, else `json`. Libraries' lines from `warning` on."""
+class Members(logging.Filter):
+    """Adds the same fields to every line."""
+
+    def __init__(self, **members: object) -> None:
+        super().__init__()
+        self._members = members
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        _note(record, **self._members)
+        return True
+
+
+def set_up(level: str, form: str | None, **members: object) -> None:
+    """
+    Logs to stderr from now on; `form` None: `console` on a terminal, else `json`. Libraries' lines from `warning` on.
+
+    `members`: fields of every line.
+    """
     handler = LogWriter(STDERR)
     console = form == "console" or (form is None and sys.stderr.isatty())
     handler.setFormatter(Console() if console else JsonLines())
     handler.addFilter(Repeats())
+    if members:
+        handler.addFilter(Members(**members))
     root = logging.getLogger()
     for old in (*log.handlers, *root.handlers):
         old.close()

@@ -41,14 +41,15 @@ ROOMS = {
     "outputs": "protocol core",
     "server": "protocol certificates core storage websocket vehicles dashboards outputs cluster web",
     "cluster": "protocol core",
+    "supervisor": "server",
     "onboarding": "protocol certificates websocket",
     "doctor": "protocol certificates onboarding dashboards websocket outputs cluster",
     "setup": "certificates onboarding doctor dashboards",
     "simulator": "protocol certificates websocket",
     "watch": "certificates websocket dashboards",
     "web": "",
-    "cli": "protocol certificates core storage websocket vehicles dashboards outputs cluster server onboarding doctor setup "
-    "simulator watch",
+    "cli": "protocol certificates core storage websocket vehicles dashboards outputs cluster server supervisor onboarding doctor "
+    "setup simulator watch",
 }
 PURE = (  # noqa: SIM905
     "refusals errors close_reasons text vin hosts doctor_mark rfc3339 backoff http_messages event_loop metrics environment "

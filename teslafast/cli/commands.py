@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,6 +29,10 @@ from .tesla_config import TeslaConfigGroup, current
 from .token import token
 from .vehicle import vehicle
 
+if TYPE_CHECKING:
+    from ..config import Settings
+
+MOST_NODES = 256  # processes of one machine: a slip of the finger should not start thousands
 # A copy of the simulator's kinds, which a test compares: to import them would make every command load the protocol's codec.
 CHAOS_HELP = "Faults to add, separated by commas: reordering, duplicates, resend, malformed, overlap, drops, skew; or `all`."
 
@@ -49,26 +54,62 @@ def teslafast() -> None:
 @teslafast.command(cls=ServeCommand)
 @click.option("--host", help="Address to listen on (HOST).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on (PORT).")
-def serve(host: str | None, port: int | None) -> None:
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, MOST_NODES),
+    help="Run so many processes as one server, for all cores of this machine; wants teslafast[cluster].",
+)
+@click.option("--as-node", "lifeline", type=int, hidden=True, help="What --nodes starts its processes with.")
+def serve(host: str | None, port: int | None, nodes: int | None, lifeline: int | None) -> None:
     """
     Run the server, configured by the environment.
 
     The settings are listed below; `teslafast settings` shows those in force. SIGTERM and Ctrl-C drain it for up to DRAIN_SECONDS:
     start a container with `docker run --stop-timeout 30`. If you change the port with --port, name it to `teslafast health`, too.
     """
-    import uvloop
-
     from .. import served_at
     from ..config import Settings
     from ..logs import fields, log, set_up
     from ..outputs.settings import planned
-    from ..server import running
-    from .hints import hints, rows_in_use
-    from .upkeep import upkeep_of
 
+    if lifeline is not None:
+        from .nodes import run_node
+
+        run_node(lifeline, os.environ)
+        return
     settings = Settings.from_env(os.environ, host=host, port=port)
     plans = planned(os.environ, settings)
     set_up(settings.log_level, settings.log_format)
+    _log_what_is_set(settings)
+    told: list[Path | None] = []
+
+    def tell_health(ports: list[int]) -> None:
+        if host is not None or port is not None or settings.port == 0:  # else the environment says it
+            told.append(served_at.remember(os.environ, settings.host, ports[0]))
+            if told == [None]:
+                log.warning("health_cannot_know", extra=fields(meaning=f"give the URL to `teslafast health`: port {ports[0]}"))
+
+    try:
+        if nodes is not None:
+            from .nodes import run_nodes
+
+            run_nodes(settings, nodes, os.environ, tell_health)
+        else:
+            import uvloop
+
+            from ..server import running
+            from .upkeep import upkeep_of
+
+            uvloop.run(running.serve(settings, plans, tell_health, upkeep_of(settings, os.environ)))
+    finally:
+        served_at.forget(told[0] if told else None)
+
+
+def _log_what_is_set(settings: Settings) -> None:
+    """What the operator may not have meant, or does not know."""
+    from ..logs import fields, log
+    from .hints import hints, rows_in_use
+
     if settings.jwt_secret and not os.environ.get("JWT_SECRET"):
         log.warning(
             "secret_made",
@@ -79,18 +120,6 @@ def serve(host: str | None, port: int | None) -> None:
         log.info("fleet_telemetry_config", extra=fields(meaning=note))
     for hint in hints(os.environ, settings, rows_in_use(os.environ)):
         log.warning("setting_doubtful", extra=fields(cause=hint.variable, meaning=f"{hint.variable}: {hint.meaning}"))
-    told: list[Path | None] = []
-
-    def tell_health(ports: list[int]) -> None:
-        if host is not None or port is not None or settings.port == 0:  # else the environment says it
-            told.append(served_at.remember(os.environ, settings.host, ports[0]))
-            if told == [None]:
-                log.warning("health_cannot_know", extra=fields(meaning=f"give the URL to `teslafast health`: port {ports[0]}"))
-
-    try:
-        uvloop.run(running.serve(settings, plans, tell_health, upkeep_of(settings, os.environ)))
-    finally:
-        served_at.forget(told[0] if told else None)
 
 
 @teslafast.command()

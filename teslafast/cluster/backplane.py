@@ -84,6 +84,7 @@ class ClusterBackplane:
         self._said: dict[str, float] = {}
         self.most_bytes = 1 << 20
         self.not_shown = 0
+        self.on_joined: Callable[[], object] = lambda: None
         self.node = make_node(self)
         hub.registry.others = OtherRuns(self.node)
         hub.past = self.node.replay(self._past)
@@ -181,6 +182,7 @@ class ClusterBackplane:
             "cluster_joined",
             extra=fields(run=node.writer.run.hex(), epoch=hub.epoch, seq=hub.log.seq, events=hub.log.kept, seconds=seconds),
         )
+        self.on_joined()
 
     def lost(self, reason: str) -> None:
         self._began_s = self._clock()

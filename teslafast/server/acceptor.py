@@ -33,42 +33,14 @@ from .http_connection import HttpConnection
 from .proxy_reader import read_proxy_header
 from .routes import Listener
 
-BACKLOG = 4096  # the kernel's queue; Linux caps it at net.core.somaxconn, which is 4096 by default
 ACCEPTS_PER_TURN = 64  # then the others' turn, …
 ACCEPT_S = 0.003  # … or after so long
-# What the kernel keeps of one connection that is not read, and so what one call of OpenSSL can have to work off: 2,400 KeyUpdates
-# are some 20 ms. A vehicle 300 ms away can still send 200 KB a second.
-RECEIVE_BUFFER_BYTES = 64 * 1024
 # Over TCP before a connection is admitted: MOST_REQUESTS with 4 KB of cookies each, and TLS around them.
 UNADMITTED_BYTES = 256 * 1024
 UNADMITTED_CHECK_S = 0.5  # some 5 ms, if there are as many as PendingConnections allows
 PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-
-
-def bind(host: str, port: int, shared: bool = False) -> socket.socket:
-    """A listening socket; without a host for IPv4 and IPv6, or IPv4 alone. `shared` with other processes. Raises OSError."""
-    if host:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        bound = socket.socket(family, kind, protocol)
-    elif socket.has_dualstack_ipv6():
-        bound, address = socket.socket(socket.AF_INET6, socket.SOCK_STREAM), ("::", port)
-        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    else:
-        bound, address = socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", port)  # noqa: S104 — HOST's default
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)  # of those that it will accept
-        bound.setblocking(False)
-        bound.bind(address)
-        bound.listen(BACKLOG)
-    except OSError:
-        bound.close()
-        raise
-    return bound
 
 
 class Acceptor:
@@ -106,15 +78,13 @@ class Acceptor:
         self._turned_away = turned_away
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._highest = (limit if limit != resource.RLIM_INFINITY else MOST) - RESERVED_DESCRIPTORS
+        self.port = int(bound.getsockname()[1])
         self._reading = False
+        self._leaving = False
         self._handshakes = Handshakes(loop, handshake_s, self._resume)
         self._checked_s = 0.0
         self._arrivals: set[Arrival] = set()
         self._proxied: set[asyncio.Task[None]] = set()  # that wait for a trusted proxy's header
-
-    @property
-    def port(self) -> int:
-        return int(self._bound.getsockname()[1])
 
     def open(self, url: str) -> None:
         """`url`: how this machine reaches it, for the log."""
@@ -125,10 +95,27 @@ class Acceptor:
         """From now on handshakes use this context."""
         self._context = context
 
-    def close(self) -> None:
-        """Accepts no more, and cancels the handshakes under way."""
+    def leave(self) -> None:
+        """Accepts until nobody waits in the kernel's queue, and then no more: `left`."""
+        self._leaving = True
+        self._loop.call_soon(self._accept_the_rest)
+
+    @property
+    def left(self) -> bool:
+        return self._bound.fileno() < 0
+
+    def _accept_the_rest(self) -> None:
+        if not self.left:
+            self._accept()
+            self._loop.call_soon(self._accept_the_rest)  # in turns: as many as may wait are some 100 ms
+
+    def stop_listening(self) -> None:
         self._pause()
         self._bound.close()
+
+    def close(self) -> None:
+        """Accepts no more, and cancels the handshakes under way."""
+        self.stop_listening()
         for arrival in list(self._arrivals):
             if arrival.handshake is not None:
                 arrival.handshake.abort()
@@ -168,7 +155,11 @@ class Acceptor:
                 return
             try:
                 accepted, address = self._bound.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            except BlockingIOError:
+                if self._leaving:
+                    self.stop_listening()  # in the same breath: whoever comes between is lost
+                return
+            except (InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 if error.errno not in _OUT_OF_RESOURCES:

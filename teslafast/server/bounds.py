@@ -25,7 +25,7 @@ from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket import connection
 from ..websocket._frame_limit import READ_AT_MOST
 from ..websocket.connection import EMPTY_FRAMES_AT_MOST
-from . import acceptor, admission, descriptors, handshakes, http_connection, turned_away
+from . import acceptor, admission, binding, descriptors, handshakes, http_connection, turned_away
 from .proxy_protocol import V2_AT_MOST
 
 _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -104,7 +104,7 @@ BOUNDS = (
     Bound("outputs", "answers to a webhook", http_client.ANSWER_AT_MOST, "bytes"),
     Bound("outputs", "answers to a webhook", http_client.TRY_S, "s"),
     Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),
-    Bound("both", "bytes that are not read yet", acceptor.RECEIVE_BUFFER_BYTES, "bytes"),
+    Bound("both", "bytes that are not read yet", binding.RECEIVE_BUFFER_BYTES, "bytes"),
     Bound("both", "bytes read and parsed at once", READ_AT_MOST, "bytes"),
     Bound("both", "TLS messages without data (KeyUpdate)", connection.TLS_MESSAGES_BYTES, "bytes"),
     Bound("both", "TLS messages without data (KeyUpdate)", connection.LOOKS_APART, "s"),

@@ -31,6 +31,8 @@ from .watched_files import LOOK_EVERY_S, WatchedFiles
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from .ticket_keys import TicketKeys
+
 WARN_DAYS = 21  # certbot renews 30 days before the end: by then something is wrong
 _DAY_S = 86400.0
 
@@ -39,11 +41,19 @@ _UNUSABLE = (Misconfigured, OSError, ValueError)
 
 
 class CertificateReload:
-    """Watches over the contexts in use; `use` is called with those that replace them. Call `check` about once a second."""
+    """Watches over `contexts`, those in use; `use` is called with what replaces them. Call `check` about once a second."""
 
-    def __init__(self, settings: Settings, contexts: tls.Contexts, use: Callable[[tls.Contexts], None], counts: Counts) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        contexts: tls.Contexts,
+        use: Callable[[tls.Contexts], None],
+        counts: Counts,
+        tickets: TicketKeys | None = None,
+    ) -> None:
         self._settings = settings
-        self._contexts = contexts
+        self._tickets = tickets
+        self.contexts = contexts
         self._use = use
         self._counts = counts
         self._certificate = Path(settings.cert_path or "")
@@ -99,7 +109,7 @@ class CertificateReload:
         self._pair.take()
         try:
             leaf = self._tried(now)
-            for context in filter(None, self._contexts):
+            for context in filter(None, self.contexts):
                 anchors.load_chain(context, self._settings)
         except _UNUSABLE as error:
             self._counts.certificate_reloads["refused"] += 1
@@ -121,13 +131,13 @@ class CertificateReload:
             if anchors == self._anchors:
                 return
             leaf = self._tried(now)  # a new context also loads the pair that is there now
-            everything, vehicles = tls.contexts(self._settings)
+            everything, vehicles = tls.contexts(self._settings, self._tickets)
         except _UNUSABLE as error:
             self._counts.anchor_reloads["refused"] += 1
             log.error("anchors_refused", extra=fields(reason=str(error), kept=len(self._anchors)))
             return
-        self._contexts = everything if self._contexts[0] else None, vehicles if self._contexts[1] else None
-        self._use(self._contexts)
+        self.contexts = everything if self.contexts[0] else None, vehicles if self.contexts[1] else None
+        self._use(self.contexts)
         self._now_in_use(leaf)
         self._counts.anchor_reloads["taken"] += 1
         added, removed = len(anchors - self._anchors), len(self._anchors - anchors)

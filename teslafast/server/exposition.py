@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from ..metrics import Durations
+from .node_reports import NODE_ROWS, NodeReport
 from .prometheus import TABLE, Gauges, Row, Value
+from .samples import Samples, merged, samples
 
 OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -19,19 +21,33 @@ def text(reading: Gauges) -> bytes:
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry()
-    registry.register(_Collector(reading))
+    registry.register(_Collector(samples(reading)))
     return generate_latest(registry) + generate_latest(_of_process())
 
 
 def openmetrics(reading: Gauges) -> bytes:
     """The same for a scraper that asks for OpenMetrics. The text has one end mark, so it is made from one registry."""
     from prometheus_client import CollectorRegistry, ProcessCollector
+
+    registry = CollectorRegistry()
+    registry.register(_Collector(samples(reading)))
+    ProcessCollector(registry=registry)
+    return _as_openmetrics(registry)
+
+
+def together(nodes: Sequence[NodeReport], form: str) -> bytes:
+    """What several nodes count, as one, and a few things of each; `form` is one of the two types above."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry()
+    registry.register(_Collector(merged([node.samples for node in nodes]), nodes))
+    return _as_openmetrics(registry) if form == OPENMETRICS_TYPE else generate_latest(registry)
+
+
+def _as_openmetrics(registry: Any) -> bytes:
     from prometheus_client.openmetrics.exposition import generate_latest
 
-    written: Callable[[CollectorRegistry], bytes] = generate_latest
-    registry = CollectorRegistry()
-    registry.register(_Collector(reading))
-    ProcessCollector(registry=registry)
+    written: Callable[[Any], bytes] = generate_latest
     return written(registry)
 
 
@@ -59,15 +75,35 @@ def _of_process() -> Any:
     return registry
 
 
+def process_samples() -> dict[str, float]:
+    """Memory, CPU and descriptors of this process, by name."""
+    return {one.name: float(one.value) for family in _of_process().collect() for one in family.samples}
+
+
 class _Collector:
-    def __init__(self, reading: Gauges) -> None:
-        self._reading = reading
+    """`nodes`: those that the values are of, if they are several."""
+
+    def __init__(self, values: Samples, nodes: Sequence[NodeReport] = ()) -> None:
+        self._values = values
+        self._nodes = nodes
 
     def collect(self) -> Iterator[Any]:
         for row in TABLE:
-            value = row.read(self._reading)
+            value = self._values.get(row.name)
             if value is not None:
                 yield _family(row, value)
+        if self._nodes:
+            yield from self._of_several()
+
+    def _of_several(self) -> Iterator[Any]:
+        for family in _of_process().collect():  # for their names and kinds
+            for one in family.samples:
+                if (value := self._values.get(one.name)) is not None:
+                    yield _family(Row(one.name, family.type, family.documentation, lambda now: None), value)
+        for row in NODE_ROWS:
+            of_each = {node.name: number for node in self._nodes if (number := row.read(node)) is not None}
+            if of_each:
+                yield _family(Row(row.name, row.kind, row.help, lambda now: None, "node"), of_each)
 
 
 def _family(row: Row, value: Value) -> Any:
@@ -79,9 +115,12 @@ def _family(row: Row, value: Value) -> Any:
     make = families[row.kind]
     if not isinstance(value, Mapping):
         return make(row.name, row.help, value=value)
-    family = make(row.name, row.help, labels=[label for label in (row.label, row.second_label) if label])
-    for words, number in sorted(value.items()):
-        family.add_metric([words] if isinstance(words, str) else words, number)
+    labels = [label for label in (row.label, row.second_label) if label]
+    family = make(row.name, row.help, labels=labels)
+    for words, number in sorted(value.items(), key=lambda item: (item[0],) if isinstance(item[0], str) else item[0]):
+        shown = [words] if isinstance(words, str) else words
+        if len(shown) == len(labels):  # a node of another version may have others
+            family.add_metric(shown, number)
     return family
 
 

@@ -92,6 +92,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._head = bytearray()
         self._requests = 0
         self._answered = False  # for the last time
+        self._awaited = False  # a page asks other nodes first
         self._opening = False  # a door has the transport: no more HTTP
         self._timer: asyncio.TimerHandle | None = None
 
@@ -124,7 +125,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         """HANDSHAKE_TIMEOUT is over: answers so if no head has arrived; an answer that the client has not taken is abandoned."""
         if self._transport is None or self._on_done is None:
             return
-        if self._answered or self._requests:
+        if self._answered or self._awaited or self._requests:
             self.abort()
         else:
             self.answer(Answer.of(Refused(HEAD_TOO_SLOW)))
@@ -137,10 +138,10 @@ class HttpConnection(asyncio.BufferedProtocol):
         return self._shared
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._answered:
+        if self._answered or self._awaited:
             return
         self._head += self._shared[:nbytes]
-        while not (self._answered or self._on_done is None or self._transport.is_closing()):
+        while not (self._answered or self._awaited or self._on_done is None or self._transport.is_closing()):
             end = self._head.find(b"\r\n\r\n") + 4
             if 4 <= end <= REQUEST_HEAD_LIMIT:
                 head = bytes(self._head[:end])
@@ -176,8 +177,24 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._done()
             return
         answer = decision.page(request, decision.grant) if isinstance(decision, Serve) else decision
+        if isinstance(answer, Answer):
+            self._give(answer, request)
+            return
+        self._awaited = True
+        answer.add_done_callback(lambda given: self._give_awaited(given, request))
+
+    def _give(self, answer: Answer, request: Request) -> None:
         kept = answer.keeps_open and self._may_ask_again(request)
         self.answer(answer, head_only=request.method == "HEAD", unread=request.has_body, kept=kept)
+
+    def _give_awaited(self, given: asyncio.Future[Answer], request: Request) -> None:
+        """To whoever still waits for it. Nothing else is read before: such an answer is the connection's last."""
+        if given.cancelled() or self._on_done is None or self._answered or self._transport.is_closing():
+            return
+        try:
+            self._give(given.result(), request)
+        except Exception as error:
+            self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         """Our own fault: an answer if one can still be sent, and one line in the log."""

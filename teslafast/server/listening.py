@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..config import Settings
 from ..errors import Misconfigured
 from ..urls import origin
-from .routes import Listener
+
+if TYPE_CHECKING:
+    from .routes import Listener
 
 PLAIN_LISTENERS: frozenset[Listener] = frozenset({"status", "metrics"})
 

@@ -1,5 +1,5 @@
 """
-The pages that are answered over plain HTTP: `/health`, `/metrics`, `/vehicles`, `/vehicles/VIN`.
+The pages that are answered over plain HTTP: `/vehicles`, `/vehicles/VIN`, and what `/health` and `/metrics` say of this node.
 
 Each is made from what it reads, and reads it when it is asked. routes.py has decided whether the caller may see the page; which
 VINs the caller may see is for the page to ask of the grant.
@@ -27,7 +27,6 @@ from ..setup_checks import UpkeepGauges
 from ..storage.checkpointer import JournalGauges
 from ..vehicles.door import VehicleDoor
 from ..vin import mended_vin
-from . import exposition
 from .prometheus import Gauges
 from .routes import Page
 
@@ -47,18 +46,17 @@ def health(
     outputs: Outputs | None,
     journal_stopped: Callable[[], str] | None,
     cluster: ClusteredServer | None = None,
-) -> Page:
+) -> Callable[[], tuple[HTTPStatus, dict[str, Any]]]:
     """
-    For everybody: no VIN stands in it.
+    What `/health` says of this node, and by which status. For everybody: no VIN stands in it.
 
     started_at        monotonic
     journal_stopped   why the log goes on in memory, "" if it does not; None without JOURNAL_PATH
     """
 
-    def page(request: Request, grant: Grant | None) -> Answer:
+    def report() -> tuple[HTTPStatus, dict[str, Any]]:
         fault = "draining" if hub.draining else cluster.unhealthy() if cluster is not None else ""
-        status = HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK
-        report: dict[str, Any] = {
+        found: dict[str, Any] = {
             "status": fault or "ok",
             "version": __version__,
             "uptime_s": round(time.monotonic() - started_at, 3),
@@ -71,25 +69,16 @@ def health(
         }
         if journal_stopped is not None:
             reason = journal_stopped()
-            report["journal"] = {"state": "stopped", "reason": reason} if reason else {"state": "writing"}
+            found["journal"] = {"state": "stopped", "reason": reason} if reason else {"state": "writing"}
         if cluster is not None:
-            report["cluster"] = cluster.backplane.health()
+            found["cluster"] = cluster.backplane.health()
         if outputs is not None:
-            report["outputs"] = outputs.states()
+            found["outputs"] = outputs.states()
             if outputs.acks is not None:
-                report["reliable_acks"] = {"outputs": outputs.acks.names, "waiting": outputs.acks.waiting}
-        return _json(status, report)
+                found["reliable_acks"] = {"outputs": outputs.acks.names, "waiting": outputs.acks.waiting}
+        return HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK, found
 
-    return page
-
-
-def metrics(gauges: Callable[[], Gauges]) -> Page:
-    def page(request: Request, grant: Grant | None) -> Answer:
-        if exposition.wants_openmetrics(request.tokens("accept")):
-            return Answer(HTTPStatus.OK, exposition.openmetrics(gauges()), exposition.OPENMETRICS_TYPE)
-        return Answer(HTTPStatus.OK, exposition.text(gauges()), exposition.CONTENT_TYPE)
-
-    return page
+    return report
 
 
 def fleet(registry: Registry) -> Page:

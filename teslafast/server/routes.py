@@ -12,6 +12,7 @@ who is connected are arguments; http_connection.py carries out what is decided h
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -53,6 +54,7 @@ class Peer:
 
 
 Page = Callable[[Request, Grant | None], Answer]
+WaitingPage = Callable[[Request, Grant | None], Answer | Future[Answer]]  # may ask other nodes first: soon it has an answer
 ReadCertificate = Callable[[Request, float], Certificate | None]
 FindTokens = Callable[[Request], Sequence[str]]
 
@@ -84,10 +86,6 @@ class Variable:
         return "/" not in part and self.accepts(part)
 
 
-def _always(_: Request) -> bool:
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
     """
@@ -103,7 +101,7 @@ class Route:
 
     path: str | Variable
     on: frozenset[Listener]
-    page: Page | None = None
+    page: WaitingPage | None = None
     door: ClientDoor[Any] | None = None
     strangers: StrangerDoor[Any] | None = None
     vehicles: VehicleDoor | None = None
@@ -111,7 +109,7 @@ class Route:
     token: FindTokens | None = None
     cors: bool = False
     any_body: bool = False
-    when: Callable[[Request], bool] = _always
+    when: Callable[[Request], bool] = lambda _: True
 
     def __post_init__(self) -> None:
         doors = [one for one in (self.door, self.strangers) if one is not None]
@@ -128,7 +126,7 @@ class Route:
 class Serve:
     """Run `page(request, grant)` and send its answer."""
 
-    page: Page
+    page: WaitingPage
     grant: Grant | None
 
 
@@ -146,8 +144,8 @@ Decision = Answer | Serve | Open
 def table(
     vehicles: VehicleDoor,
     doors: Sequence[Route],
-    health: Page,
-    metrics: Page,
+    health: WaitingPage,
+    metrics: WaitingPage,
     status: Page,
     fleet: Page,
     vehicle: Page,
@@ -272,9 +270,9 @@ def _with(headers: Headers, answer: Answer) -> Answer:
     return replace(answer, headers=(*answer.headers, *headers)) if headers else answer
 
 
-def _changed(page: Page, request: Request, headers: Headers) -> Page:
-    """The page over another request, its answer with these headers too."""
-    return lambda _, grant: _with(headers, page(request, grant))
+def _changed(page: WaitingPage, request: Request, headers: Headers) -> WaitingPage:
+    """The page over another request, its answer with these headers too (a page that waits has none for other sites)."""
+    return lambda _, grant: _with(headers, one) if isinstance(one := page(request, grant), Answer) else one
 
 
 def _check_method(request: Request, any_body: bool) -> None:

@@ -16,6 +16,7 @@ from .terminal import StartingTerminal
 
 if TYPE_CHECKING:
     from ..outputs.settings import OutputPlan
+    from .lifeline import Lifeline
     from .upkeep import Upkeep
 
 TURNS_TO_END = 10  # turns of the event loop: an aborted connection takes a few to report its end
@@ -33,40 +34,74 @@ async def serve(
     outputs: Sequence[OutputPlan] = (),
     on_listening: Callable[[list[int]], object] = lambda ports: None,
     upkeep: Upkeep | None = None,
+    lifeline: Lifeline | None = None,
 ) -> None:
-    """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Raises Misconfigured."""
+    """
+    Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once. Raises Misconfigured.
+
+    lifeline    to the supervisor that has started this process: drains when it says so, and when it has gone
+    """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_exception)
-    server = Server(settings, loop, outputs=outputs, upkeep=upkeep)
-    signalled = asyncio.Event()
+    server = Server(settings, loop, outputs=outputs, upkeep=upkeep, lifeline=lifeline)
+    ending = _Ending(loop, server)
+    if lifeline is None:
+        await _run(server, ending, on_listening)
+        return
+    await ending.follow(lifeline)
+    try:
+        await _run(server, ending, on_listening)
+    finally:
+        await lifeline.close()
 
-    async def live() -> None:
-        await signalled.wait()
-        await server.drain()
 
-    living = loop.create_task(live())
-
-    def on_signal() -> None:
-        if signalled.is_set():
-            living.cancel()
-        signalled.set()
-
+async def _run(server: Server, ending: _Ending, on_listening: Callable[[list[int]], object]) -> None:
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, ending.begin)
     terminal = StartingTerminal()
-    loop.add_signal_handler(signal.SIGHUP, lambda: on_signal() if terminal.has_gone() else server.renew_certificates())
+    loop.add_signal_handler(signal.SIGHUP, lambda: ending.begin() if terminal.has_gone() else server.renew_certificates())
     server.start()
-    faults = _faults_of(server, living)
+    faults = _faults_of(server, ending.living)
     on_listening(server.ports)
     gc_policy.settle(loop)
-    await asyncio.wait([living])
+    await asyncio.wait([ending.living])
     await _stop(server)
     if faults:
         raise faults[0]
-    if not living.cancelled():
-        living.result()
+    if not ending.living.cancelled():
+        ending.living.result()
         server.finish()
-    log.info("stopped", extra=fields(cleanly=not living.cancelled()))
+    log.info("stopped", extra=fields(cleanly=not ending.living.cancelled()))
+
+
+class _Ending:
+    """`living`: done when the server has drained, cancelled when it has to stop at once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, server: Server) -> None:
+        self._server = server
+        self._begun = asyncio.Event()
+        self._together = False
+        self.living = loop.create_task(self._live())
+
+    async def _live(self) -> None:
+        await self._begun.wait()
+        await self._server.drain(self._together)
+
+    def begin(self) -> None:
+        if self._begun.is_set():
+            self.living.cancel()
+        self._begun.set()
+
+    async def follow(self, lifeline: Lifeline) -> None:
+        """The supervisor's words; without it there is no reason to go on, and, if the log was its own, nothing to drain into."""
+        lifeline.on_drain = self._begin_together
+        lifeline.on_end = self.living.cancel if lifeline.own_log else self._begin_together
+        await lifeline.connect(asyncio.get_running_loop())
+
+    def _begin_together(self) -> None:
+        self._together = True
+        self._begun.set()
 
 
 async def _stop(server: Server) -> None:

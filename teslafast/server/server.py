@@ -8,7 +8,6 @@ answers or hands over to a door, pages are answered; here is what ties them toge
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,7 +25,6 @@ from ..vehicles.connection import VehicleConnection, vehicle_rules
 from ..vehicles.door import VehicleDoor
 from ..vehicles.rate_limit import RateLimits
 from . import pages, setup_page, static_files, tls
-from .acceptor import Acceptor, bind
 from .admission import PendingConnections
 from .app_key_page import app_key_files, app_key_page
 from .assemble import assembled, assembled_cluster, assembled_outputs
@@ -34,14 +32,15 @@ from .certificate_reload import CertificateReload
 from .client_certificates import passed_on_certificates
 from .descriptors import raise_limit
 from .door_routes import clients_doors
-from .drain import drain
+from .drain import Leaving, drain
 from .free_memory import FreeMemory
 from .http_connection import HttpConnection
 from .key_reload import verifier_of
-from .listening import PLAIN_LISTENERS, cannot_listen, plain_listeners, url_of
+from .listeners import Listeners
 from .prometheus import Gauges
 from .rounds import Rounds
-from .routes import FOR_VEHICLES, Decision, Listener, Peer, Route, Routes, table
+from .routes import Decision, Listener, Peer, Route, Routes, table
+from .scopes import Scopes
 from .start_warnings import log_warnings
 from .teslamate_routes import teslamate_routes
 from .trusted_proxies import TrustedProxies
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from ..outputs.group import Outputs
     from ..outputs.settings import OutputPlan
     from .clustered import ClusteredServer
+    from .lifeline import Lifeline
     from .upkeep import Upkeep
 
 
@@ -68,23 +68,27 @@ class Server:
         contexts: tls.Contexts | None = None,
         outputs: Sequence[OutputPlan] = (),
         upkeep: Upkeep | None = None,
+        lifeline: Lifeline | None = None,
     ) -> None:
         """
         contexts   TLS for PORT and for VEHICLE_PORT, in the place of what the settings say
         outputs    those that the environment asks for, as `outputs.settings.planned` reads them
         upkeep     what keeps the set-up alive, with TESLAFAST_STATE
+        lifeline   to the supervisor that has started this process as one of several; `cluster` is set then
         """
         self.settings = settings
         self._loop = loop
         self._contexts = contexts
-        self._acceptors: list[Acceptor] = []
         self._reload: CertificateReload | None = None
         self._checkpointer: Checkpointer | None = None
         self._watched: list[FileReload] = []
         self._plans = outputs
         self._outputs: Outputs | None = None
         self._upkeep = upkeep
+        self._lifeline = lifeline
+        self._tickets = lifeline.tickets if lifeline is not None else None
         self._turned_away = TurnedAwayMemory()
+        self._started = False
         self._started_at = 0.0
         self.cluster: ClusteredServer | None = None
 
@@ -99,16 +103,18 @@ class Server:
         self._app_key = app_key_page(settings)
         self._watched = [one for one in (keys, passed_on, self._app_key) if one is not None]
         self._most_of_a_sub = max(1, raise_limit(settings) // 2)
-        contexts = self._contexts or tls.contexts(settings)
+        contexts = self._contexts or tls.contexts(settings, self._tickets)
         self.hub, self._checkpointer = assembled(settings, self._loop, self._plans)
         self.cluster = assembled_cluster(settings, self.hub, self._loop, self._plans)
         self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer)
-        self._pending = PendingConnections(self.hub.counts.refused_connections)
         self._proxies = TrustedProxies(settings.trusted_proxies, self.hub.counts.ignored_headers)
+        self.listeners = self._make_listeners()
+        self.scopes = self._make_scopes()
+        self._started = True
         self._routes = Routes(settings, verifier, self._table(verifier), passed_on.read if passed_on is not None else None)
         if any(contexts) and settings.tls:
-            self._reload = CertificateReload(settings, contexts, self._use, self.hub.counts)
-        self._listen(contexts)
+            self._reload = CertificateReload(settings, contexts, self.listeners.use, self.hub.counts, self._tickets)
+        self._begin_to_listen(contexts)
         tls.log_kernel_tls(settings)
         log_warnings(settings)
         if self._outputs is not None:
@@ -120,7 +126,7 @@ class Server:
         self._rounds().begin()
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
-        hub, settings, kept = self.hub, self.settings, self._checkpointer
+        hub, settings = self.hub, self.settings
         limits = RateLimits(settings.vehicle_rate_limit)
         return table(
             vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
@@ -129,13 +135,29 @@ class Server:
                 *setup_page.setup_routes(self._setup_sources()),
                 *vehicle_metrics_routes(hub),
             ),
-            health=pages.health(hub, self._started_at, self._outputs, kept.journal_stopped if kept else None, self.cluster),
-            metrics=pages.metrics(self._gauges),
+            health=self.scopes.health,
+            metrics=self.scopes.metrics,
             status=pages.status,
             fleet=pages.fleet(hub.registry),
             vehicle=pages.vehicle(hub.registry, hub.last_values),
             files=static_files.answers(settings.map_tiles, settings.map_credit) | app_key_files(self._app_key),
         ) + teslamate_routes(hub, self._loop, verifier, self._load)
+
+    def _make_listeners(self) -> Listeners:
+        counts, trusts = self.hub.counts, self._proxies.trusts
+        pending = PendingConnections(counts.refused_connections)
+        return Listeners(self.settings, self._loop, self._connection, pending, counts, trusts, self._remember_turned_away)
+
+    def _make_scopes(self) -> Scopes:
+        kept = self._checkpointer
+        stopped = kept.journal_stopped if kept is not None else None
+        own = pages.health(self.hub, self._started_at, self._outputs, stopped, self.cluster)
+        scopes = Scopes(self._loop, own, self._gauges, self.settings.node_dead_seconds)
+        if self._lifeline is not None:
+            scopes.usual = "machine"
+            scopes.others["machine"] = self._lifeline.reports
+            self._lifeline.own_report = partial(scopes.own_report, str(self._lifeline.number))
+        return scopes
 
     def _setup_sources(self) -> setup_page.SetupSources:
         return setup_page.SetupSources(
@@ -149,46 +171,28 @@ class Server:
             upkeep=lambda: self._upkeep.checks() if self._upkeep is not None else (),
         )
 
+    def _begin_to_listen(self, contexts: tls.Contexts) -> None:
+        """At once; but a node whose neighbours listen already, on the same ports, when it can serve those who come."""
+        cluster, lifeline = self.cluster, self._lifeline
+        if cluster is not None and lifeline is not None:
+            cluster.backplane.on_joined = partial(self._joined, contexts, lifeline)
+        if lifeline is None or lifeline.listens_at_once:
+            self._listen(contexts)
+
+    def _joined(self, contexts: tls.Contexts, lifeline: Lifeline) -> None:
+        if not self.ports and not self.hub.draining:
+            self._listen(contexts)
+        lifeline.tell("joined")
+
     def _listen(self, contexts: tls.Contexts) -> None:
-        port, vehicle_port = self.settings.port, self.settings.vehicle_port
-        self._open("PORT", port, "all" if vehicle_port is None else "dashboards", contexts[0])
-        if vehicle_port is not None:
-            self._open("VEHICLE_PORT", vehicle_port, "vehicles", contexts[1])
-        for variable, host, plain_port, page in plain_listeners(self.settings):
-            self._open(variable, plain_port, page, None, host)
-
-    def _open(
-        self, variable: str, port: int, listener: Listener, context: ssl.SSLContext | None, host: str | None = None
-    ) -> None:
-        host = self.settings.host if host is None else host
-        try:
-            bound = bind(host, port, self.settings.reuse_port)
-        except (OSError, UnicodeError) as error:  # the latter: not even a possible host name
-            raise cannot_listen(variable, host, port, error) from None
-        acceptor = Acceptor(
-            self._loop,
-            bound,
-            listener,
-            context,
-            self.settings.handshake_timeout,
-            self._connection,
-            self._pending,
-            self.hub.counts,
-            self._proxies.trusts,
-            self._remember_turned_away if listener in FOR_VEHICLES else lambda cause, meaning, address: None,
-        )
-        acceptor.open(url_of(self.settings, acceptor.port, listener, context is not None))
-        self._acceptors.append(acceptor)
-
-    def _use(self, contexts: tls.Contexts) -> None:
-        for acceptor in self._acceptors:
-            if acceptor.listener not in PLAIN_LISTENERS:
-                acceptor.use(contexts[acceptor.listener == "vehicles"])
+        self.listeners.open(self._reload.contexts if self._reload is not None else contexts)
+        if self._lifeline is not None:
+            self._lifeline.tell("listening", ports=self.ports)
 
     @property
     def ports(self) -> list[int]:
-        """The ports in use: PORT's, then VEHICLE_PORT's if there is one."""
-        return [acceptor.port for acceptor in self._acceptors if acceptor.listener not in PLAIN_LISTENERS]
+        """The ports in use: PORT's, then VEHICLE_PORT's if there is one. Empty for a node that does not listen yet."""
+        return self.listeners.ports
 
     # ---- serve
 
@@ -229,11 +233,12 @@ class Server:
         ends_s = self._reload.ends_s if self._reload is not None else None
         journal = self._checkpointer.reading() if self._checkpointer is not None else None
         kept = self._upkeep.gauges() if self._upkeep is not None else None
-        return pages.gauges(self.hub, self._started_at, len(self._pending), ends_s, journal, self._outputs, kept, self.cluster)
+        pending = len(self.listeners.pending)
+        return pages.gauges(self.hub, self._started_at, pending, ends_s, journal, self._outputs, kept, self.cluster)
 
     def _rounds(self) -> Rounds:
         memory = FreeMemory.of_this_process().check
-        checks: dict[str, Callable[[float], object]] = {"unadmitted": self._check_unadmitted, "memory": memory}
+        checks: dict[str, Callable[[float], object]] = {"unadmitted": self.listeners.check, "memory": memory}
         checkpointer, reload = self._checkpointer, self._reload
         if checkpointer is not None:
             checks["checkpoint"] = lambda now_s: checkpointer.check()
@@ -243,22 +248,28 @@ class Server:
             checks[watched.name] = watched.check
         return Rounds(self._loop, self.hub.connections, checks, self.settings.ping_interval / 2, self.hub.counts)
 
-    def _check_unadmitted(self, now_s: float) -> None:
-        for acceptor in self._acceptors:
-            acceptor.check(now_s)
-
     # ---- drain, stop
 
-    async def drain(self) -> None:
-        """Lets nobody new in, sends everything that is owed, and closes all connections; in DRAIN_SECONDS at most."""
-        await drain(self.hub, self.settings.drain_seconds, self._outputs, self.cluster)
+    async def drain(self, together: bool = False) -> None:
+        """
+        Lets nobody new in, sends everything that is owed, and closes all connections; in DRAIN_SECONDS at most.
+
+        `together` with all that share its ports; else these get its place in the queue first.
+        """
+        if self.settings.reuse_port and not together:
+            await self.listeners.hand_over()
+        cluster: Leaving | None = self.cluster
+        if together and cluster is not None and self._lifeline is not None:
+            from .leaving_together import LeavingTogether
+
+            cluster = LeavingTogether(cluster, self._lifeline, self.hub)
+        await drain(self.hub, self.settings.drain_seconds, self._outputs, cluster)
 
     def stop(self) -> None:
         """Closes the ports and whatever is still open. Does nothing to a server that never listened."""
-        if not self._acceptors:
+        if not self._started:
             return
-        for acceptor in self._acceptors:
-            acceptor.close()
+        self.listeners.close()
         for connection in list(self.hub.connections):
             connection.abort()
         if self._outputs is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiofastnet.openssl_compat import OPENSSL_DYN_LIBS
 
@@ -15,6 +16,9 @@ from ..certificates.anchors import load_anchors, load_chain
 from ..config import Settings
 from ..logs import fields, log
 from ._tls_messages import read_one_message_at_once
+
+if TYPE_CHECKING:
+    from .ticket_keys import TicketKeys
 
 _KERNEL_TLS: int = getattr(ssl, "OP_ENABLE_KTLS", 0)  # since Python 3.12
 
@@ -51,13 +55,21 @@ class ServerContext(ssl.SSLContext):
 Contexts = tuple[ServerContext | None, ServerContext | None]
 
 
-def contexts(settings: Settings) -> Contexts:
-    """(for PORT, for VEHICLE_PORT); None where this server does not speak TLS. Raises Misconfigured."""
+def contexts(settings: Settings, tickets: TicketKeys | None = None) -> Contexts:
+    """
+    (for PORT, for VEHICLE_PORT); None where this server does not speak TLS. Raises Misconfigured.
+
+    tickets    of several processes on these ports; else only this one can resume its sessions
+    """
     if not settings.tls:
         return None, None
     asked = ssl.CERT_OPTIONAL if settings.request_client_cert else ssl.CERT_NONE
     everything = _context(settings, asked) if settings.dashboard_tls else None
     vehicles = _context(settings, ssl.CERT_REQUIRED) if settings.vehicle_port is not None else None
+    if tickets is not None and OPENSSL_DYN_LIBS is not None:
+        for use, context in (("PORT", everything), ("VEHICLE_PORT", vehicles)):
+            if context is not None:
+                tickets.give(context, OPENSSL_DYN_LIBS.libssl, use, context.get_ca_certs(binary_form=True))
     return everything, vehicles
 
 

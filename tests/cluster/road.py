@@ -23,6 +23,7 @@ import orjson
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from tests.support.certificates import World
 from tests.support.peers import PATIENCE_S, ack, envelope, payload, token
 
 WINDOW = 4
@@ -43,8 +44,10 @@ class RoadVehicle:
     async def live(self) -> None:
         while not self.road.ended:
             with contextlib.suppress(*AWAY):
-                port = random.choice(self.road.ports)
-                async with connect(f"ws://127.0.0.1:{port}/?vin={self.vin}", open_timeout=3, ping_interval=None) as connection:
+                port, world = random.choice(self.road.vehicle_ports or self.road.ports), self.road.world
+                tls = world.client(world.vehicle(self.vin)) if world is not None else None
+                address = f"ws://127.0.0.1:{port}/?vin={self.vin}" if tls is None else f"wss://localhost:{port}/"
+                async with connect(address, ssl=tls, open_timeout=3, ping_interval=None) as connection:
                     await self._talk(connection)
             await asyncio.sleep(0.05)
 
@@ -97,8 +100,11 @@ class RoadDashboard:
             with contextlib.suppress(*AWAY):
                 since = f"?since={self.seq}&epoch={self.epoch}&snapshot=0" if self.epoch else "?since=0&snapshot=0"
                 headers = {"Authorization": f"Bearer {token()}"}
-                address = f"ws://127.0.0.1:{self.port}/stream{since}"
-                async with connect(address, additional_headers=headers, open_timeout=3, ping_interval=None) as connection:
+                tls = self.road.world.client() if self.road.world is not None else None
+                address = f"{'ws' if tls is None else 'wss'}://localhost:{self.port}/stream{since}"
+                async with connect(
+                    address, ssl=tls, additional_headers=headers, open_timeout=3, ping_interval=None
+                ) as connection:
                     if self.roams:
                         self.road.later(random.uniform(0.5, 2.0), connection)
                     async for message in connection:
@@ -136,10 +142,24 @@ class RoadDashboard:
 
 
 class Road:
-    """`ports`: of the nodes that may be chosen; to be changed while it runs."""
+    """
+    ports          of the nodes that may be chosen; to be changed while it runs
+    world          certificates, if they speak TLS
+    vehicle_ports  those of vehicles, if these have their own
+    """
 
-    def __init__(self, ports: list[int], vehicles: int = 8, dashboards: int = 3, pause_s: float = 0.04) -> None:
+    def __init__(
+        self,
+        ports: list[int],
+        vehicles: int = 8,
+        dashboards: int = 3,
+        pause_s: float = 0.04,
+        world: World | None = None,
+        vehicle_ports: list[int] | None = None,
+    ) -> None:
         self.ports = ports
+        self.world = world
+        self.vehicle_ports = vehicle_ports
         self.ended = self.quiet = False
         self.vehicles = [RoadVehicle(self, number, pause_s) for number in range(vehicles)]
         self.dashboards = [RoadDashboard(self, roams=number == 0) for number in range(dashboards)]

@@ -21,6 +21,7 @@ from teslafast.environment import rows
 from teslafast.onboarding import presets
 from teslafast.protocol import messages, signals
 from teslafast.server import prometheus
+from teslafast.server.node_reports import NODE_ROWS
 
 from tests.support import DATA, ROOT
 from tests.test_architecture import PACKAGE, ROOMS
@@ -70,6 +71,13 @@ def metrics() -> Iterator[str]:
         labels = [row.label, getattr(row, "second_label", "")]  # outputs' metrics have two
         shown = ", ".join(f"`{label}`" for label in labels if label)
         yield f"| `{row.name}` | {row.kind} | {shown} | {cell(row.help)} |"
+
+
+def node_metrics() -> Iterator[str]:
+    yield "| metric | type | label | meaning |"
+    yield "|---|---|---|---|"
+    for row in NODE_ROWS:
+        yield f"| `{row.name}` | {row.kind} | `node` | {cell(row.help)} |"
 
 
 # Commands
@@ -235,6 +243,7 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "truck-fields": truck_fields,
     "preset-costs": preset_costs,
     "enums": enums,
+    "node-metrics": node_metrics,
     "rooms": rooms,
 }
 TYPES: dict[str, Callable[[], Iterator[str]]] = {"fields": field_types, "enums": enum_types}

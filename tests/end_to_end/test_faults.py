@@ -88,13 +88,13 @@ def test_without_descriptors_those_who_are_there_stay_and_the_others_come_in_lat
 
 def test_some_descriptors_are_kept_for_files(healthy: Callable[[Place], Healthy]) -> None:
     with Inside() as server, healthy(server.place) as beside:
-        server.ask(lambda inside: setattr(inside._acceptors[0], "_highest", 2))
+        server.ask(lambda inside: setattr(inside.listeners._acceptors[0], "_highest", 2))
         crowd = [server.place.bare() for _ in range(2)]
         server.lines.wait_for("accept_paused", cause="descriptors")
         beside.endure()
         for raw in crowd:
             raw.socket.close()
-        server.ask(lambda inside: setattr(inside._acceptors[0], "_highest", 1 << 20))
+        server.ask(lambda inside: setattr(inside.listeners._acceptors[0], "_highest", 1 << 20))
         assert server.counts("refused_connections")["descriptors"] >= 1
 
 
@@ -178,25 +178,25 @@ def test_who_says_nothing_is_shown_out_when_the_time_is_over(healthy: Callable[[
 
 def test_one_address_cannot_take_all_places(healthy: Callable[[Place], Healthy]) -> None:
     with Inside() as server, healthy(server.place) as beside:
-        server.ask(lambda inside: setattr(inside._pending, "_per_address", 5))
+        server.ask(lambda inside: setattr(inside.listeners.pending, "_per_address", 5))
         crowd = [server.place.bare() for _ in range(9)]
         server.lines.wait_for("connection_refused", 4, cause="address_limit")
         beside.endure()
         for raw in crowd:
             raw.socket.close()
-        server.ask(lambda inside: setattr(inside._pending, "_per_address", 500))
+        server.ask(lambda inside: setattr(inside.listeners.pending, "_per_address", 500))
         assert server.counts("refused_connections") == {"address_limit": 4}
 
 
 def test_when_it_is_crowded_the_oldest_stranger_goes(healthy: Callable[[Place], Healthy]) -> None:
     with Inside() as server, healthy(server.place) as beside:
-        server.ask(lambda inside: setattr(inside._pending, "_total", 3))
+        server.ask(lambda inside: setattr(inside.listeners.pending, "_total", 3))
         crowd = [server.place.bare() for _ in range(4)]
         assert crowd[0].rest() == b""
         beside.endure()
         for raw in crowd:
             raw.socket.close()
-        server.ask(lambda inside: setattr(inside._pending, "_total", 500))
+        server.ask(lambda inside: setattr(inside.listeners.pending, "_total", 500))
         assert server.counts("refused_connections")["crowded"] >= 1
 
 

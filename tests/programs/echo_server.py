@@ -24,8 +24,9 @@ from teslafast.close_reasons import TOO_LARGE
 from teslafast.errors import Refused
 from teslafast.http_messages import Answer, Request
 from teslafast.metrics import Counts
-from teslafast.server.acceptor import Acceptor, bind
+from teslafast.server.acceptor import Acceptor
 from teslafast.server.admission import PendingConnections
+from teslafast.server.binding import bind
 from teslafast.server.http_connection import HttpConnection
 from teslafast.server.routes import Decision, Open, Peer
 from teslafast.websocket.connection import ServerConnection

@@ -160,7 +160,7 @@ def garbage_of(server: Inside, visit: Visit) -> Counter[str]:
             for raw in [visit(server.place) for _ in range(TIMES)]:
                 if raw is not None:
                     present.enter_context(raw).rest()
-        while server.ask(lambda inside: len(inside.hub.connections) or inside.hub.connections._ended or inside._pending):
+        while server.ask(lambda inside: len(inside.hub.connections) or inside.hub.connections._ended or inside.listeners.pending):
             pass
         gc.set_debug(gc.DEBUG_SAVEALL)
         server.ask(lambda _: gc.collect())

@@ -114,7 +114,7 @@ def unfinished(server: Inside) -> socket.socket:
 def test_handshakes_that_do_not_go_on_are_bounded_in_bytes_and_the_oldest_gives_its_memory_back(world: World) -> None:
     gc.collect()  # what earlier tests left
     with Inside(world, VEHICLE_PORT="0") as server, ExitStack() as strangers:
-        server.ask(lambda inside: setattr(inside._pending, "_held_bytes", 3 * TLS_BYTES))
+        server.ask(lambda inside: setattr(inside.listeners.pending, "_held_bytes", 3 * TLS_BYTES))
         first, *_ = [strangers.enter_context(unfinished(server)) for _ in range(5)]
         while first.recv(65536):
             pass

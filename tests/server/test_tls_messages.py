@@ -40,7 +40,7 @@ def consumed(sock: socket.socket) -> tuple[int, int]:
 
 def read_once(running: Server) -> int:
     """Has the stranger's connection read from once, when a hundred messages wait; the bytes that this has taken."""
-    (arrival,) = (one for acceptor in running._acceptors for one in acceptor._arrivals)
+    (arrival,) = (one for acceptor in running.listeners._acceptors for one in acceptor._arrivals)
     assert arrival.connection is not None
     while consumed(arrival.sock)[1] < QUEUED:
         pass  # the event loop stands still; the stranger does not
@@ -69,7 +69,7 @@ def test_key_updates_are_read_one_at_a_time(world: World) -> None:
             with server.place.vehicle() as vehicle:
                 vehicle.tell({"Soc": {"floatValue": 1.0}})
             assert server.place.get("/health").status == 200
-        while server.ask(lambda running: len(running._pending)):
+        while server.ask(lambda running: len(running.listeners.pending)):
             pass  # its end has been read
 
 

@@ -100,12 +100,19 @@ def upgrade(target: str, method: str = "GET", has_body: bool = False, http: str 
     return request(target, method, has_body, http, **(merged | headers))
 
 
+def served(decision: Serve, asked: Request) -> Answer:
+    """The answer of a page that asks nobody else."""
+    answer = decision.page(asked, decision.grant)
+    assert isinstance(answer, Answer)
+    return answer
+
+
 def decide(
     asked: Request, peer: Peer = PLAIN, load: ServerLoad = EMPTY, variables: Mapping[str, str] = NONE
 ) -> AdmitVehicle | AdmitDashboard | Answer:
     decision = routes(variables).decide(asked, peer, load)
     if isinstance(decision, Serve):
-        return decision.page(asked, decision.grant)
+        return served(decision, asked)
     if isinstance(decision, Open):
         assert isinstance(decision.admission, AdmitVehicle | AdmitDashboard)
         return decision.admission

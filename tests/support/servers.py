@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -148,6 +148,7 @@ class Process:
     """A `teslafast serve` of its own; `with` ends it by SIGTERM and wants exit 0. `module`: what is run in its place."""
 
     module = "teslafast"
+    arguments: Sequence[str] = ("serve",)
 
     def __init__(self, world: World | None = None, **environment: str) -> None:
         development = {} if world is not None else {"NODE_ENV": "development"}
@@ -155,7 +156,9 @@ class Process:
         self._world = world
         self._ports = 2 if "VEHICLE_PORT" in environment else 1
         self.lines = Lines()
-        self.process = spawn(["serve"], BASE | development | certificates | environment, self.module, stderr=subprocess.PIPE)
+        self.process = spawn(
+            list(self.arguments), BASE | development | certificates | environment, self.module, stderr=subprocess.PIPE
+        )
         self._reader = threading.Thread(target=self._read)
 
     def _read(self) -> None:

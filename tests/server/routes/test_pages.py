@@ -30,6 +30,7 @@ from tests.support.routing import (
     nobody_connects,
     page,
     request,
+    served,
     status,
     token,
     upgrade,
@@ -111,7 +112,7 @@ def test_an_exact_path_goes_before_a_variable_one() -> None:
     for path, words in (("/x", b"exact for anybody"), ("/y", b"variable for anybody")):
         decision = table.decide(request(path), PLAIN, EMPTY)
         assert isinstance(decision, Serve)
-        assert decision.page(request(path), decision.grant).body == words
+        assert served(decision, request(path)).body == words
 
 
 def test_a_route_that_leads_nowhere_or_to_a_door_without_a_token_is_a_mistake() -> None:
