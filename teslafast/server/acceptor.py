@@ -2,43 +2,48 @@
 One listening socket, and each connection that it accepts until an HttpConnection has it.
 
 This is not left to the event loop's own server, because that one cannot say why a TLS handshake failed, cannot count a
-connection's time from the accept on, and cannot bound the handshakes of one turn (handshakes.py). Everybody is accepted who fits
-into PendingConnections; only while many handshakes could go on at once do new connections wait in the kernel's queue, where they
-cost us nothing.
+connection's time from the accept on, and cannot share out what may be computed in one turn (fair_turns.py). The kernel's queue
+knows no turns: whoever waits in it waits for all before him. So it is emptied as fast as connections come, an accept costs next
+to nothing, and who of them goes on, and who has to go, is decided here: PendingConnections, FairTurns.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import resource
 import socket
 import ssl
 import time
+from collections import OrderedDict
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from ..logs import fields, log
 from ..metrics import Counts
-from ..websocket._transport import PlainTransport
-from ..websocket.tcp_info import socket_bytes_received
+from ..websocket.tcp_info import has_left, socket_bytes_received
 from . import tls_errors
 from .admission import PendingConnections
-from .arrival import Arrival, host_of, shown
+from .arrival import Arrival, Entrance, host_of, shown
 from .descriptors import MOST, RESERVED_DESCRIPTORS
-from .handshakes import Handshake, Handshakes
+from .fair_turns import FairTurns
 from .http_connection import HttpConnection
 from .proxy_reader import read_proxy_header
+from .readiness import readiness
 from .routes import Listener
 
-ACCEPTS_PER_TURN = 64  # then the others' turn, …
-ACCEPT_S = 0.003  # … or after so long
+# In one turn of the event loop: some hundred connections. While more than that come, each turn has twice as long, up to so much.
+ACCEPT_S = 0.002
+ACCEPT_AT_MOST_S = 0.008
+ACCEPTS_AT_LEAST = 32  # however slow the machine is
 # Over TCP before a connection is admitted: MOST_REQUESTS with 4 KB of cookies each, and TLS around them.
 UNADMITTED_BYTES = 256 * 1024
 UNADMITTED_CHECK_S = 0.5  # some 5 ms, if there are as many as PendingConnections allows
 PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
+EVICTED_PER_TURN = RESERVED_DESCRIPTORS // 2  # who go for want of descriptors: some give theirs back a turn later
 
 _OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -69,7 +74,6 @@ class Acceptor:
         self._loop = loop
         self._bound = bound
         self.listener = listener
-        self._context = context
         self._handshake_s = handshake_s
         self._connection = connection
         self._pending = pending
@@ -81,19 +85,38 @@ class Acceptor:
         self.port = int(bound.getsockname()[1])
         self._reading = False
         self._leaving = False
-        self._handshakes = Handshakes(loop, handshake_s, self._resume)
+        self._closed = False
+        self._accept_s = ACCEPT_S
+        self._evicted = 0  # for want of descriptors, in this turn
         self._checked_s = 0.0
-        self._arrivals: set[Arrival] = set()
+        self._arrivals: OrderedDict[Arrival, None] = OrderedDict()  # in the order of their deadlines
+        self._expiring = False  # a timer is set
+        self._readiness = readiness(loop)
+        self._entrance = self._entrance_for(context)
         self._proxied: set[asyncio.Task[None]] = set()  # that wait for a trusted proxy's header
+
+    def _entrance_for(self, context: ssl.SSLContext | None) -> Entrance:
+        return Entrance(
+            loop=self._loop,
+            context=context,
+            handshake_s=self._handshake_s,
+            readiness=self._readiness,
+            turns=FairTurns(self._loop),
+            pending=self._pending,
+            connect=self._connect,
+            on_end=self._forget,
+            on_failed=self._note_failure,
+        )
 
     def open(self, url: str) -> None:
         """`url`: how this machine reaches it, for the log."""
         self._resume()
-        log.info("listening", extra=fields(port=self.port, takes=self.listener, tls=self._context is not None, url=url))
+        tls = self._entrance.context is not None
+        log.info("listening", extra=fields(port=self.port, takes=self.listener, tls=tls, url=url))
 
     def use(self, context: ssl.SSLContext | None) -> None:
         """From now on handshakes use this context."""
-        self._context = context
+        self._entrance = replace(self._entrance, context=context)
 
     def leave(self) -> None:
         """Accepts until nobody waits in the kernel's queue, and then no more: `left`."""
@@ -115,25 +138,40 @@ class Acceptor:
 
     def close(self) -> None:
         """Accepts no more, and cancels the handshakes under way."""
+        self._closed = True
         self.stop_listening()
         for arrival in list(self._arrivals):
-            if arrival.handshake is not None:
-                arrival.handshake.abort()
+            if arrival.connection is None or arrival.handshake is not None:
+                arrival.abort()
         for task in self._proxied:
             task.cancel()
+        self._readiness.close()
 
     def check(self, now_s: float) -> None:
         """Once in UNADMITTED_CHECK_S at most: counts what came, and ends those who send and send, and are never admitted."""
-        if now_s < self._checked_s + UNADMITTED_CHECK_S:
-            return
-        self._checked_s = now_s
-        for arrival in list(self._arrivals):
+        if now_s >= self._checked_s + UNADMITTED_CHECK_S:
+            self._checked_s = now_s
+            self._check_bytes()
+
+    def _check_bytes(self) -> None:
+        for arrival in [arrival for arrival in self._arrivals if arrival.begun]:
             received = socket_bytes_received(arrival.sock) or 0
-            arrival.has_received(received)
             if received > UNADMITTED_BYTES:
                 self._counts.refused_connections["too_many_bytes"] += 1
                 log.warning("connection_refused", extra=fields(cause="too_many_bytes", address=shown(arrival.address)))
                 arrival.abort()
+
+    def _expire(self) -> None:
+        """Ends those whose HANDSHAKE_TIMEOUT is over. One timer is enough: they all have as long, so the first is the first."""
+        now_s = time.monotonic()
+        while self._arrivals and (first := next(iter(self._arrivals))).deadline_s <= now_s:
+            first.deadline_s = math.inf  # said once
+            self._arrivals.move_to_end(first)
+            first.expire()
+        due_s = next(iter(self._arrivals)).deadline_s if self._arrivals else math.inf
+        self._expiring = due_s < math.inf and not self._closed
+        if self._expiring:
+            self._loop.call_later(due_s - now_s, self._expire)
 
     def _resume(self) -> None:
         if not self._reading and self._bound.fileno() >= 0:
@@ -146,32 +184,41 @@ class Acceptor:
             self._loop.remove_reader(self._bound.fileno())
 
     def _accept(self) -> None:
-        until_s = time.monotonic() + ACCEPT_S
-        for _ in range(ACCEPTS_PER_TURN):
-            if self._handshakes.crowded:
-                self._pause()
+        until_s = time.monotonic() + self._accept_s
+        self._evicted = 0
+        while True:
+            for _ in range(ACCEPTS_AT_LEAST):
+                if not self._accept_one():
+                    self._accept_s = ACCEPT_S
+                    return
+            if time.monotonic() >= until_s:
+                self._accept_s = min(2 * self._accept_s, ACCEPT_AT_MOST_S)
                 return
-            if time.monotonic() > until_s:
-                return
-            try:
-                accepted, address = self._bound.accept()
-            except BlockingIOError:
-                if self._leaving:
-                    self.stop_listening()  # in the same breath: whoever comes between is lost
-                return
-            except (InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in _OUT_OF_RESOURCES:
-                    raise
-                self._pause_a_while(os.strerror(error.errno or 0))
-                return
-            if accepted.fileno() > self._highest:
+
+    def _accept_one(self) -> bool:
+        """False: nobody is waiting, or there is no room."""
+        try:
+            accepted, address = self._bound.accept()
+        except BlockingIOError:
+            if self._leaving:
+                self.stop_listening()  # in the same breath: whoever comes between is lost
+            return False
+        except (InterruptedError, ConnectionAbortedError):
+            return False
+        except OSError as error:
+            if error.errno not in _OUT_OF_RESOURCES:
+                raise
+            self._pause_a_while(os.strerror(error.errno or 0))
+            return False
+        if accepted.fileno() > self._highest:
+            if self._evicted == EVICTED_PER_TURN or not self._pending.make_room():
                 accepted.close()
                 self._counts.refused_connections["descriptors"] += 1
                 self._pause_a_while(f"{self._highest} files and connections are open")
-                return
-            self._take(accepted, address)
+                return False
+            self._evicted += 1
+        self._take(accepted, address)
+        return True
 
     def _pause_a_while(self, reason: str) -> None:
         """There is no room for more: connections that are here stay, new ones wait in the kernel's queue."""
@@ -182,9 +229,9 @@ class Acceptor:
         log.warning("accept_paused", extra=fields(cause="descriptors", reason=reason, remedy=remedy))
 
     def _take(self, accepted: socket.socket, address: Any) -> None:
-        if _is_gone(accepted):
+        if has_left(accepted):
             accepted.close()
-            if self._context is not None:
+            if self._entrance.context is not None:
                 self._note_failure(ConnectionResetError(), address)
             return
         if not self._trusts(host_of(address)):
@@ -215,37 +262,27 @@ class Acceptor:
 
     def _admit(self, accepted: socket.socket, address: Any, limited: bool = True) -> None:
         """`limited`: the address is a client's, not that of a proxy that many share."""
-        arrival = Arrival(accepted, address, self._context is not None)
+        arrival = Arrival(self._entrance, accepted, address)
         ticket = self._pending.enter(host_of(address), arrival.abort, limited)
+        if ticket is None or ticket.displaced:
+            log.warning("connection_refused", extra=fields(cause="address_limit", address=shown(address)))
         if ticket is None:
             accepted.close()
-            log.warning("connection_refused", extra=fields(cause="address_limit", address=shown(address)))
             return
-
-        def done() -> None:
-            self._pending.leave(ticket)
-            self._arrivals.discard(arrival)
-            arrival.end()
-
-        self._arrivals.add(arrival)
-        arrival.on_end = done
-        arrival.on_hold = partial(self._pending.hold, ticket)
-        connection = arrival.connection = self._connection(shown(address), self.listener, done)
-        arrival.timer = self._loop.call_later(self._handshake_s, arrival.expire)
+        arrival.ticket = ticket
+        arrival.deadline_s = time.monotonic() + self._handshake_s
+        self._arrivals[arrival] = None
+        if not self._expiring:
+            self._expiring = True
+            self._loop.call_later(self._handshake_s, self._expire)
         accepted.setblocking(False)
-        if self._context is None:
-            arrival.transport = PlainTransport(self._loop, accepted, connection)
-            return
-        failed = partial(self._fail, arrival)
-        arrival.handshake = Handshake(
-            self._handshakes, self._context, accepted, connection, arrival.shaken, failed, arrival.has_received
-        )
-        arrival.handshake.wait()
+        arrival.wait()
 
-    def _fail(self, arrival: Arrival, error: Exception) -> None:
-        doctors = arrival.handshake is not None and arrival.handshake.is_doctors
-        arrival.finish()
-        self._note_failure(error, arrival.address, doctors)
+    def _connect(self, address: Any, done: Callable[[], None]) -> HttpConnection:
+        return self._connection(shown(address), self.listener, done)
+
+    def _forget(self, arrival: Arrival) -> None:
+        self._arrivals.pop(arrival, None)
 
     def _note_failure(self, error: Exception, address: Any, doctors: bool = False) -> None:
         """`doctors`: it was `teslafast doctor`, or the road test of a set-up, which nobody need be told of."""
@@ -256,13 +293,3 @@ class Acceptor:
             return
         self._turned_away(cause, meaning, shown(address))
         log.warning("tls_failed", extra=fields(cause=cause, meaning=meaning, address=shown(address)))
-
-
-def _is_gone(accepted: socket.socket) -> bool:
-    """Whether its peer has left without a byte, as health checks and floods do: nothing is made for it."""
-    try:
-        return not accepted.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True

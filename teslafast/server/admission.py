@@ -1,29 +1,70 @@
 """
 Connections that have not been admitted yet, and the three limits on them.
 
-    per address   PER_ADDRESS connections; the next one is closed. IPv6 counts per /64, the block that one host gets.
-    in total      TOTAL connections; the oldest is closed for the next one, because a well-behaved client is admitted within a
-                  second.
-    in bytes      HELD_BYTES_AT_MOST of memory for TLS, certificates and request heads; beyond it the oldest that holds any is
-                  closed.
+    per address   PER_ADDRESS connections; the next one takes the place of the oldest that has yet to send something.
+    in total      TOTAL connections; the next one takes the place of another.
+    in bytes      HELD_BYTES_AT_MOST of memory for TLS, certificates and request heads; beyond it one that holds any is closed.
+
+Whose place is taken: the oldest's of whoever takes the most of them (sources.py). An address from which somebody has been
+admitted lately is known, and known ones are counted apart: a vehicle that comes back loses its place only to others of that
+kind, as long as these are no more than the strangers.
 
 HANDSHAKE_TIMEOUT limits how long each may stay. Pure: `abort` is a callback of the caller.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
+
+from .sources import Source, SourcePlaces, source_of
 
 # A mobile carrier's NAT may put a whole fleet behind one address. They come back in one moment, and their hellos a little later:
 # of 1,500 that did on a busy machine, a limit of 512 turned 889 away. What they hold in memory is bounded in bytes.
 PER_ADDRESS = 2048
-TOTAL = 4096  # a silent one costs 5 KB; what the others hold is bounded in bytes
-# 1,000 handshakes that have begun, as many as come in within two seconds; or 550 with as long a chain as may be.
+TOTAL = 4096  # a silent one costs 2 KB; what the others hold is bounded in bytes
+# 870 handshakes that have begun, as many as come in within two seconds; or 480 with as long a chain as may be.
 HELD_BYTES_AT_MOST = 48 * 1024 * 1024
+KNOWN_SOURCES_AT_MOST = 4096  # addresses: 1 MB; the vehicles of a server that has more of them share carriers' addresses
 
-Ticket = int
+
+def _nothing() -> None: ...
+
+
+class Ticket:
+    """
+    One connection's place.
+
+    known      somebody was admitted from its address before
+    displaced  it took the place of another of its address, which had too many
+    """
+
+    __slots__ = ("abort", "displaced", "held", "known", "limited", "source")
+
+    def __init__(self, source: Source, known: bool, limited: bool, abort: Callable[[], object]) -> None:
+        self.source = source
+        self.known = known
+        self.limited = limited
+        self.abort = abort
+        self.held = 0  # bytes
+        self.displaced = False
+
+
+class KnownSources:
+    """Addresses from which a vehicle or a dashboard was admitted, the last KNOWN_SOURCES_AT_MOST."""
+
+    def __init__(self, most: int = KNOWN_SOURCES_AT_MOST) -> None:
+        self._most = most
+        self._known: OrderedDict[Source, None] = OrderedDict()
+
+    def __contains__(self, source: Source) -> bool:
+        return source in self._known
+
+    def note(self, source: Source) -> None:
+        self._known[source] = None
+        self._known.move_to_end(source)
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
 
 
 class PendingConnections:
@@ -36,59 +77,85 @@ class PendingConnections:
         self._per_address = per_address
         self._total = total
         self._held_bytes = held_bytes
-        self._held: dict[Ticket, int] = {}  # bytes, of those that hold any; in the order in which they began to
         self._held_sum = 0
-        self._present: dict[Ticket, tuple[str, Callable[[], object]]] = {}  # in the order of their arrival
-        self._by_source: Counter[str] = Counter()
-        self._next = 0
+        # Those who hold nothing, and the others: in each of the two strangers, and known ones.
+        self._silent: tuple[SourcePlaces[Ticket], ...] = (SourcePlaces(), SourcePlaces())
+        self._holding: tuple[SourcePlaces[Ticket], ...] = (SourcePlaces(), SourcePlaces())
+        self._alone = 0
+        self.known = KnownSources()
 
     def __len__(self) -> int:
-        return len(self._present)
+        return sum(map(len, self._silent + self._holding))
 
     def enter(self, host: str, abort: Callable[[], object], limited: bool = True) -> Ticket | None:
         """
         A ticket for one more connection, None if its address has too many (`limited`: not for a proxy, whose address stands for
         many clients). `abort()` may be called until it leaves.
         """
-        source = source_of(host)
-        if limited and self._by_source[source] >= self._per_address:
-            self._refused["address_limit"] += 1
+        ticket = self._ticket(host, abort, limited)
+        if limited and not self._make_room_at(ticket):
             return None
-        if len(self._present) >= self._total:
-            self._refused["crowded"] += 1
-            self._abort(next(iter(self._present)))
-        self._next += 1
-        self._present[self._next] = source, abort
-        self._by_source[source] += 1
-        return self._next
+        if len(self) >= self._total:
+            self.make_room()
+        self._silent[ticket.known].add(ticket.source, ticket)
+        return ticket
 
-    def _abort(self, ticket: Ticket) -> None:
-        _, abort = self._present[ticket]
+    def _ticket(self, host: str, abort: Callable[[], object], limited: bool) -> Ticket:
+        if limited:
+            source = source_of(host)
+            return Ticket(source, source in self.known, limited, abort)
+        self._alone += 1
+        return Ticket(Source(self._alone, self._alone), True, limited, abort)
+
+    def _make_room_at(self, ticket: Ticket) -> bool:
+        source, known = ticket.source, ticket.known
+        if self._silent[known].of(source) + self._holding[known].of(source) < self._per_address:
+            return True
+        self._refused["address_limit"] += 1
+        if not self._silent[known].of(source):
+            return False
+        self._end(self._silent[known].oldest_of(source))
+        ticket.displaced = True
+        return True
+
+    def make_room(self) -> bool:
+        """Closes one of those who take the most places. False: nobody is here."""
+        crowd = max(self._silent + self._holding, key=len)
+        if not crowd:
+            return False
+        self._refused["crowded"] += 1
+        self._end(crowd.most_crowded())
+        return True
+
+    def _end(self, ticket: Ticket) -> None:
+        abort = ticket.abort
         self.leave(ticket)
         abort()
 
     def hold(self, ticket: Ticket, size: int) -> None:
-        """The connection holds so many bytes from now on. If all together hold too many, the oldest of them are closed."""
-        if ticket not in self._present:
-            return
-        self._held_sum += size - self._held.get(ticket, 0)
-        self._held[ticket] = size
+        """The connection holds so many bytes from now on. If all together hold too many, some of them are closed."""
+        silent, holding = self._silent[ticket.known], self._holding[ticket.known]
+        if not ticket.held:
+            if not silent.discard(ticket.source, ticket):
+                return
+            holding.add(ticket.source, ticket)
+        self._held_sum += size - ticket.held
+        ticket.held = size
         while self._held_sum > self._held_bytes:
             self._refused["crowded_bytes"] += 1
-            self._abort(next(iter(self._held)))
+            self._end(max(self._holding, key=len).most_crowded())
+
+    def admit(self, ticket: Ticket) -> None:
+        """The connection was admitted: those who come from its address after it are known."""
+        if ticket.limited:
+            self.known.note(ticket.source)
+        self.leave(ticket)
 
     def leave(self, ticket: Ticket) -> None:
         """The connection was admitted or answered, or is gone. Does nothing the second time."""
-        self._held_sum -= self._held.pop(ticket, 0)
-        source, _ = self._present.pop(ticket, (None, None))
-        if source is not None:
-            self._by_source[source] -= 1
-            if not self._by_source[source]:
-                del self._by_source[source]
-
-
-def source_of(host: str) -> str:
-    """What counts as one source: the IPv4 address, or the /64 of an IPv6 address."""
-    if ":" not in host:
-        return host
-    return str(ipaddress.ip_address(host.partition("%")[0]).exploded)[:19]
+        if ticket.held:
+            self._holding[ticket.known].discard(ticket.source, ticket)
+            self._held_sum -= ticket.held
+            ticket.held = 0
+        self._silent[ticket.known].discard(ticket.source, ticket)
+        ticket.abort = _nothing  # it refers to the connection, which refers to the ticket

@@ -1,80 +1,210 @@
 """
 One connection from its accept until it is admitted, or gone; and what it holds of memory by then.
 
-    accepted ──▶ TLS handshake ──▶ request head ──▶ admitted, answered
-                   a Handshake       an HttpConnection
+    silent ──bytes──▶ ready ──its turn──▶ TLS handshake, as far as the bytes go ──▶ request head ──▶ admitted, answered
+       ▲                                    │ more bytes are needed
+       └────────────────────────────────────┘
+
+While it is silent it costs a socket and this object. What it needs besides is made at its first turn (fair_turns.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..websocket._transport import PlainTransport
+from .admission import PendingConnections, Ticket
+from .fair_turns import FairTurns
 from .handshakes import Handshake
 from .http_connection import HttpConnection
+from .readiness import Readiness
 
 # What a connection holds besides the bytes that have come, a certificate chain or a request head: OpenSSL's and aiofastnet's
-# buffers from the hello on (48 KB measured), or an object and a buffer.
-TLS_BYTES = 48 * 1024
+# buffers from the hello on (56 KB measured), or an object and a buffer.
+TLS_BYTES = 56 * 1024
 PLAIN_BYTES = 4 * 1024
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a reset, of which the kernel keeps nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """
+    What the connections of one listening socket share.
+
+    context     None: they are plain
+    connect     makes what reads the request of an address; that calls `done()` when it has handed over, or is lost
+    on_end      a connection is no longer waiting to be admitted
+    on_failed   a TLS handshake of an address has failed; whether it was the doctor's
+    """
+
+    loop: asyncio.AbstractEventLoop
+    context: ssl.SSLContext | None
+    handshake_s: float
+    readiness: Readiness
+    turns: FairTurns
+    pending: PendingConnections
+    connect: Callable[[Any, Callable[[], None]], HttpConnection]
+    on_end: Callable[[Arrival], object]
+    on_failed: Callable[[Exception, Any, bool], object]
 
 
 class Arrival:
-    """
-    As far as it has come.
+    """As far as it has come. `ticket` is for whoever makes it to set, `deadline_s`, too."""
 
-    on_end()         it is no longer waiting to be admitted
-    on_hold(bytes)   it has so many bytes of memory; may abort it, or another, if all together have too many
-    """
+    __slots__ = (
+        "__weakref__",
+        "_entrance",
+        "_fd",
+        "_received",
+        "_waiting",
+        "address",
+        "begun",
+        "connection",
+        "deadline_s",
+        "handshake",
+        "over",
+        "sock",
+        "ticket",
+        "transport",
+    )
 
-    def __init__(self, sock: socket.socket, address: Any, secure: bool) -> None:
+    def __init__(self, entrance: Entrance, sock: socket.socket, address: Any) -> None:
+        self._entrance = entrance
         self.sock = sock
+        self._fd = sock.fileno()
+        self._waiting = False  # for bytes
         self.address = address
-        self.on_end: Callable[[], None] | None = None
-        self.on_hold: Callable[[int], object] | None = None
-        self.connection: HttpConnection | None = None
-        self.timer: asyncio.TimerHandle | None = None
+        self.ticket: Ticket
+        self.deadline_s = 0.0
+        self.begun = False
+        self.over = False
+        self.connection: HttpConnection | None = None  # from its first turn on
         self.transport: PlainTransport | None = None
         self.handshake: Handshake | None = None  # while it is under way
-        self._least = TLS_BYTES if secure else PLAIN_BYTES
+        self._received = 0  # bytes over TCP, at the last step of the handshake
+
+    # ---- turns
+
+    def wait(self) -> None:
+        """For its first bytes, or its next."""
+        self._waiting = True
+        self._entrance.readiness.wait(self._fd, self._ready)
+
+    def _ready(self) -> None:
+        self._waiting = False
+        self._entrance.turns.add(self)
+
+    def step(self) -> None:
+        if self.connection is None:
+            self.begun = True
+            self._begin()
+        if self.handshake is not None:
+            self.handshake.step()
+
+    def _begin(self) -> None:
+        entrance = self._entrance
+        connection = self.connection = entrance.connect(self.address, self._done)
+        connection.on_unfinished = self._holds_head
+        if entrance.context is None:
+            self.transport = PlainTransport(entrance.loop, self.sock, connection)
+            self.transport.begin()
+            return
+        self.handshake = Handshake(
+            entrance.loop,
+            entrance.handshake_s,
+            entrance.context,
+            self.sock,
+            connection,
+            on_wait=self.wait,
+            on_done=self._shaken,
+            on_failed=self._fail,
+            on_bytes=self.has_received,
+        )
+
+    def _shaken(self) -> None:
+        self.handshake = None
+
+    def _fail(self, error: Exception) -> None:
+        doctors = self.handshake is not None and self.handshake.is_doctors
+        self._end()
+        self._entrance.on_failed(error, self.address, doctors)
+
+    # ---- memory
 
     def has_received(self, count: int) -> None:
         """So many bytes have come by now, over TCP. A connection that has sent none holds next to nothing."""
-        if count and self.on_hold is not None:
-            self.on_hold(self._least + count)
+        if count:
+            self._received = count
+            self._hold(0)
 
-    def shaken(self) -> None:
-        """The TLS handshake is over, and `connection` has the transport."""
-        self.handshake = None
+    def _holds_head(self, size: int) -> None:
+        """So many bytes of a request head are here, and it goes on. May abort this connection, or another."""
+        self._hold(size)
+
+    def _hold(self, head: int) -> None:
+        least = PLAIN_BYTES if self._entrance.context is None else TLS_BYTES
+        self._entrance.pending.hold(self.ticket, least + self._received + head)
+
+    # ---- its end
 
     def expire(self) -> None:
         """HANDSHAKE_TIMEOUT is over."""
+        self._stop_waiting()
+        if self.connection is None:
+            self._begin()
         if self.handshake is not None:
             self.handshake.expire()
         elif self.connection is not None:
             self.connection.expire()
 
     def abort(self) -> None:
-        if self.transport is not None:
+        """Ends it by a reset."""
+        if self.over:
+            return
+        self._stop_waiting()
+        if self.sock.fileno() >= 0:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        if self.connection is None:
+            self._end()
+            self.sock.close()
+        elif self.transport is not None:
             self.transport.abort()
         elif self.handshake is not None:
             self.handshake.abort()
-            self.finish()
-        elif self.connection is not None:
+            self._end()
+        else:
             self.connection.abort()
 
-    def finish(self) -> None:
-        if self.on_end is not None:
-            self.on_end()
+    def _stop_waiting(self) -> None:
+        """For bytes, or for its turn. Before the socket is closed: the descriptor may be another's right after."""
+        self._entrance.turns.discard(self)
+        if self._waiting:
+            self._waiting = False
+            self._entrance.readiness.forget(self._fd)
 
-    def end(self) -> None:
-        """Admitted, or gone: cancels the timer, and drops its references to objects that refer to it."""
-        if self.timer is not None:
-            self.timer.cancel()
-        self.on_end = self.connection = self.timer = self.transport = self.handshake = self.on_hold = None
+    def _done(self) -> None:
+        admitted = self.connection is not None and self.connection.admitted
+        if admitted:
+            self._entrance.pending.admit(self.ticket)
+        self._end()
+
+    def _end(self) -> None:
+        """Admitted, or gone: drops its references to objects that refer to it."""
+        if self.over:
+            return
+        self.over = True
+        self._stop_waiting()
+        self._entrance.pending.leave(self.ticket)
+        self._entrance.on_end(self)
+        if self.connection is not None:
+            self.connection.on_unfinished = None
+        self.connection = self.transport = self.handshake = None
 
 
 def host_of(address: Any) -> str:

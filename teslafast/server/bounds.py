@@ -25,7 +25,7 @@ from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket import connection
 from ..websocket._frame_limit import READ_AT_MOST
 from ..websocket.connection import EMPTY_FRAMES_AT_MOST
-from . import acceptor, admission, binding, descriptors, handshakes, http_connection, turned_away
+from . import acceptor, admission, binding, descriptors, fair_turns, handshakes, http_connection, turned_away
 from .proxy_protocol import V2_AT_MOST
 
 _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -52,8 +52,8 @@ BOUNDS = (
     Bound("strangers", "connections not admitted yet", admission.PER_ADDRESS),
     Bound("strangers", "connections not admitted yet", admission.TOTAL),
     Bound("strangers", "memory of connections not admitted yet", admission.HELD_BYTES_AT_MOST, "bytes"),
-    Bound("strangers", "accepting connections, before the others' turn", acceptor.ACCEPTS_PER_TURN),
     Bound("strangers", "accepting connections, before the others' turn", acceptor.ACCEPT_S, "s"),
+    Bound("strangers", "accepting connections, before the others' turn", acceptor.ACCEPT_AT_MOST_S, "s"),
     Bound("strangers", "request head", http_connection.REQUEST_HEAD_LIMIT, "bytes"),
     Bound("strangers", "requests on one connection", http_connection.MOST_REQUESTS),
     Bound("strangers", "requests on one connection", http_connection.KEPT_S, "s"),
@@ -63,7 +63,8 @@ BOUNDS = (
     Bound("strangers", "keys in `JWT_PUBLIC_KEY_PATH`", MOST_KEYS),
     Bound("strangers", "PROXY header of a trusted proxy", V2_AT_MOST, "bytes"),
     Bound("strangers", "TLS handshake", handshakes.HANDSHAKE_BYTES, "bytes"),
-    Bound("strangers", "TLS handshakes that can go on", handshakes.READY_AT_MOST),
+    Bound("strangers", "steps of handshakes and first requests, before the others' turn", fair_turns.TURN_S, "s"),
+    Bound("strangers", "addresses that are known", admission.KNOWN_SOURCES_AT_MOST),
     Bound("strangers", "bytes before a connection is admitted", acceptor.UNADMITTED_BYTES, "bytes"),
     Bound("strangers", "descriptors", descriptors.RESERVED_DESCRIPTORS),
     Bound("strangers", "`/streaming/` before a token", STRANGERS_AT_MOST),

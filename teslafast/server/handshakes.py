@@ -1,16 +1,9 @@
 """
-TLS handshakes of one listening socket: they wait for their peer without costing anything, and take turns at computing.
-
-    arrive ──▶ silent ──bytes──▶ ready ──a turn──▶ computed a step ──▶ done: the HttpConnection has a transport
-                 ▲                                    │ more bytes are needed
-                 └────────────────────────────────────┘
-
-A handshake costs one to two milliseconds of CPU, most of it for checking the vehicle's chain up to a P-521 root. Those that can
-go on are worked off in the order in which their bytes came, for TURN_S in one turn of the event loop: so it breathes while
-thousands of vehicles come back at once, and who sends nothing is in nobody's way. OpenSSL's memory is taken with the first byte.
+One TLS handshake, a step at a time: each goes as far as the bytes go, and is taken when the connection has its turn
+(fair_turns.py).
 
 aiofastnet begins a handshake in a transport's constructor and goes on with it whenever the socket has bytes. In between, its
-reader is taken off the loop and ours put in its place; this is the one file that knows.
+reader is taken off the loop, and the caller waits for the bytes (`on_wait`); this is the one file that knows.
 """
 
 from __future__ import annotations
@@ -18,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -32,8 +23,6 @@ from ..doctor_mark import DOCTORS_PROTOCOL
 from ..websocket.tcp_info import has_ended, socket_bytes_received
 from .proxy_reader import refuse_proxy_header
 
-TURN_S = 0.01  # of handshakes in one turn of the loop: five to ten of them, and what others notice of it
-READY_AT_MOST = 64  # that can go on, before no more are accepted: a tenth of a second, well within anybody's patience
 # From the first byte to the end of the handshake, with the request head if it comes at once: Tesla's chains have 5 KB, tickets 3.
 HANDSHAKE_BYTES = 48 * 1024
 TLS_BUFFER_BYTES = 16 * 1024  # of a connection, each way: aiofastnet's minimum
@@ -70,24 +59,32 @@ def _nothing() -> None: ...
 
 class Handshake:
     """
-    One connection's. `on_failed(error)` is called once if it fails, `on_done()` once when its protocol has the transport;
-    neither after `abort`. `on_bytes(received)`: before each step, with what has come over TCP by then; it may abort this.
+    One connection's. OpenSSL's memory is taken at its first step.
+
+    on_wait()           it needs more bytes
+    on_done()           once, when its protocol has the transport
+    on_failed(error)    once, if it fails; neither of them after `abort`
+    on_bytes(received)  before each step, with what has come over TCP by then; it may abort this
     """
 
     def __init__(
         self,
-        handshakes: Handshakes,
+        loop: asyncio.AbstractEventLoop,
+        handshake_s: float,
         context: ssl.SSLContext,
         sock: socket.socket,
         protocol: asyncio.BaseProtocol,
-        on_done: Callable[[], None],
-        on_failed: Callable[[Exception], None],
-        on_bytes: Callable[[int], object] = lambda received: None,
+        on_wait: Callable[[], object],
+        on_done: Callable[[], object],
+        on_failed: Callable[[Exception], object],
+        on_bytes: Callable[[int], object],
     ) -> None:
-        self._handshakes = handshakes
+        self._loop = loop
+        self._handshake_s = handshake_s
         self._context = context
         self._sock = sock
         self._protocol = protocol
+        self._on_wait = on_wait
         self._on_done = on_done
         self._on_failed = on_failed
         self._on_bytes = on_bytes
@@ -96,18 +93,6 @@ class Handshake:
         self._task: asyncio.Task[None] | None = None  # where aiofastnet cannot read the socket itself
         self._over = False
         self.is_doctors = False  # its hello says that it is the doctor's
-
-    @property
-    def over(self) -> bool:
-        return self._over
-
-    def wait(self) -> None:
-        """For the peer's next bytes."""
-        self._handshakes.loop.add_reader(self._sock.fileno(), self._ready)
-
-    def _ready(self) -> None:
-        self._handshakes.loop.remove_reader(self._sock.fileno())
-        self._handshakes.add(self)
 
     def step(self) -> None:
         """Computes as far as the bytes go that are there."""
@@ -135,7 +120,7 @@ class Handshake:
             raise ConnectionResetError("the client left after its first bytes")
 
     def _begin(self) -> None:
-        loop, handshake_s = self._handshakes.loop, self._handshakes.handshake_s
+        loop, handshake_s = self._loop, self._handshake_s
         if _ssl_needs_fallback_engine(self._context):
             self._task = loop.create_task(self._shake_hands())
             return
@@ -158,12 +143,13 @@ class Handshake:
         if self._waiter is None or self._over:
             return
         if not self._waiter.done():
-            self.wait()  # replaces the transport's own reader
+            self._loop.remove_reader(self._sock.fileno())
+            self._on_wait()
             return
         self._waiter.result()
         self._over = True
         if not self._transport.is_closing():
-            self._handshakes.loop.add_reader(self._sock.fileno(), self._transport._read_ready)
+            self._loop.add_reader(self._sock.fileno(), self._transport._read_ready)
         self._transport = self._waiter = None
         self._on_done()
 
@@ -171,11 +157,11 @@ class Handshake:
         """All of it, where the ssl module's own engine has to do (a Python with OpenSSL linked into it)."""
         try:
             await aiofastnet.connect_accepted_socket(
-                self._handshakes.loop,
+                self._loop,
                 lambda: self._protocol,
                 self._sock,
                 ssl=self._context,
-                ssl_handshake_timeout=self._handshakes.handshake_s,
+                ssl_handshake_timeout=self._handshake_s,
                 ssl_shutdown_timeout=TLS_GOODBYE_S,
                 ssl_incoming_bio_size=TLS_BUFFER_BYTES,
                 ssl_outgoing_bio_size=TLS_BUFFER_BYTES,
@@ -209,42 +195,4 @@ class Handshake:
         if self._transport is not None:
             self._transport.abort()
         else:
-            if self._sock.fileno() >= 0:
-                self._handshakes.loop.remove_reader(self._sock.fileno())
             self._sock.close()
-
-
-class Handshakes:
-    """Those of one listening socket. `on_room()` is called when more connections may be accepted."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, handshake_s: float, on_room: Callable[[], None]) -> None:
-        self.loop = loop
-        self.handshake_s = handshake_s
-        self._on_room = on_room
-        self._ready: deque[Handshake] = deque()
-        self._working = False
-
-    @property
-    def crowded(self) -> bool:
-        """Whether so many can go on that no more are to be accepted."""
-        return len(self._ready) >= READY_AT_MOST
-
-    def add(self, handshake: Handshake) -> None:
-        """Its bytes are there."""
-        self._ready.append(handshake)
-        if not self._working:
-            self._working = True
-            self.loop.call_soon(self._work)
-
-    def _work(self) -> None:
-        until_s = time.monotonic() + TURN_S
-        was_crowded = self.crowded
-        while self._ready and time.monotonic() < until_s:
-            handshake = self._ready.popleft()
-            if not handshake.over:
-                handshake.step()
-        self._working = bool(self._ready)
-        if self._working:
-            self.loop.call_soon(self._work)
-        if was_crowded and not self.crowded:
-            self._on_room()

@@ -95,6 +95,13 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._awaited = False  # a page asks other nodes first
         self._opening = False  # a door has the transport: no more HTTP
         self._timer: asyncio.TimerHandle | None = None
+        # Called with the bytes of a request head that is not whole yet; may abort this connection.
+        self.on_unfinished: Callable[[int], object] | None = None
+
+    @property
+    def admitted(self) -> bool:
+        """Whether a door has it."""
+        return self._opening
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -150,6 +157,8 @@ class HttpConnection(asyncio.BufferedProtocol):
             elif len(self._head) >= REQUEST_HEAD_LIMIT:
                 self.answer(Answer.of(Refused(HEAD_TOO_LARGE)))
             else:
+                if self._head and self.on_unfinished is not None:
+                    self.on_unfinished(len(self._head))
                 break
 
     def _take(self, head: bytes) -> None:

@@ -24,7 +24,7 @@ cdef MemoryBuffer shared_frame = MemoryBuffer(1024)
 
 
 cdef class PlainTransport(WritableTransport):
-    """An accepted TCP socket, made non-blocking; `protocol` is told of the connection in the loop's next turn."""
+    """An accepted TCP socket, made non-blocking; nothing happens until `begin`."""
 
     cdef:
         bytearray held
@@ -35,11 +35,13 @@ cdef class PlainTransport(WritableTransport):
         WritableTransport.__init__(self, loop, sock)
         self._write_backlog = None
         self.set_protocol(protocol)
-        loop.call_soon(self.begin)
 
     def begin(self):
+        """Tells the protocol of the connection, and gives it what has come by now: most ends of short ones need no more."""
         self._call_protocol_connection_made()
         if not self._closing:
+            self._read_ready()
+        if not self._closing and not self._read_paused:
             self._start_reading()
 
     # ---- in

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 _CLOSE_WAIT = 8  # `tcpi_state`, the first byte: the peer has sent its FIN
 _BYTES_RECEIVED = slice(128, 136)  # `tcpi_bytes_received` of struct tcp_info; since Linux 4.1
 
@@ -35,3 +36,13 @@ def has_ended(sock: Any) -> bool:
         return bool(sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1)[0] == _CLOSE_WAIT)
     except OSError:
         return False
+
+
+def has_left(sock: Any) -> bool:
+    """Whether the peer is gone without a byte, as health checks and floods are: nothing is made for it."""
+    try:
+        return not sock.recv(1, _LOOK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.server.admission import PendingConnections, source_of
+from teslafast.server.admission import KnownSources, PendingConnections, Ticket
+from teslafast.server.sources import source_of
 
 
 class Hall:
@@ -16,28 +17,120 @@ class Hall:
         self.waiting = PendingConnections(self.refused, per_address, total, held_bytes)
         self.cut_off: list[str] = []
 
-    def enter(self, host: str, name: str = "") -> int | None:
+    def enter(self, host: str, name: str = "") -> Ticket | None:
         return self.waiting.enter(host, lambda: self.cut_off.append(name))
 
 
-def test_a_connection_over_the_limit_of_its_address_is_refused() -> None:
+def holding(hall: Hall, host: str, name: str, size: int = 1) -> Ticket:
+    ticket = hall.enter(host, name)
+    assert ticket is not None
+    hall.waiting.hold(ticket, size)
+    return ticket
+
+
+def test_over_the_limit_of_its_address_a_connection_takes_the_place_of_the_oldest_that_has_sent_nothing() -> None:
     hall = Hall()
-    tickets = [hall.enter("1.1.1.1") for _ in range(4)]
-    assert tickets[3] is None
+    holding(hall, "1.1.1.1", "has begun")
+    for name in ("oldest silent", "silent", "newest"):
+        assert hall.enter("1.1.1.1", name) is not None
+    assert hall.cut_off == ["oldest silent"]
+    assert hall.refused == {"address_limit": 1}
+
+
+def test_a_connection_is_refused_where_all_others_of_its_address_have_begun() -> None:
+    hall = Hall()
+    first, *_ = (holding(hall, "1.1.1.1", str(number)) for number in range(3))
+    assert hall.enter("1.1.1.1") is None
     assert hall.refused == {"address_limit": 1}
     assert hall.enter("2.2.2.2") is not None
-    assert tickets[0] is not None
-    hall.waiting.leave(tickets[0])
+    hall.waiting.leave(first)
     assert hall.enter("1.1.1.1") is not None
+    assert hall.cut_off == []
 
 
 def test_over_the_total_limit_the_oldest_connection_is_closed() -> None:
     hall = Hall()
     for number in range(7):
-        assert hall.enter(f"1.1.1.{number}", str(number)) is not None
+        assert hall.enter(f"1.1.{number}.1", str(number)) is not None
     assert hall.cut_off == ["0", "1"]
     assert hall.refused == {"crowded": 2}
     assert len(hall.waiting) == 5
+
+
+@pytest.mark.parametrize(
+    "crowd",
+    [
+        ["1.1.1.1", "1.1.1.1", "1.1.1.1"],
+        ["1.1.1.1", "1.1.1.2", "1.1.1.3"],
+        ["2001:db8:1:1::1", "2001:db8:1:2::1", "2001:db8:1:3::1"],
+    ],
+    ids=["one address", "one network", "one IPv6 site"],
+)
+def test_over_the_total_limit_whoever_takes_the_most_places_loses_them(crowd: list[str]) -> None:
+    hall = Hall()
+    hall.enter("9.9.9.9", "alone")
+    hall.enter("8.8.8.8", "alone, too")
+    for host in crowd * 2:
+        hall.enter(host, host)
+    assert hall.cut_off == crowd
+
+
+def test_in_a_network_the_address_with_the_most_connections_loses_its_oldest() -> None:
+    hall = Hall(total=4)
+    for host, name in (("1.1.1.1", "alone"), ("1.1.1.2", "first"), ("1.1.1.2", "second"), ("1.1.1.2", "third")):
+        hall.enter(host, name)
+    hall.enter("1.1.1.3", "another")
+    assert hall.cut_off == ["first"]
+
+
+def test_who_comes_from_where_somebody_was_admitted_keeps_its_place_while_strangers_crowd() -> None:
+    hall = Hall()
+    before = hall.enter("9.9.9.9")
+    assert before is not None
+    hall.waiting.admit(before)
+    hall.enter("9.9.9.9", "comes back")
+    for number in range(20):
+        hall.enter(f"1.1.{number}.1", str(number))
+    assert "comes back" not in hall.cut_off
+    assert len(hall.cut_off) == 16
+
+
+def test_known_addresses_that_crowd_lose_their_places_as_strangers_do() -> None:
+    hall = Hall()
+    before = hall.enter("9.9.9.9")
+    assert before is not None
+    hall.waiting.admit(before)
+    for number in range(3):
+        hall.enter("9.9.9.9", f"known {number}")
+    hall.enter("1.1.1.1", "stranger")
+    hall.enter("1.1.2.1", "another stranger")
+    hall.enter("1.1.3.1", "a third")
+    assert hall.cut_off == ["known 0"]
+
+
+def test_a_proxys_connections_are_each_alone() -> None:
+    hall = Hall(per_address=1)
+    for number in range(5):
+        assert hall.waiting.enter("10.0.0.1", lambda: hall.cut_off.append("proxied"), limited=False) is not None, number
+    assert hall.cut_off == []
+    hall.waiting.admit(hall.waiting.enter("10.0.0.1", lambda: None, limited=False) or pytest.fail("no ticket"))
+    assert source_of("10.0.0.1") not in hall.waiting.known
+
+
+def test_room_is_made_by_closing_one_and_there_is_none_where_nobody_is() -> None:
+    hall = Hall()
+    assert not hall.waiting.make_room()
+    holding(hall, "1.1.1.1", "only one")
+    assert hall.waiting.make_room()
+    assert hall.cut_off == ["only one"]
+    assert hall.refused == {"crowded": 1}
+
+
+def test_only_so_many_addresses_are_known_and_the_last_seen_ones_stay() -> None:
+    known = KnownSources(most=2)
+    for host in ("1.1.1.1", "2.2.2.2", "1.1.1.1", "3.3.3.3"):
+        known.note(source_of(host))
+    assert [source_of(host) in known for host in ("1.1.1.1", "2.2.2.2", "3.3.3.3")] == [True, False, True]
 
 
 def test_leaving_after_being_closed_changes_nothing() -> None:
@@ -55,7 +148,7 @@ def test_leaving_after_being_closed_changes_nothing() -> None:
 
 def test_over_the_limit_in_bytes_the_oldest_that_holds_any_is_closed() -> None:
     hall = Hall()
-    silent, *others = (hall.enter(f"1.1.1.{number}", str(number)) for number in range(5))
+    silent, *others = (hall.enter(f"1.1.{number}.1", str(number)) for number in range(5))
     assert silent is not None
     for ticket in others:
         assert ticket is not None
@@ -88,33 +181,29 @@ def test_a_connection_that_alone_holds_too_much_is_closed_itself() -> None:
     assert hall.cut_off == ["greedy"]
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("1.2.3.4", "1.2.3.4", True),
-        ("1.2.3.4", "1.2.3.5", False),
-        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", True),
-        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
-        ("fe80::1%eth0", "fe80::2%eth0", True),
-        ("::1", "2001:db8::1", False),
-    ],
-)
-def test_an_ipv6_address_counts_by_its_64_bit_network(one: str, other: str, same: bool) -> None:
-    assert (source_of(one) == source_of(other)) is same
+HOSTS = ["1.1.1.1", "1.1.1.2", "2.2.2.2", "2001:db8::1"]
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=60))
-def test_the_limits_hold_and_nothing_is_counted_twice(steps: list[tuple[str, bool]]) -> None:
-    hall = Hall()
-    here: list[int] = []
-    for host, comes in steps:
-        if comes:
-            ticket = hall.enter(host)
-            here += [ticket] if ticket is not None else []
-        elif here:
-            hall.waiting.leave(here.pop(0))
-        assert len(hall.waiting) <= 5
-    for ticket in here:
+@given(st.lists(st.tuples(st.sampled_from(HOSTS), st.integers(0, 3)), max_size=80))
+def test_the_limits_hold_and_nothing_is_counted_twice(steps: list[tuple[str, int]]) -> None:
+    hall = Hall(held_bytes=500)
+    here: dict[str, Ticket] = {}
+
+    def enter(name: str, host: str) -> None:
+        ticket = hall.waiting.enter(host, lambda: here.pop(name))
+        if ticket is not None:
+            here[name] = ticket
+
+    for number, (host, what) in enumerate(steps):
+        if what > 1 or not here:
+            enter(str(number), host)
+        elif what == 1:
+            hall.waiting.hold(next(iter(here.values())), 100 + number)
+        else:
+            hall.waiting.leave(here.pop(next(iter(here))))
+        assert len(hall.waiting) == len(here) <= 5
+        assert sum(ticket.held for ticket in here.values()) <= 500
+    for ticket in here.values():
         hall.waiting.leave(ticket)
     assert len(hall.waiting) == 0
-    assert [hall.enter("a") is not None for _ in range(4)] == [True, True, True, False]
+    assert [hall.enter("a") is not None for _ in range(4)] == [True, True, True, True]

@@ -29,6 +29,17 @@ class Ends:
         raise AssertionError("the handshake does not end")
 
 
+def hello(client: ssl.SSLContext) -> bytes:
+    """The first bytes that a client sends."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    end = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    try:
+        end.do_handshake()
+    except ssl.SSLWantReadError:
+        return to_server.read()
+    raise AssertionError("a handshake with nobody")
+
+
 def refusal(client: ssl.SSLContext, server: ssl.SSLContext, hostname: str) -> str | None:
     """None if both ends are content, otherwise the words of the end that is not."""
     try:

@@ -1,0 +1,78 @@
+"""
+The turns of one listening socket's new connections at what costs CPU: steps of TLS handshakes, and the first request.
+
+    bytes are there ──▶ add ──▶ one of four queues ──its turn──▶ step()
+
+The queues are served one after the other: known addresses, strangers; those who have begun, those who have not. In each of them
+turns go round networks and addresses (sources.py). So a flood of beginnings takes half of the turns at most from those who are
+under way, and strangers take half of them at most from addresses from which somebody was admitted before.
+
+A handshake costs one to two milliseconds of CPU, most of it for checking the vehicle's chain up to a P-521 root. TURN_S bounds
+what is done in one turn of the event loop: so it breathes while thousands of vehicles come back at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Hashable
+from typing import Protocol
+
+from ..event_loop import Loop
+from .admission import Ticket
+from .sources import FairQueue
+
+TURN_S = 0.005  # of steps in one turn of the loop: three to fifteen of them, and what others notice of it
+
+
+class TurnTaker(Hashable, Protocol):
+    """Whoever wants a turn, with its next bytes there. `begun` does not change while it waits for one."""
+
+    @property
+    def ticket(self) -> Ticket: ...
+    @property
+    def begun(self) -> bool: ...
+    def step(self) -> None:
+        """Goes on as far as the bytes go. Never raises."""
+
+
+class FairTurns:
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._queues: dict[tuple[bool, bool], FairQueue[TurnTaker]] = {
+            (known, begun): FairQueue() for known in (True, False) for begun in (True, False)
+        }
+        self._order = deque(self._queues.values())
+        self._working = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self._order))
+
+    def add(self, step: TurnTaker) -> None:
+        """Its bytes are there: it gets a turn in one of the loop's next turns."""
+        self._queues[step.ticket.known, step.begun].push(step.ticket.source, step)
+        if not self._working:
+            self._working = True
+            self._loop.call_soon(self._work)
+
+    def discard(self, step: TurnTaker) -> None:
+        """It does not want its turn any more; nothing if it waits for none."""
+        self._queues[step.ticket.known, step.begun].discard(step.ticket.source, step)
+
+    def _work(self) -> None:
+        until_s = time.monotonic() + TURN_S
+        while (step := self._next()) is not None:
+            step.step()
+            if time.monotonic() >= until_s:
+                break
+        self._working = len(self) > 0
+        if self._working:
+            self._loop.call_soon(self._work)
+
+    def _next(self) -> TurnTaker | None:
+        for _ in range(len(self._order)):
+            queue = self._order[0]
+            self._order.rotate(-1)
+            if queue:
+                return queue.pop()
+        return None

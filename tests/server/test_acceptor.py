@@ -1,0 +1,75 @@
+"""Those who come and are not admitted: what they cost, and who goes for whom."""
+
+from __future__ import annotations
+
+import gc
+import socket
+from contextlib import ExitStack
+
+from teslafast.server.arrival import Arrival
+from teslafast.server.server import Server
+
+from tests.support.certificates import World
+from tests.support.peers import PATIENCE_S
+from tests.support.servers import Inside
+
+
+def silent(port: int, address: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), PATIENCE_S, (address, 0))
+
+
+def cut(stranger: socket.socket) -> bool:
+    """The server has ended it by a reset, of which the kernel keeps nothing."""
+    try:
+        stranger.recv(1)
+    except ConnectionResetError:
+        return True
+    return False
+
+
+def arrivals() -> int:
+    return sum(isinstance(one, Arrival) for one in gc.get_objects())
+
+
+def test_strangers_that_are_crowded_out_are_reset_and_leave_nothing_for_the_garbage_collector(world: World) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        with Inside(world, VEHICLE_PORT="0") as server, ExitStack() as strangers:
+            server.ask(lambda running: setattr(running.listeners.pending, "_total", 3))
+            crowd = [strangers.enter_context(silent(server.place.vehicle_port, "127.2.0.1")) for _ in range(10)]
+            assert all(cut(stranger) for stranger in crowd[:7])
+            assert server.ask(lambda running: arrivals()) == 3
+            with server.place.vehicle() as vehicle:
+                vehicle.tell({"Soc": {"floatValue": 1.0}})
+    finally:
+        gc.enable()
+
+
+def test_where_descriptors_run_out_strangers_make_room_for_vehicles(world: World) -> None:
+    with Inside(world, VEHICLE_PORT="0") as server, ExitStack() as strangers:
+        crowd = [strangers.enter_context(silent(server.place.vehicle_port, "127.2.0.1")) for _ in range(20)]
+
+        def run_out(running: Server) -> None:
+            highest = max(arrival.sock.fileno() for acceptor in running.listeners._acceptors for arrival in acceptor._arrivals)
+            for acceptor in running.listeners._acceptors:
+                acceptor._highest = highest
+
+        while server.ask(lambda running: len(running.listeners.pending)) < len(crowd):
+            pass
+        server.ask(run_out)
+        for _ in range(10):
+            with server.place.vehicle() as vehicle:
+                vehicle.tell({"Soc": {"floatValue": 1.0}})
+        assert cut(crowd[0])
+        assert server.counts("refused_connections").keys() == {"crowded"}
+
+
+def test_a_stranger_that_says_nothing_on_a_tls_port_is_ended_after_the_handshakes_time(world: World) -> None:
+    with (
+        Inside(world, VEHICLE_PORT="0", HANDSHAKE_TIMEOUT="0.2") as server,
+        silent(server.place.vehicle_port, "127.2.0.1") as one,
+    ):
+        assert one.recv(1) == b""
+        server.lines.wait_for("tls_failed", cause="slow")
+        assert server.ask(lambda running: len(running.listeners.pending)) == 0

@@ -1,0 +1,113 @@
+"""Turns at what costs CPU: nobody's crowd keeps anybody else from its own."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from teslafast.server import fair_turns
+from teslafast.server.admission import Ticket
+from teslafast.server.arrival import Arrival
+from teslafast.server.fair_turns import FairTurns
+from teslafast.server.sources import source_of
+
+from tests.support.certificates import World
+from tests.support.fake_loop import FakeLoop
+from tests.support.handshakes import hello
+from tests.support.peers import PATIENCE_S
+from tests.support.servers import Inside
+
+
+class Caller:
+    def __init__(self, served: list[str], name: str, host: str, known: bool = False, begun: bool = False) -> None:
+        self._served = served
+        self._name = name
+        self.ticket = Ticket(source_of(host), known, True, lambda: None)
+        self.begun = begun
+
+    def step(self) -> None:
+        self._served.append(self._name)
+
+
+class Line:
+    """Who is served is in `served`, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, turn_s: float) -> None:
+        monkeypatch.setattr(fair_turns, "TURN_S", turn_s)
+        self.loop = FakeLoop()
+        self.turns = FairTurns(self.loop)
+        self.served: list[str] = []
+
+    def call(self, name: str, host: str, **traits: bool) -> Caller:
+        caller = Caller(self.served, name, host, **traits)
+        self.turns.add(caller)
+        return caller
+
+
+def test_strangers_and_known_ones_beginners_and_those_under_way_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, PATIENCE_S)
+    for number in range(4):
+        line.call("new", f"1.1.{number}.1")
+        line.call("on", f"1.2.{number}.1", begun=True)
+    line.call("known new", "9.9.9.9", known=True)
+    line.call("known on", "9.9.9.9", known=True, begun=True)
+    line.loop.settle()
+    assert sorted(line.served[:4]) == ["known new", "known on", "new", "on"]
+    assert line.served[4:] == ["on", "new"] * 3
+
+
+def test_a_step_a_turn_is_taken_however_long_it_takes_and_the_others_come_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, 0.0)
+    for number in range(3):
+        line.call(str(number), "1.1.1.1")
+    served = []
+    while len(line.turns):
+        line.loop.turn()
+        served.append(len(line.served))
+    assert served == [1, 2, 3]
+
+
+def test_who_is_gone_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, PATIENCE_S)
+    gone = line.call("gone", "1.1.1.1")
+    line.call("here", "1.1.1.1")
+    line.turns.discard(gone)
+    line.turns.discard(gone)
+    line.loop.settle()
+    assert line.served == ["here"]
+
+
+STRANGERS = 300
+
+
+@pytest.mark.parametrize("crowd", ["one address", "many addresses"])
+def test_a_crowd_of_hellos_does_not_come_before_a_vehicle_that_came_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, crowd: str
+) -> None:
+    steps: list[str] = []
+    step = Arrival.step
+
+    def noted(arrival: Arrival) -> None:
+        steps.append(arrival.address[0])
+        step(arrival)
+
+    monkeypatch.setattr(Arrival, "step", noted)
+    first = hello(world.client())
+    with Inside(world, VEHICLE_PORT="0") as server, ExitStack() as strangers:
+
+        def come(running: Any) -> None:
+            """While the event loop stands still: all of them wait in the kernel's queue, the vehicle behind them."""
+            for number in range(STRANGERS + 1):
+                vehicle = number == STRANGERS
+                address = "127.1.0.1" if vehicle else "127.2.0.1" if crowd == "one address" else f"127.2.0.{1 + number % 250}"
+                peer = socket.create_connection(("127.0.0.1", server.place.vehicle_port), PATIENCE_S, (address, 0))
+                strangers.enter_context(peer).sendall(first)
+
+        server.ask(come)
+        deadline = time.monotonic() + PATIENCE_S
+        while "127.1.0.1" not in steps:
+            assert time.monotonic() < deadline
+        assert steps.index("127.1.0.1") < STRANGERS / 2
