@@ -211,6 +211,9 @@ class Settings:
         "comma list of http://host:8222",
         "monitoring pages (/varz) of the NATS servers; `doctor` reads there whether sync_interval is always",
     )
+    state_path: Path | None = setting(
+        "STATE_PATH", None, Path, "path of a file", "with CLUSTER_URL: keeps this node's last values when the process ends"
+    )
     node_dead_seconds: float = setting(
         "NODE_DEAD_SECONDS",
         10.0,
@@ -304,6 +307,7 @@ _ONLY_WITH_CLUSTER = (
     ("CLUSTER_CREDS_PATH", "cluster_creds_path"),
     ("CLUSTER_CA_PATH", "cluster_ca_path"),
     ("CLUSTER_MONITOR_URL", "cluster_monitor_url"),
+    ("STATE_PATH", "state_path"),
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from .batch import Entry
 from .engine import StreamMessage
+from .shared_values import SharedValues
 
 
 class Applied(NamedTuple):
@@ -26,7 +27,9 @@ class Applied(NamedTuple):
 
 
 class Application(Protocol):
-    """What the node tells the process that it is part of."""
+    """What the node tells the process that it is part of. `values`: the last known ones that `apply` makes."""
+
+    values: SharedValues
 
     def begin(self, epoch: bytes, seq: int) -> None:
         """The events of this epoch follow, `seq` being that of the last one before. What was shown of another epoch is over."""
@@ -47,6 +50,9 @@ class Application(Protocol):
 
     def holds(self) -> list[Entry]:
         """Every vehicle that is connected here, as a CONNECTED event says it."""
+
+    def values_refused(self, reason: str) -> None:
+        """A peer's values are no good."""
 
     def trouble(self, reason: str) -> None:
         """Somebody has to mend something; said again as long as it lasts."""

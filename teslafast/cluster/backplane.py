@@ -27,9 +27,11 @@ from ..event_loop import Timer
 from ..logs import fields, log
 from .application import Applied
 from .batch import EVENT_BYTES, HEAD_BYTES, LONGEST_VIN, Entry
+from .contents import entries_of
 from .engine import StreamMessage
 from .entries import AppliedRecord, FleetOfFlat, entry_of, shown
-from .node import DISCONNECTED, Node, entries_of
+from .node import DISCONNECTED, Node
+from .shared_values import SharedValues
 
 REPLIES_AT_MOST = 4 * 1024 * 1024  # bytes of replies, some 40,000 acks: as many as JOURNAL_SYNC_MS holds
 CLOSED_AT_ONCE = 100  # connections: some 5 ms
@@ -85,6 +87,7 @@ class ClusterBackplane:
         self.most_bytes = 1 << 20
         self.not_shown = 0
         self.on_joined: Callable[[], object] = lambda: None
+        self.values = SharedValues(hub.last_values, hub.log, hub.settings.cluster_stream, lambda: self.node.follower.number)
         self.node = make_node(self)
         hub.registry.others = OtherRuns(self.node)
         hub.past = self.node.replay(self._past)
@@ -156,6 +159,8 @@ class ClusterBackplane:
             except Malformed as error:
                 self._pass_over(seq, str(error))
             seq += 1
+        if self.values.waiting:
+            self.values.applied()
         self._hub.tell_waiting()
 
     def _past(self, first: int, message: StreamMessage) -> list[PastEvent]:
@@ -177,12 +182,28 @@ class ClusterBackplane:
 
     def joined(self) -> None:
         hub, node = self._hub, self.node
-        seconds = round(self._clock() - self._began_s, 3)
         log.info(
             "cluster_joined",
-            extra=fields(run=node.writer.run.hex(), epoch=hub.epoch, seq=hub.log.seq, events=hub.log.kept, seconds=seconds),
+            extra=fields(
+                run=node.writer.run.hex(),
+                epoch=hub.epoch,
+                seq=hub.log.seq,
+                events=hub.log.kept,
+                vehicles=len(hub.last_values),
+                vehicles_from_peers=self.values.from_peers,
+                vehicles_from_checkpoint=self.values.from_checkpoint,
+                seconds=round(self._clock() - self._began_s, 3),
+            ),
         )
+        if self.values.not_kept:
+            self.tell_state_not_used(self.values.not_kept)
+            self.values.not_kept = ""
         self.on_joined()
+
+    def tell_state_not_used(self, reason: str) -> None:
+        """Of STATE_PATH."""
+        meaning = "last values come from other nodes, or from the log; the file is written anew"
+        log.warning("state_not_used", extra=fields(reason=reason, meaning=meaning))
 
     def lost(self, reason: str) -> None:
         self._began_s = self._clock()
@@ -202,6 +223,10 @@ class ClusterBackplane:
 
     def holds(self) -> list[Entry]:
         return list(self._here.values())
+
+    def values_refused(self, reason: str) -> None:
+        meaning = "another node is asked, or the values that the log has told since must do"
+        log.warning("cluster_values_refused", extra=fields(reason=reason, meaning=meaning))
 
     def trouble(self, reason: str) -> None:
         now_s = self._clock()

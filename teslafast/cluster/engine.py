@@ -97,3 +97,17 @@ class Engine(Protocol):
 
     def heard_s(self) -> float:
         """When a message or a sign of life of the reading last came (monotonic)."""
+
+
+class PeerLink(Protocol):
+    """From node to node, past the log: what is asked may be lost, and so may the answer."""
+
+    def ask_peer(self, run: bytes, question: bytes, answer: Callable[[bytes | None], object]) -> None:
+        """None: there is nobody of that name."""
+
+    def answer_peers(self, run: bytes, take: Callable[[bytes, Callable[[bytes], object]], object]) -> None:
+        """From now on under this name, in the place of the one before: `take(question, answer)`."""
+
+
+class NodeEngine(Engine, PeerLink, Protocol):
+    """What a whole node needs."""

@@ -18,10 +18,11 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from ..event_loop import Timer
-from .batch import EPOCH, BatchHead, NotABatch, packed, read_head
+from .batch import EPOCH, OBITUARY, PLACE, BatchHead, NotABatch, packed, read_head
 from .engine import Engine, Failed, Got, Later, Looked, NoStream, Published, StreamInfo, StreamMessage
 
 LOG_ANSWER_S = 1.0
+FILLS_AT_MOST = 4  # of what is read by who begins, to go on where a checkpoint ends: beyond it a peer's values come sooner
 ASK_AGAIN_S = 0.25  # before a question that got no useful answer is asked again
 MISSING_S = 1.0  # a stream that we know must have been missing so long before it is made anew: servers that recover say so, too
 SURE_S = 5.0
@@ -29,12 +30,13 @@ EPOCH_SUBJECT = "epoch"
 
 
 class Beginning(NamedTuple):
-    """Where to begin: the numbers of the first message to read and of the last; `epoch` is b"" if the last does not tell it."""
+    """Where to begin: numbers of the first message to read and of the last; the last one's epoch and writer, b"" if not known."""
 
     start: int
     target: int
     epoch: bytes
     epoch_at: int
+    run: bytes = b""
 
 
 class LogReader(Protocol):
@@ -53,6 +55,9 @@ class LogReader(Protocol):
         """The log is the one that it was."""
 
     def lose(self, reason: str, rolled_back: bool) -> None: ...
+    def kept_number(self, epoch: bytes, last: int) -> int:
+        """The message up to which a checkpoint has this epoch, 0 if there is none; `last`: where the log ends."""
+
     def on_founded(self) -> None:
         """There is a new epoch, ours or another's."""
 
@@ -229,7 +234,8 @@ class Finder:
 
         def seen(found: StreamInfo, got: Got) -> None:
             head = head_of(got) if isinstance(got, StreamMessage) else None
-            if not isinstance(got, Later | Failed) and (head is None or head.run != run) and self._reading.next is not None:
+            ours = head is not None and head.run == run and not head.flags & PLACE  # an output's place is of another subject
+            if not isinstance(got, Later | Failed) and not ours and self._reading.next is not None:
                 self._lose("the log's end is gone, and what we wrote with it")
             self._looked(found)
 
@@ -252,8 +258,12 @@ class Finder:
         if head is not None:
             epoch, epoch_at = head.epoch, got.number if head.flags & EPOCH else head.epoch_at
             start = max(info.first, epoch_at, min(start, head.known_stream + 1))
+            kept = self._reading.kept_number(epoch, got.number)
+            if kept and max(info.first, epoch_at, start - FILLS_AT_MOST * fill) <= kept + 1 < start:
+                start = kept + 1
         self.looking = False
-        self._reading.begin(Beginning(start, got.number, epoch, epoch_at))
+        run = head.run if head is not None and not head.flags & (EPOCH | OBITUARY) else b""
+        self._reading.begin(Beginning(start, got.number, epoch, epoch_at, run))
 
     def found(self, last: int) -> None:
         """Nobody is there who knows the seqs of the log that ends with this message."""

@@ -39,12 +39,15 @@ class Listener(Protocol):
         """What was read cannot be continued. `rolled_back`: what we wrote last may be gone."""
 
     def on_trouble(self, reason: str) -> None: ...
+    def kept_number(self, epoch: bytes, last: int) -> int:
+        """See finder.LogReader."""
 
 
 class Follower:
     """
     epoch      the log's present life, and `epoch_at` the number of the message that founded it
     last_head  of the message that was read last, None if that is not a batch
+    end_run    who wrote the last message that stood there when we began, b"" if that is not known
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Follower:
         self.epoch = b""
         self.epoch_at = 0
         self.last_head: BatchHead | None = None
+        self.end_run = b""
         self.readers = self.holes = self.unreadable = self.disagreed = 0
 
     # ---- what holds now
@@ -138,7 +142,7 @@ class Follower:
     # ---- what the finder tells
 
     def begin(self, place: Beginning) -> None:
-        self.epoch, self.epoch_at = place.epoch, place.epoch_at
+        self.epoch, self.epoch_at, self.end_run = place.epoch, place.epoch_at, place.run
         self._counting = Counting(place.start)
         self._began_at, self._target = place.start, place.target
         self._at_end_s = None
@@ -164,6 +168,9 @@ class Follower:
 
     def on_trouble(self, reason: str) -> None:
         self._listener.on_trouble(reason)
+
+    def kept_number(self, epoch: bytes, last: int) -> int:
+        return self._listener.kept_number(epoch, last)
 
     # ---- reading
 

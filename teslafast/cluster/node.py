@@ -19,24 +19,13 @@ import orjson
 from ..core.hub import OpenPast
 from ..event_loop import Timer
 from .application import Application, Applied, NoOutputs, OutputCustody
-from .batch import (
-    CONNECTIVITY_CODE,
-    OBITUARY,
-    PLACE,
-    ROSTER,
-    RUN_HELLO,
-    RUN_LEAVE,
-    VERSION,
-    BatchHead,
-    Entry,
-    NotABatch,
-    read_entries,
-)
-from .engine import Engine, StreamMessage
-from .finder import head_of
+from .batch import CONNECTIVITY_CODE, OBITUARY, PLACE, ROSTER, RUN_HELLO, RUN_LEAVE, BatchHead, Entry
+from .contents import body_of, entries_in
+from .engine import NodeEngine, StreamMessage
 from .follower import Follower
 from .history import Replay, Show
 from .obituaries import Obituaries
+from .peer_values import PART_BYTES, PeerAnswers, PeerQuestions
 from .runs import Run, Runs
 from .writer import Known, Writer
 
@@ -47,11 +36,15 @@ CONNECTED, DISCONNECTED = "CONNECTED", "DISCONNECTED"
 
 
 class Node:
-    """`dead_s`: NODE_DEAD_SECONDS. `fill_bytes`: how much of the stream a node that joins reads. `wall_ns`: ns since 1970."""
+    """
+    dead_s       NODE_DEAD_SECONDS
+    fill_bytes   how much of the stream a node that joins reads; `part_bytes`: how much of its values one tells another at once
+    wall_ns      ns since 1970
+    """
 
     def __init__(
         self,
-        engine: Engine,
+        engine: NodeEngine,
         application: Application,
         timer: Timer,
         clock: Callable[[], float],
@@ -59,6 +52,7 @@ class Node:
         make_name: Callable[[], bytes],
         dead_s: float,
         fill_bytes: int,
+        part_bytes: int = PART_BYTES,
     ) -> None:
         self._engine = engine
         self._application = application
@@ -68,6 +62,10 @@ class Node:
         self.follower = Follower(engine, timer, clock, make_name, fill_bytes, self)
         self.runs = Runs()
         self._obituaries = Obituaries(engine, clock, wall_ns, dead_s)
+        values = application.values
+        self.peer_values = PeerQuestions(engine, values, timer, clock, application.values_refused, self._open_if_ready)
+        self._answers = PeerAnswers(values, timer, clock, lambda: self.joined, part_bytes)
+        self._at_end = False  # all that stood in the log has been read, and this run has not begun
         self._handed_on = False
         self._stopped = False
         self.joined = False
@@ -78,12 +76,14 @@ class Node:
 
     def start(self) -> None:
         self.follower.look()
+        self._engine.answer_peers(self.writer.run, self._answers.take)
         self._timer.call_later(NODE_TICK_S, self._tick)
 
     def stop(self) -> None:
         """Nothing is asked, read or written any more."""
         self._stopped = True
         self.follower.stop()
+        self.peer_values.stop()
         self.writer.close()
 
     def on_connected(self) -> None:
@@ -160,29 +160,47 @@ class Node:
 
     # ---- what is read
 
+    def kept_number(self, epoch: bytes, last: int) -> int:
+        return self._application.values.kept_number(epoch, last)
+
     def on_begin(self, epoch: bytes, seq: int) -> None:
         self.epochs += 1
         self.runs = Runs()  # on every node alike: who was there says so again in each epoch
         self.custody.on_epoch(epoch)
+        self._application.values.begin(epoch, seq)
         self._application.begin(epoch, seq)
+        self._application.values.applied()
         if self.joined:
             self.writer.restate()
+        else:
+            self.peer_values.begin()
+            self.peer_values.offer([self.follower.end_run] if self.follower.end_run else ())
 
     def on_end(self) -> None:
-        self.writer.open()
+        self._at_end = True
+        newest_first = sorted(self.runs, key=lambda run: -run.last)
+        self.peer_values.offer(run.name for run in newest_first if not run.dead)
+
+    def _open_if_ready(self) -> None:
+        """Nobody is left to be asked for values: this run begins once the log has been read, too."""
+        if self._at_end and not self._stopped:
+            self._at_end = False
+            self.writer.open()
 
     def on_lost(self, reason: str, rolled_back: bool) -> None:
         self.losses += 1
-        self.joined = False
+        self.joined = self._at_end = False
         self.custody.on_lost()
+        self.peer_values.stop()
         self.writer.close()
         if rolled_back:
             self.runs = Runs()
-        self.writer.begin_run(self._application.holds(), unread=rolled_back)
+        self._begin_run(unread=rolled_back)
         self._application.lost(reason)
 
-    def _begin_run(self) -> None:
-        self.writer.begin_run(self._application.holds(), unread=False)
+    def _begin_run(self, unread: bool = False) -> None:
+        self.writer.begin_run(self._application.holds(), unread=unread)
+        self._engine.answer_peers(self.writer.run, self._answers.take)
 
     def on_batch(self, message: StreamMessage, head: BatchHead, first: int) -> None:
         if head.flags & PLACE:
@@ -194,7 +212,7 @@ class Node:
         if items is not None and not head.flags & ROSTER:
             entries, handles = [item.entry for item in items], [item.handle for item in items]
         else:
-            entries, handles = _entries(message, head), None
+            entries, handles = entries_in(message, head), None
         self._note_vehicles(head, entries)
         if head.counted:
             self._application.apply(Applied(first, message.time_ms, head.counted, entries, handles))
@@ -205,7 +223,7 @@ class Node:
         """Who holds whom; a vehicle that has left one run and is held by another is told as connected there."""
         for place, entry in enumerate(entries):
             if entry.code == CONNECTIVITY_CODE:
-                body = _body(entry)
+                body = body_of(entry)
                 if body.get("status") != DISCONNECTED:
                     self.runs.holds(head.run, entry.vin, body)
                 elif (elsewhere := self.runs.lets_go(head.run, entry.vin)) is not None:
@@ -229,6 +247,7 @@ class Node:
                 self._be_joined()
             elif self.joined:
                 self.writer.restate()
+                self.peer_values.offer([head.run])  # it may know more than those who could be asked before
 
     def _be_fenced(self) -> None:
         self.fences += 1
@@ -240,26 +259,3 @@ class Node:
         if not self.joined:
             self.joined = True
             self._application.joined()
-
-
-def entries_of(message: StreamMessage) -> list[Entry]:
-    """Those of a batch that this version can read; none of anything else."""
-    head = head_of(message)
-    return [] if head is None else _entries(message, head)
-
-
-def _entries(message: StreamMessage, head: BatchHead) -> list[Entry]:
-    if head.version > VERSION or not head.entries:
-        return []
-    try:
-        return read_entries(message.payload, head)
-    except NotABatch:
-        return []
-
-
-def _body(entry: Entry) -> dict[str, Any]:
-    try:
-        body = orjson.loads(entry.payload)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}

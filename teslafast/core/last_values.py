@@ -169,6 +169,13 @@ class LastValues:
     def put(self, vin: str, vehicle: VehicleValues) -> None:
         self._vehicles[vin] = vehicle
 
+    def clear(self) -> None:
+        self._vehicles.clear()
+
+    def after(self, count: int) -> Iterator[tuple[str, VehicleValues]]:
+        """Without the first `count` vehicles; to be read before anything changes. Who came once keeps its place."""
+        return islice(self._vehicles.items(), count, None)
+
     @property
     def not_kept(self) -> int:
         """Values that did not fit, of all vehicles."""

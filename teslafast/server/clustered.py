@@ -23,6 +23,7 @@ from ..core.hub import Hub
 from ..errors import Misconfigured
 from ..logs import fields, log
 from ..vehicles.json_text import fleet_of_flat
+from .state_file import StateFile
 
 ASK_S = 2.0  # for an answer about the stream, while starting
 PAUSE_BEFORE_S = 0.5  # before it is asked again
@@ -46,6 +47,9 @@ class ClusteredServer:
         limits, login = limits_of(settings), login_of(settings)
         self._engine = NatsEngine(settings.cluster_url, settings.cluster_stream, limits, login)
         self.backplane = ClusterBackplane(hub, self._make_node, loop, time.monotonic, fleet_of_flat)
+        self._state_file: StateFile | None = None
+        if settings.state_path is not None:
+            self._state_file = StateFile(settings.state_path, settings.cluster_stream, hub, self.backplane, loop)
         self.on_misconfigured: Callable[[Misconfigured], object] = lambda error: None
         self._starting: asyncio.Task[None] | None = None
         hub.share_log(self.backplane)
@@ -174,6 +178,16 @@ class ClusteredServer:
         self.backplane.node.stop()
         if self._starting is not None:
             self._starting.cancel()
+
+    def check(self, now_s: float) -> None:
+        """Now and then."""
+        if self._state_file is not None:
+            self._state_file.check()
+
+    def finish(self) -> None:
+        """After `stop`: nothing is applied any more."""
+        if self._state_file is not None:
+            self._state_file.finish()
 
     async def close(self) -> None:
         await self._engine.close()

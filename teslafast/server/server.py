@@ -244,8 +244,8 @@ class Server:
             checks["checkpoint"] = lambda now_s: checkpointer.check()
         if reload is not None:
             checks["certificates"] = lambda now_s: reload.check(time.time(), now_s)
-        for watched in self._watched:
-            checks[watched.name] = watched.check
+        checks |= {watched.name: watched.check for watched in self._watched}
+        checks |= {"state": self.cluster.check} if self.cluster is not None else {}
         return Rounds(self._loop, self.hub.connections, checks, self.settings.ping_interval / 2, self.hub.counts)
 
     # ---- drain, stop
@@ -288,8 +288,9 @@ class Server:
 
     def finish(self) -> None:
         """After `stop` and the last connection's end: writes what is to be kept to the disk, and closes the files."""
-        if self._checkpointer is not None:
-            self._checkpointer.finish()
+        for keeper in (self._checkpointer, self.cluster):
+            if keeper is not None:
+                keeper.finish()
         if self._outputs is not None:
             self._outputs.close()
 

@@ -76,34 +76,34 @@ def let_go(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def read_state(path: Path) -> bytes:
-    """What a file beside the journal holds, b"" if there is none. Raises Misconfigured."""
-    refuse_others(path)
+def read_state(path: Path, variable: str = "JOURNAL_PATH") -> bytes:
+    """What a file beside the journal holds, or another that `variable` names; b"" if there is none. Raises Misconfigured."""
+    refuse_others(path, variable)
     try:
         with open(os.open(path, os.O_RDONLY | _OPEN), "rb") as file:
             return file.read()
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise Misconfigured("JOURNAL_PATH", f"{path}: {error.strerror}", "let the server read and write it") from None
+        raise Misconfigured(variable, f"{path}: {error.strerror}", "let the server read and write it") from None
 
 
-def refuse_others(path: Path) -> None:
+def refuse_others(path: Path, variable: str = "JOURNAL_PATH") -> None:
     """Raises Misconfigured if there is something that is not a file; without opening it, because that may move a device."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
         if path.is_symlink():
             fault = f"{path} is a link to {os.readlink(path)}, which does not exist"
-            raise Misconfigured("JOURNAL_PATH", fault, "remove the link, or give the path of a file") from None
+            raise Misconfigured(variable, fault, "remove the link, or give the path of a file") from None
         return
     except OSError as error:
-        raise _unopened(path, error) from None
+        raise _unopened(path, error, variable) from None
     if stat.S_ISDIR(mode):
-        raise _unopened(path, OSError(errno.EISDIR, os.strerror(errno.EISDIR)))
+        raise _unopened(path, OSError(errno.EISDIR, os.strerror(errno.EISDIR)), variable)
     if not stat.S_ISREG(mode):
         kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
-        raise Misconfigured("JOURNAL_PATH", f"{path} is {kind}, not a file", "give the path of a file that the server may write")
+        raise Misconfigured(variable, f"{path} is {kind}, not a file", "give the path of a file that the server may write")
 
 
 # ---- an old file
@@ -268,8 +268,8 @@ def _no_room(path: Path, size: int, reason: str) -> Misconfigured:
     return Misconfigured("JOURNAL_PATH", fault, "make room, or give a smaller RING_BYTES")
 
 
-def _unopened(path: Path, error: OSError) -> Misconfigured:
-    return Misconfigured("JOURNAL_PATH", f"{path}: {error.strerror}", "give the path of a file that the server may write")
+def _unopened(path: Path, error: OSError, variable: str = "JOURNAL_PATH") -> Misconfigured:
+    return Misconfigured(variable, f"{path}: {error.strerror}", "give the path of a file that the server may write")
 
 
 def _cannot(path: Path, call: str, error: OSError) -> Misconfigured:

@@ -85,6 +85,34 @@ class FakeEngine:
 
         world.later(world.latency(), arrive)
 
+    # ---- from node to node
+
+    def ask_peer(self, run: bytes, question: bytes, answer: Callable[[bytes | None], object]) -> None:
+        world = self._world
+        if not self.connected or world.random.random() < world.unanswered:
+            return
+        connection = self._connection
+
+        def told(said: bytes | None) -> None:
+            if world.random.random() >= world.unanswered:
+                slow_s = world.random.choice((0.0, 0.3))  # as a large part over a busy network is
+                world.later(slow_s, lambda: answer(said) if connection == self._connection else None, self._host)
+
+        def arrive() -> None:
+            peer = world.peers.get(run)
+            if peer is None or not peer[0].alive:
+                told(None)
+            elif peer[1]():
+                world.later(0.0, lambda: peer[2](question, told), peer[0])
+                if world.random.random() < world.copies:
+                    world.later(world.random.uniform(0.001, 2.0), lambda: peer[2](question, told), peer[0])
+
+        world.later(world.latency(), arrive)
+
+    def answer_peers(self, run: bytes, take: Callable[[bytes, Callable[[bytes], object]], object]) -> None:
+        self._world.peers = {name: peer for name, peer in self._world.peers.items() if peer[0] is not self._host}
+        self._world.peers[run] = (self._host, lambda: self.connected, take)
+
     # ---- reading
 
     def read(self, start: int, take: Callable[[StreamMessage], object]) -> None:

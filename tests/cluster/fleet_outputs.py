@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from teslafast.cluster.batch import PLACE, Entry
+from teslafast.cluster.contents import entries_of
 from teslafast.cluster.custody import Custody
 from teslafast.cluster.custody_site import NodeSite
 from teslafast.cluster.engine import StreamMessage
 from teslafast.cluster.finder import head_of
 from teslafast.cluster.history import Replay
-from teslafast.cluster.node import Node, entries_of
+from teslafast.cluster.node import Node
 from teslafast.cluster.places import output_of, read_place
 
 from tests.cluster.world import Host, World

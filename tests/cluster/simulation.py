@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 from teslafast.cluster.finder import head_of
 
-from tests.cluster.fleet import Dashboard, Process, Vehicle
+from tests.cluster.fleet import FILL_BYTES, Dashboard, Process, Vehicle
 from tests.cluster.fleet_outputs import OUTPUTS, Sink, faults_of_outputs
 from tests.cluster.judge import Judge
+from tests.cluster.simulated_log import values_since
 from tests.cluster.world import World
 
 STEP_S = 0.1
@@ -33,14 +34,21 @@ class Simulation:
         if disasters:  # a late copy of a batch that was rolled back would be stored after what follows it: then there is no order
             self.world.copies = 0.0
         self.happened: list[str] = []
+        self.disks: list[bytes] = []
         for _ in range(nodes):
             self.add()
         self.vehicles = [Vehicle(self.world, f"5YJ3E1EA7KF{number:06}") for number in range(6)]
         self.dashboards = [Dashboard(self.judge) for _ in range(3)]
 
     def add(self) -> None:
+        """A node, on a disk that another may have left, if it keeps a checkpoint at all."""
         self.made += 1
-        self.processes.append(Process(self.world, self.judge, self.made, self.sinks))
+        random = self.world.random
+        disk = random.choice((None, b"", self.disks.pop() if self.disks else b""))
+        process = Process(self.world, self.judge, self.made, self.sinks, random.choice(FILL_BYTES), disk)
+        if not self.disasters:
+            process.judge_values = self.judge_values
+        self.processes.append(process)
 
     # ---- load
 
@@ -58,7 +66,11 @@ class Simulation:
             elif random.random() < 0.5:
                 vehicle.send()
         for dashboard in self.dashboards:
-            if dashboard.at is None and ready and random.random() < 0.5:
+            if dashboard.at is not None and not quiet and random.random() < 0.005:
+                dashboard.at.dashboards.remove(dashboard)
+                dashboard.leave()
+                dashboard.back_s = self.world.now_s + random.choice((0.5, 5.0, 20.0))
+            elif dashboard.at is None and ready and self.world.now_s >= dashboard.back_s and random.random() < 0.5:
                 dashboard.connect(random.choice(ready))
         self.world.run(STEP_S)
 
@@ -101,6 +113,8 @@ class Simulation:
         if process in self.processes:
             self.processes.remove(process)
             process.die()
+            if process.disk:
+                self.disks.append(process.disk)
             self.world.later(self.world.random.uniform(0.1, 15.0), self.add)
 
     def leave(self, process: Process) -> None:
@@ -182,8 +196,11 @@ class Simulation:
                 judge.fault(f"node {process.number} knows {sorted(node.runs.vins())}, connected are {sorted(connected)}")
             if len(node.runs) != len(self.processes):
                 judge.fault(f"node {process.number} knows {len(node.runs)} runs of {len(self.processes)}")
-            events = ((process.base + place + 1, entry) for place, entry in enumerate(process.ring))
-            judge.check_told(process.epoch, events, connected)
+            self.judge_values(process)
+            if process.values.waiting:
+                judge.fault(f"node {process.number} waits with {process.values.waiting} lines")
+            if not process.base:  # who has read a part knows who is connected elsewhere only once the others have told it
+                judge.check_told(process.epoch, enumerate(process.ring, 1), connected)
         ends = {(process.epoch, process.seq) for process in self.processes}
         if len(ends) != 1:
             judge.fault(f"nodes stand at different places: {ends}")
@@ -197,3 +214,20 @@ class Simulation:
         unanswered = [vehicle.vin for vehicle in self.vehicles if vehicle.unacked]
         if unanswered:
             judge.fault(f"never acknowledged: {unanswered}")
+
+    def judge_values(self, process: Process) -> None:
+        """They are what a reader of the whole log has at this place, as far as the node says so."""
+        values, judge = process.values, self.judge
+        if process.refused:
+            judge.fault(f"node {process.number} refused {process.refused[:3]}")
+        whole = values.says_all_since <= 1
+        expected = values_since(self.world.stream.messages, 1 if whole else values.says_all_since, process.seq)
+        if values.waiting:
+            return
+        for vin in expected.vins():
+            have, wanted = process.last_values.get(vin), expected.get(vin)
+            assert wanted is not None
+            if have is None or not wanted.values.keys() <= have.values.keys():
+                judge.fault(f"node {process.number} lacks values of {vin}")
+            elif whole and not self.disasters and (have.values, have.times) != (wanted.values, wanted.times):
+                judge.fault(f"node {process.number} has other values of {vin} than the log")

@@ -59,6 +59,7 @@ def test_a_node_needs_no_more_rights_than_the_page_says(guarded: tuple[NatsServe
                 servers.start(0)
                 vehicle.tell({"Soc": {"doubleValue": 2.0}})
                 assert far.until("data")["seq"] == 3
+                assert other.ask(lambda server: server.cluster.backplane.node.peer_values.asked if server.cluster else 0)
         assert "ermissions" not in one.lines.text + other.lines.text
 
 

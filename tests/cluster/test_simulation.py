@@ -1,14 +1,21 @@
 """A cluster in virtual time, with faults chosen by a seed: what it promises holds in every run."""
 
+from collections.abc import Iterable
+
 import pytest
 from teslafast.cluster.batch import Entry
 from teslafast.cluster.custody import Custody
+from teslafast.cluster.engine import StreamMessage
 from teslafast.cluster.finder import Finder
 from teslafast.cluster.follower import Follower
 from teslafast.cluster.held_output import HeldOutput
+from teslafast.cluster.history import Replay
 from teslafast.cluster.node import Node
+from teslafast.cluster.peer_values import PeerQuestions
 from teslafast.cluster.places import PlaceSubject, PlaceWrite
+from teslafast.cluster.shared_values import SharedValues
 from teslafast.cluster.writer import Flight, Writer
+from teslafast.core.value_lines import ValueLine
 
 from tests.cluster.simulation import Simulation
 
@@ -95,12 +102,56 @@ def work_on_without_being_sure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 OURS = HeldOutput.is_ours.fget  # type: ignore[attr-defined]
+
+
+def put_values_in_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer's or a checkpoint's, whatever seq they are of."""
+
+    def at_once(values: SharedValues, lines: Iterable[ValueLine], says_all_since: int) -> None:
+        for line in lines:
+            values._values.put(line.vin, line.vehicle)
+
+    monkeypatch.setattr(SharedValues, "_wait", at_once)
+
+
+def ask_no_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has read a part takes that for all."""
+    monkeypatch.setattr(PeerQuestions, "_ask", lambda questions, asking, again: questions._answered(questions._step, None))
+    begin = SharedValues.begin
+
+    def all_known(values: SharedValues, epoch: bytes, seq: int) -> None:
+        begin(values, epoch, seq)
+        values.says_all_since = 1
+
+    monkeypatch.setattr(SharedValues, "begin", all_known)
+
+
+def restate_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody tells one who joins which vehicles are connected."""
+    monkeypatch.setattr(Writer, "restate", lambda writer: None)
+
+
+def replay_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay that takes its reader for one message further than it is."""
+    halve = Replay._halve
+
+    def too_far(replay: Replay, number: int, message: StreamMessage | None) -> None:
+        before = replay._next
+        halve(replay, number, message)
+        if not before and replay._next:
+            replay._seq += 1
+
+    monkeypatch.setattr(Replay, "_halve", too_far)
+
+
 MISTAKES = [ack_at_once, expect_the_newest, ignore_the_obituary, overlook_holes, forget_what_was_lost]
 MISTAKES += [work_what_others_work, replace_whatever_stands_there, send_before_the_place_is_stored, work_on_without_being_sure]
+MISTAKES += [put_values_in_at_once, ask_no_peer, restate_nothing, replay_from_anywhere]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_judge_notices_a_mistake(mistake: object, monkeypatch: pytest.MonkeyPatch) -> None:
     assert callable(mistake)
     mistake(monkeypatch)
-    assert any(run(seed).judge.faults for seed in range(ENOUGH))
+    runs = (Simulation(seed, disasters=disasters).run(12.0) for seed in range(ENOUGH) for disasters in (False, True))
+    assert any(ended.judge.faults for ended in runs)

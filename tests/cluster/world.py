@@ -27,6 +27,10 @@ class Host:
         self.backlog: list[Callable[[], object]] = []
 
 
+# A node that others may ask: whether it is connected, and what takes a question.
+Peer = tuple[Host, Callable[[], bool], Callable[[bytes, Callable[[bytes], object]], object]]
+
+
 class World:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -34,6 +38,8 @@ class World:
         self._queue: list[tuple[float, int, Host | None, Callable[[], object]]] = []
         self._order = itertools.count()
         self.copies = 0.02  # how likely a publication is to arrive a second time
+        self.unanswered = 0.02  # and what nodes ask each other, or answer, not to arrive
+        self.peers: dict[bytes, Peer] = {}
         self.stream = FakeStream(self)
 
     def clock(self) -> float:

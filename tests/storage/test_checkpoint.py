@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from teslafast.core import records
 from teslafast.core.last_values import LastValues
+from teslafast.core.value_lines import chained
 from teslafast.rfc3339 import rfc3339
 from teslafast.storage import checkpoint
 from teslafast.storage.journal import Life
@@ -145,7 +146,7 @@ def test_a_file_of_something_else_is_not_used(server: Server, member: str, value
     lines = [orjson.dumps(orjson.loads(head) | {member: value}, option=orjson.OPT_APPEND_NEWLINE), *rest]
     crc = 0
     for line in lines:
-        crc = checkpoint.chained(crc, line)
+        crc = chained(crc, line)
     assert server.restored(b"".join([*lines, b"%08x\n" % crc]))[1] == 1
 
 

@@ -1,0 +1,135 @@
+"""
+Reads a JetStream stream by an ephemeral push consumer over a plain subscription.
+
+nats-py's own ordered consumer drops messages silently when too many wait. So holes are looked for by the stream's numbers
+instead (follower.py), and flow control is answered here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+import orjson
+
+from ..logs import fields, log
+from .engine import StreamMessage
+
+HEARTBEAT_NS = 1_000_000_000
+INACTIVE_NS = 15_000_000_000  # a consumer that nobody listens to is gone after so long
+PENDING_AT_MOST = 256 * 1024 * 1024  # bytes that wait for our callback: flow control keeps far below
+
+
+class NatsLink(Protocol):
+    """What the reader needs of the engine. `client`: nats-py's."""
+
+    client: Any
+    last_error: str
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None: ...
+    async def send(self, subject: str, payload: bytes) -> None: ...
+    def request(self, subject: str, payload: bytes, answer: Callable[[Any], object]) -> None: ...
+    async def on_error(self, error: Exception) -> None: ...
+
+
+class NatsReader:
+    """`heard_s`: when a message or a sign of life last came (monotonic)."""
+
+    def __init__(self, stream: str, link: NatsLink) -> None:
+        self._stream = stream
+        self._link = link
+        self._subscription: Any = None
+        self._consumer = ""
+        self._reader = 0
+        self.heard_s = 0.0
+
+    def read(self, start: int, take: Callable[[StreamMessage], object]) -> None:
+        self._reader += 1
+        self.heard_s = time.monotonic()
+        self._link.spawn(self._begin(self._reader, start, take))
+
+    async def _begin(self, reader: int, start: int, take: Callable[[StreamMessage], object]) -> None:
+        before, consumer = self._subscription, self._consumer
+        self._subscription, self._consumer = None, ""
+        deliver = self._link.client.new_inbox()
+
+        async def on_message(message: Any) -> None:
+            self._on_message(reader, take, message)
+
+        try:
+            if before is not None:
+                await before.unsubscribe()
+            subscription = await self._link.client.subscribe(
+                deliver, cb=on_message, pending_msgs_limit=0, pending_bytes_limit=PENDING_AT_MOST
+            )
+        except Exception as error:  # no connection: when it is back, the node looks again
+            await self._link.on_error(error)
+            return
+        if reader != self._reader:
+            await subscription.unsubscribe()
+            return
+        self._subscription = subscription
+        if consumer:
+            self._link.spawn(self._link.send(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer}", b""))
+        request = {"stream_name": self._stream, "config": _consumer_config(deliver, start)}
+        self._link.request(
+            f"$JS.API.CONSUMER.CREATE.{self._stream}", orjson.dumps(request), lambda message: self._made(reader, message)
+        )
+
+    def _made(self, reader: int, message: Any) -> None:
+        said = _json(message)
+        error = said.get("error")
+        if error:
+            self._link.last_error = f"no consumer: {error.get('description', error)}"
+            log.warning("cluster_connection_error", extra=fields(reason=self._link.last_error))
+        elif reader == self._reader:
+            self._consumer = str(said.get("name", ""))
+            self.heard_s = time.monotonic()
+
+    def _on_message(self, reader: int, take: Callable[[StreamMessage], object], message: Any) -> None:
+        if reader != self._reader:
+            return
+        self.heard_s = time.monotonic()
+        headers = message.headers
+        if headers is not None and not message.data and headers.get("Status") == "100":
+            self._answer_flow_control(message, headers)
+            return
+        words = message.reply.split(".")
+        if len(words) < 9 or words[0] != "$JS":
+            return
+        shift = 2 if len(words) > 9 else 0  # domain and account, behind a leaf node
+        number, stored_ns = int(words[5 + shift]), int(words[7 + shift])
+        try:
+            take(StreamMessage(number, message.subject, stored_ns // 1_000_000, message.data))
+        except Exception as error:
+            log.error("fault", extra=fields(cause=type(error).__name__, what=f"message {number} of the log"), exc_info=error)
+
+    def _answer_flow_control(self, message: Any, headers: Mapping[str, str]) -> None:
+        """Over a plain subscription that is ours to do: unanswered, delivery stops for good."""
+        reply = message.reply or headers.get("Nats-Consumer-Stalled", "")
+        if reply:
+            self._link.spawn(self._link.send(reply, b""))
+
+
+def _consumer_config(deliver: str, start: int) -> dict[str, Any]:
+    return {
+        "deliver_subject": deliver,
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": max(1, start),
+        "ack_policy": "none",
+        "replay_policy": "instant",
+        "mem_storage": True,
+        "num_replicas": 1,
+        "flow_control": True,
+        "idle_heartbeat": HEARTBEAT_NS,
+        "inactive_threshold": INACTIVE_NS,
+    }
+
+
+def _json(message: Any) -> dict[str, Any]:
+    try:
+        said = orjson.loads(message.data)
+    except orjson.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
