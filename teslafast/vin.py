@@ -9,6 +9,7 @@ import string
 
 VIN_LENGTH = 17  # ISO 3779
 SAMPLES = 1_000_000
+MODELS = {"S": "Model S", "3": "Model 3", "X": "Model X", "Y": "Model Y", "R": "Roadster", "C": "Cybertruck", "T": "Semi"}
 _WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 _VALUES = {digit: int(digit) for digit in string.digits} | dict(
     zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)
@@ -27,6 +28,11 @@ def sample_vin(number: int) -> str:
         raise ValueError(f"there are {SAMPLES} test vehicles, number {number} is not one of them")
     vin = f"5YJ3TEST0PF{number:06}"
     return vin[:8] + check_digit(vin) + vin[9:]
+
+
+def model_of(vin: str) -> str:
+    """The model that a VIN names, "" if it is not one of Tesla's."""
+    return MODELS.get(vin[3], "") if len(vin) == VIN_LENGTH else ""
 
 
 def is_vin(text: str) -> bool:

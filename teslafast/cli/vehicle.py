@@ -104,6 +104,7 @@ def vehicle_configure(
         click.echo(vehicle_config.to_json(config))
         return
     folder = folder_of(state)
+    _check_domain(host, folder)
     _send(config, _signing_key(key, via_proxy, folder), resolve.resolve_vins(vins, os.environ), folder, patience)
 
 
@@ -150,6 +151,15 @@ def _reached(given: str | None) -> str:
     host = resolve.resolve_hostname(given, os.environ)
     resolve.check_certificate(host, os.environ)
     return host
+
+
+def _check_domain(host: str, folder: StateFolder) -> None:
+    """Raises Misconfigured if the app's domain is known, and the host is not under its root."""
+    from ..onboarding.accounts import domain_of
+    from ..onboarding.vehicle_host import check_root
+
+    if domain := domain_of(os.environ, folder):
+        check_root(host, domain)
 
 
 def _note_unknown(config: Mapping[str, Any]) -> None:

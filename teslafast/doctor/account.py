@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Declined, Misconfigured, Unhealthy
-from ..onboarding import refusals_of_tesla, vehicle_config, vehicle_status
+from ..onboarding import refusals_of_tesla, vehicle_errors, vehicle_status
 from ..onboarding.access_token import read_token
 from ..onboarding.accounts import errors_api, owner_api
 from ..onboarding.fleet_api import FleetApi
@@ -130,7 +130,7 @@ def _errors(options: DoctorOptions, folder: StateFolder, vins: Sequence[str]) ->
         return well("reported errors", "none from these vehicles")
     last = sorted(found, key=lambda report: str(report.get("created_at")))[-ERRORS_SHOWN:]
     remedy = next(
-        (remedy for report in reversed(last) if (remedy := vehicle_config.explain_error(report)[1])),
+        (remedy for report in reversed(last) if (remedy := vehicle_errors.explain_error(report)[1])),
         "read the text of each error",
     )
     return wrong("reported errors", f"{len(found)}, the last: {'; '.join(error_line(report) for report in last)}", remedy)

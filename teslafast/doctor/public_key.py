@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ..errors import Misconfigured
 from ..onboarding import jws
-from ..onboarding.app_key import domain_of, hex_of_pem, public_hex
+from ..onboarding.accounts import domain_of
+from ..onboarding.app_key import hex_of_pem, public_hex
 from ..onboarding.served_key import NotServed, check_served_key
 from ..onboarding.state_folder import KEY_FILE, StateFolder
 from .finding import Finding, from_error, note, well, wrong

@@ -21,6 +21,7 @@ from .state_folder import SECRET_FILE, STATE_VARIABLE, StateFolder
 from .tesla_hosts import NORTH_AMERICA, REGIONS, TeslaHosts, region_in, trusted_base
 from .token_store import TokenStore, load_tokens
 
+DOMAIN_VARIABLE = "TESLAFAST_DOMAIN"
 Request = Callable[..., https.Reply]
 
 
@@ -47,7 +48,8 @@ def owner_api(
     """The API with the owner's token. `now`: s since 1970. Raises Misconfigured, and as TokenStore.access_token."""
     if environment.get("TESLA_ACCESS_TOKEN", "").strip():
         token = token_in(environment)
-        return FleetApi(_base(environment, load_notes(folder), token), token, request, domain=load_notes(folder).domain)
+        base = _base(environment, load_notes(folder), token)
+        return FleetApi(base, token, request, domain=domain_of(environment, folder))
     if load_tokens(folder) is None:
         place = f"{STATE_VARIABLE}={folder.path}" if folder.exists else f"there is no {folder.path}"
         remedy = "log in: teslafast login; or set TESLA_ACCESS_TOKEN to an access token of your app"
@@ -55,7 +57,12 @@ def owner_api(
     store = TokenStore(folder, oauth_of(environment, folder, request), now)
     token = store.access_token()
     notes = load_notes(folder)
-    return FleetApi(_base(environment, notes, token), token, request, store.renewed, notes.domain)
+    return FleetApi(_base(environment, notes, token), token, request, store.renewed, domain_of(environment, folder))
+
+
+def domain_of(environment: Mapping[str, str], folder: StateFolder) -> str:
+    """The app's domain, "" if it is not known. Raises Misconfigured."""
+    return environment.get(DOMAIN_VARIABLE, "").strip().lower() or load_notes(folder).domain
 
 
 def partner_api(

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 
 from ..errors import Declined, Misconfigured
 from . import jws
-from .accounts import oauth_of, partner_api
+from .accounts import DOMAIN_VARIABLE, domain_of, oauth_of, partner_api
 from .fleet_api import FleetApi
-from .setup_notes import load_notes
 from .state_folder import StateFolder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-DOMAIN_VARIABLE = "TESLAFAST_DOMAIN"
 KEY_PATH_AT_DOMAIN = "/.well-known/appspecific/com.tesla.3p.public-key.pem"
 
 
@@ -51,11 +49,6 @@ def hex_of_pem(pem: bytes) -> str:
     return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint).hex()
 
 
-def domain_of(environment: Mapping[str, str], folder: StateFolder) -> str:
-    """The app's domain, "" if it is not known. Raises Misconfigured."""
-    return environment.get(DOMAIN_VARIABLE, "").strip().lower() or load_notes(folder).domain
-
-
 def require_same_key(registered: str, key: EllipticCurvePrivateKey, domain: str) -> None:
     """Raises Misconfigured unless Tesla's key (hex) is ours."""
     if registered == public_hex(key):
@@ -79,7 +72,7 @@ def compare_before_push(
     """Raises Misconfigured if Tesla has another key than this. Where that cannot be asked, `note` gets the reason."""
     domain, oauth = domain_of(environment, folder), oauth_of(environment, folder)
     if not domain or not oauth.client_id or not oauth.client_secret:
-        lacking = "TESLAFAST_DOMAIN" if not domain else "TESLA_CLIENT_ID and TESLA_CLIENT_SECRET"
+        lacking = DOMAIN_VARIABLE if not domain else "TESLA_CLIENT_ID and TESLA_CLIENT_SECRET"
         note(f"the key was not compared with the one that Tesla has: set {lacking}, or use `teslafast setup`")
         return
     try:

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from .. import https
 from ..errors import Declined, Misconfigured
 from ..text import one_line
-from .refusals_of_tesla import NOT_FOLLOWED, PARTNER_REMEDY, remedy
+from .refusals_of_tesla import NOT_AN_ANSWER, NOT_FOLLOWED, PARTNER_REMEDY, is_limit, remedy
 from .tesla_hosts import NORTH_AMERICA, TESLAS_DOMAINS, base_url, host_named, trusted_base
 
 KEY_PAIRED = "key_paired"  # in `fleet_status`: added here from Tesla's list `key_paired_vins`
@@ -138,8 +138,9 @@ class FleetApi:
         try:
             found = self._call("GET", "/api/1/partner_accounts/fleet_telemetry_errors").get("fleet_telemetry_errors")
         except Declined as error:
-            limit = any(words in error.words.lower() for words in ("exceeded_limit", "account disabled"))
-            raise error if limit or error.status != 403 else Declined(403, error.fault, PARTNER_REMEDY, error.words) from None
+            if is_limit(error.words) or error.status != HTTPStatus.FORBIDDEN:
+                raise
+            raise Declined(error.status, error.fault, PARTNER_REMEDY, error.words) from None
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
     def _sent(self, answer: Mapping[str, Any]) -> Sent:
@@ -178,14 +179,14 @@ class FleetApi:
 
     def _not_an_answer(self) -> Declined:
         where = urlsplit(self.base_url).netloc
-        return Declined(200, f"{where}: HTTP 200, but not an answer of the Fleet API", "correct TESLA_API_BASE_URL")
+        fault = f"{where}: HTTP 200, but {NOT_AN_ANSWER} the Fleet API"
+        return Declined(200, fault, remedy(200, fault), fault)
 
     def _exchange(self, method: str, path: str, body: object) -> tuple[https.Reply, object]:
         """The reply, and the JSON in it; None if it holds none."""
         headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "User-Agent": "teslafast"}
-        data = None
-        if body is not None:
-            headers["Content-Type"], data = "application/json", json.dumps(body).encode()
+        headers["Content-Type"] = "application/json"  # without a body, too: Tesla answers 406 to requests that do not say it
+        data = None if body is None else json.dumps(body).encode()
         self.calls += 1
         reply = self._request(method, self.base_url + path, headers, data)
         try:
@@ -199,7 +200,7 @@ class FleetApi:
         if reply.status == HTTPStatus.MISDIRECTED_REQUEST and (strange := self._strange_host(reply, answer)):
             text = f"{text} ({NOT_FOLLOWED}: {strange})"
         fault = f"Fleet API: HTTP {reply.status}" + (f", {text}" if text else "")
-        if wait := reply.headers.get("retry-after", ""):
+        if wait := _asked_pause(reply):
             fault += f" (retry after {one_line(wait, 40)})"
         return Declined(reply.status, fault, remedy(reply.status, text), text)
 
@@ -220,6 +221,14 @@ def _words_of(answer: object) -> str:
     """What Tesla said in an error's members."""
     members = answer if isinstance(answer, dict) else {}
     return ": ".join(str(members[key]) for key in ("error", "error_description", "txid") if members.get(key))
+
+
+def _asked_pause(reply: https.Reply) -> str:
+    """How many seconds Tesla wants to be left alone, as it says so; "" if it does not."""
+    if wait := reply.headers.get("retry-after", ""):
+        return wait
+    resets = [value for name, value in reply.headers.items() if name.startswith("ratelimit-") and name.endswith("reset")]
+    return max((one for one in resets if one.isdigit()), key=int, default="") if reply.status == 429 else ""
 
 
 def _config_path(vin: str) -> str:

@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 from .. import https
 from ..errors import Declined
 from ..text import one_line
-from .refusals_of_tesla import explain
+from .refusals_of_tesla import NOT_AN_ANSWER, explain
 from .tesla_hosts import CONSENT_PAGE, TeslaHosts
 
 OWNER_SCOPES = ("openid", "offline_access", "vehicle_device_data", "vehicle_location")
@@ -134,7 +134,9 @@ def _declined(reply: https.Reply, answer: object, fields: Mapping[str, str]) -> 
     members = answer if isinstance(answer, dict) else {}
     # Tesla's member names hold words that decide ("invalid_auth_code"), and `referenceID` is what its support asks for.
     words = ": ".join(str(members[name]) for name in ("error", "error_description", "referenceID", "txid") if members.get(name))
-    if not words and reply.status != 200:
+    if not words and reply.status == 200:
+        words = f"{NOT_AN_ANSWER} Tesla's token endpoint"
+    elif not words:
         words = reply.body[:200].decode(errors="replace")  # an HTML page of a gateway
     for name in _SECRETS:
         if fields.get(name):

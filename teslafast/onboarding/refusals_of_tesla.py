@@ -101,6 +101,7 @@ _CREDENTIALS = stop(
 )
 _UNREGISTERED = do("the app is not registered in the owner's region", _REGISTER, Step.REGISTRATION)
 
+NOT_AN_ANSWER = "not an answer of"
 NOT_FOLLOWED = "not followed, the token stays here"
 _FOREIGN = stop(
     "the answer sends the owner's token to a host that is not Tesla's",
@@ -110,9 +111,10 @@ _FOREIGN = stop(
 )
 
 # (what stands in Tesla's answer in lower case, meaning); the first that fits counts
+LIMIT_WORDS = ("exceeded_limit", "account disabled")
 WORDS: tuple[tuple[str, Explained], ...] = (
-    ("exceeded_limit", stop("the account's billing limit is reached", BILLING_REMEDY)),
-    ("account disabled", stop("Tesla has disabled the account", BILLING_REMEDY)),
+    (LIMIT_WORDS[0], stop("the account's billing limit is reached", BILLING_REMEDY)),
+    (LIMIT_WORDS[1], stop("Tesla has disabled the account", BILLING_REMEDY)),
     # ---- tokens
     ("unauthorized_client", _CREDENTIALS),
     ("client_id and client_secret combination", _CREDENTIALS),
@@ -141,6 +143,13 @@ WORDS: tuple[tuple[str, Explained], ...] = (
         do("this car is shared without its location", "use the owner's account, or leave out location", Step.LOGIN),
     ),
     (NOT_FOLLOWED, _FOREIGN),
+    (
+        NOT_AN_ANSWER,
+        stop(
+            "something else answers in Tesla's place",
+            "correct TESLA_API_BASE_URL and TESLA_TOKEN_URL, or look at the proxy in between",
+        ),
+    ),
     ("must be registered in the current region", _UNREGISTERED),
     ("set a domain for your account", _UNREGISTERED),
     # ---- registration
@@ -225,14 +234,25 @@ STATUSES: Mapping[int, Explained] = {
     451: stop("Tesla may not do this where the vehicle is", "ask Tesla: fleetapisupport@tesla.com"),
 }
 _TESLAS_FAULT = wait("Tesla's servers have an error of their own", LATER)
-_UNKNOWN = stop("Tesla refuses", "read Tesla's message")
+_ELSEWHERE = stop(
+    "the answer leads elsewhere, which Tesla's never do",
+    "a login page of a network, or a proxy, stands in between: correct TESLA_API_BASE_URL, TESLA_TOKEN_URL or HTTPS_PROXY",
+)
+_UNKNOWN = stop("Tesla refuses", "read Tesla's sentence; its support wants the txid in it: fleetapisupport@tesla.com")
 
 
 def explain(status: int, text: str) -> Explained:
     """What an answer means. `text`: what Tesla said."""
     lowered = text.lower()
     by_words = next((meaning for words, meaning in WORDS if words in lowered), None)
-    return by_words or STATUSES.get(status) or (_TESLAS_FAULT if status >= 500 else _UNKNOWN)
+    if by_words or status in STATUSES:
+        return by_words or STATUSES[status]
+    return _TESLAS_FAULT if status >= 500 else _ELSEWHERE if 300 <= status < 400 else _UNKNOWN
+
+
+def is_limit(text: str) -> bool:
+    """Whether Tesla says that the account's billing limit is reached: then nothing more is asked."""
+    return any(words in text.lower() for words in LIMIT_WORDS)
 
 
 def remedy(status: int, text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from ..logs import fields, log
 from ..text import one_line
 from .upkeep_state import ERRORS_KEPT
-from .vehicle_config import ERROR_MEANINGS, explain_error
+from .vehicle_errors import ERROR_MEANINGS, explain_error
 
 LOGGED_AT_ONCE = 20  # of one answer: what more there is says the same
 OTHER_CAUSE = "other"  # for metrics: names that cars make up are no labels

@@ -83,6 +83,12 @@ def check_served_key(domain: str, ours: str, trial_url: str = "") -> str:
     return url
 
 
+def _seen(reply: https.Reply) -> str:
+    """The first bytes of what is there instead, which often say who answers."""
+    seen = one_line(reply.body[:_SHOWN].decode(errors="replace"), _SHOWN)
+    return f", but {seen!r}" if seen else ", but nothing" if reply.status == 200 else ""
+
+
 def _judge(url: str, reply: https.Reply, ours: str) -> None:
     server = reply.headers.get("server", "")
     who = f" (answered by {one_line(server, 40)})" if server else ""
@@ -92,14 +98,13 @@ def _judge(url: str, reply: https.Reply, ours: str) -> None:
             f"{url} is redirected to {where}{who}", "answer 200 at this very address: Tesla does not follow", wrong=True
         )
     if reply.status == 404:
-        raise NotServed(f"the public key is not served: {url} answers 404{who}", _SERVE_IT, wrong=False)
+        raise NotServed(f"the public key is not served: {url} answers 404{_seen(reply)}{who}", _SERVE_IT, wrong=False)
     if reply.status != 200:
         remedy = "let this one path through: no login page, no bot filter, no rule of a firewall"
-        raise NotServed(f"the public key is not served: {url} answers {reply.status}{who}", remedy, wrong=True)
+        raise NotServed(f"the public key is not served: {url} answers {reply.status}{_seen(reply)}{who}", remedy, wrong=True)
     found = hex_of_pem(reply.body)
     if not found:
-        seen = one_line(reply.body[:_SHOWN].decode(errors="replace"), _SHOWN)
-        says = f"{url} serves no EC public key, but {seen!r}{who}"
+        says = f"{url} serves no EC public key{_seen(reply)}{who}"
         raise NotServed(says, f"a proxy or an old deploy answers: {_SERVE_IT}", wrong=True)
     if ours and found != ours:
         raise NotServed(f"{url} serves another's key, not the one of app.key{who}", _SERVE_IT, wrong=True)

@@ -20,7 +20,7 @@ from ..logs import fields, log
 from . import config_renewal, reported_errors, vehicle_status
 from .accounts import oauth_of, owner_api, partner_api
 from .fleet_api import FleetApi
-from .refusals_of_tesla import Kind, explain
+from .refusals_of_tesla import Kind, explain, is_limit
 from .setup_notes import load_notes
 from .signed_configs import load_signed
 from .state_folder import StateFolder
@@ -32,7 +32,6 @@ LIMIT_PAUSE_S = 6 * 3600.0  # a limit is lifted by a person, or at the month's e
 AWAY_PAUSES_S = (900.0, 3600.0, 3 * 3600.0, 6 * 3600.0)  # Tesla is away, or does not let us: each failure waits longer
 FOR_GOOD_S = 10 * 365 * 86_400.0  # until somebody logs in: asking again with a token that is over would change nothing
 LIMIT_PAUSE, LOGIN_PAUSE, REFUSAL_PAUSE, AWAY_PAUSE = "limit", "login", "refused", "away"
-_LIMITS = ("exceeded_limit", "account disabled")
 _LOGIN_IS_OVER = ("login_required", "invalid_grant")
 
 
@@ -186,7 +185,7 @@ def _pause(error: Declined | Unhealthy | Misconfigured, failures: int) -> tuple[
 
 
 def _is_limit(error: Exception) -> bool:
-    return isinstance(error, Declined) and any(word in error.words.lower() for word in _LIMITS)
+    return isinstance(error, Declined) and is_limit(error.words)
 
 
 def _passes(error: Declined) -> bool:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Declined, Unhealthy
 from ..text import one_line
-from . import jws, presets, vehicle_config, vehicle_status
+from . import jws, presets, vehicle_config, vehicle_errors, vehicle_status
 from .fleet_api import FleetApi, Sent
+from .refusals_of_tesla import is_limit
 from .vehicle_config import ConfigStatus
 
 if TYPE_CHECKING:
@@ -103,12 +104,14 @@ def wait(api: FleetApi, vins: Sequence[str], patience_s: float, clock: Clock, te
 
 
 def _ask(api: FleetApi, vin: str, clock: Clock) -> ConfigStatus:
-    """One request; a fault that may pass by itself counts as waiting."""
+    """One request; a fault that may pass by itself counts as waiting. Raises Declined at the billing limit."""
     try:
         return vehicle_status.look(api, vin, clock.time())[1]
     except Unhealthy as error:
         return ConfigStatus("waiting", error.fault, error.remedy)
     except Declined as error:
+        if is_limit(error.words):
+            raise  # nothing more is asked then
         state = "waiting" if error.status == 429 or error.status >= 500 else "rejected"
         return ConfigStatus(state, error.fault, error.remedy)
 
@@ -154,7 +157,7 @@ def errors(api: FleetApi, vins: Sequence[str], as_json: bool, terminal: Terminal
 
 def error_line(report: Mapping[str, Any]) -> str:
     """`time VIN name: text = meaning — remedy`."""
-    meaning, remedy = vehicle_config.explain_error(report)
+    meaning, remedy = vehicle_errors.explain_error(report)
     when, vin, name = (one_line(str(report.get(key)), 40) for key in ("created_at", "vin", "error_name"))
     text = f"✗ {when} {vin} {name}: {one_line(str(report.get('error')))}"
     return f"{text} = {meaning} — {remedy}" if meaning else text

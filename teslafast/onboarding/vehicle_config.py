@@ -22,6 +22,8 @@ LONGEST_INTERVAL_S = 86400 * 30  # a month: whoever wants a field less often doe
 LEAST_EXPIRY_S = 3600  # a vehicle that sleeps takes its config hours later; a shorter one would never stream
 LONGEST_EXPIRY_S = 360 * 86400  # Tesla refuses about a year ("expiration should be …"); others report 364 days as its limit
 
+KEYS_AT_MOST = 20  # that a vehicle takes
+
 _SWITCH = "in the car, turn on Controls → Safety → Allow Third-Party App Data Streaming"
 
 # Tesla's word for skipping a vehicle -> (meaning, remedy); docs/protocol.md
@@ -41,18 +43,6 @@ SKIPPED: Mapping[str, tuple[str, str]] = {
     "max_configs": (
         "too many apps already stream from it",
         "remove another app's access in the Tesla app (Security & Privacy, third-party apps), then configure again",
-    ),
-}
-
-# What vehicles report when streaming fails: the start of the report's `error_name` -> (meaning, remedy); docs/protocol.md
-ERROR_MEANINGS: Mapping[str, tuple[str, str]] = {
-    "config_manager_error": (
-        "the vehicle refused the config: its signature, or a value in it",
-        "configure again with the key whose public half your app's domain serves; the port must be a number",
-    ),
-    "cloud_manager_error": (
-        "the vehicle could not connect to your server",
-        "run `teslafast doctor https://HOST:PORT`: port, certificate, or something in between that ends TLS",
     ),
 }
 
@@ -192,6 +182,9 @@ def missing_key(known: Mapping[str, Any] | None, domain: str = "") -> tuple[str,
         (known or {}).get("safety_screen_streaming_toggle_enabled"),
     )
     meaning, both = SKIPPED["missing_key"]
+    keys = (known or {}).get("total_number_of_keys")
+    if isinstance(keys, int) and keys >= KEYS_AT_MOST:
+        return f"{meaning}, and it has {keys} keys: it takes no more", f"remove one in the car (Controls → Locks); then {pair}"
     if needs_key is True:
         return meaning, pair
     if needs_key is False or switch is False:
@@ -214,12 +207,6 @@ def _day(seconds: int) -> str:
         return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%d}"
     except (OverflowError, ValueError, OSError):
         return f"second {seconds}"  # beyond the calendar
-
-
-def explain_error(report: Mapping[str, Any]) -> tuple[str, str]:
-    """(meaning, remedy) of a reported error, ("", "") for one that is not known here."""
-    name = str(report.get("error_name"))
-    return next((explained for start, explained in ERROR_MEANINGS.items() if name.startswith(start)), ("", ""))
 
 
 def to_json(config: Mapping[str, Any]) -> str:

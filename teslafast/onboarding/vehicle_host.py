@@ -20,6 +20,16 @@ PRIVATE_SUFFIXES = frozenset(
 )
 ADDRESS_SUFFIXES = frozenset({"nip.io", "sslip.io", "xip.io"})  # an address in a name's clothes: Tesla refuses them
 
+# Names below which strangers have names of their own: there the root domain that Tesla compares has one label more. Those that an
+# owner of one car is likely to have; the whole list (publicsuffix.org) has 10,000, and Tesla looks at it itself.
+_SHARED = (
+    "fly.dev github.io gitlab.io pages.dev workers.dev vercel.app netlify.app web.app firebaseapp.com herokuapp.com onrender.com "
+    "azurewebsites.net ts.net duckdns.org dedyn.io dynv6.net ddns.net hopto.org zapto.org ddnsfree.com freeddns.org dyndns.org "
+    "myfritz.net synology.me spdns.de co.uk org.uk me.uk com.au net.au org.au co.nz co.jp com.br co.za com.mx com.tr co.kr "
+    "com.sg com.hk com.tw co.in co.il com.ar com.pl"
+)
+SHARED_SUFFIXES = frozenset(_SHARED.split())
+
 _EXAMPLE = "give the full name under your app's domain, for example telemetry.example.com"
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _AMBIGUOUS = "ßς\u200c\u200d"  # IDNA 2003, which Python's codec follows, maps them to other letters than browsers do
@@ -44,6 +54,21 @@ def check_vehicle_host(given: str, subject: str = "--hostname") -> str:
     if _ends_with(labels, ADDRESS_SUFFIXES):
         raise Misconfigured(subject, f"{given!r} stands for an address: Tesla accepts only names of your own domain", _EXAMPLE)
     return host
+
+
+def check_root(host: str, domain: str, subject: str = "--hostname") -> None:
+    """Raises Misconfigured unless the host is under the root of the app's domain: Tesla refuses any other."""
+    if root_of(host) != root_of(domain):
+        why = "Tesla refuses others (hostname domain does not match with partner account)"
+        raise Misconfigured(
+            subject, f"{host} is not under the app's domain {domain}", f"give a name under {root_of(domain)}: {why}"
+        )
+
+
+def root_of(name: str) -> str:
+    """The part of a name that has one owner, which Tesla compares: example.com of a.b.example.com, x.fly.dev of a.x.fly.dev."""
+    labels = name.split(".")
+    return ".".join(labels[-3 if ".".join(labels[-2:]) in SHARED_SUFFIXES else -2 :])
 
 
 def _is_address(text: str) -> bool:

@@ -20,11 +20,10 @@ from typing import Any
 
 import orjson
 
+from ..vin import model_of
 from .home_assistant_entities import ENTITIES, Entity
 from .mqtt_topics import level
 
-MODELS = {"S": "Model S", "3": "Model 3", "X": "Model X", "Y": "Model Y", "R": "Roadster", "C": "Cybertruck", "T": "Semi"}
-MODEL_LETTER = 3  # the VIN's character that says the model
 SUPPORT_URL = "https://github.com/teslafast/teslafast"
 ONLINE, OFFLINE = b"online", b"offline"
 BIRTH = b"online"  # of Home Assistant itself
@@ -97,12 +96,11 @@ def discovery(car: AnnouncedCar, places: Places, gone: Mapping[str, str] | None 
 
 
 def _device(car: AnnouncedCar) -> dict[str, Any]:
-    model = MODELS.get(car.vin[MODEL_LETTER : MODEL_LETTER + 1]) if len(car.vin) == 17 else None
     device = {
         "identifiers": [device_id(car.vin)],
         "name": car.name or f"Tesla {car.vin[-6:]}",
         "manufacturer": "Tesla",
-        "model": model,
+        "model": model_of(car.vin) or None,
         "serial_number": car.vin,
         "sw_version": car.version or None,
     }

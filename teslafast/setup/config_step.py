@@ -18,6 +18,7 @@ from ..onboarding import jws, presets, vehicle_config
 from ..onboarding.app_key import require_same_key
 from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.vehicle_config import ConfigStatus
+from ..onboarding.vehicle_host import check_root
 from .context import SetupContext, short_vin
 from .journey import SetupStep
 from .options import DEFAULT_PRESET
@@ -50,16 +51,8 @@ def wanted_fields(context: SetupContext) -> dict[str, float]:
 
 def wanted_config(context: SetupContext, now: float) -> dict[str, Any]:
     """The config that the cars should have. Raises Misconfigured."""
-    _check_root(context)
+    check_root(context.hostname, context.domain)
     return vehicle_config.build(context.hostname, context.port, ca_of(context), wanted_fields(context), int(now + EXPIRY_S))
-
-
-def _check_root(context: SetupContext) -> None:
-    """Tesla takes only names under the app's domain, whose root it looks at."""
-    host, domain = context.hostname, context.domain
-    if host != domain and not host.endswith(f".{domain}") and host.split(".")[-2:] != domain.split(".")[-2:]:
-        remedy = f"give a name under {domain}: Tesla refuses others (hostname domain does not match with partner account)"
-        raise Misconfigured("--hostname", f"{host} is not under the app's domain {domain}", remedy)
 
 
 def digest_of_config(config: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 LOOK_PAUSES_S = (2.0, 3.0, 5.0, 10.0)  # between two questions; Tesla bills each, and an owner's phone needs a moment
-TESLAS_PAUSES_S = (5.0, 10.0, 20.0)  # between two tries of what Tesla is not ready for
+TESLAS_PAUSES_S = (5.0, 10.0, 20.0, 20.0, 20.0, 30.0, 60.0)  # between two tries of what Tesla is not ready for
 
 
 class SetupContext:
@@ -179,7 +180,8 @@ class SetupContext:
             if left <= 0 or least > left or self.options.look_only:
                 raise wait
             pause = max(least, min(next(pauses, TESLAS_PAUSES_S[-1]), left))
-            self.console.status(f"{what}: {wait.says}; next try in {pause:.0f} s, for {left:.0f} s more")
+            ends = time.strftime("%H:%M", time.localtime(clock.time() + left))
+            self.console.status(f"{what}: {wait.says}; next try in {pause:.0f} s, until {ends}")
             clock.sleep(pause)
 
     def until(self, what: str, look: Callable[[], Found | None]) -> Found | None:

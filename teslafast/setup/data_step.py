@@ -13,9 +13,9 @@ from .. import https
 from ..config import Settings
 from ..dashboards import tokens
 from ..errors import Declined, Misconfigured, Unhealthy
-from ..onboarding.refusals_of_tesla import Step
+from ..onboarding.refusals_of_tesla import Step, is_limit
 from ..onboarding.setup_notes import FLY
-from ..onboarding.vehicle_config import explain_error
+from ..onboarding.vehicle_errors import explain_error
 from ..text import one_line
 from . import fly_app, own_server, server_step
 from .context import SetupContext, short_vin
@@ -119,6 +119,8 @@ def _raise_reported(context: SetupContext) -> None:
         vins = vins_of(context)
         reports = [one for one in context.partner(context.owner.base_url).errors() if one.get("vin") in vins]
     except (Declined, NotNow, Unhealthy) as error:
+        if isinstance(error, Declined) and is_limit(error.words):
+            raise
         context.console.line(f"  ! what the car reports to Tesla could not be asked: {error}")
         return
     explained = [(one, explain_error(one)) for one in sorted(reports, key=lambda one: str(one.get("created_at")))]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 
 from ..errors import Declined, Misconfigured, Unhealthy
+from ..onboarding.refusals_of_tesla import is_limit
 from ..onboarding.setup_notes import ELSEWHERE, FLY
 from ..onboarding.state_folder import KEY_FILE
 from ..onboarding.token_store import TokenStore, handed_over, load_tokens
@@ -81,6 +82,8 @@ def _configs(context: SetupContext) -> bool:
         except (Declined, Unhealthy, NotNow, Misconfigured) as error:
             context.console.line(f"✗ config of {short_vin(vin)}: {error}")
             well = False
+            if isinstance(error, Declined) and is_limit(error.words):
+                break
         else:
             context.console.line(f"✓ config of {short_vin(vin)}: {'deleted' if removed else 'there was none'}")
             context.notes.pushed.pop(vin, None)

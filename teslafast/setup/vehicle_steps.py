@@ -12,6 +12,7 @@ from ..onboarding.refusals_of_tesla import Kind, Step, explain
 from ..onboarding.resolve import resolve_vins
 from ..onboarding.tesla_hosts import REGION_NAMES, REGIONS, region_of
 from ..text import one_line
+from ..vin import model_of
 from .context import SetupContext, short_vin
 from .journey import SetupStep
 from .outcome import Blocked, Waiting
@@ -118,7 +119,8 @@ def _act_vehicle(context: SetupContext) -> None:
 def _described(row: Mapping[str, Any]) -> str:
     name, access = one_line(str(row.get("display_name") or "unnamed"), 40), str(row.get("access_type") or "")
     mark = "DRIVER: only the owner can pair it" if access == "DRIVER" else "owner"
-    return f"{name} ({short_vin(str(row['vin']))}, {mark}, {one_line(str(row.get('state')), 20)})"
+    words = (short_vin(str(row["vin"])), model_of(str(row["vin"])), mark, one_line(str(row.get("state")), 20))
+    return f"{name} ({', '.join(filter(None, words))})"
 
 
 def _said(row: Mapping[str, Any], status: Mapping[str, Any]) -> str:

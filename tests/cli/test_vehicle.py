@@ -101,6 +101,21 @@ def test_a_host_that_the_servers_certificate_lacks_is_refused_with_its_names(
     assert tesla.calls == []
 
 
+def test_a_host_of_another_domain_than_the_apps_is_refused_before_it_is_sent(tesla: FleetServer, folder: Path) -> None:
+    environment = tesla.environment | {"TESLAFAST_DOMAIN": "road.example.org"}
+    done = run(folder, environment, *ASK, "--key", "app.key")
+    assert done.returncode == 2
+    assert "--hostname: telemetry.example.com is not under the app's domain road.example.org" in done.stderr
+    assert tesla.calls == []
+
+
+def test_the_link_for_the_phone_is_the_real_one_where_the_domain_is_known(tesla: FleetServer, folder: Path) -> None:
+    tesla.cars[VIN].key_paired = False
+    done = run(folder, tesla.environment | {"TESLAFAST_DOMAIN": "Road.Example.com"}, "show", "--vin", VIN)
+    assert done.returncode == 1
+    assert "https://tesla.com/_ak/road.example.com" in done.stdout
+
+
 def test_a_field_that_this_version_does_not_know_is_sent_with_a_note(tesla: FleetServer, folder: Path) -> None:
     done = run(folder, tesla.environment, *ASK, "--key", "app.key", "--field", "SolarRoofPower=30", "--include", "Location=Gear")
     assert done.returncode == 0, done.stderr

@@ -118,7 +118,7 @@ def test_a_vin_with_slashes_stays_one_part_of_the_path(tesla: FleetServer, api: 
         (421, "set TESLA_API_BASE_URL to the region"),
         (429, "billing limit"),
         (503, "try again later"),
-        (418, "read Tesla's message"),
+        (418, "read Tesla's sentence"),
     ],
 )
 def test_each_status_of_a_refusal_has_its_remedy(status: int, words: str) -> None:
@@ -194,6 +194,18 @@ def test_the_owners_token_for_errors_is_told_apart_from_a_missing_scope() -> Non
 def test_retry_after_is_part_of_the_message() -> None:
     with pytest.raises(Declined, match="retry after 30"):
         replying(reply({}, 429, **{"retry-after": "30"})).show(VIN)
+
+
+@pytest.mark.parametrize("name", ["ratelimit-reset", "ratelimit-data-reset"])
+def test_a_limits_reset_is_a_pause_too(name: str) -> None:
+    with pytest.raises(Declined, match="retry after 42"):
+        replying(reply({}, 429, **{name: "42", "ratelimit-data-remaining": "0"})).show(VIN)
+
+
+def test_an_answer_that_is_not_teslas_is_told_apart_from_a_refusal() -> None:
+    with pytest.raises(Declined, match="not an answer of the Fleet API") as other:
+        replying(reply("<html>Welcome</html>", 200)).show(VIN)
+    assert "TESLA_API_BASE_URL" in other.value.remedy
 
 
 def test_a_token_in_teslas_answer_is_not_shown(tesla: FleetServer, api: FleetApi) -> None:

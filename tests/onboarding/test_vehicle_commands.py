@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from teslafast.errors import Unhealthy
+from teslafast.errors import Declined, Unhealthy
 from teslafast.https import Reply
 from teslafast.onboarding import vehicle_commands
 from teslafast.onboarding.fleet_api import FleetApi, Sent
@@ -54,6 +54,18 @@ class Printed:
     @property
     def terminal(self) -> Terminal:
         return Terminal(self.lines.append, self.statuses.append)
+
+
+def test_at_the_billing_limit_no_further_vehicle_is_asked_for() -> None:
+    asked: list[str] = []
+
+    def request(method: str, url: str, headers: object, body: object = None) -> Reply:
+        asked.append(url)
+        return Reply(403, b'{"error":"account disabled: EXCEEDED_LIMIT"}')
+
+    with pytest.raises(Declined, match="EXCEEDED_LIMIT"):
+        vehicle_commands.wait(FleetApi("https://x", "t", request), [VIN, OTHER], 60.0, Time().clock, Printed().terminal)
+    assert len(asked) == 1
 
 
 def replying(*replies: Reply | Exception) -> FleetApi:

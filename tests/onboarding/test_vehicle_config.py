@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from teslafast.errors import Misconfigured
-from teslafast.onboarding import vehicle_config
+from teslafast.onboarding import vehicle_config, vehicle_errors
 from teslafast.onboarding.vehicle_config import build, interpret, parse_fields
 
 from tests.support.certificates import World
@@ -131,14 +131,14 @@ def test_each_answer_of_teslas_has_its_state_and_meaning(answer: dict[str, Any],
     ],
 )
 def test_a_reported_error_is_explained_by_the_start_of_its_name(name: str, meaning: str, remedy: str) -> None:
-    explained = vehicle_config.explain_error({"error_name": name})
+    explained = vehicle_errors.explain_error({"error_name": name})
     assert meaning in explained[0]
     assert remedy in explained[1]
 
 
 @pytest.mark.parametrize("report", [{"error_name": "something new"}, {"error_name": "a cloud_manager_error"}, {}])
 def test_an_error_with_another_name_has_no_explanation(report: dict[str, Any]) -> None:
-    assert vehicle_config.explain_error(report) == ("", "")
+    assert vehicle_errors.explain_error(report) == ("", "")
 
 
 def test_every_documented_reason_for_skipping_a_vehicle_is_explained() -> None:

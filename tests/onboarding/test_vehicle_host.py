@@ -2,7 +2,7 @@
 
 import pytest
 from teslafast.errors import Misconfigured
-from teslafast.onboarding.vehicle_host import check_vehicle_host
+from teslafast.onboarding.vehicle_host import check_root, check_vehicle_host
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,29 @@ from teslafast.onboarding.vehicle_host import check_vehicle_host
 )
 def test_a_public_name_is_sent_in_the_form_of_dns(given: str, sent: str) -> None:
     assert check_vehicle_host(given) == sent
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("road.example.com", "example.com"),
+        ("example.com", "road.example.com"),
+        ("cars.example.com", "keys.example.com"),
+        ("myapp.fly.dev", "myapp.fly.dev"),
+        ("cars.example.co.uk", "example.co.uk"),
+    ],
+)
+def test_a_host_below_the_root_of_the_apps_domain_is_taken(host: str, domain: str) -> None:
+    check_root(host, domain)
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [("road.example.org", "example.com"), ("other.fly.dev", "myapp.fly.dev"), ("other.co.uk", "example.co.uk")],
+)
+def test_a_host_of_another_owner_is_refused_before_tesla_does(host: str, domain: str) -> None:
+    with pytest.raises(Misconfigured, match="hostname domain does not match with partner account"):
+        check_root(host, domain)
 
 
 @pytest.mark.parametrize("given", ["192.0.2.1", "10.0.0.1", "2001:db8::1", "[::1]", "127.0.0.1"])

@@ -131,7 +131,7 @@ ROWS = [
         S.LOGIN),
     Row("asleep", car(looks=10**6), S.CONFIG, W, "has not taken its config yet", "open the Tesla app or drive"),
     Row("refused by the car", lambda stage: stage.tesla.errors.append(REPORTED), S.FIRST_DATA, W,
-        "the vehicle refused the config", "the key whose public half"),
+        "signed with another key", "whose public half"),
     Row("no data", lambda stage: None, S.FIRST_DATA, W, "has not heard from the car", "drive a little"),
 ]  # fmt: skip
 

@@ -46,6 +46,7 @@ class FakeCar:
     telemetry_version: str | None = "1.3.0"
     protocol_required: bool = True
     switch: bool | None = None
+    keys: int = 3
     skipped: str = ""
     looks: int = 0
     rejects: bool = False
@@ -56,7 +57,7 @@ class FakeCar:
             "firmware_version": self.firmware,
             "vehicle_command_protocol_required": self.protocol_required,
             "fleet_telemetry_version": self.telemetry_version,
-            "total_number_of_keys": 3,
+            "total_number_of_keys": self.keys,
             "safety_screen_streaming_toggle_enabled": self.switch,
         }
 

@@ -79,7 +79,7 @@ class TeslaServer:
 
     def _answer(self, name: str, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
         if name in REGIONS:
-            if request.command == "POST" and request.headers.get("Content-Type") != "application/json":
+            if request.headers.get("Content-Type") != "application/json":
                 return 406, {"response": None, "error": "Not Acceptable"}
             bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
             return self.tesla.api(name, request.command, request.path, bearer, json.loads(body) if body else None)
