@@ -22,6 +22,7 @@ from ..close_reasons import DASHBOARD_LOG_AWAY, LOG_RENEWED, VEHICLE_LOG_AWAY, C
 from ..core.connections import Connection
 from ..core.hub import Hub, MakeFleet, PastEvent
 from ..core.records import KIND_NUMBERS, OwnBytes, Record
+from ..core.tail import Event
 from ..errors import Malformed
 from ..event_loop import Timer
 from ..logs import fields, log
@@ -29,7 +30,7 @@ from .application import Applied
 from .batch import EVENT_BYTES, HEAD_BYTES, LONGEST_VIN, Entry
 from .contents import entries_of
 from .engine import StreamMessage
-from .entries import AppliedRecord, FleetOfFlat, entry_of, shown
+from .entries import AppliedRecord, FleetOfFlat, entry_of, own_of, shown
 from .node import DISCONNECTED, Node
 from .shared_values import SharedValues
 
@@ -85,6 +86,7 @@ class ClusterBackplane:
         self._began_s = clock()
         self._said: dict[str, float] = {}
         self.most_bytes = 1 << 20
+        self.keeps_own = False  # records' own bytes go into the ring, for outputs
         self.not_shown = 0
         self.on_joined: Callable[[], object] = lambda: None
         self.values = SharedValues(hub.last_values, hub.log, hub.settings.cluster_stream, lambda: self.node.follower.number)
@@ -150,12 +152,12 @@ class ClusterBackplane:
         if len(events.entries) != events.events:
             self._pass_over(seq, f"{events.events} events of a batch that this version cannot read")
             return
-        handles, apply, fleet_of_flat = events.handles, self._hub.apply, self._fleet_of_flat
+        handles, apply, fleet_of_flat, keeps_own = events.handles, self._hub.apply, self._fleet_of_flat, self.keeps_own
         for place, entry in enumerate(events.entries):
             try:
                 one: AppliedRecord | None = handles[place] if handles is not None else None
                 record, fleet, txid = one or shown(entry, fleet_of_flat)
-                apply(entry.vin, record, fleet, txid, now_ns, None, seq)
+                apply(entry.vin, record, fleet, txid, now_ns, own_of(entry) if keeps_own else None, seq)
             except Malformed as error:
                 self._pass_over(seq, str(error))
             seq += 1
@@ -164,15 +166,19 @@ class ClusterBackplane:
         self._hub.tell_waiting()
 
     def _past(self, first: int, message: StreamMessage) -> list[PastEvent]:
-        """A batch's events as the log had them; what cannot be read is left out."""
-        events: list[PastEvent] = []
+        return [event[:4] for event in self.events_of(first, message)]
+
+    def events_of(self, first: int, message: StreamMessage) -> list[Event]:
+        """A batch's events as the log had them, with their records' own bytes; what cannot be read is left out."""
+        events: list[Event] = []
         for place, entry in enumerate(entries_of(message)):
             try:
                 record, _, _ = shown(entry, self._fleet_of_flat)
                 kind, text = KIND_NUMBERS[record.kind], orjson.dumps(record.body)
             except (Malformed, ValueError, TypeError):
                 continue
-            events.append((first + place, kind, entry.vin, FLAT_PREFIXES[kind] + b"%d," % (first + place) + text[1:]))
+            text = FLAT_PREFIXES[kind] + b"%d," % (first + place) + text[1:]
+            events.append(Event(first + place, kind, entry.vin, text, message.time_ms, own_of(entry)))
         return events
 
     def _pass_over(self, seq: int, reason: str) -> None:

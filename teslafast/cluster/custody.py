@@ -57,6 +57,7 @@ class Custody:
         self.label = label
         self.epoch = b""
         self.leaving = False
+        self.begins_after = 0
         self._clock = clock
         self._luck = luck
         self._dead_s = dead_s
@@ -100,6 +101,11 @@ class Custody:
             self.on_lost()
             self.epoch = epoch
 
+    def on_joined(self) -> None:
+        """A new output begins with the first event that this node can have taken in."""
+        self.begins_after = self.site.read_seq
+        self._consider_all()
+
     def tick(self) -> None:
         """A few times a second."""
         self._consider_all()
@@ -139,7 +145,7 @@ class Custody:
         one = self._outputs[output]
         place = one.subject.place
         if place is None:
-            return Holding(b"", "", 0, False)
+            return Holding(b"", "", self.site.read_seq, False)
         seq = place.seq if place.epoch == self.epoch else 0
         if place.holder == NOBODY or place.holder in self._ended:
             return Holding(b"", "", seq, False)
@@ -148,6 +154,11 @@ class Custody:
     @property
     def held(self) -> int:
         return sum(output.is_held for output in self._outputs.values())
+
+    @property
+    def runs_besides(self) -> int:
+        """How many other nodes there are."""
+        return sum(not self.is_own(run.name) for run in self.site.runs)
 
     @property
     def heads(self) -> Mapping[bytes, int]:

@@ -17,11 +17,14 @@ import orjson
 from ..core.hub import MakeFleet
 from ..core.records import KIND_NUMBERS, OwnBytes, Record, Report, fleet_of_connectivity
 from ..errors import Malformed
-from ..protocol._wire import FLAT, FLEET, TOPICS, read_record
+from ..protocol._wire import FLAT, FLEET, TOPICS, read_record, write_record
 from .batch import CONNECTIVITY_CODE, TEXT_CODE, Entry
 
 FleetOfFlat = Callable[[Mapping[str, Any]], dict[str, Any]]
-_TOPIC_OF_CODE = {KIND_NUMBERS[kind]: topic for topic, kind in TOPICS.items()}
+VERSIONED = (
+    64  # added to a code: a byte, and so many bytes of the version that the vehicle's client named, come before the payload
+)
+_TOPIC_OF_CODE = {KIND_NUMBERS[kind] | more: topic for topic, kind in TOPICS.items() for more in (0, VERSIONED)}
 _TEXT_MEMBERS = ("kind", "body", "created_ns", "is_resend", "signals", "vin_differs")
 
 
@@ -33,10 +36,13 @@ def entry_of(vin: str, record: Record, txid: bytes | None, now_ns: int, own: Own
     """Raises Malformed if the record cannot be JSON."""
     now_ms = now_ns // 1_000_000
     try:
-        if txid is None:
-            return Entry(CONNECTIVITY_CODE, vin, b"", orjson.dumps(record.body), now_ms)
+        if txid is None:  # such an event has no txid: the client's version stands there
+            return Entry(CONNECTIVITY_CODE, vin, own[1] if own is not None else b"", orjson.dumps(record.body), now_ms)
         if own is not None and len(own) == 3:
-            return Entry(KIND_NUMBERS[record.kind], vin, txid, own[2], now_ms)
+            code, version = KIND_NUMBERS[record.kind], own[1][:255]
+            if version:
+                return Entry(code | VERSIONED, vin, txid, bytes([len(version)]) + version + own[2], now_ms)
+            return Entry(code, vin, txid, own[2], now_ms)
         text = orjson.dumps({name: getattr(record, name) for name in _TEXT_MEMBERS})
     except (ValueError, TypeError) as error:
         raise Malformed(f"cannot be kept: {error}") from None
@@ -51,8 +57,9 @@ def shown(entry: Entry, fleet_of_flat: FleetOfFlat) -> AppliedRecord:
     """
     topic = _TOPIC_OF_CODE.get(entry.code)
     if topic is not None:
-        record = read_record(topic, entry.payload, entry.vin, FLAT)
-        return record, partial(_fleet_body, topic, entry), entry.txid
+        payload = _parted(entry)[1] if entry.code & VERSIONED else entry.payload
+        record = read_record(topic, payload, entry.vin, FLAT)
+        return record, partial(_fleet_body, topic, payload, entry.vin), entry.txid
     if entry.code not in (CONNECTIVITY_CODE, TEXT_CODE):
         raise Malformed(f"an event of code {entry.code}")
     try:
@@ -67,5 +74,27 @@ def shown(entry: Entry, fleet_of_flat: FleetOfFlat) -> AppliedRecord:
     return report, partial(fleet_of_flat, report.body), entry.txid
 
 
-def _fleet_body(topic: bytes, entry: Entry) -> dict[str, Any]:
-    return read_record(topic, entry.payload, entry.vin, FLEET).body
+def own_of(entry: Entry) -> OwnBytes | None:
+    """What the ring keeps of it besides its event, where an output wants that; None if it has none."""
+    if entry.code in _TOPIC_OF_CODE:
+        version, payload = _parted(entry) if entry.code & VERSIONED else (b"", entry.payload)
+        return entry.txid, version, payload
+    if entry.code != CONNECTIVITY_CODE:
+        return entry.txid, b""
+    try:
+        body = orjson.loads(entry.payload)
+        return body["connectionId"].encode(), entry.txid, write_record(b"connectivity", fleet_of_connectivity(body))
+    except (ValueError, KeyError, TypeError, AttributeError):  # its record is made from the event, as far as that tells
+        return None
+
+
+def _parted(entry: Entry) -> tuple[bytes, bytes]:
+    """The client's version, and the record. Raises Malformed."""
+    if not entry.payload:
+        raise Malformed("a record without its version")
+    end = 1 + entry.payload[0]
+    return entry.payload[1:end], entry.payload[end:]
+
+
+def _fleet_body(topic: bytes, payload: bytes, vin: str) -> dict[str, Any]:
+    return read_record(topic, payload, vin, FLEET).body

@@ -67,10 +67,11 @@ class Circumstances(Protocol):
     """
     What holds for all outputs of this node: `custody.Custody`.
 
-    heads       former epochs that were lost under our eyes, and the last seq that was shown of each
-    held        how many outputs this node holds or is about to
-    is_proven   this node cannot have been declared dead
-    may_take    it is well, besides, and stays
+    begins_after  the seq after which an output begins that is new
+    heads         former epochs that were lost under our eyes, and the last seq that was shown of each
+    held          how many outputs this node holds or is about to
+    is_proven     this node cannot have been declared dead
+    may_take      it is well, besides, and stays
     """
 
     @property
@@ -79,6 +80,8 @@ class Circumstances(Protocol):
     def workers(self) -> Workers: ...
     @property
     def epoch(self) -> bytes: ...
+    @property
+    def begins_after(self) -> int: ...
     @property
     def heads(self) -> Mapping[bytes, int]: ...
     @property
@@ -251,8 +254,8 @@ class HeldOutput:
             seq = max(place.seq, self._noted) if self.is_ours else place.seq
         elif place is not None:  # of an epoch that is over: what it had not got then is gone
             seq, self._lost = 0, max(0, self._all.heads.get(place.epoch, 0) - place.seq)
-        else:  # new: it begins with the next event; unless what was known of it went with a former epoch
-            seq = 0 if self._all.heads else self._all.site.read_seq
+        else:  # new; unless what was known of it went with a former epoch
+            seq = 0 if self._all.heads else self._all.begins_after
         self._noted = seq
         self._write(OutputPlace(self._all.site.run, self._all.epoch, seq, NOBODY, self._all.label))
 

@@ -54,6 +54,7 @@ class Replay:
         self._take = take
         self._fail = fail
         self._patient = patient
+        self.missed: tuple[int, int] | None = None  # seqs that come before what is taken next, and cannot be had
         self._late = False  # its place is gone: a later one is looked for
         self._epoch = follower.epoch
         self._low, self._high = follower.epoch_at, follower.number  # `low`: its sender knew no more than the reader has
@@ -172,6 +173,7 @@ class Replay:
         founding = bool(head.flags & EPOCH)
         self._next = number if founding else head.known_stream + 1
         self._seq = 0 if founding else head.known_event
+        self.missed = (self._after + 1, self._seq) if self._seq > self._after else None
         self.more()
 
     # ---- messages
@@ -185,7 +187,8 @@ class Replay:
                 if self._seq + head.counted > self._after:
                     events += [one for one in self._show(self._seq + 1, message) if one[0] > self._after]
                 self._seq += head.counted
-        if events or self._next > self._follower.number:
+        if events or self.missed or self._next > self._follower.number:
             self._take(events)
+            self.missed = None
         else:
             self.more()

@@ -258,4 +258,5 @@ class Node:
     def _be_joined(self) -> None:
         if not self.joined:
             self.joined = True
+            self.custody.on_joined()
             self._application.joined()

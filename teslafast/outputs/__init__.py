@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from ..core.tail import Event
 from .shared import SharedSettings
@@ -26,6 +26,7 @@ __all__ = [
     "Context",
     "Event",
     "GapTeller",
+    "Moving",
     "Output",
     "OutputGauges",
     "OutputRow",
@@ -93,6 +94,20 @@ class Confirmations(Protocol):
     def lose(self, first: int, last: int) -> None: ...
 
 
+class Moving(NamedTuple):
+    """
+    What an output has to know that moves from node to node of a cluster.
+
+    cluster       the cluster's name, the same on every node
+    within_s      how long it takes at most until another node works it, when this one has died
+    is_connected  whether a vehicle is connected to any node
+    """
+
+    cluster: str
+    within_s: float
+    is_connected: Callable[[str], bool]
+
+
 @dataclass(frozen=True)
 class Context:
     """
@@ -102,6 +117,8 @@ class Context:
     last_values    each vehicle that is known, and the last value of each of its fields
     shape          that its events' bodies have
     ending         is set when the server's end is wanted
+    moving         None: no other node ever works this output
+    moved          is set when another node goes on with it: nothing that says otherwise is to be told
     """
 
     epoch: str
@@ -111,6 +128,8 @@ class Context:
     last_values: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]] = tuple
     shape: Shape = "flat"
     ending: asyncio.Event = field(default_factory=asyncio.Event)
+    moving: Moving | None = None
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def event_id(self, event: Event) -> str:
         """The same whenever it is sent, and no other event's."""
@@ -123,7 +142,11 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class OutputGauges:
-    """One output at the moment of a scrape. `lag_seconds`: the age of the oldest event that has not arrived."""
+    """
+    One output at the moment of a scrape. `lag_seconds`: the age of the oldest event that has not arrived.
+
+    `here`: whether this node of several works it; None if there is one node.
+    """
 
     state: str
     lag_events: int
@@ -132,6 +155,19 @@ class OutputGauges:
     retried: int
     dropped: dict[str, int]
     rebuilt: int = 0
+    here: bool | None = None
+
+    def after(self, ended: OutputGauges | None) -> OutputGauges:
+        """What is so now, with the counters of what was before."""
+        if ended is None:
+            return self
+        return replace(
+            self,
+            sent=self.sent + ended.sent,
+            retried=self.retried + ended.retried,
+            rebuilt=self.rebuilt + ended.rebuilt,
+            dropped={cause: self.dropped.get(cause, 0) + ended.dropped.get(cause, 0) for cause in ended.dropped | self.dropped},
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

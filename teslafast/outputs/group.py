@@ -116,6 +116,12 @@ class Outputs:
     def states(self) -> dict[str, str]:
         return {runner.name: runner.state for runner in self._runners}
 
+    def nodes(self) -> None:
+        """This process works them all."""
+
+    def hand_on(self) -> None:
+        """The server begins to end: there is nobody else."""
+
     async def finish(self, seconds: float) -> None:
         """Each sends what is left in the log, all at the same time; nothing may be published any more."""
         self._hub.turn.unwatch(self._wake)

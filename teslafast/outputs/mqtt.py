@@ -3,7 +3,8 @@ MQTT: each field of each vehicle as a topic, retained, and the vehicle in Home A
 
     event ─▶ mqtt_topics | teslamate_topics ─▶ mqtt_pace ─▶ mqtt_connection ─▶ broker      the cursor moves when it has confirmed
 
-    BASE/teslafast/status    `online` while this server is connected, else `offline` (the will): retained
+    BASE/teslafast/status    `online` while this server is connected, else `offline` (the will): retained. With several nodes it
+                             stays `online` while the output moves from one to the next
     BASE/teslafast/gap       {"from","to"}: the ring overtook these before they could be published
 
 What the broker has confirmed is remembered, and published again on each new connection, because a broker may have lost what it
@@ -18,6 +19,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -54,8 +56,8 @@ class MqttOutput:
         self._context = context
         self._address = address(settings)
         self._versions = [V5, V311]  # what is tried; the one that the broker speaks, once it is known
-        self._client_id = settings.client_id or f"teslafast-{secrets.token_hex(6)}"
         self._base, self._layout = _layout(settings)
+        self._client_id = settings.client_id or f"teslafast-{_own_name(context, self._base)}"
         self._status = f"{self._base}/teslafast/status"
         self._pace = Pace(settings.interval_s, THRESHOLDS)
         self._connection: BrokerConnection | None = None
@@ -122,8 +124,25 @@ class MqttOutput:
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        if self._context.moving is None or self._context.ending.is_set():
             await connection.close(Publication(self._status.encode(), ha.OFFLINE, 0, True))
+        elif (self._session_s and self._versions == [V5]) or not self._context.moved.is_set():
+            connection.abort()  # the will tells, unless another connection takes this one's place in time
+        else:
+            await connection.close()
+
+    @property
+    def _session_s(self) -> int:
+        """
+        How long the broker waits with the will until another node has taken over.
+
+        Not with QoS 2: the next client would use packet ids that the broker has not released yet, and what it publishes
+        under them would be taken for a repetition.
+        """
+        moving = self._context.moving
+        return 0 if moving is None or self._settings.qos == 2 else round(moving.within_s)
 
     # ---- of its own accord
 
@@ -165,8 +184,9 @@ class MqttOutput:
                 await self._publish(self._ended(vin), [one for one in fresh if not self._pace.knows(one.key)])
 
     def _ended(self, vin: str) -> list[tuple[int, Placed]]:
-        """That a vehicle is not connected, if nothing else has been heard: a kill of ours left it connected for ever."""
-        if vin in self._statuses:
+        """That a vehicle is not connected, if nothing else is known: a kill of ours left it connected for ever."""
+        moving = self._context.moving
+        if vin in self._statuses or (moving is not None and moving.is_connected(vin)):
             return []
         body = {"connectionId": "", "createdAt": rfc3339(time.time_ns()), "status": "DISCONNECTED"}
         self._note_status(vin, body)
@@ -219,9 +239,10 @@ class MqttOutput:
     async def _dial(self, client_id: str, will: bool) -> BrokerConnection:
         """With version 5, or with 3.1.1 if the broker does not speak that."""
         last = Will(self._status.encode(), ha.OFFLINE) if will else None
+        session_s = self._session_s if will else 0
         for version in self._versions:
             try:
-                connection = await opened(self._address, version, client_id, last, self._received)
+                connection = await opened(self._address, version, client_id, last, self._received, session_s)
             except OtherVersion:
                 if version == self._versions[-1]:
                     raise
@@ -251,6 +272,13 @@ class MqttOutput:
             await connection.close()
         version = "5" if self._versions == [V5] else "3.1.1"
         return f"{self._address} takes messages, MQTT {version}{', TLS' if self._address.tls is not None else ''}"
+
+
+def _own_name(context: Context, base: str) -> str:
+    """Of all nodes of a cluster the same: whoever takes the output over ends the connection of whoever had it."""
+    if context.moving is None:
+        return secrets.token_hex(6)
+    return sha256(f"{context.moving.cluster} {base}".encode()).hexdigest()[:12]
 
 
 def _layout(settings: MqttSettings) -> tuple[str, Layout]:

@@ -131,8 +131,10 @@ class BrokerConnection(asyncio.Protocol):
 
     # ---- ours
 
-    async def log_in(self, client_id: str, will: packets.Will | None) -> None:
-        await self._exchange(packets.connect(self._version, client_id, self._address.login, will, KEEP_ALIVE_S), pings=1)
+    async def log_in(self, client_id: str, will: packets.Will | None, session_s: int = 0) -> None:
+        """`session_s`: see mqtt_packets.connect."""
+        hello = packets.connect(self._version, client_id, self._address.login, will, KEEP_ALIVE_S, session_s)
+        await self._exchange(hello, pings=1)
         if self._connack is None:
             raise Undelivered(f"{self._address} does not speak MQTT: it answered something else to CONNECT")
         self.limits = packets.limits(self._version, self._connack)
@@ -258,12 +260,17 @@ class BrokerConnection(asyncio.Protocol):
 
 
 async def opened(
-    address: Address, version: int, client_id: str, will: packets.Will | None, received: Callable[[bytes, bytes], object]
+    address: Address,
+    version: int,
+    client_id: str,
+    will: packets.Will | None,
+    received: Callable[[bytes, bytes], object],
+    session_s: int = 0,
 ) -> BrokerConnection:
     """A connection that has logged in. Raises Undelivered, Unreachable."""
     connection = await _dialled(address, version, received)
     try:
-        await connection.log_in(client_id, will)
+        await connection.log_in(client_id, will, session_s)
     except BaseException as error:
         connection.abort()
         if version == packets.V5 and isinstance(error, Unreachable):  # some old brokers just hang up

@@ -25,6 +25,7 @@ PACKET_AT_MOST = 1 << 20  # of the broker's: a discovery message has 50 kB, and 
 HIGHEST_ID = 0xFFFF
 
 _U16 = Struct(">H")
+_U32 = Struct(">I")
 
 # Version 5: the number of a property → its bytes; 0: text or bytes with their length before them; -1: two of those; -2: base 128.
 _SIZES = dict.fromkeys((0x01, 0x17, 0x19, 0x24, 0x25, 0x28, 0x29, 0x2A), 1)
@@ -85,14 +86,28 @@ class Will(NamedTuple):
     payload: bytes
 
 
-def connect(version: int, client_id: str, login: tuple[str, str | None] | None, will: Will | None, keep_alive_s: int) -> bytes:
-    """Always a clean session: what was not confirmed is in the log, and is sent again from there."""
-    flags = 0x02
+def connect(
+    version: int,
+    client_id: str,
+    login: tuple[str, str | None] | None,
+    will: Will | None,
+    keep_alive_s: int,
+    session_s: int = 0,
+) -> bytes:
+    """
+    A clean session: what was not confirmed is in the log, and is sent again from there.
+
+    session_s   with version 5, the session goes on for so long when its connection is lost: then a client of the same id takes it
+                over, and the will, which waits as long, is not published
+    """
+    keeps = version == V5 and session_s > 0
+    flags = 0x00 if keeps else 0x02
     properties = b"\x00" if version == V5 else b""
+    expiry = b"\x05\x11" + _U32.pack(session_s) if keeps else properties
     parts = [_sized(client_id.encode())]
     if will is not None:
         flags |= 0x2C  # a will, with QoS 1, retained
-        parts += [properties, _sized(will.topic), _sized(will.payload)]
+        parts += [b"\x05\x18" + _U32.pack(session_s) if keeps else properties, _sized(will.topic), _sized(will.payload)]
     if login is not None:
         user, password = login
         flags |= 0x80
@@ -100,7 +115,7 @@ def connect(version: int, client_id: str, login: tuple[str, str | None] | None, 
         if password is not None:
             flags |= 0x40
             parts.append(_sized(password.encode()))
-    body = b"\x00\x04MQTT" + bytes([version, flags]) + _U16.pack(keep_alive_s) + properties + b"".join(parts)
+    body = b"\x00\x04MQTT" + bytes([version, flags]) + _U16.pack(keep_alive_s) + expiry + b"".join(parts)
     return b"\x10" + length(len(body)) + body
 
 

@@ -22,21 +22,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ..backoff import LIMIT_S, delay_s
+from ..backoff import delay_s
 from ..core.tail import Event, Tail, TailedLog
-from ..errors import Undelivered, Unheard, Unreachable, Unwanted
+from ..errors import Unheard, Unwanted
 from ..logs import fields, log
 from . import Attentive, GapTeller, Output, OutputGauges
+from .deep_tail import DeepTail
+from .output_state import OutputState
 from .runner_options import (
     ATTEMPT_S,
     BATCH_BYTES,
     CLOSE_S,
-    CONNECTING,
-    FAILING,
     LINGER_ACKS_S,
     OVERTAKEN,
     UNWANTED,
-    UP,
     WAIT_AT_MOST_S,
     RunnerOptions,
 )
@@ -53,7 +52,7 @@ class Runner:
         self,
         name: str,
         output: Output,
-        tail: Tail,
+        tail: Tail | DeepTail,
         log: TailedLog,
         dropped: Counter[str],
         note: Callable[[int], object] = lambda seq: None,
@@ -62,7 +61,7 @@ class Runner:
         options: RunnerOptions | None = None,
     ) -> None:
         self.name = name
-        self.state = CONNECTING
+        self._state = OutputState(name)
         self.sent = self.retried = 0
         self._output = output
         self._attentive = output if isinstance(output, Attentive) else None
@@ -79,8 +78,6 @@ class Runner:
         self._batch: Sequence[Event] = ()  # taken, and not arrived yet; of kinds that the output gets
         self._batch_end = 0  # seq of the last event that was taken with it
         self._gap: tuple[int, int] | None = None  # goes before the batch
-        self._attempts = 0  # in a row, without anything sent
-        self._connected_s: float | None = None  # since when there is a connection
         self._fresh = True  # the batch has not been tried yet
         self._awake = asyncio.Event()
         self._ending = self._options.ending
@@ -95,12 +92,16 @@ class Runner:
         self._awake.set()
 
     @property
+    def state(self) -> str:
+        return self._state.now
+
+    @property
     def arrived(self) -> int:
         """The output has everything up to this seq, but for what has been counted as dropped."""
         return self._arrived
 
     def gauges(self) -> OutputGauges:
-        behind, shaper = self._log.seq - self._arrived, self._options.shaper
+        behind, shaper = max(0, self._log.seq - self._arrived), self._options.shaper
         oldest_ms = self._batch[0].time_ms if self._batch else self._log.time_of(self._arrived + 1)
         return OutputGauges(
             state=self.state,
@@ -121,12 +122,17 @@ class Runner:
             self.cancel()
             await asyncio.wait([self._task], timeout=CLOSE_S)
         behind = self._log.seq - self._arrived
-        if behind:
+        if behind > 0:
             log.warning("output_left_behind", extra=fields(output=self.name, events=behind, after=self._arrived))
 
     def cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
+
+    def when_done(self, callback: Callable[[], object]) -> None:
+        """Calls it when the output has been let go of."""
+        if self._task is not None:
+            self._task.add_done_callback(lambda task: callback())
 
     # ---- its task
 
@@ -140,7 +146,7 @@ class Runner:
                 unwanted = error
             except Exception as error:
                 asked_s = min(getattr(error, "retry_after_s", 0.0), WAIT_AT_MOST_S)
-                self._failed(error)
+                self._state.failed(error, asyncio.get_running_loop().time())
                 if self._ending.is_set() and isinstance(error, Unheard):
                     return
             finally:
@@ -148,17 +154,22 @@ class Runner:
             if unwanted is not None:
                 await self._stop(unwanted)
                 return
-            await pause(max(asked_s, delay_s(self._attempts, self._luck())), self._ending)
-            self._attempts += 1
+            await pause(max(asked_s, delay_s(self._state.attempts, self._luck())), self._ending)
+            self._state.attempts += 1
 
     async def _live(self) -> None:
         """Connects and sends, until something fails; returns when it has been told to end and everything has arrived."""
+        if not await self._permitted():
+            return
         async with asyncio.timeout(ATTEMPT_S):
             await self._output.connect()
-        self._connected_s = asyncio.get_running_loop().time()
+        self._state.connected(asyncio.get_running_loop().time())
         if not self._batch and self._gap is None:
-            self._become(UP)
+            self._delivers()
         while True:
+            if not await self._permitted():
+                await self._flush(everything=True)
+                return
             began_s = asyncio.get_running_loop().time()
             self._awake.clear()
             if await self._send_next():
@@ -170,9 +181,15 @@ class Runner:
                 return
             await self._wait()
 
+    async def _permitted(self) -> bool:
+        return self._options.permit is None or await self._options.permit()
+
+    def _delivers(self) -> None:
+        self._state.delivers(max(0, self._log.seq - self._arrived))
+
     async def _send_next(self) -> bool:
         """One gap and one batch; False if there was nothing in the log."""
-        if not self._batch and not self._take() and self._gap is None:
+        if not self._batch and not await self._take() and self._gap is None:
             return False
         if self._options.shaper is not None:
             self._batch = await self._options.shaper.shape_all(self._batch)
@@ -186,14 +203,18 @@ class Runner:
                 await self._send_batch()
         if self._batch_end > self._arrived:
             self._has_arrived(self._batch_end)
-        self._attempts = 0
-        self._become(UP)
+        self._state.attempts = 0
+        self._delivers()
         return True
 
-    def _take(self) -> bool:
+    async def _take(self) -> bool:
         """The next batch from the log; False if nothing was there, True even if nothing of it is for the output."""
         self._look_for_gap()
-        taken = self._tail.take(self._options.batch_events, BATCH_BYTES)
+        if isinstance(self._tail, Tail):
+            taken = self._tail.take(self._options.batch_events, BATCH_BYTES)
+        else:
+            taken = await self._tail.take(self._options.batch_events, BATCH_BYTES)
+            self._look_for_gap()
         if not taken:
             return False
         self._batch_end = taken[-1].seq
@@ -245,37 +266,15 @@ class Runner:
             if self._acks is not None:
                 self._acks.confirm(self.name, reached)
 
-    # ---- failing, waiting, ending
-
-    def _failed(self, error: Exception) -> None:
-        now_s = asyncio.get_running_loop().time()
-        if self._connected_s is not None and now_s - self._connected_s > LIMIT_S:
-            self._attempts = 0  # the connection stood for long, even if nothing was sent: this is a new trouble
-        self._connected_s = None
-        reason = str(error) or (f"no answer within {ATTEMPT_S:g} s" if isinstance(error, TimeoutError) else type(error).__name__)
-        away = isinstance(error, Unreachable | ConnectionError)
-        self._become(CONNECTING if away else FAILING, reason, error)
-
-    def _become(self, state: str, reason: str = "", error: Exception | None = None) -> None:
-        """One line a change; the first trouble of a connection that never stood is one, too."""
-        if state == self.state and (state == UP or self._attempts):
-            return
-        self.state = state
-        if state == UP:
-            log.info("output_up", extra=fields(output=self.name, behind=self._log.seq - self._arrived))
-            return
-        expected = isinstance(error, OSError | Undelivered | TimeoutError)
-        log.warning(f"output_{state}", extra=fields(output=self.name, reason=reason), exc_info=None if expected else error)
+    # ---- ending
 
     async def _stop(self, error: Unwanted) -> None:
         """From now on events are only counted, until the end. Acks that wait for this output go on waiting."""
-        self.state = FAILING
-        remedy = "take the output out of the settings, or restart the server to try it again"
-        log.error("output_stopped", extra=fields(output=self.name, reason=str(error), remedy=remedy))
+        self._state.stopped(str(error))
         self._acks, self._gap = None, None
-        while True:
+        while await self._permitted():
             self._awake.clear()
-            if self._batch or self._take():
+            if self._batch or await self._take():
                 self._dropped[UNWANTED] += len(self._batch)
                 self._batch = ()
                 self._has_arrived(self._batch_end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from ..config import MIB
@@ -32,6 +33,7 @@ class RunnerOptions:
     given_up   the Context's: seqs of a batch's events that the output did not deliver
     ending     is set when the end is wanted: the Context's
     shaper     gives events the bodies that the output wants; None: it wants their texts
+    permit     returns when a batch may be sent; False: none may any more. None: whenever there is one
     """
 
     kinds: frozenset[int] | None = None
@@ -41,3 +43,4 @@ class RunnerOptions:
     given_up: list[int] = field(default_factory=list)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     shaper: Shaper | None = None
+    permit: Callable[[], Awaitable[bool]] | None = None

@@ -22,8 +22,11 @@ from ..storage.journal import Journal
 
 if TYPE_CHECKING:
     from ..outputs.group import Outputs
+    from ..outputs.moving import MovingOutputs
     from ..outputs.settings import OutputPlan
     from .clustered import ClusteredServer
+
+    AnyOutputs = Outputs | MovingOutputs
 
 
 def assembled(
@@ -52,24 +55,27 @@ def assembled(
     return hub, Checkpointer(hub, journal, commit, loop, began_s)
 
 
-def assembled_cluster(
-    settings: Settings, hub: Hub, loop: asyncio.AbstractEventLoop, plans: Sequence[OutputPlan]
-) -> ClusteredServer | None:
+def assembled_cluster(settings: Settings, hub: Hub, loop: asyncio.AbstractEventLoop) -> ClusteredServer | None:
     """What makes this server one node of several, with CLUSTER_URL; else None. Raises Misconfigured."""
     if not settings.cluster_url:
         return None
-    if plans:
-        fault = "is set, and an output is: every node would send every event"
-        raise Misconfigured("CLUSTER_URL", fault, "run outputs from a server without CLUSTER_URL")
     from .clustered import ClusteredServer  # nobody pays for what is not set
 
     return ClusteredServer(settings, hub, loop)
 
 
-def assembled_outputs(plans: Sequence[OutputPlan], hub: Hub, checkpointer: Checkpointer | None) -> Outputs | None:
-    """The outputs, with their cursors beside the journal if there is one; None if there are no plans. Raises Misconfigured."""
+def assembled_outputs(
+    plans: Sequence[OutputPlan], hub: Hub, checkpointer: Checkpointer | None, cluster: ClusteredServer | None = None
+) -> AnyOutputs | None:
+    """
+    The outputs, with their cursors in the cluster, or beside the journal if there is one; None if there are no plans.
+
+    Raises Misconfigured.
+    """
     if not plans:
         return None
+    if cluster is not None:
+        return cluster.moving_outputs(plans)
     from ..outputs.group import Outputs  # nobody pays for what is not set
 
     return Outputs(plans, hub, checkpointer.cursors([plan.cursor for plan in plans]) if checkpointer is not None else None)

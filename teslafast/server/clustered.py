@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..cluster.access import BESIDES_BYTES, login_of
 from ..cluster.backplane import ClusterBackplane
@@ -24,6 +25,10 @@ from ..errors import Misconfigured
 from ..logs import fields, log
 from ..vehicles.json_text import fleet_of_flat
 from .state_file import StateFile
+
+if TYPE_CHECKING:
+    from ..outputs.moving import MovingOutputs
+    from ..outputs.settings import OutputPlan
 
 ASK_S = 2.0  # for an answer about the stream, while starting
 PAUSE_BEFORE_S = 0.5  # before it is asked again
@@ -54,6 +59,12 @@ class ClusteredServer:
         self._starting: asyncio.Task[None] | None = None
         hub.share_log(self.backplane)
         hub.turn.hold_replies_by(self.backplane)
+
+    def moving_outputs(self, plans: Sequence[OutputPlan]) -> MovingOutputs:
+        """The outputs that this node works in turn with the others. Raises Misconfigured."""
+        from .clustered_outputs import moving_outputs
+
+        return moving_outputs(plans, self._settings, self._hub, self.backplane, self._engine, self._loop)
 
     def _make_node(self, application: ClusterBackplane) -> Node:
         return Node(

@@ -6,7 +6,8 @@ The end of a server, so that nobody notices more of it than a reconnect.
                 arrived from one is in the log and acknowledged before; its DISCONNECTED event is in the log after
     dashboards  each closed with 1012 when it has had its last frame; one that takes nothing for STALLED_S is not waited for
     cluster     with several nodes: what was taken in is in the log before the dashboards go, and at the end the run is over
-    outputs     send all the while; when everybody has gone, each sends what it still lacks (outputs/runner.py)
+    outputs     send all the while; when everybody has gone, each sends what it still lacks (outputs/runner.py). With several
+                nodes another one goes on with them from the beginning of the drain (outputs/moving.py)
 
 Every step has a share of DRAIN_SECONDS, and what is not done by then is broken off.
 """
@@ -26,7 +27,7 @@ from ..logs import fields, log
 from ..websocket.connection import CLOSE_GRACE_S
 
 if TYPE_CHECKING:
-    from ..outputs.group import Outputs
+    from .assemble import AnyOutputs
 
 VEHICLES_PER_S = 250  # what one core takes in of handshakes, where they come back to
 SHARE_OF_VEHICLES = 0.5  # of DRAIN_SECONDS
@@ -45,9 +46,11 @@ class Leaving(Protocol):
     async def leave(self, seconds: float) -> None: ...
 
 
-async def drain(hub: Hub, drain_s: float, outputs: Outputs | None = None, cluster: Leaving | None = None) -> None:
+async def drain(hub: Hub, drain_s: float, outputs: AnyOutputs | None = None, cluster: Leaving | None = None) -> None:
     """Returns when all are gone and the outputs have everything, or after `drain_s`."""
     hub.begin_drain()
+    if outputs is not None:
+        outputs.hand_on()
     hub.turn.coalesce(COALESCE_S)
     began_s = time.monotonic()
     deadline = began_s + drain_s * (1 if outputs is None else 1 - SHARE_OF_OUTPUTS)

@@ -31,7 +31,7 @@ from .prometheus import Gauges
 from .routes import Page
 
 if TYPE_CHECKING:
-    from ..outputs.group import Outputs
+    from .assemble import AnyOutputs
     from .clustered import ClusteredServer
 
 
@@ -43,7 +43,7 @@ def status(_: Request, __: Grant | None) -> Answer:
 def health(
     hub: Hub,
     started_at: float,
-    outputs: Outputs | None,
+    outputs: AnyOutputs | None,
     journal_stopped: Callable[[], str] | None,
     cluster: ClusteredServer | None = None,
 ) -> Callable[[], tuple[HTTPStatus, dict[str, Any]]]:
@@ -74,6 +74,8 @@ def health(
             found["cluster"] = cluster.backplane.health()
         if outputs is not None:
             found["outputs"] = outputs.states()
+            if (nodes := outputs.nodes()) is not None:
+                found["output_nodes"] = {name: node._asdict() for name, node in nodes.items()}
             if outputs.acks is not None:
                 found["reliable_acks"] = {"outputs": outputs.acks.names, "waiting": outputs.acks.waiting}
         return HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK, found
@@ -127,7 +129,7 @@ def gauges(
     pending: int,
     certificate_ends_s: float | None,
     journal: JournalGauges | None,
-    outputs: Outputs | None,
+    outputs: AnyOutputs | None,
     upkeep: UpkeepGauges | None = None,
     cluster: ClusteredServer | None = None,
 ) -> Gauges:

@@ -96,9 +96,14 @@ def _of_upkeep(read: Callable[[UpkeepGauges], Value]) -> Callable[[Gauges], Valu
     return lambda now: None if now.upkeep is None else read(now.upkeep)
 
 
-def _output(name: str, kind: str, text: str, read: Callable[[OutputGauges], float]) -> Row:
-    name = f"teslafast_output_{name}"
-    return Row(name, kind, text, lambda now: {output: read(one) for output, one in now.outputs.items()} or None, "output")
+def _output(name: str, kind: str, text: str, read: Callable[[OutputGauges], float | None]) -> Row:
+    """Without those outputs of which `read` says None."""
+
+    def found(now: Gauges) -> Value:
+        values = {output: read(one) for output, one in now.outputs.items()}
+        return {output: value for output, value in values.items() if value is not None} or None
+
+    return Row(f"teslafast_output_{name}", kind, text, found, "output")
 
 
 def _of_vehicles(now: Gauges) -> Value:
@@ -274,7 +279,13 @@ TABLE = (
         lambda now: now.counts.accept_pauses,
     ),
     # outputs
-    _output("up", "gauge", "1 while the output delivers, else 0", lambda it: it.state == "up"),
+    _output(
+        "up",
+        "gauge",
+        "1 while the output delivers, else 0; of several nodes the one that works it says so",
+        lambda it: None if it.state == "elsewhere" else it.state == "up",
+    ),
+    _output("here", "gauge", "1 on the node that works the output, else 0; with CLUSTER_URL", lambda it: it.here),
     _output("lag_events", "gauge", "events that have not arrived yet", lambda it: it.lag_events),
     _output("lag_seconds", "gauge", "age of the oldest event that has not arrived yet", lambda it: it.lag_seconds),
     _output("sent_total", "counter", "events that have arrived", lambda it: it.sent),

@@ -49,8 +49,8 @@ from .vehicle_metrics import vehicle_metrics_routes
 from .watched_files import FileReload
 
 if TYPE_CHECKING:
-    from ..outputs.group import Outputs
     from ..outputs.settings import OutputPlan
+    from .assemble import AnyOutputs
     from .clustered import ClusteredServer
     from .lifeline import Lifeline
     from .upkeep import Upkeep
@@ -83,7 +83,7 @@ class Server:
         self._checkpointer: Checkpointer | None = None
         self._watched: list[FileReload] = []
         self._plans = outputs
-        self._outputs: Outputs | None = None
+        self._outputs: AnyOutputs | None = None
         self._upkeep = upkeep
         self._lifeline = lifeline
         self._tickets = lifeline.tickets if lifeline is not None else None
@@ -105,8 +105,8 @@ class Server:
         self._most_of_a_sub = max(1, raise_limit(settings) // 2)
         contexts = self._contexts or tls.contexts(settings, self._tickets)
         self.hub, self._checkpointer = assembled(settings, self._loop, self._plans)
-        self.cluster = assembled_cluster(settings, self.hub, self._loop, self._plans)
-        self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer)
+        self.cluster = assembled_cluster(settings, self.hub, self._loop)
+        self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer, self.cluster)
         self._proxies = TrustedProxies(settings.trusted_proxies, self.hub.counts.ignored_headers)
         self.listeners = self._make_listeners()
         self.scopes = self._make_scopes()

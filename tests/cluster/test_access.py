@@ -45,10 +45,11 @@ def test_the_page_names_the_rights_that_doctor_asks_for() -> None:
         assert set(rights(verb)) == {right.subject for right in rights_of("TF") if right.verb == verb}
 
 
-def test_a_node_needs_no_more_rights_than_the_page_says(guarded: tuple[NatsServers, dict[str, str]]) -> None:
-    """The second node reads the log's last message (DIRECT.GET), and what came before it."""
+def test_a_node_needs_no_more_rights_than_the_page_says(guarded: tuple[NatsServers, dict[str, str]], tmp_path: Path) -> None:
+    """The second node reads the log's last message (DIRECT.GET), and what was before. An output's place is in the log, too."""
     servers, settings = guarded
-    with Inside(None, **settings) as one:
+    events = tmp_path / "events.jsonl"
+    with Inside(None, JSONL_PATH=str(events), **settings) as one:
         here = joined(one)
         with here.vehicle(VIN) as vehicle, Inside(None, **settings) as other:
             vehicle.tell({"Soc": {"doubleValue": 1.0}})
@@ -60,6 +61,7 @@ def test_a_node_needs_no_more_rights_than_the_page_says(guarded: tuple[NatsServe
                 vehicle.tell({"Soc": {"doubleValue": 2.0}})
                 assert far.until("data")["seq"] == 3
                 assert other.ask(lambda server: server.cluster.backplane.node.peer_values.asked if server.cluster else 0)
+                wait_until(lambda: events.exists() and '"seq":3' in events.read_text())
         assert "ermissions" not in one.lines.text + other.lines.text
 
 

@@ -64,7 +64,7 @@ def test_every_metric_of_the_table_is_in_the_text() -> None:
     for labelled in (name for name in Counts.__slots__ if isinstance(getattr(counts, name), dict)):
         getattr(counts, labelled)["a_cause"] += 1
     journal = checkpointer.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
-    output = OutputGauges(state="up", lag_events=0, lag_seconds=0.0, sent=0, retried=0, dropped={"overtaken": 0})
+    output = OutputGauges(state="up", lag_events=0, lag_seconds=0.0, sent=0, retried=0, dropped={"overtaken": 0}, here=True)
     groups = {"connections": {("vehicle", "vehicle"): 1}, "readers": {"flat": 1}, "outputs": {"jsonl": output}}
     upkeep = UpkeepGauges(config_days=300.0, login_days=80.0, renewals={"renewed": 1}, tesla_errors={"other": 1})
     cluster = {name: 1.0 for name, _, _ in CLUSTER_ROWS}
@@ -87,6 +87,18 @@ def test_each_output_has_its_numbers_and_what_it_dropped_by_cause() -> None:
         "teslafast_output_rebuilt_total": 2,
     }
     assert found["teslafast_output_dropped_total", "overtaken,jsonl"] == 4
+
+
+def test_of_several_nodes_the_one_that_works_an_output_says_whether_it_delivers() -> None:
+    numbers = {"lag_events": 0, "lag_seconds": 0.0, "sent": 0, "retried": 0}
+    here = OutputGauges(state="up", dropped={}, here=True, **numbers)  # type: ignore[arg-type]
+    elsewhere = OutputGauges(state="elsewhere", dropped={}, here=False, **numbers)  # type: ignore[arg-type]
+    found = samples(exposition.text(Gauges(counts=Counts(), outputs={"jsonl": here, "mqtt": elsewhere})))
+    assert {labels: number for (name, labels), number in found.items() if name == "teslafast_output_here"} == {
+        "jsonl": 1,
+        "mqtt": 0,
+    }
+    assert {labels: number for (name, labels), number in found.items() if name == "teslafast_output_up"} == {"jsonl": 1}
 
 
 def test_a_metric_that_does_not_apply_is_left_out() -> None:

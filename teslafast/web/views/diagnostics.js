@@ -56,7 +56,7 @@ export class Diagnostics {
       "Your clock": Math.abs(clock.ahead) < 1000 ? "correct" : `${formatAge(Math.abs(clock.ahead))} ${clock.ahead > 0 ? "ahead of" : "behind"} the server's`,
       "Server": `${stream?.server ?? "–"}, up ${formatAge((health.uptime_s ?? NaN) * 1000)}, ${health.vehicles ?? "–"} vehicles, ${health.dashboards ?? "–"} dashboards`,
       "Log": `epoch ${stream?.epoch ?? "–"}, at event ${stream?.seq ?? "–"}, oldest ${health.oldest ?? "–"}`,
-      "Outputs": Object.entries(health.outputs ?? {}).map(([name, state]) => `${name} ${state}`).join(", ") || "none",
+      "Outputs": Object.entries(health.outputs ?? {}).map(([name, state]) => outputText(name, state, health.output_nodes?.[name])).join(", ") || "none",
       "Vehicles known": String(fleet.vehicles.size),
       "Token": token.exp ? `${token.sub ?? "unnamed"}, until ${formatTime(token.exp * 1000, now)}` : "–",
     };
@@ -73,4 +73,9 @@ export class Diagnostics {
     ctx.fillStyle = colour("soft");
     ctx.fillText(`${top} events/s`, 0, 10);
   }
+}
+
+/** An output's state; and with several nodes, which of them works it. */
+function outputText(name, state, at) {
+  return at?.run ? `${name} ${state} (${at.here ? "here" : `on ${at.node}`}, ${at.lag_events} behind)` : `${name} ${state}`;
 }
