@@ -23,6 +23,7 @@ MODULES = (
     "teslafast.server._tls_messages",
     "teslafast.storage._mapping",
     "teslafast.storage._recover",
+    "teslafast.websocket._ends",
     "teslafast.websocket._frame_limit",
     "teslafast.websocket._transport",
 )

@@ -576,6 +576,7 @@ cdef class Fanout:
         cdef list batch = self.woken
         cdef Py_ssize_t done = 0
         cdef Reader reader
+        cdef bint recites = False
         self.woken = []
         try:
             while done < len(batch):
@@ -583,9 +584,10 @@ cdef class Fanout:
                 done += 1
                 if reader.log is self:      # else it has left, and may stand in another log's list
                     reader.queued = False
+                    recites = reader.prelude is not None    # snapshots and merged events take a millisecond a visit
                     if not reader.blocked:
                         self.visit(reader)
-                if done % CLOCK_EVERY == 0 and monotonic() > deadline:
+                if (recites or done % CLOCK_EVERY == 0) and monotonic() > deadline:
                     return done == len(batch)
         finally:
             if done < len(batch):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-EAGER = 256  # made at once, so that they are of the very moment at which the stream begins; some 5 ms
+EAGER = 64  # made at once, so that they are of the very moment at which the stream begins; a millisecond: many may come at once
 
 
 class Snapshots(Iterator[bytes]):

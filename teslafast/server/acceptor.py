@@ -24,6 +24,7 @@ from typing import Any
 
 from ..logs import fields, log
 from ..metrics import Counts
+from ..websocket._ends import Ends
 from ..websocket.tcp_info import has_left, socket_bytes_received
 from . import tls_errors
 from .admission import PendingConnections
@@ -87,6 +88,7 @@ class Acceptor:
         self._leaving = False
         self._closed = False
         self._accept_s = ACCEPT_S
+        self._ends = Ends(loop)
         self._evicted = 0  # for want of descriptors, in this turn
         self._checked_s = 0.0
         self._arrivals: OrderedDict[Arrival, None] = OrderedDict()  # in the order of their deadlines
@@ -102,11 +104,17 @@ class Acceptor:
             handshake_s=self._handshake_s,
             readiness=self._readiness,
             turns=FairTurns(self._loop),
+            ends=self._ends,
             pending=self._pending,
             connect=self._connect,
             on_end=self._forget,
             on_failed=self._note_failure,
         )
+
+    @property
+    def ending(self) -> bool:
+        """Whether ends of connections that it has accepted wait for their turn."""
+        return self._ends.busy
 
     def open(self, url: str) -> None:
         """`url`: how this machine reaches it, for the log."""

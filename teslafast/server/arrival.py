@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..websocket._ends import Ends
 from ..websocket._transport import PlainTransport
 from .admission import PendingConnections, Ticket
 from .fair_turns import FairTurns
@@ -48,6 +49,7 @@ class Entrance:
     handshake_s: float
     readiness: Readiness
     turns: FairTurns
+    ends: Ends
     pending: PendingConnections
     connect: Callable[[Any, Callable[[], None]], HttpConnection]
     on_end: Callable[[Arrival], object]
@@ -112,11 +114,12 @@ class Arrival:
         connection = self.connection = entrance.connect(self.address, self._done)
         connection.on_unfinished = self._holds_head
         if entrance.context is None:
-            self.transport = PlainTransport(entrance.loop, self.sock, connection)
+            self.transport = PlainTransport(entrance.loop, self.sock, connection, entrance.ends)
             self.transport.begin()
             return
         self.handshake = Handshake(
             entrance.loop,
+            entrance.ends,
             entrance.handshake_s,
             entrance.context,
             self.sock,

@@ -20,6 +20,7 @@ from aiofastnet.api_utils import _ssl_needs_fallback_engine
 from aiofastnet.ssl_transport import SSLTransport_Socket  # type: ignore[import-not-found]  # compiled, without a stub
 
 from ..doctor_mark import DOCTORS_PROTOCOL
+from ..websocket._ends import Ends, Gate
 from ..websocket.tcp_info import has_ended, socket_bytes_received
 from .proxy_reader import refuse_proxy_header
 
@@ -49,9 +50,17 @@ class _Transport(SSLTransport_Socket):  # type: ignore[misc]  # compiled, withou
 
     __slots__ = ()
 
+    ends: Ends | None = None  # while it is constructed
+
     @property
     def _check_handshake_timeout(self) -> Callable[[], None]:
         return _nothing
+
+    def _finalize_close(self, error: Exception | None) -> None:
+        if self.ends is None:
+            super()._finalize_close(error)
+        else:
+            self.ends.run(super()._finalize_close, error)
 
 
 def _nothing() -> None: ...
@@ -59,7 +68,7 @@ def _nothing() -> None: ...
 
 class Handshake:
     """
-    One connection's. OpenSSL's memory is taken at its first step.
+    One connection's. OpenSSL's memory is taken at its first step. The connection that comes of it ends through `ends`.
 
     on_wait()           it needs more bytes
     on_done()           once, when its protocol has the transport
@@ -70,6 +79,7 @@ class Handshake:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        ends: Ends,
         handshake_s: float,
         context: ssl.SSLContext,
         sock: socket.socket,
@@ -80,6 +90,7 @@ class Handshake:
         on_bytes: Callable[[int], object],
     ) -> None:
         self._loop = loop
+        self._ends = ends
         self._handshake_s = handshake_s
         self._context = context
         self._sock = sock
@@ -137,6 +148,7 @@ class Handshake:
             self._sock,
             waiter=self._waiter,
         )
+        self._transport.ends = self._ends
 
     def _look(self) -> None:
         """At what has become of it."""
@@ -149,7 +161,8 @@ class Handshake:
         self._waiter.result()
         self._over = True
         if not self._transport.is_closing():
-            self._loop.add_reader(self._sock.fileno(), self._transport._read_ready)
+            gate = Gate(self._ends, self._sock.fileno(), self._transport._read_ready)
+            self._loop.add_reader(self._sock.fileno(), gate.readable)
         self._transport = self._waiter = None
         self._on_done()
 

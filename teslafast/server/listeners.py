@@ -94,6 +94,11 @@ class Listeners:
         """PORT's, then VEHICLE_PORT's if there is one; empty until they are open."""
         return [acceptor.port for acceptor in self._acceptors if acceptor.listener not in PLAIN_LISTENERS]
 
+    @property
+    def ending(self) -> bool:
+        """Whether ends of connections wait for their turn."""
+        return any(acceptor.ending for acceptor in self._acceptors)
+
     def check(self, now_s: float) -> None:
         for acceptor in self._acceptors:
             acceptor.check(now_s)

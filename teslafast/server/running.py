@@ -108,6 +108,8 @@ async def _stop(server: Server) -> None:
     server.stop()
     for _ in range(TURNS_TO_END):
         await asyncio.sleep(0)
+    while server.listeners.ending:  # noqa: ASYNC110 — it ends by turns of the loop
+        await asyncio.sleep(0)
     if server.cluster is not None:
         await server.cluster.close()
 

@@ -20,16 +20,14 @@ from ..core.hub import Hub
 from ..core.load import ServerLoad
 from ..dashboards.tokens import Verifier
 from ..http_messages import Request
-from ..storage.checkpointer import Checkpointer
 from ..vehicles.connection import VehicleConnection, vehicle_rules
 from ..vehicles.door import VehicleDoor
 from ..vehicles.rate_limit import RateLimits
 from . import pages, setup_page, static_files, tls
 from .admission import PendingConnections
 from .app_key_page import app_key_files, app_key_page
-from .assemble import assembled, assembled_cluster, assembled_outputs
+from .assemble import assembled, assembled_cluster, assembled_outputs, passed_on_certificates
 from .certificate_reload import CertificateReload
-from .client_certificates import passed_on_certificates
 from .descriptors import raise_limit
 from .door_routes import clients_doors
 from .drain import Leaving, drain
@@ -50,6 +48,7 @@ from .watched_files import FileReload
 
 if TYPE_CHECKING:
     from ..outputs.settings import OutputPlan
+    from ..storage.checkpointer import Checkpointer
     from .assemble import AnyOutputs
     from .clustered import ClusteredServer
     from .lifeline import Lifeline

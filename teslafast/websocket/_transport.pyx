@@ -17,6 +17,8 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from picows.picows cimport MemoryBuffer, WSTransport
 
+from ._ends cimport Ends
+
 cdef enum:
     READ_AT_MOST = 32 * 1024        # of one connection in one turn of the loop; no read is larger either (_frame_limit.pyx)
 
@@ -30,9 +32,11 @@ cdef class PlainTransport(WritableTransport):
         bytearray held
         Py_ssize_t given
         bint eof_wanted
+        Ends ends                   # None: its end waits for nobody's
 
-    def __init__(self, loop, sock, protocol):
+    def __init__(self, loop, sock, protocol, Ends ends=None):
         WritableTransport.__init__(self, loop, sock)
+        self.ends = ends
         self._write_backlog = None
         self.set_protocol(protocol)
 
@@ -64,12 +68,20 @@ cdef class PlainTransport(WritableTransport):
             if size == -1:      # nothing there
                 return 0
             if size == 0:
-                self._protocol.eof_received()
-                self.close()
+                if self.ends is not None and self.ends.busy:
+                    self._stop_reading()
+                    self.ends.run(self.end_reading)
+                else:
+                    self.end_reading()
                 return 0
             total += size
             self._call_protocol_buffer_updated(size)
         return 0
+
+    def end_reading(self):
+        if not self._closing:
+            self._protocol.eof_received()
+            self.close()
 
     # ---- out
 
@@ -142,6 +154,15 @@ cdef class PlainTransport(WritableTransport):
         self.eof_wanted = True
         if self.held is None:
             self.after_drain()
+
+    cpdef _finalize_close(self, exc):
+        if self.ends is None:
+            self.finalize(exc)
+        else:
+            self.ends.run(self.finalize, exc)
+
+    def finalize(self, exc):
+        WritableTransport._finalize_close(self, exc)
 
     cdef NoResult _clear_write_backlog(self, object exc) except NoResult.EXC:
         self.held = None
