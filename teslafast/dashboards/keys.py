@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jwt
-
 from ..errors import Misconfigured
 
 MOST_KEYS = 16  # a provider has two or three; a bad token costs one try of a signature, some 0.1 ms, for each
@@ -76,6 +74,8 @@ def _why_not(key: Any, algorithm: str) -> str | None:
     curve = getattr(getattr(key, "curve", None), "name", None)
     if algorithm in _CURVES and curve not in (None, _CURVES[algorithm]):
         return f"{algorithm} needs a key of the curve {_CURVES[algorithm]}, and it has one of {curve}"
+    import jwt
+
     try:
         method = jwt.get_algorithm_by_name(algorithm)
         prepared = method.prepare_key(key)
@@ -131,6 +131,8 @@ def _of_json(text: str, path: Path | str) -> Iterator[tuple[Any, str | None]]:
     members = said.get("keys", [said]) if isinstance(said, dict) else said
     if not isinstance(members, list) or not all(isinstance(one, dict) for one in members):
         raise _fault(f"{path} is neither a JWK nor a JWK set", _REMEDY)
+    import jwt
+
     for one in members:
         if one.get("use", "sig") != "sig":
             continue  # for encryption

@@ -88,7 +88,7 @@ class Acceptor:
         self._leaving = False
         self._closed = False
         self._accept_s = ACCEPT_S
-        self._ends = Ends(loop)
+        self.ends = Ends(loop)
         self._evicted = 0  # for want of descriptors, in this turn
         self._checked_s = 0.0
         self._arrivals: OrderedDict[Arrival, None] = OrderedDict()  # in the order of their deadlines
@@ -104,17 +104,12 @@ class Acceptor:
             handshake_s=self._handshake_s,
             readiness=self._readiness,
             turns=FairTurns(self._loop),
-            ends=self._ends,
+            ends=self.ends,
             pending=self._pending,
             connect=self._connect,
             on_end=self._forget,
             on_failed=self._note_failure,
         )
-
-    @property
-    def ending(self) -> bool:
-        """Whether ends of connections that it has accepted wait for their turn."""
-        return self._ends.busy
 
     def open(self, url: str) -> None:
         """`url`: how this machine reaches it, for the log."""

@@ -19,7 +19,6 @@ from cryptography import x509
 from ..certificates import anchors
 from ..certificates.client_chain import LONGEST_GIVEN, anchors_of, verify_client
 from ..certificates.peer import certificate_of
-from ..config import Settings
 from ..errors import Misconfigured, Refused
 from ..http_messages import Request
 from ..logs import fields, log
@@ -61,11 +60,6 @@ class PassedOnCertificates(FileReload):
             self._anchors = anchors_of(anchors.anchors(self.path))
         except Misconfigured as error:
             log.error("anchors_refused", extra=fields(reason=str(error), kept=len(self._anchors)))
-
-
-def passed_on_certificates(settings: Settings) -> PassedOnCertificates | None:
-    """None unless CLIENT_CERT_HEADER is set. Raises Misconfigured."""
-    return PassedOnCertificates(settings.ca_path) if settings.client_cert_header and settings.ca_path is not None else None
 
 
 def _certificates(request: Request, name: str) -> list[x509.Certificate]:

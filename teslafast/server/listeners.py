@@ -97,7 +97,7 @@ class Listeners:
     @property
     def ending(self) -> bool:
         """Whether ends of connections wait for their turn."""
-        return any(acceptor.ending for acceptor in self._acceptors)
+        return any(acceptor.ends.busy for acceptor in self._acceptors)
 
     def check(self, now_s: float) -> None:
         for acceptor in self._acceptors:

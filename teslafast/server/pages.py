@@ -24,13 +24,13 @@ from ..http_messages import Answer, Request
 from ..logs import lines_dropped
 from ..refusals import UNKNOWN_VIN, VIN_NOT_GRANTED
 from ..setup_checks import UpkeepGauges
-from ..storage.checkpointer import JournalGauges
 from ..vehicles.door import VehicleDoor
 from ..vin import mended_vin
 from .prometheus import Gauges
 from .routes import Page
 
 if TYPE_CHECKING:
+    from ..storage.checkpointer import JournalGauges
     from .assemble import AnyOutputs
     from .clustered import ClusteredServer
 

@@ -10,13 +10,16 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..metrics import Counts, Durations
 from ..outputs import OutputGauges
 from ..protocol._wire import TOPICS
 from ..setup_checks import UpkeepGauges
-from ..storage.checkpointer import JournalGauges
+
+if TYPE_CHECKING:
+    from ..storage.checkpointer import JournalGauges
 
 _BUILD = {(__version__, platform.python_version()): 1.0}
 _TOPICS = {kind: topic.decode() for topic, kind in TOPICS.items()}
