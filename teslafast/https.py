@@ -4,6 +4,7 @@ HTTP requests with the standard library: bounded in bytes and in how long each s
     request          verified, for what holds a secret: to the named host or nowhere, in clear only to this machine; through the
                      proxy of HTTPS_PROXY, if there is one, which sees the host's name and no more
     get_unverified   for a health check: nothing secret passes, so the certificate is not verified
+    local_request    to a device of this network, such as the router
     head             the head of an answer, over a connection that the caller has made
 """
 
@@ -71,7 +72,21 @@ def get_unverified(url: str, timeout_s: float) -> Reply:
     parts = _parts(url)
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return _exchange(_connection(parts, context, timeout_s), parts, "GET", {}, None)
+    proxy = _proxy_for(parts) if parts.scheme == "https" else None  # nothing of clear HTTP goes through a tunnel
+    return _exchange(_connection(parts, context, timeout_s, proxy), parts, "GET", {}, None)
+
+
+def local_request(method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float) -> Reply:
+    """To a device of this network, in clear, without a proxy: nothing secret passes. Raises Unhealthy, Misconfigured."""
+    parts = _parts(url)
+    return _exchange(
+        http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s), parts, method, dict(headers), body
+    )
+
+
+def is_proxied(url: str) -> bool:
+    """Whether a request there goes through the proxy of HTTPS_PROXY. Raises Misconfigured."""
+    return _proxy_for(_parts(url)) is not None
 
 
 def head(connection: socket.socket, host: str, port: int, path: str, headers: Mapping[str, str]) -> Reply:

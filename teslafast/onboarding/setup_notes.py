@@ -24,6 +24,7 @@ class SetupNotes:
     hostname     where vehicles connect, with `port`
     base_url     the Fleet API's address in the owner's region, "" while it is not known; `region`: its name
     registered   region → when its registration was last seen (RFC 3339)
+    front        at home: who answers on port 443 (setup/home.py)
     pushed       VIN → digest of the config that was sent last
     """
 
@@ -44,6 +45,7 @@ class SetupNotes:
     registered: dict[str, str] = field(default_factory=dict)
     pushed: dict[str, str] = field(default_factory=dict)
     handed_over: str = ""
+    front: str = ""
 
 
 def load_notes(folder: StateFolder) -> SetupNotes:

@@ -15,7 +15,7 @@ from ..onboarding.fleet_api import FleetApi
 from ..onboarding.oauth import OAuth
 from ..onboarding.refusals_of_tesla import Kind, Step, explain
 from ..onboarding.served_key import addresses_of, is_trial
-from ..onboarding.setup_notes import ELSEWHERE, SetupNotes, load_notes, save_notes
+from ..onboarding.setup_notes import ELSEWHERE, ON_THIS_MACHINE, SetupNotes, load_notes, save_notes
 from ..onboarding.state_folder import KEY_FILE, StateFolder
 from ..onboarding.token_store import handed_over, load_tokens
 from ..onboarding.vehicle_config import ConfigStatus
@@ -59,16 +59,19 @@ class SetupContext:
             save_notes(self.folder, self.notes)
 
     @property
+    def domain_is_known(self) -> bool:
+        """Whether nobody need be asked for it."""
+        return bool(self.options.domain or self.options.variable("TESLAFAST_DOMAIN") or self.notes.domain)
+
+    @property
     def domain(self) -> str:
         """The app's domain, in lower case and without a scheme. Raises Waiting, Misconfigured."""
         given, subject = self._given("domain", "TESLAFAST_DOMAIN", self.notes.domain)
         if given:
             self.notes.domain = read_domain(given, subject)
         else:
-            example = "for example road.example.com, or NAME.fly.dev"
             missing = Waiting("the app's domain is not known", "give it with --domain, or set TESLAFAST_DOMAIN")
-            question = f"The name under which Tesla finds your server ({example})"
-            self.notes.domain = self.console.answer_as(question, "", missing, read_domain)
+            self.notes.domain = self.console.answer_as(self._domain_question(), "", missing, read_domain)
         return self.notes.domain
 
     @property
@@ -77,6 +80,11 @@ class SetupContext:
         given, subject = self._given("hostname", "TESLAFAST_HOSTNAME", self.notes.hostname)
         self.notes.hostname = check_vehicle_host(given, subject) if given else self.domain
         return self.notes.hostname
+
+    def _domain_question(self) -> str:
+        if self.notes.where == ON_THIS_MACHINE:
+            return "Name that leads here: a domain of yours, or dynamic DNS (duckdns.org, dedyn.io, dynv6.net …)"
+        return "The name under which Tesla finds your server (for example road.example.com, or NAME.fly.dev)"
 
     def _given(self, option: str, variable: str, noted: str) -> tuple[str, str]:
         """What was said before, and where, so that a fault names the right place."""

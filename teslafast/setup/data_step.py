@@ -60,6 +60,17 @@ def _look(context: SetupContext) -> str | None:
     return "; ".join(f"{short_vin(vin)} {said}" for vin, said in heard.items())
 
 
+def heard(context: SetupContext) -> bool:
+    """Whether the server has heard from all cars; False too if it cannot be asked, or if no car is chosen yet."""
+    if context.notes.vins == [] and not context.options.vins and not context.options.variable("TESLA_VIN"):
+        return False
+    try:
+        token = dashboard_token(context, TOKEN_LIFE_S)
+        return bool(token) and all(_asked(context, vin, token) for vin in vins_of(context))
+    except (Unhealthy, NotNow, Misconfigured):
+        return False
+
+
 def _asked(context: SetupContext, vin: str, token: str) -> str:
     """What the server knows of a car; "" if it has never heard of it. Raises Blocked, Unhealthy."""
     reply = https.request("GET", f"{context.notes.url}/vehicles/{quote(vin)}", {"Authorization": f"Bearer {token}"})

@@ -8,6 +8,7 @@ it in systemd or in a container; the command is printed.
 from __future__ import annotations
 
 import secrets
+import socket
 from pathlib import Path
 
 from ..certificates import folder as installation
@@ -15,11 +16,13 @@ from ..certificates import tesla_ca
 from ..errors import Unhealthy
 from ..onboarding.setup_notes import FLY, ON_THIS_MACHINE
 from ..onboarding.state_folder import CERTS_FOLDER, STATE_FILE_MODE, STATE_FOLDER_MODE
+from . import home
 from .context import SetupContext
 from .outcome import Waiting
 
 ENV_FILE = "serve.env"
 DEFAULT_OWN_PORT = 3000
+PORTS_TO_TRY = 20  # above the one that another program has
 
 
 def url(context: SetupContext) -> str:
@@ -77,6 +80,7 @@ def make_certificates(context: SetupContext) -> None:
 
 def prepare(context: SetupContext) -> None:
     """Makes what is missing. Raises Misconfigured, Waiting."""
+    home.choose_front(context)
     if lacks(context):
         make_certificates(context)
     if context.folder.read(ENV_FILE) is None and not context.options.variable("CERT_PATH"):
@@ -84,7 +88,7 @@ def prepare(context: SetupContext) -> None:
         certs = folder / CERTS_FOLDER
         settings = {
             "NODE_ENV": "production",
-            "PORT": url(context).rpartition(":")[2],
+            "PORT": str(_port(context)),
             "DASHBOARD_TLS": "false",
             "VEHICLE_PORT": str(context.port),
             "CERT_PATH": str(certs / "server.pem"),
@@ -97,13 +101,25 @@ def prepare(context: SetupContext) -> None:
         }
         context.folder.write(ENV_FILE, "".join(f"{name}={value}\n" for name, value in settings.items()).encode())
     context.console.line(f"  start the server, and keep it running:  {start_command(context)}")
-    context.console.line(
-        f"  port 443 of {context.domain} must pass /.well-known/appspecific/* to {url(context)}. For example Caddy:"
-    )
-    context.console.line(f"      {context.domain} {{")
-    context.console.line(f"          reverse_proxy {url(context).removeprefix('http://')}")
-    context.console.line("      }")
-    context.console.line(f"  port {context.port} (TCP) must reach this machine untouched, from outside")
+    context.notes.url = url(context)
+    for line in home.front_lines(context, context.notes.url):
+        context.console.line(f"  {line}")
+
+
+def _port(context: SetupContext) -> int:
+    """The port of a new server: the one that is wished for; a free one near it if another program has it."""
+    wished = int(url(context).rpartition(":")[2])
+    if context.options.variable("PORT") or not _is_taken(wished):
+        return wished
+    found = next((port for port in range(wished + 1, wished + PORTS_TO_TRY) if not _is_taken(port)), wished)
+    context.console.line(f"  ! another program has port {wished} of this machine: the server gets {found} (set PORT for another)")
+    return found
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asked:
+        asked.settimeout(1.0)
+        return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 def start_command(context: SetupContext) -> str:
@@ -111,8 +127,11 @@ def start_command(context: SetupContext) -> str:
     return f"teslafast --env-file {context.folder.path / ENV_FILE} serve"
 
 
-def start_remedy(context: SetupContext) -> str:
-    """What helps if the server does not answer."""
+def start_remedy(context: SetupContext, fault: str) -> str:
+    """What helps if the server is not well. `fault`: what it does."""
+    if context.notes.where == ON_THIS_MACHINE and "not a health report" in fault:
+        at = context.folder.path / ENV_FILE
+        return f"another program has this port: stop it, or give the server another port (PORT in {at}), and run setup again"
     if context.notes.where == FLY:
         return f"look at it: fly logs --app {context.notes.fly_app}"
     if context.notes.where == ON_THIS_MACHINE:

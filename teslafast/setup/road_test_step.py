@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from .. import https
 from ..certificates import chain
 from ..doctor.finding import MARKS, Finding, State
 from ..doctor.options import DoctorOptions
@@ -22,8 +23,10 @@ from ..onboarding.state_folder import CERTS_FOLDER
 from ..urls import origin
 from . import own_server
 from .context import SetupContext
+from .data_step import heard
 from .journey import SetupStep
 from .outcome import Blocked, Waiting, not_served
+from .router import own_address
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -61,6 +64,9 @@ def _leaf(context: SetupContext) -> list[x509.Certificate]:
 
 def _look(context: SetupContext) -> str | None:
     trial = context.is_trial(context.hostname)
+    at = origin("https", context.hostname, context.port)
+    if not trial and not addresses_of(context.hostname) and https.is_proxied(at):
+        return _from_elsewhere(context, at)
     if not trial:
         try:
             check_public_address(context.hostname)
@@ -69,7 +75,7 @@ def _look(context: SetupContext) -> str | None:
     options = DoctorOptions(
         environment={},
         now=datetime.datetime.now(datetime.UTC),
-        url=origin("https", context.hostname, context.port),
+        url=at,
         ca=ca_file(context),
         address=_address(context) if trial else None,
     )
@@ -81,12 +87,37 @@ def _look(context: SetupContext) -> str | None:
     _print(context, findings)
     bad = next((finding for finding in findings if finding.state is State.WRONG), None)
     if bad is not None and not trial:
-        raise _failed(context, bad)
-    at = f"{context.hostname}:{context.port}"
+        return _another_proof(context, _failed(context, bad), bad)
     if trial:
         rest = f"{bad.check}: {bad.says}" if bad else "what can be seen on this machine is well"
         return f"a trial on this machine, which no car can reach ({at}); {rest}"
     return f"a car can reach {at}, and its `ca` verifies it"
+
+
+def _from_elsewhere(context: SetupContext, at: str) -> str:
+    """Where only a proxy leads outside, no raw port can be looked at. Raises Waiting unless the car has been heard."""
+    says = (
+        f"from this network only HTTPS_PROXY leads outside, and a proxy passes no cars' connection on: {at} cannot be looked at"
+    )
+    remedy = f"run `teslafast doctor {at}` from another network, then go on: teslafast setup --from config"
+    return _another_proof(context, Waiting(says, remedy), None)
+
+
+def _another_proof(context: SetupContext, failed: Blocked | Waiting, finding: Finding | None) -> str:
+    """A port that does not answer from here may do so from outside: if the car has been heard, or a phone shows it."""
+    if finding is not None and finding.check != "port":
+        raise failed
+    if heard(context):
+        return "the server has heard from the car, so it can be reached (not from here, though)"
+    if finding is None or context.notes.where != ON_THIS_MACHINE or context.console.ask is None or context.options.wait_s <= 0:
+        raise failed
+    context.console.line(f"  ✗ {failed.says}")
+    context.console.line(f"    → {failed.remedy}")
+    choices = ("it loads without end, or nothing is found", "an error about a certificate, or a page: it gets there")
+    missing = Waiting(failed.says, failed.remedy)
+    if context.console.choose("What does the phone show?", choices, missing) == 0:
+        raise failed
+    return "a phone outside gets there; your router does not lead back from here"
 
 
 def _address(context: SetupContext) -> str:
@@ -109,7 +140,8 @@ def _failed(context: SetupContext, finding: Finding) -> Blocked | Waiting:
         if context.notes.where == ON_THIS_MACHINE:
             remedy = (
                 f"many routers do not send you back to yourself: open https://{context.hostname}:{context.port}/health on a "
-                f"phone without Wi-Fi; if it fails there, too, forward port {context.port} (TCP) to this machine"
+                f"phone without Wi-Fi; if it finds nothing there, either, forward port {context.port} (TCP) to "
+                f"{own_address() or 'this machine'}"
             )
         return Waiting(says, remedy)
     if finding.check == "vehicle's view" and context.notes.where == ELSEWHERE:

@@ -13,7 +13,7 @@ from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.served_key import NotServed, check_served_key
 from ..onboarding.setup_notes import ELSEWHERE, FLY, ON_THIS_MACHINE
 from ..urls import parse_url
-from . import fly_app, own_server
+from . import fly_app, home, own_server
 from .context import SetupContext
 from .journey import SetupStep
 from .options import check_on
@@ -71,6 +71,8 @@ def _default_domain(context: SetupContext) -> None:
 
 def _look(context: SetupContext) -> str | None:
     where = decide(context)
+    if where == ON_THIS_MACHINE and not context.domain_is_known and context.console.ask is not None:
+        home.introduce(context)
     _ = context.hostname, context.port  # decided with the place, and kept
     if where == FLY and fly_app.lacks(context):
         return None
@@ -91,11 +93,13 @@ def _found(context: SetupContext) -> str:
     try:
         well = check_health(notes.url)
     except Unhealthy as error:
-        raise Waiting(f"the server is not well: {error.fault}", own_server.start_remedy(context)) from None
+        raise Waiting(f"the server is not well: {error.fault}", own_server.start_remedy(context, error.fault)) from None
     trial = notes.url if context.is_trial(context.domain) else ""
     try:
         at = check_served_key(context.domain, public_hex(context.key()), trial)
     except NotServed as error:
+        if notes.where == ON_THIS_MACHINE and not trial:
+            home.check_name(context)
         raise not_served(error) from None
     how = "asked on this machine alone: no DNS knows the domain" if trial else "publicly trusted"
     return f"{notes.url} is well ({well.partition(':')[0]}); {at} is ours, {how}"
