@@ -56,6 +56,9 @@ class OtherRuns:
     def holds(self, vin: str) -> bool:
         return any(run != self._node.writer.run for run in self._node.runs.holders(vin))
 
+    def network_interface(self, vin: str) -> str:
+        return str(self._node.runs.connection_of(vin).get("networkInterface", ""))
+
     def vins(self) -> Iterator[str]:
         return self._node.runs.vins()
 

@@ -94,6 +94,11 @@ class Runs:
     def holders(self, vin: str) -> list[bytes]:
         return list(self._holders.get(vin, ()))
 
+    def connection_of(self, vin: str) -> Body:
+        """How it is connected, as its newest run says; empty if it is not."""
+        holders = self._holders.get(vin)
+        return self._runs[next(reversed(holders))].vehicles[vin] if holders else {}
+
     @property
     def connected(self) -> int:
         """How many vehicles are connected, to whatever node."""

@@ -127,6 +127,9 @@ class OtherNodes(Protocol):
     """Who is connected to another node than this one."""
 
     def holds(self, vin: str) -> bool: ...
+    def network_interface(self, vin: str) -> str:
+        """By which it is connected there; "" if that is not known."""
+
     def vins(self) -> Iterable[str]: ...
 
 
@@ -174,7 +177,10 @@ class Registry:
 
     def report(self, entry: VehicleEntry) -> dict[str, Any]:
         """The vehicle as `/vehicles` shows it: `connections` are those to this node."""
-        return entry.report() | {"connected": self.is_connected(entry.vin)}
+        report = entry.report() | {"connected": self.is_connected(entry.vin)}
+        if self.others is not None and not entry.connections and report["connected"]:
+            report["networkInterface"] = self.others.network_interface(entry.vin)
+        return report
 
     def get(self, vin: str) -> VehicleEntry | None:
         entry = self._entries.get(vin)

@@ -18,12 +18,16 @@ from ..cluster.backplane import ClusterBackplane
 from ..cluster.engine import Failed, Looked, NoStream, StreamInfo
 from ..cluster.nats_answers import differences, limits_of
 from ..cluster.nats_engine import NatsEngine
+from ..cluster.nats_questions import NatsQuestions
 from ..cluster.node import HANDED_ON_S, Node
 from ..config import Settings
 from ..core.hub import Hub
 from ..errors import Misconfigured
 from ..logs import fields, log
 from ..vehicles.json_text import fleet_of_flat
+from .cluster_reports import ClusterReports
+from .node_reports import NodeReport
+from .scopes import AskOthers
 from .state_file import StateFile
 
 if TYPE_CHECKING:
@@ -55,6 +59,7 @@ class ClusteredServer:
         self._state_file: StateFile | None = None
         if settings.state_path is not None:
             self._state_file = StateFile(settings.state_path, settings.cluster_stream, hub, self.backplane, loop)
+        self._questions = NatsQuestions(settings.cluster_stream, lambda: self.backplane.node.writer.run.hex())
         self.on_misconfigured: Callable[[Misconfigured], object] = lambda error: None
         self._starting: asyncio.Task[None] | None = None
         hub.share_log(self.backplane)
@@ -93,6 +98,7 @@ class ClusteredServer:
 
     async def _start(self) -> None:
         await self._engine.connect()
+        await self._questions.begin(self._engine.client)
         self._check_payload()
         info = await self._stream()
         different = differences(self._engine.config, self._engine.found_config)
@@ -166,6 +172,11 @@ class ClusteredServer:
     def lets_nobody_in(self) -> bool:
         """It has nothing to show yet, or has just sent everybody to the other nodes."""
         return self.catching_up or self.backplane.node.away_s > HANDED_ON_S
+
+    def reports_by(self, own: Callable[[], NodeReport]) -> AskOthers:
+        """What asks all nodes how they are. `own`: what this one says."""
+        reports = ClusterReports(self._questions, lambda: self.backplane.node.runs, own)
+        return lambda: reports.reports(self.backplane.node.writer.run.hex())
 
     # ---- the end
 

@@ -50,6 +50,7 @@ class Listeners:
         self._trusts = trusts
         self._turned_away = turned_away
         self._acceptors: list[Acceptor] = []
+        self.shared = settings.reuse_port  # with other processes
 
     def open(self, contexts: Contexts) -> None:
         """Raises Misconfigured."""

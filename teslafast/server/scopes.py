@@ -13,6 +13,7 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, Future, Task
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 
@@ -27,6 +28,7 @@ from .samples import samples
 
 SCOPES = ("node", "machine", "cluster")
 
+OwnHealth = Callable[[], tuple[HTTPStatus, dict[str, Any]]]
 AskOthers = Callable[[], Coroutine[None, None, Sequence[NodeReport]]]
 
 
@@ -42,7 +44,7 @@ class Scopes:
     def __init__(
         self,
         loop: AbstractEventLoop,
-        own: Callable[[], tuple[HTTPStatus, dict[str, object]]],
+        own: OwnHealth,
         gauges: Callable[[], Gauges],
         dead_s: float,
     ) -> None:

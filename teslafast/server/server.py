@@ -30,11 +30,12 @@ from .assemble import assembled, assembled_cluster, assembled_outputs, passed_on
 from .certificate_reload import CertificateReload
 from .descriptors import raise_limit
 from .door_routes import clients_doors
-from .drain import Leaving, drain
+from .drain import drain
 from .free_memory import FreeMemory
 from .http_connection import HttpConnection
 from .key_reload import verifier_of
 from .listeners import Listeners
+from .neighbours import Neighbours
 from .prometheus import Gauges
 from .rounds import Rounds
 from .routes import Decision, Listener, Peer, Route, Routes, table
@@ -108,12 +109,13 @@ class Server:
         self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer, self.cluster)
         self._proxies = TrustedProxies(settings.trusted_proxies, self.hub.counts.ignored_headers)
         self.listeners = self._make_listeners()
+        self._neighbours = Neighbours(self.hub, self.listeners, self.cluster, self._lifeline)
         self.scopes = self._make_scopes()
         self._started = True
         self._routes = Routes(settings, verifier, self._table(verifier), passed_on.read if passed_on is not None else None)
         if any(contexts) and settings.tls:
             self._reload = CertificateReload(settings, contexts, self.listeners.use, self.hub.counts, self._tickets)
-        self._begin_to_listen(contexts)
+        self._neighbours.listen(lambda: self._reload.contexts if self._reload is not None else contexts)
         tls.log_kernel_tls(settings)
         log_warnings(settings)
         if self._outputs is not None:
@@ -151,12 +153,7 @@ class Server:
         kept = self._checkpointer
         stopped = kept.journal_stopped if kept is not None else None
         own = pages.health(self.hub, self._started_at, self._outputs, stopped, self.cluster)
-        scopes = Scopes(self._loop, own, self._gauges, self.settings.node_dead_seconds)
-        if self._lifeline is not None:
-            scopes.usual = "machine"
-            scopes.others["machine"] = self._lifeline.reports
-            self._lifeline.own_report = partial(scopes.own_report, str(self._lifeline.number))
-        return scopes
+        return self._neighbours.scopes(self._loop, own, self._gauges, self.settings.node_dead_seconds)
 
     def _setup_sources(self) -> setup_page.SetupSources:
         return setup_page.SetupSources(
@@ -169,24 +166,6 @@ class Server:
             vehicle_port=lambda: self.ports[-1],
             upkeep=lambda: self._upkeep.checks() if self._upkeep is not None else (),
         )
-
-    def _begin_to_listen(self, contexts: tls.Contexts) -> None:
-        """At once; but a node whose neighbours listen already, on the same ports, when it can serve those who come."""
-        cluster, lifeline = self.cluster, self._lifeline
-        if cluster is not None and lifeline is not None:
-            cluster.backplane.on_joined = partial(self._joined, contexts, lifeline)
-        if lifeline is None or lifeline.listens_at_once:
-            self._listen(contexts)
-
-    def _joined(self, contexts: tls.Contexts, lifeline: Lifeline) -> None:
-        if not self.ports and not self.hub.draining:
-            self._listen(contexts)
-        lifeline.tell("joined")
-
-    def _listen(self, contexts: tls.Contexts) -> None:
-        self.listeners.open(self._reload.contexts if self._reload is not None else contexts)
-        if self._lifeline is not None:
-            self._lifeline.tell("listening", ports=self.ports)
 
     @property
     def ports(self) -> list[int]:
@@ -255,14 +234,8 @@ class Server:
 
         `together` with all that share its ports; else these get its place in the queue first.
         """
-        if self.settings.reuse_port and not together:
-            await self.listeners.hand_over()
-        cluster: Leaving | None = self.cluster
-        if together and cluster is not None and self._lifeline is not None:
-            from .leaving_together import LeavingTogether
-
-            cluster = LeavingTogether(cluster, self._lifeline, self.hub)
-        await drain(self.hub, self.settings.drain_seconds, self._outputs, cluster)
+        await self._neighbours.make_room(together)
+        await drain(self.hub, self.settings.drain_seconds, self._outputs, self._neighbours.leaving(together))
 
     def stop(self) -> None:
         """Closes the ports and whatever is still open. Does nothing to a server that never listened."""
