@@ -3,7 +3,7 @@ A question to all nodes at once, past the log: over core NATS, below a prefix th
 
     ask ──PUB tfc.report──▶ every node ──PUB tfc.answer.ASKER.QUESTION──▶ ask: until all have answered who are expected
 
-What is asked may be lost, and so may an answer. Bounds: MOST_ANSWERS, and LONGEST_ANSWER bytes each; a longer one is not sent.
+What is asked may be lost, and so may an answer. Bounds: MOST_ANSWERS, and LONGEST_REPORT bytes each; a longer one is not sent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from ..logs import fields, log
 
 MOST_ANSWERS = 1000  # nodes of one cluster
-LONGEST_ANSWER = 256 * 1024  # a report has some 20 KB
+LONGEST_REPORT = 256 * 1024  # a report has some 20 KB
 KEEP_NAME = 16  # characters: a run's name as hex
 
 
@@ -31,7 +31,7 @@ class _Question:
 
     def take(self, data: bytes) -> None:
         name, answer = data[:KEEP_NAME].decode("ascii", "replace"), data[KEEP_NAME:]
-        if len(self.answers) < MOST_ANSWERS and len(answer) <= LONGEST_ANSWER:
+        if len(self.answers) < MOST_ANSWERS and len(answer) <= LONGEST_REPORT:
             self.answers[name] = answer
             self._missing.discard(name)
         if not self._missing:
@@ -87,7 +87,7 @@ class NatsQuestions:
             return
         try:
             answer = self.answer()
-            if len(answer) <= LONGEST_ANSWER:
+            if len(answer) <= LONGEST_REPORT:
                 await self._client.publish(message.reply, self._name().encode() + answer)
         except Exception as error:
             log.error("fault", extra=fields(cause=type(error).__name__, what="an answer to another node"), exc_info=error)
