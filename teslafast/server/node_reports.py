@@ -22,7 +22,7 @@ NODE_UP, NODE_DOWN, NODE_SILENT = "up", "down", "silent"
 LONGEST_NODE_NAME = 100
 WORST_FIRST = ("draining", "catching_up", "degraded")  # what /health may say besides `ok`
 CLUSTER_STATES = ("ok", "degraded", "catching_up")  # the worst one last
-OUTPUTS_BEST_FIRST = ("up", "connecting", "failing")
+OUTPUTS_BEST_FIRST = ("up", "connecting", "failing", "waiting", "elsewhere")  # the last two: of nodes that do not work it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +116,8 @@ def whole_health(nodes: Sequence[NodeReport], dead_s: float, scope: str) -> tupl
     outputs = [node.health["outputs"] for node in up if isinstance(node.health.get("outputs"), dict)]
     if outputs:
         report["outputs"] = _outputs(outputs)
+    if worked := next((node.health["output_nodes"] for node in up if "output_nodes" in node.health), None):
+        report["output_nodes"] = worked  # all of them know the same
     report["nodes"] = [_entry(node) for node in nodes]
     return HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK, report
 

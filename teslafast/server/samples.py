@@ -32,6 +32,7 @@ ONE_OF_ALL: Mapping[str, Callable[[Iterable[float]], float]] = {
     "teslafast_config_days": min,
     "teslafast_login_days": min,
     "teslafast_output_up": max,  # one node works at an output, the others stand by
+    "teslafast_output_here": max,
     "teslafast_output_lag_events": max,
     "teslafast_output_lag_seconds": max,
     "teslafast_cluster_runs": max,

@@ -49,7 +49,7 @@ def test_the_worst_of_the_log_is_told() -> None:
 
 
 def test_an_output_is_up_if_one_node_works_at_it() -> None:
-    found = told(node("1", outputs={"mqtt": "standby"}), node("2", outputs={"mqtt": "up"}))[1]["outputs"]
+    found = told(node("1", outputs={"mqtt": "elsewhere"}), node("2", outputs={"mqtt": "up"}))[1]["outputs"]
     assert found == {"mqtt": "up"}
 
 
