@@ -8,8 +8,10 @@ COPY pyproject.toml setup.py README.md LICENSE ./
 COPY teslafast teslafast
 RUN python3 -m venv /opt/build && /opt/build/bin/pip install --no-cache-dir build
 RUN /opt/build/bin/python -m build --wheel --outdir /wheels
+# What `serve` needs for CLUSTER_URL, and for the outputs that are named: --build-arg EXTRAS=cluster,kafka. Empty: neither.
+ARG EXTRAS=cluster
 RUN python3 -m venv /opt/teslafast \
-    && /opt/teslafast/bin/pip install --no-cache-dir /wheels/*.whl \
+    && wheel=$(echo /wheels/*.whl) && /opt/teslafast/bin/pip install --no-cache-dir "$wheel${EXTRAS:+[$EXTRAS]}" \
     && /opt/teslafast/bin/python -m compileall -q /opt/teslafast/lib \
     && /opt/teslafast/bin/pip uninstall --yes --quiet pip
 

@@ -74,6 +74,13 @@ def test_what_runs_is_the_environment_alone(image: Stage) -> None:
     assert list(package.glob("server/__pycache__/server.*.pyc"))
 
 
+def test_a_cluster_needs_nothing_else(image: Stage) -> None:
+    python = ["/opt/teslafast/bin/python", "-c"]
+    image.run([*python, "import nats.aio.client, nkeys"], {})
+    kept = sum(path.stat().st_size for path in image.place("/opt/teslafast").rglob("*") if path.is_file())
+    print(f"/opt/teslafast has {kept / 1e6:.0f} MB")
+
+
 def test_it_is_nobody_and_may_write_where_the_journal_lies(image: Stage) -> None:
     assert image.run(["id", "-u"], {}).strip() == "10001"
     image.run(["touch", "/data/journal"], {})

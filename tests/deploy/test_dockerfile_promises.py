@@ -42,6 +42,12 @@ def test_only_the_environment_is_taken_over_into_what_runs() -> None:
     assert last_stage()["COPY"] == "--from=build /opt/teslafast /opt/teslafast"
 
 
+def test_what_a_cluster_needs_is_in_it_unless_it_is_left_out() -> None:
+    assert ("ARG", "EXTRAS=cluster") in STEPS
+    (install,) = [rest for word, rest in STEPS if word == "RUN" and "/wheels/*.whl" in rest and "install" in rest]
+    assert '"$wheel${EXTRAS:+[$EXTRAS]}"' in install
+
+
 def test_what_is_built_from_is_all_that_a_build_can_see() -> None:
     named = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert named[0] == "*"

@@ -11,6 +11,18 @@ from tests.support import ROOT
 # file: (the test, the tool)
 CHECKED = {
     "alerts.yml": ("test_prometheus.py", "promtool"),
+    "cluster/compose.yaml": ("test_cluster_compose.py", "docker-compose"),
+    "cluster/fly/nats-common.conf": ("test_cluster_nats.py", "nats-server"),
+    "cluster/fly/nats-one.conf": ("test_cluster_nats.py", "nats-server"),
+    "cluster/fly/nats.Dockerfile": ("test_cluster_fly.py", "instructions"),
+    "cluster/fly/nats.conf": ("test_cluster_nats.py", "nats-server"),
+    "cluster/fly/nats.toml": ("test_cluster_fly.py", "tomllib"),
+    "cluster/fly/start-nats": ("test_cluster_fly.py", "shellcheck"),
+    "cluster/fly/teslafast.toml": ("test_cluster_fly.py", "tomllib"),
+    "cluster/haproxy.cfg": ("test_cluster_topology.py", "haproxy"),
+    "cluster/kubernetes/nats-values.yaml": ("test_cluster_kubernetes.py", "nats-server"),
+    "cluster/kubernetes/teslafast.yaml": ("test_cluster_kubernetes.py", "kubernetes_validate"),
+    "cluster/nats.conf": ("test_cluster_nats.py", "nats-server"),
     "grafana-influxdb.json": ("test_history_dashboards.py", "influxdb"),
     "grafana-postgres.json": ("test_history_dashboards.py", "postgres"),
     "grafana.json": ("test_prometheus.py", "prometheus"),
@@ -32,5 +44,5 @@ def test_no_file_is_without_a_test() -> None:
 def test_the_test_names_the_tool_and_where_the_file_lies(file: str) -> None:
     name, tool = CHECKED[file]
     text = Path(__file__).with_name(name).read_text()
-    assert f'"{tool}"' in text or f"{tool}." in text
+    assert any(named in text for named in (f'"{tool}"', f"{tool}.", f"{tool}("))
     assert any(f'"{part}"' in text for part in (file, Path(file).name, Path(file).parent.name))

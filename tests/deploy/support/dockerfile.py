@@ -105,6 +105,9 @@ class Build:
                     self.last.environment |= {
                         name: value.replace("$PATH", self.last.environment["PATH"]) for name, value in pairs
                     }
+                case "ARG":
+                    name, _, value = rest.partition("=")
+                    self.last.environment[name] = value
                 case "WORKDIR":
                     self.last.folder = rest
                     self.last.place(rest).mkdir(parents=True, exist_ok=True)
