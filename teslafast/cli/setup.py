@@ -103,9 +103,10 @@ def setup(state: Path | None, as_json: bool, status: bool, costs: bool, remove: 
         return
     folder = folder_of(state)
     if take_over:
+        from ..setup.take_over import TOOK_OVER
         from ..setup.take_over import take_over as take
 
-        click.echo(f"took over {', '.join(take(folder, sys.stdin))}")
+        click.echo(f"{TOOK_OVER} {', '.join(take(folder, sys.stdin))}")
         return
     options = _setup_options(given, status)
     _run(options, folder, as_json, removing=remove)
@@ -183,7 +184,8 @@ def _go(options: SetupOptions, folder: StateFolder, as_json: bool) -> int:
         click.echo(json.dumps(outcome.row, ensure_ascii=False) if as_json else "\n".join(_lines(outcome)))
     code = exit_status(outcomes)
     bad = next((outcome for outcome in outcomes if not outcome.well), None)
-    if bad is not None and (not options.dry_run or code == 1):
+    seen = not as_json and sys.stdout.isatty() and sys.stderr.isatty()  # the step's own line stands right above
+    if bad is not None and (not options.dry_run or code == 1) and not seen:
         click.echo(f"teslafast: step {bad.step.number}, {bad.step.value}: {bad.says} — {bad.remedy}", err=True)
     streams = code == 0 and any(outcome.step is Step.FIRST_DATA for outcome in outcomes)
     if streams and console.ask is not None and not as_json:

@@ -33,6 +33,7 @@ from .fly_deployment import (
 )
 from .image_source import check_app_name, write_image_source
 from .outcome import Waiting
+from .take_over import TOOK_OVER
 
 STATE_ON_FLY = "/data/teslafast.d"
 STATUS_THERE = f"/opt/teslafast/bin/teslafast setup --status --from 5 --until 8 --state {STATE_ON_FLY}"
@@ -173,7 +174,10 @@ def hand_over(context: SetupContext, *, with_secret: bool) -> None:
         bundle = json.loads(files[TOKENS_FILE])
         files[TOKENS_FILE] = json.dumps({**bundle, "owner": app})
         command = f"{_TESLAFAST} setup --take-over --state {STATE_ON_FLY}"
-        _fly(context, "ssh", "console", "--app", app, "--quiet", "--command", command, stdin=json.dumps(files) + "\n")
+        said = _fly(context, "ssh", "console", "--app", app, "--quiet", "--command", command, stdin=json.dumps(files) + "\n")
+        if TOOK_OVER not in (said or "") or TOKENS_FILE not in (said or ""):  # else they would be nowhere
+            remedy = f"the tokens stay here. Look at the app (fly logs --app {app}), then run setup again"
+            raise Waiting(f"{app} does not confirm that it has the tokens", remedy)
         TokenStore(context.folder, context.oauth).forget(app)
     context.notes.handed_over = app
     context.save()

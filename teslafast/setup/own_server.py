@@ -7,8 +7,11 @@ it in systemd or in a container; the command is printed.
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 import socket
+import sys
 from pathlib import Path
 
 from ..certificates import folder as installation
@@ -74,7 +77,7 @@ def make_certificates(context: SetupContext) -> None:
             _close(certs)
         except Unhealthy as error:
             here = certs / "tesla_ca.pem"  # the option is another command's: setup's own --from names a step
-            remedy = f"download the file in another way, then: teslafast certs tesla-ca {here} --from FILE"
+            remedy = f"download {tesla_ca.SOURCE} in another way, then: teslafast certs tesla-ca {here} --from FILE"
             raise Waiting(f"Tesla's CAs cannot be fetched: {error.fault}", remedy) from None
 
 
@@ -124,7 +127,18 @@ def _is_taken(port: int) -> bool:
 
 def start_command(context: SetupContext) -> str:
     """What starts the server that was prepared here."""
-    return f"teslafast --env-file {context.folder.path / ENV_FILE} serve"
+    return f"{own_command()} --env-file {context.folder.path / ENV_FILE} serve"
+
+
+def own_command() -> str:
+    """How this very program is called from here: `teslafast`, or its path where the shell would find none, or another."""
+    beside = Path(sys.executable).with_name("teslafast")
+    found = shutil.which("teslafast")
+    if found is not None and (not beside.exists() or Path(found).resolve() == beside.resolve()):
+        return "teslafast"
+    if not beside.exists():
+        return f"{sys.executable} -m teslafast"
+    return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
 def start_remedy(context: SetupContext, fault: str) -> str:

@@ -14,6 +14,7 @@ from typing import IO
 from ..errors import Misconfigured
 from ..onboarding.state_folder import CONFIGS_FILE, NOTES_FILE, SECRET_FILE, TOKENS_FILE, StateFolder
 
+TOOK_OVER = "took over"  # what the other end waits for before it forgets its tokens
 LONGEST_BUNDLE = 4 << 20  # characters
 TAKEN_OVER = (TOKENS_FILE, NOTES_FILE, CONFIGS_FILE, SECRET_FILE)
 

@@ -82,6 +82,15 @@ def test_the_server_gets_tokens_and_signed_configs_and_neither_key_nor_secret(st
     assert not any(secret in calls for secret in stage.tesla.secrets_known())  # a process list shows the words
 
 
+@pytest.mark.parametrize("said", ["", "eyJh.bG.ci", "took over state.json"])
+def test_tokens_stay_here_until_the_server_says_that_it_has_them(stage: SetupStage, tmp_path: Path, said: str) -> None:
+    at_fly(stage)
+    (tmp_path / "fly").write_text(f"#!/bin/sh\ncat > /dev/null\necho '{said}'\n")
+    before = load_tokens(stage.folder)
+    assert again(stage, *LAST) == (3, [StepState.DONE, StepState.WAITING])
+    assert load_tokens(stage.folder) == before
+
+
 def test_a_second_run_borrows_a_token_and_refreshes_nothing(stage: SetupStage) -> None:
     at_fly(stage)
     again(stage, *LAST)

@@ -12,6 +12,7 @@ from teslafast.certificates import tesla_ca
 from teslafast.errors import Unhealthy
 from teslafast.onboarding.refusals_of_tesla import Step
 from teslafast.setup.outcome import StepState
+from teslafast.setup.own_server import own_command
 
 from tests.support import ROOT
 from tests.support.certificates import HOST, World
@@ -75,4 +76,23 @@ def test_teslas_cas_that_cannot_be_fetched_are_waited_for(stage: SetupStage, mon
     assert code == 3
     assert "Tesla's CAs cannot be fetched" in outcomes[-1].says
     here = stage.folder.path / "certs" / "tesla_ca.pem"
+    assert tesla_ca.SOURCE in outcomes[-1].remedy
     assert outcomes[-1].remedy.endswith(f"teslafast certs tesla-ca {here} --from FILE")  # setup's own --from names a step
+
+
+def test_the_command_that_is_printed_is_found_by_the_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    beside = tmp_path / ".venv" / "bin" / "teslafast"
+    beside.parent.mkdir(parents=True)
+    monkeypatch.setattr(sys, "executable", str(beside.with_name("python")))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert own_command().endswith("python -m teslafast")
+    beside.touch(0o755)
+    assert own_command() == ".venv/bin/teslafast"  # as `make install` leaves it
+    monkeypatch.setenv("PATH", str(beside.parent))
+    assert own_command() == "teslafast"
+    other = tmp_path / "other" / "teslafast"
+    other.parent.mkdir()
+    other.touch(0o755)
+    monkeypatch.setenv("PATH", str(other.parent))  # another installation comes first
+    assert own_command() == ".venv/bin/teslafast"
