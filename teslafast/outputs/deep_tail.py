@@ -24,7 +24,7 @@ class PastOfEvents(Protocol):
 
     @property
     def missed(self) -> tuple[int, int] | None:
-        """The seqs that come before what is taken next, and cannot be had."""
+        """The seqs that come before what `take` is given just now, and cannot be had; only for so long."""
 
     def more(self) -> None: ...
     def end(self) -> None: ...
@@ -43,7 +43,7 @@ class DeepTail:
         self._next = tail.next
         self._found: deque[Event] = deque()
         self._past: PastOfEvents | None = None
-        self._answer: asyncio.Future[list[Event] | None] | None = None
+        self._answer: asyncio.Future[tuple[list[Event] | None, tuple[int, int] | None]] | None = None
         self._missed: tuple[int, int] | None = None
 
     @property
@@ -89,20 +89,20 @@ class DeepTail:
         if self._past is None:
             self._past = self._open_past(self._next - 1, self._take_past, lambda: self._take_past(None))
         self._past.more()
-        events = await self._answer
+        events, missed = await self._answer
         if events is None:
             self._past = None
             self._miss(self._next, self._log.oldest - 1)
             return
-        if self._past.missed is not None:
-            self._miss(self._next, self._past.missed[1])
+        if missed is not None:
+            self._miss(self._next, missed[1])
         self._found.extend(event for event in events if event.seq >= self._next)
         if not events:
             await asyncio.sleep(EMPTY_PAUSE_S)
 
     def _take_past(self, events: list[Event] | None) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(events)
+            self._answer.set_result((events, self._past.missed if self._past is not None else None))
 
     def _miss(self, first: int, last: int) -> None:
         if last >= first:

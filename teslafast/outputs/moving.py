@@ -66,7 +66,7 @@ class MovingOutputs:
         self._work: dict[str, _Work] = {}
         self._ended: dict[str, OutputGauges] = {}  # the sums of what former runners have counted
         self._closing: set[_Work] = set()
-        self._finishing = self._stopped = False
+        self._finishing = self._handed_on = self._stopped = False
         self._seen = hub.log.seq
         self.custody: OutputsCustody
         for plan in plans:  # made anew for each runner: this one only tells whether it can be
@@ -193,13 +193,14 @@ class MovingOutputs:
     def hand_on(self) -> None:
         """The server ends: other nodes go on at once, if there are any."""
         if self.custody.runs_besides:
+            self._handed_on = True
             self.custody.leave()
 
     async def finish(self, seconds: float) -> None:
-        """What no other node takes sends what is left in the log, and its place is written; nothing may be published any more."""
+        """What no other node takes sends what is left in the log, and its place is written: nothing may be published any more."""
         self._hub.turn.unwatch(self._wake)
         until_s = asyncio.get_running_loop().time() + seconds
-        if not self.custody.runs_besides:
+        if not self._handed_on:
             await self._finish_here(max(0.1, seconds - CLOSE_S))
         self.custody.leave()
         await self._until(until_s, lambda: not self._work)

@@ -46,10 +46,16 @@ class Leaving(Protocol):
     async def leave(self, seconds: float) -> None: ...
 
 
-async def drain(hub: Hub, drain_s: float, outputs: AnyOutputs | None = None, cluster: Leaving | None = None) -> None:
-    """Returns when all are gone and the outputs have everything, or after `drain_s`."""
+async def drain(
+    hub: Hub, drain_s: float, outputs: AnyOutputs | None = None, cluster: Leaving | None = None, together: bool = False
+) -> None:
+    """
+    Returns when all are gone and the outputs have everything, or after `drain_s`.
+
+    together   other nodes end at the same time, so none of them is to go on with the outputs
+    """
     hub.begin_drain()
-    if outputs is not None:
+    if outputs is not None and not together:
         outputs.hand_on()
     hub.turn.coalesce(COALESCE_S)
     began_s = time.monotonic()

@@ -116,8 +116,9 @@ def whole_health(nodes: Sequence[NodeReport], dead_s: float, scope: str) -> tupl
     outputs = [node.health["outputs"] for node in up if isinstance(node.health.get("outputs"), dict)]
     if outputs:
         report["outputs"] = _outputs(outputs)
-    if worked := next((node.health["output_nodes"] for node in up if "output_nodes" in node.health), None):
-        report["output_nodes"] = worked  # all of them know the same
+    workers = [node.health["output_nodes"] for node in up if isinstance(node.health.get("output_nodes"), dict)]
+    if workers:
+        report["output_nodes"] = _output_nodes(workers)
     report["nodes"] = [_entry(node) for node in nodes]
     return HTTPStatus.SERVICE_UNAVAILABLE if fault else HTTPStatus.OK, report
 
@@ -166,6 +167,16 @@ def _outputs(states: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         for name, state in of_node.items():
             known = [one for one in (found.get(name), state) if one is not None]
             found[name] = min(known, key=_rank_of_output)
+    return found
+
+
+def _output_nodes(told: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of each output what the node says that works it, or any node if none does."""
+    found: dict[str, Any] = {}
+    for of_node in told:
+        for name, at in of_node.items():
+            if isinstance(at, dict) and (name not in found or at.get("here")):
+                found[name] = {key: value for key, value in at.items() if key != "here"}
     return found
 
 

@@ -235,7 +235,7 @@ class Server:
         `together` with all that share its ports; else these get its place in the queue first.
         """
         await self._neighbours.make_room(together)
-        await drain(self.hub, self.settings.drain_seconds, self._outputs, self._neighbours.leaving(together))
+        await drain(self.hub, self.settings.drain_seconds, self._outputs, self._neighbours.leaving(together), together)
 
     def stop(self) -> None:
         """Closes the ports and whatever is still open. Does nothing to a server that never listened."""

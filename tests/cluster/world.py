@@ -146,6 +146,13 @@ class FakeStream:
             tell(message)
         return Stored(message.number)
 
+    def store(self, subject: str, payload: bytes) -> int:
+        """As a writer that tries again does it: stored for certain; its number."""
+        while True:
+            how = self.publish(subject, payload, self.last, of_stream=True)
+            if isinstance(how, Stored):
+                return how.number
+
     def get(self, number: int) -> StreamMessage | None:
         return self.messages[number - self.first] if self.first <= number <= self.last else None
 
