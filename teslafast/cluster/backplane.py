@@ -15,23 +15,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-import orjson
-
-from .._fanout import FLAT_PREFIXES
 from ..close_reasons import DASHBOARD_LOG_AWAY, LOG_RENEWED, VEHICLE_LOG_AWAY, CloseReason
 from ..core.connections import Connection
-from ..core.hub import Hub, MakeFleet, PastEvent
-from ..core.records import KIND_NUMBERS, OwnBytes, Record
-from ..core.tail import Event
+from ..core.hub import Hub, MakeFleet
+from ..core.records import OwnBytes, Record
 from ..errors import Malformed
 from ..event_loop import Timer
 from ..logs import fields, log
 from .application import Applied
 from .batch import EVENT_BYTES, HEAD_BYTES, LONGEST_VIN, Entry
-from .contents import entries_of
-from .engine import StreamMessage
 from .entries import AppliedRecord, FleetOfFlat, entry_of, own_of, shown
 from .node import DISCONNECTED, Node
+from .past import PastShapes
 from .shared_values import SharedValues
 
 REPLIES_AT_MOST = 4 * 1024 * 1024  # bytes of replies, some 40,000 acks: as many as JOURNAL_SYNC_MS holds
@@ -95,7 +90,8 @@ class ClusterBackplane:
         self.values = SharedValues(hub.last_values, hub.log, hub.settings.cluster_stream, lambda: self.node.follower.number)
         self.node = make_node(self)
         hub.registry.others = OtherRuns(self.node)
-        hub.past = self.node.replay(self._past)
+        self.past = PastShapes(fleet_of_flat)
+        hub.past, hub.fleet_past = self.node.replay(self.past.flat), self.node.replay(self.past.fleet)
 
     # ---- hub.Backplane
 
@@ -167,22 +163,6 @@ class ClusterBackplane:
         if self.values.waiting:
             self.values.applied()
         self._hub.tell_waiting()
-
-    def _past(self, first: int, message: StreamMessage) -> list[PastEvent]:
-        return [event[:4] for event in self.events_of(first, message)]
-
-    def events_of(self, first: int, message: StreamMessage) -> list[Event]:
-        """A batch's events as the log had them, with their records' own bytes; what cannot be read is left out."""
-        events: list[Event] = []
-        for place, entry in enumerate(entries_of(message)):
-            try:
-                record, _, _ = shown(entry, self._fleet_of_flat)
-                kind, text = KIND_NUMBERS[record.kind], orjson.dumps(record.body)
-            except (Malformed, ValueError, TypeError):
-                continue
-            text = FLAT_PREFIXES[kind] + b"%d," % (first + place) + text[1:]
-            events.append(Event(first + place, kind, entry.vin, text, message.time_ms, own_of(entry)))
-        return events
 
     def _pass_over(self, seq: int, reason: str) -> None:
         """It keeps its seq: the other nodes show it."""

@@ -10,8 +10,10 @@ fails, too, if the log begins anew. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 
 from ..core.hub import PastEvent
 from ..event_loop import Timer
@@ -20,11 +22,13 @@ from .engine import Engine, Got, StreamMessage
 from .finder import head_of
 from .follower import Follower
 
-PAST_WINDOW = 64  # messages that are asked for at once: some ms of work to show
+PAST_WINDOW = 64  # messages that are asked for at once …
+PAST_WINDOW_BYTES = 2 * 1024 * 1024  # … fewer if they are large
+PAST_EVENTS = 256  # shown at once: one or two ms of work
 PAST_ANSWER_S = 2.0
 TRIES = 5
 
-Show = Callable[[int, StreamMessage], list[PastEvent]]  # seq of its first event, and the message
+Show = Callable[[int, StreamMessage], Iterable[PastEvent]]  # seq of its first event, and the message
 
 
 class Replay:
@@ -61,7 +65,11 @@ class Replay:
         self._half = 0
         self._next = 0  # number of the message that comes next; 0 while its place is looked for
         self._seq = 0  # of the last event before it
-        self._window: dict[int, StreamMessage] = {}
+        self._window: dict[int, StreamMessage] = {}  # what has come of that which was asked for
+        self._come: deque[StreamMessage] = deque()  # all of that, and not shown yet
+        self._showing: Iterator[PastEvent] = iter(())  # the rest of one of them
+        self._left = False  # whether there may be such a rest
+        self._size = 1  # bytes of one message, as they have been lately
         self._asked: set[int] = set()
         self._tries = self._step = 0
 
@@ -70,12 +78,17 @@ class Replay:
             self._half = (self._low + self._high) // 2 if self._high - self._low > 1 else self._low
             self._ask_for([self._high if self._late else self._half])
             return
-        self._window.clear()
-        self._ask_for(range(self._next, min(self._next + PAST_WINDOW, self._follower.number + 1)))
+        if self._come or self._left or self._next > self._follower.number:
+            self._step += 1
+            self._timer.call_later(0.0, partial(self._give, self._step))  # others have their turn between
+            return
+        count = min(PAST_WINDOW, max(1, PAST_WINDOW_BYTES // self._size))
+        self._ask_for(range(self._next, min(self._next + count, self._follower.number + 1)))
 
     def end(self) -> None:
         self._step += 1
         self._asked.clear()
+        self._come.clear()
 
     # ---- questions
 
@@ -110,7 +123,10 @@ class Replay:
             self._window[number] = got
             if not self._asked:
                 self._tries = 0
-                self._give()
+                self._come.extend(one for _, one in sorted(self._window.items()))
+                self._size = max(1, sum(len(one.payload) for one in self._come) // len(self._come))
+                self._window.clear()
+                self._give(self._step)
 
     def _give_up(self) -> None:
         self.end()
@@ -143,6 +159,7 @@ class Replay:
         if not self._patient:
             self._give_up()
             return
+        self._window.clear()
         self._after = max(self._after, self._seq)
         self._low, self._high, self._next = gone, self._follower.number, 0
         self.more()
@@ -178,17 +195,28 @@ class Replay:
 
     # ---- messages
 
-    def _give(self) -> None:
+    def _give(self, step: int) -> None:
+        if step != self._step:
+            return
         events: list[PastEvent] = []
-        for number, message in sorted(self._window.items()):
-            head = head_of(message)
-            self._next = number + 1
-            if head is not None and head.counted and not head.flags & EPOCH:
-                if self._seq + head.counted > self._after:
-                    events += [one for one in self._show(self._seq + 1, message) if one[0] > self._after]
-                self._seq += head.counted
-        if events or self.missed or self._next > self._follower.number:
+        while len(events) < PAST_EVENTS and (self._left or self._come):
+            if not self._left:
+                self._open(self._come.popleft())
+            events += islice(self._showing, PAST_EVENTS - len(events))
+            self._left = len(events) >= PAST_EVENTS
+        if events or self.missed or (self._next > self._follower.number and not self._come):
             self._take(events)
             self.missed = None
         else:
             self.more()
+
+    def _open(self, message: StreamMessage) -> None:
+        """What of its events the reader lacks is shown next."""
+        head = head_of(message)
+        self._next = message.number + 1
+        self._showing = iter(())
+        if head is not None and head.counted and not head.flags & EPOCH:
+            if self._seq + head.counted > self._after:
+                shown, after = self._show(self._seq + 1, message), self._after
+                self._showing = (one for one in shown if one[0] > after)
+            self._seq += head.counted

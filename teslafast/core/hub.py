@@ -101,6 +101,7 @@ class Hub:
         self._backplane = backplane
         self.timer = timer
         self.past: OpenPast | None = None  # None: there is nothing besides the ring
+        self.fleet_past: OpenPast | None = None  # the same in the reference's shape
         self._waiting: list[_Waiting] = []
 
     @property

@@ -155,6 +155,7 @@ class Views:
         if key.shape == "fleet":
             if self._fleet is None:
                 self._fleet = self._make_log(self._ring_bytes, FLEET_PREFIXES)
+                self._fleet.begin_at(flat.seq)  # so that it knows what it has not got
             self.active = True
             return self._fleet
         if key.interval_ms:

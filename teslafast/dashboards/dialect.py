@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from .._fanout import frame
 from ..core.hub import Hub
 from ..core.records import DATA
+from ..websocket.text_frames import TEXT_OPCODE
 from . import messages
 
 
@@ -14,6 +16,9 @@ class Dialect(Protocol):
     """Each gives the bytes that go out as they are, frame and all; b"": this protocol has no word for it."""
 
     def hello(self, hub: Hub) -> bytes: ...
+    def event(self, seq: int, kind: int, vin: str, text: bytes) -> bytes:
+        """One of the log that does not come from the ring."""
+
     def gap(self, first: int, last: int) -> bytes: ...
     def token_expiring(self, exp: float) -> bytes: ...
     def has_snapshots(self, kinds: int) -> bool:
@@ -31,6 +36,9 @@ class StreamDialect:
 
     def hello(self, hub: Hub) -> bytes:
         return messages.hello(hub.epoch, hub.log.seq, hub.log.oldest)
+
+    def event(self, seq: int, kind: int, vin: str, text: bytes) -> bytes:
+        return frame(TEXT_OPCODE, text)
 
     def gap(self, first: int, last: int) -> bytes:
         return messages.gap(first, last)

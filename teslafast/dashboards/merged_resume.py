@@ -31,7 +31,7 @@ def merged_since(log: Fanout, after: int, interval_ms: int, sees: Callable[[str]
 
     An empty one among them means: enough for this turn (`Reader.say`).
     """
-    merging = _Merging(after, sees, kinds)
+    merging = Merging(after, sees, kinds)
     seq = log.seq_before(max(after, 0), interval_ms + SLACK_MS)
     while batch := log.events_after(seq, STEP, STEP_BYTES):
         seq = batch[-1][0]
@@ -44,7 +44,7 @@ def merged_since(log: Fanout, after: int, interval_ms: int, sees: Callable[[str]
     yield from merging.told(seq)
 
 
-class _Merging:
+class Merging:
     """The data events that are to be sent as one a vehicle, as far as they have been taken in."""
 
     def __init__(self, after: int, sees: Callable[[str], bool], kinds: int) -> None:

@@ -103,7 +103,8 @@ class DashboardSession:
         if asked.control:
             write(self._dialect.hello(hub))
         self._waits = True
-        when_in_ring(hub, asked, reader, write, self._sees, lambda: self._waits, self._go_on)
+        in_frame = self._dialect.event
+        when_in_ring(hub, asked, self._log, reader, write, self._sees, in_frame, lambda: self._waits, self._go_on)
 
     def _go_on(self, after: int | None) -> None:
         if self._waits:

@@ -70,15 +70,15 @@ class SseDoor:
         hub, dashboard, lost = self._hub, admission.dashboard, None
         place = parse_event_id(request.header("last-event-id"))
         if place is not None and place.epoch == hub.epoch and (place.seq <= hub.log.seq or hub.shares_log):
-            lost = lost_since(hub, place)
+            lost = lost_since(hub, place) if hub.past is None else None
             if lost is None:
-                dashboard = replace(dashboard, subscription=replace(dashboard.subscription, since=place.seq))
-        dialect = SseDialect(admission.topics, time.time_ns)
+                asked = replace(dashboard.subscription, since=place.seq, epoch=place.epoch)
+                dashboard = replace(dashboard, subscription=asked)
+        framing = self._streams.framing(admission.topics, hub.epoch)
+        dialect = SseDialect(admission.topics, time.time_ns, self._streams)
         session = DashboardSession(hub, self._verifier, dashboard, time.time(), dialect)
         connection = SseConnection(hub, self._rules, session, address)
-        connection.begin(
-            transport, response_head(request.header("origin")), self._streams.framing(admission.topics, hub.epoch), lost
-        )
+        connection.begin(transport, response_head(request.header("origin")), framing, lost)
 
 
 @dataclass(frozen=True, slots=True)

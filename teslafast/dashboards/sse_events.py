@@ -39,14 +39,18 @@ def comment(words: str) -> bytes:
 
 
 class SseDialect:
-    """Of a reader of these topics. `clock()`: ns since 1970."""
+    """Of a reader of these topics. `clock()`: ns since 1970. `streams`: for events that do not come from the ring."""
 
-    def __init__(self, topics: frozenset[str], clock: Callable[[], int]) -> None:
+    def __init__(self, topics: frozenset[str], clock: Callable[[], int], streams: EventStreams) -> None:
         self._topics = topics
+        self._streams = streams
         self._clock = clock
 
     def hello(self, hub: Hub) -> bytes:
         return b""
+
+    def event(self, seq: int, kind: int, vin: str, text: bytes) -> bytes:
+        return self._streams.block(self._topics, seq, kind, vin, text)
 
     def gap(self, first: int, last: int) -> bytes:
         return comment(f"gap {first}-{last}")
@@ -106,6 +110,12 @@ class EventStreams:
         if epoch != self._epoch:
             self._begin(epoch)
         return self._with_state["connectivity" in topics] if STATE in topics else self._plain
+
+    def block(self, topics: frozenset[str], seq: int, kind: int, vin: str, text: bytes) -> bytes:
+        """One event as these framings give it, for a reader of these topics."""
+        if kind == CONNECTIVITY and STATE in topics:
+            return self._coming("connectivity" in topics, seq, vin, text)
+        return block(text, f"{self._epoch}-{seq}")
 
     def _coming(self, shown: bool, seq: int, vin: str, text: bytes) -> bytes:
         """A connectivity event: the vehicle's state if it has changed, then the event itself if it is to be shown."""

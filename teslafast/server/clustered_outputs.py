@@ -42,7 +42,7 @@ def moving_outputs(
     moving = Moving(settings.cluster_stream, settings.node_dead_seconds + MOVES_S, hub.registry.is_connected)
 
     def open_past(after: int, take: Callable[[list[Event]], object], fail: Callable[[], object]) -> PastOfEvents:
-        replay = node.replay(backplane.events_of, patient=True)  # type: ignore[arg-type]
+        replay = node.replay(backplane.past.whole, patient=True)  # type: ignore[arg-type]
         return cast(PastOfEvents, replay(after, take, fail))  # type: ignore[arg-type]
 
     outputs = MovingOutputs(plans, hub, moving, open_past)
