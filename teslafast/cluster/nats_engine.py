@@ -28,6 +28,7 @@ from .nats_reader import NatsReader
 EXPECTED_OF_SUBJECT = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_OF_STREAM = "Nats-Expected-Last-Sequence"
 FORGET_S = 30.0  # an answer that has not come by then is not waited for
+UNTAKEN_S = 15.0  # longer than an election: then the server that we are connected to has no way to the stream
 SAID_AGAIN_S = 30.0  # the same trouble is logged again after so long
 
 
@@ -56,6 +57,7 @@ class NatsEngine:
         self.reader = NatsReader(stream, self)
         self._said: dict[str, float] = {}
         self._closing = False
+        self._untaken_since_s = 0.0
         self.last_error = ""
         self.found_config: dict[str, Any] = {}  # of the stream, as a server told it last
         self.on_connected: Callable[[], object] = lambda: None
@@ -170,7 +172,25 @@ class NatsEngine:
         self, subject: str, payload: bytes, expected: int, answer: Callable[[Published], object], *, of_stream: bool = False
     ) -> None:
         headers = {EXPECTED_OF_STREAM if of_stream else EXPECTED_OF_SUBJECT: str(expected)}
-        self.request(f"{self._prefix}.{subject}", payload, lambda message: answer(published(message)), headers)
+        whole = f"{self._prefix}.{subject}"
+        self.request(whole, payload, lambda message: answer(self._published(whole, message)), headers)
+
+    def _published(self, subject: str, message: Any) -> Published:
+        now_s = time.monotonic()
+        if (message.headers or {}).get("Status") != NO_RESPONDERS:
+            self._untaken_since_s = 0.0
+        elif not self._untaken_since_s:
+            self._untaken_since_s = now_s
+        elif now_s - self._untaken_since_s >= UNTAKEN_S:
+            self._untaken_since_s = 0.0
+            self.spawn(self._go_elsewhere(subject))
+        return published(message)
+
+    async def _go_elsewhere(self, subject: str) -> None:
+        """A server that lacks a route to the stream's leader answers for ever that nobody is there, and looks well otherwise."""
+        where = self.client.connected_url.netloc
+        await self.on_error(ConnectionError(f"nobody takes what is published to {subject} at {where}: another server is tried"))
+        await self.client.force_reconnect()
 
     def look(self, answer: Callable[[Looked], object]) -> None:
         def heard(message: Any) -> None:

@@ -87,6 +87,9 @@ def _reached(server: NatsServer, settings: Settings) -> Finding:
     if server.answer is None:
         says = f"{called}, lets us in, and nobody there keeps streams"
         return wrong(check, says, "give it a jetstream section with a store_dir, or connect it to servers that have one")
+    if not server.heard:
+        says = f"{called}, lets us in, and what is published there does not reach the stream"
+        return wrong(check, says, "name every server in `routes`, each by a name of its own, and restart this one (SIGUSR2)")
     if _parts(version) < TESTED:
         return note(check, f"{called}, lets us in; teslafast is tested with 2.15", "upgrade the servers, one at a time")
     return well(check, f"{called}, lets us in" + (" over TLS" if "tls:" in settings.cluster_url[0] else ""))

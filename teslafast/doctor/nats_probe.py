@@ -44,6 +44,7 @@ class NatsServer:
     fault     what kept us from being let in; None: we were
     missing   rights that a node needs and this login lacks
     answer    what it said of the stream: the JSON, {} if it said nothing in time, None if nobody there answers for streams
+    heard     whether somebody takes what is published to the stream there
     asked_s, answered_s   when, in seconds since 1970 by our clock
     """
 
@@ -55,6 +56,7 @@ class NatsServer:
     answer: Mapping[str, Any] | None = field(default_factory=dict)
     asked_s: float = 0.0
     answered_s: float = 0.0
+    heard: bool = True
 
 
 class ProbeOptions(NamedTuple):
@@ -90,7 +92,9 @@ async def _probe(url: str, options: ProbeOptions) -> NatsServer:
         asked_s = time.time()
         may_look = not set(missing) & set(rights_to_look(options.stream))
         answer = await session.ask_for_stream() if may_look else {}
-        return NatsServer(where, address, info, None, missing, answer, asked_s, time.time())
+        answered_s = time.time()
+        heard = missing != () or not answer or "config" not in answer or await session.is_heard()
+        return NatsServer(where, address, info, None, missing, answer, asked_s, answered_s, heard)
     except (OSError, TimeoutError) as error:
         return NatsServer(where, address, info, Fault(f"stopped answering ({error or 'no answer'})", "look at its log"))
     finally:
@@ -246,6 +250,19 @@ class _Session:
         except (Error, TimeoutError, orjson.JSONDecodeError):
             return {}
         return said if isinstance(said, dict) else {}
+
+    async def is_heard(self) -> bool:
+        """Whether the stream refuses what it must. A server that lacks a route to its leader answers that nobody is there."""
+        from nats.errors import Error, NoRespondersError
+
+        (right,) = [right for right in rights_of(self._options.stream) if right.headers]
+        try:
+            await self._client.request(right.probe, right.payload, timeout=STEP_S, headers=dict(right.headers))
+        except NoRespondersError:
+            return False
+        except (Error, TimeoutError):
+            return True  # that is something else: a leader that is being chosen
+        return True
 
     async def close(self) -> None:
         if self._client is not None and not self._client.is_closed:
