@@ -77,7 +77,9 @@ def serve(host: str | None, port: int | None, nodes: int | None, lifeline: int |
 
         run_node(lifeline, os.environ)
         return
-    settings = Settings.from_env(os.environ, host=host, port=port)
+    of_nodes = ("STATE_PATH",) if nodes is not None else ()  # wants CLUSTER_URL, which the nodes will have
+    variables = {name: value for name, value in os.environ.items() if name not in of_nodes}
+    settings = Settings.from_env(variables, host=host, port=port)
     plans = planned(os.environ, settings)
     set_up(settings.log_level, settings.log_format)
     _log_what_is_set(settings)

@@ -86,7 +86,9 @@ class Lifeline:
             self._link.tell({"state": state} | more)
 
     def _take(self, message: dict[str, Any]) -> None:
-        if "ask" in message and self._link is not None:
+        if "ping" in message and self._link is not None:
+            self._link.tell({"pong": True})
+        elif "ask" in message and self._link is not None:
             self._link.tell({"report": message["ask"]} | self.own_report().packed())
         elif "whole" in message:
             if self._wanted is not None and not self._wanted.done():

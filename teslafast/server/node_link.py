@@ -2,13 +2,14 @@
 What `serve --nodes` and each of its nodes say to each other: over a socket pair, a line of JSON each.
 
     supervisor ──▶ node   hello      who the node is, and what it cannot read from the environment
+                          ping       are you there?
                           ask        say what you report
                           whole      what all nodes report: the answer to `want`
                           drain      end: all of us do
                           all_settled  the vehicles of all are gone: the seq of what they left last
     node ──▶ supervisor   state      "listening" with the ports, "joined", "settled" with a seq: my vehicles are gone
                           fault      what the operator has to mend, before the node ends with status 2
-                          report     the answer to `ask`
+                          pong, report   the answers to `ping` and `ask`
                           want       what do all nodes report?
 
 The end of the connection is the end of the other: a supervisor that was killed leaves no node behind.

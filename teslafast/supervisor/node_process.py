@@ -52,6 +52,7 @@ class NodeProcess(Child):
         self._asked = 0
         self._answers: dict[int, Callable[[dict[str, Any]], object]] = {}
         self.listening = False
+        self._heard_s = 0.0
         self.settled: int | None = None  # the seq of what its vehicles left last, once they are gone
 
     def _hello(self) -> dict[str, Any]:
@@ -67,6 +68,7 @@ class NodeProcess(Child):
     async def spawn(self) -> Process:
         ours, its = socket.socketpair()
         self._fault = self.settled = None
+        self.heard()
         with its:
             ours.sendall(line_of(self._hello()))
             ours.setblocking(False)
@@ -104,7 +106,16 @@ class NodeProcess(Child):
 
     # ---- what it says
 
+    def heard(self) -> None:
+        self._heard_s = time.monotonic()
+
+    @property
+    def silent_s(self) -> float:
+        """Since its last word, or its start."""
+        return time.monotonic() - self._heard_s if self.process is not None else 0.0
+
     def _take(self, message: dict[str, Any]) -> None:
+        self.heard()
         if "fault" in message:
             self._fault = Misconfigured(*message["fault"])
             self._site.on_fault(self._fault)

@@ -26,6 +26,8 @@ from .shared_ports import SharedPorts
 
 REPORT_S = 1.0  # a node that does not answer for so long is not well
 NATS_END_S = 5.0
+WATCH_TICK_S = 1.0
+HANGS_AFTER = 4  # × NODE_DEAD_SECONDS without a sign of life: the kernel still gives it every Nth connection
 
 
 class Supervisor:
@@ -73,7 +75,9 @@ class Supervisor:
             log.info("own_nats", extra=fields(folder=str(nats.folder), meaning="the log of all nodes; nats.log is its own log"))
             nats_life = loop.create_task(nats.live())
         lives = [loop.create_task(node.live()) for node in self._nodes]
+        watching = loop.create_task(self._watch())
         await self._ending.wait()
+        watching.cancel()
         await asyncio.gather(*(node.ended(self._settings.drain_seconds) for node in self._nodes))
         await asyncio.gather(*lives)
         if nats is not None:
@@ -84,6 +88,25 @@ class Supervisor:
         if self._fault is not None:
             raise self._fault
         log.info("all_stopped", extra=fields(restarts=sum(node.restarts for node in self._nodes)))
+
+    async def _watch(self) -> None:
+        """A node that hangs is killed, and so started again. If it was us who hung, nobody is blamed for it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due_s = loop.time() + WATCH_TICK_S
+            for node in self._nodes:
+                node.say({"ping": True})
+            await asyncio.sleep(WATCH_TICK_S)
+            was_late = loop.time() - due_s > WATCH_TICK_S
+            for node in self._nodes:
+                if was_late:
+                    node.heard()
+                elif node.silent_s > HANGS_AFTER * self._settings.node_dead_seconds:
+                    log.error(
+                        "process_killed", extra=fields(process=node.what, cause="it hangs", silent_s=round(node.silent_s, 1))
+                    )
+                    node.heard()
+                    node.tell(signal.SIGKILL)
 
     def _on_signal(self) -> None:
         """The second one ends the nodes at once."""

@@ -89,6 +89,16 @@ def test_a_node_hangs_for_so_long_that_it_is_declared_dead(tmp_path: Path, world
     scene.road.judge()
 
 
+def test_a_node_hangs_for_good_and_is_replaced(tmp_path: Path, world: World) -> None:
+    with street(tmp_path, world) as scene:
+        os.kill(scene.nodes.pid_of(2), signal.SIGSTOP)
+        scene.road.until_acked(100)
+        wait_until(lambda: "it hangs" in scene.nodes.lines.text, patience_s=40)
+        scene.nodes.wait_restarted(2)
+        scene.road.until_acked(100)
+    scene.road.judge()
+
+
 def test_the_supervisor_is_killed_and_another_takes_its_place(tmp_path: Path, world: World) -> None:
     with street(tmp_path, world) as scene:
         nodes = [scene.nodes.pid_of(1), scene.nodes.pid_of(2)]

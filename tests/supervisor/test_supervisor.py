@@ -158,7 +158,7 @@ def _statuses(nodes: Nodes) -> list[str]:
 
 @pytest.mark.cluster
 def test_a_signal_to_all_drains_the_nodes_and_then_ends_nats(tmp_path: Path) -> None:
-    with Nodes(2, tmp_path) as nodes:
+    with Nodes(2, tmp_path / "nats", STATE_PATH=str(tmp_path / "state")) as nodes:
         with nodes.place.dashboard("?snapshot=0") as dashboard, nodes.place.vehicle(VIN) as vehicle:
             vehicle.tell(SOC)
             dashboard.until("data")
@@ -168,7 +168,9 @@ def test_a_signal_to_all_drains_the_nodes_and_then_ends_nats(tmp_path: Path) -> 
             assert dashboard.close_code() == 1012
         assert nodes.process.wait(PATIENCE_S) == 0
     assert len(nodes.lines.wait_for("drained", 2)) == 2
-    with Nodes(2, tmp_path) as again, again.place.dashboard("?since=0") as dashboard:
+    assert (tmp_path / "state.1").exists()
+    assert (tmp_path / "state.2").exists()
+    with Nodes(2, tmp_path / "nats") as again, again.place.dashboard("?since=0") as dashboard:
         assert dashboard.until("data")["data"] == {"Soc": 1.0}
 
 
