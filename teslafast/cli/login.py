@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -11,10 +12,13 @@ import click
 
 from ..errors import Declined, Misconfigured
 from .options import Duration
+from .setup_console import typed_line
 
 if TYPE_CHECKING:
     from ..onboarding.oauth import Attempt
     from ..onboarding.state_folder import StateFolder
+
+_LISTEN_S = 0.5  # between two looks at what was typed meanwhile
 
 state_option = click.option(
     "--state",
@@ -82,11 +86,14 @@ def await_answer(attempt: Attempt, paste: bool, patience: float) -> str:
     with LoopbackListener(attempt) as listener:  # before the address is seen: a browser is quick
         _print_address(attempt)
         webbrowser.open(attempt.url)
-        click.echo("waiting for the browser (no browser here? Ctrl-C, then --paste) …", err=True)
-        answer = listener.wait(patience)
-    if answer is None:
-        raise Declined(408, "nobody has logged in", "run it again; without a browser on this machine, with --paste")
-    return answer
+        asked = sys.stdin.isatty()
+        other = "paste the address that you end at" if asked else "Ctrl-C, then --paste"
+        click.echo(f"waiting for the browser (no browser here? {other}) …", err=True)
+        for _ in range(math.ceil(patience / _LISTEN_S)):
+            if answer := listener.wait(_LISTEN_S) or (typed_line() if asked else ""):
+                return answer
+    page = f"if Tesla's page says “We don't recognize this redirect_uri”, add exactly {attempt.redirect} to the app at Tesla"
+    raise Declined(408, "nobody has logged in", f"run it again; without a browser on this machine, with --paste; {page}")
 
 
 def _print_address(attempt: Attempt) -> None:

@@ -45,7 +45,7 @@ def console_of(options: SetupOptions, as_json: bool) -> SetupConsole:
         status=_rewritten if terminal else _now_and_then(stays, STILL_WAITING_S if as_json else FIRST_WAITING_S),
         ask=None if options.yes or options.look_only else _asker(as_json),
         paste=_paster(as_json),
-        typed=_typed if sys.stdin.isatty() and not options.yes else None,
+        typed=typed_line if sys.stdin.isatty() and not options.yes else None,
         copy=_copier(stays) if stays.isatty() else None,
         open=_no_browser if options.look_only else _browser,
         coloured=stays.isatty(),
@@ -75,7 +75,7 @@ def _paster(as_json: bool) -> Callable[[str], str]:
     return paste
 
 
-def _typed() -> str:
+def typed_line() -> str:
     """A line that a person has typed meanwhile, "" if there is none."""
     readable, _, _ = select.select([sys.stdin], [], [], 0.0)
     return sys.stdin.readline(LONGEST_LINE).strip() if readable else ""

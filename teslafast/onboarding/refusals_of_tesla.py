@@ -238,7 +238,7 @@ _ELSEWHERE = stop(
     "the answer leads elsewhere, which Tesla's never do",
     "a login page of a network, or a proxy, stands in between: correct TESLA_API_BASE_URL, TESLA_TOKEN_URL or HTTPS_PROXY",
 )
-_UNKNOWN = stop("Tesla refuses", "read Tesla's sentence; its support wants the txid in it: fleetapisupport@tesla.com")
+UNKNOWN_REFUSAL = stop("Tesla refuses", "read Tesla's sentence; its support wants the txid in it: fleetapisupport@tesla.com")
 
 
 def explain(status: int, text: str) -> Explained:
@@ -247,7 +247,7 @@ def explain(status: int, text: str) -> Explained:
     by_words = next((meaning for words, meaning in WORDS if words in lowered), None)
     if by_words or status in STATUSES:
         return by_words or STATUSES[status]
-    return _TESLAS_FAULT if status >= 500 else _ELSEWHERE if 300 <= status < 400 else _UNKNOWN
+    return _TESLAS_FAULT if status >= 500 else _ELSEWHERE if 300 <= status < 400 else UNKNOWN_REFUSAL
 
 
 def is_limit(text: str) -> bool:

@@ -46,6 +46,7 @@ class SetupContext:
         self.tried_regions = False  # the registration's step: a region that refused is a note then
         self.drivers: set[str] = set()  # vehicles that are shared with this account
         self.seen: dict[str, tuple[Mapping[str, Any], ConfigStatus]] = {}  # the cars' configs, as they were asked for last
+        self.outside: str | None = None  # the router's address at its provider, once it was asked
         self.statuses: dict[str, dict[str, Any]] = {}
         self._partners: dict[str, FleetApi] = {}
         self._owner: FleetApi | None = None

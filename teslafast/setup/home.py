@@ -29,7 +29,7 @@ _FRONTS = (
 
 def introduce(context: SetupContext) -> None:
     """Who this machine is, before it is asked which name leads here. Raises Blocked if nobody from outside can come in."""
-    here, outside = own_address() or "without a network", outside_address()
+    here, outside = own_address() or "without a network", _outside(context)
     said = f"from outside you are {outside}" if outside else "your router does not say how you are reached from outside"
     context.console.line(f"  This machine is {here}; {said}.")
     _check_outside(outside)
@@ -37,12 +37,19 @@ def introduce(context: SetupContext) -> None:
 
 def check_name(context: SetupContext) -> None:
     """Raises Blocked or Waiting if the router's address shows that the cars' name cannot lead here; asks the router alone."""
-    outside = outside_address()
+    outside = _outside(context)
     _check_outside(outside)
     found = addresses_of(context.hostname)
     if outside and found and outside not in found:
         says = f"{context.hostname} is {', '.join(found)}, not you: your router says {outside}"
         raise Waiting(says, "update it (your router or ddclient can keep a dynamic name up to date), then run setup again")
+
+
+def _outside(context: SetupContext) -> str:
+    """The router is asked once a run: one that does not answer takes two seconds."""
+    if context.outside is None:
+        context.outside = outside_address()
+    return context.outside
 
 
 def _check_outside(outside: str) -> None:

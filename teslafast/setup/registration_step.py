@@ -10,7 +10,7 @@ import time
 
 from ..errors import Declined
 from ..onboarding.app_key import public_hex
-from ..onboarding.refusals_of_tesla import Kind, Step, explain
+from ..onboarding.refusals_of_tesla import UNKNOWN_REFUSAL, Kind, Step, explain
 from ..onboarding.tesla_hosts import REGION_NAMES, region_of
 from ..rfc3339 import rfc3339
 from .context import SetupContext
@@ -34,9 +34,10 @@ def key_at_tesla(context: SetupContext, base: str) -> str:
     try:
         return context.partner(base).registered_key(context.domain)
     except Declined as error:
-        kind = explain(error.status, error.words or error.fault).kind
+        meant = explain(error.status, error.words or error.fault)
         # Nobody knows how Tesla answers for a domain that it has never seen; without one, it was a 500. Registering shows it.
-        if (kind is Kind.DO and error.status in (400, 404, 412, 422)) or error.status >= 500:
+        may_be_new = meant.kind is Kind.DO or meant == UNKNOWN_REFUSAL
+        if (may_be_new and error.status in (400, 404, 412, 422)) or error.status >= 500:
             return ""
         raise
 

@@ -185,6 +185,17 @@ def test_a_question_that_tesla_cannot_answer_does_not_keep_the_app_from_being_re
     assert stage.run()[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, "no account"), (404, "account not found"), (412, "x"), (422, "no such domain")]
+)
+def test_whatever_tesla_says_of_a_domain_that_it_does_not_know_it_is_registered(
+    stage: SetupStage, status: int, error: str
+) -> None:
+    stage.tesla.refuse("GET /api/1/partner_accounts/public_key", status, error, times=1)
+    stage.drive()
+    assert stage.run()[0] == 0
+
+
 def test_a_key_that_tesla_never_shows_is_waited_for_in_teslas_words(stage: SetupStage) -> None:
     stage.tesla.refuse("GET /api/1/partner_accounts/public_key", 500, "upstream internal error")
     code, outcomes = stage.run(wait_s=0.0)

@@ -82,9 +82,9 @@ def test_a_name_that_leads_elsewhere_is_shown_beside_ones_own_address(stage: Set
     assert "ddclient" in elsewhere.value.remedy
     monkeypatch.setattr(home, "addresses_of", lambda host: ["93.184.215.14"])
     home.check_name(context)
-    monkeypatch.setattr(home, "outside_address", lambda: "")  # a router that does not say
+    context.outside = ""  # a router that does not say
     home.check_name(context)
-    monkeypatch.setattr(home, "outside_address", lambda: "100.72.1.9")
+    context.outside = "100.72.1.9"
     with pytest.raises(Blocked, match="CGNAT"):
         home.check_name(context)
 
