@@ -129,7 +129,7 @@ class MqttOutput:
         if self._context.moving is None or self._context.ending.is_set():
             await connection.close(Publication(self._status.encode(), ha.OFFLINE, 0, True))
         elif (self._session_s and self._versions == [V5]) or not self._context.moved.is_set():
-            connection.abort()  # the will tells, unless another connection takes this one's place in time
+            await connection.close(goodbye=False)  # the will tells, unless another connection takes this one's place in time
         else:
             await connection.close()
 

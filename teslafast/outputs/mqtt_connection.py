@@ -241,18 +241,20 @@ class BrokerConnection(asyncio.Protocol):
     def abort(self) -> None:
         self._end(Unreachable(f"{self._address} is not wanted any more"))
 
-    async def close(self, last: Publication | None = None) -> None:
-        """Says goodbye, after `last`, so that the broker does not publish the will. Returns when the socket is closed."""
+    async def close(self, last: Publication | None = None, goodbye: bool = True) -> None:
+        """Says goodbye, after `last`, so that the broker does not publish the will; or not. Returns when the socket is closed."""
         if self._silent is not None:
             self._silent.cancel()
         if self._transport is None:
             return
         try:
-            if self._lost is None:
-                goodbye = b""
+            if not goodbye:
+                self._transport.abort()
+            elif self._lost is None:
+                words = b""
                 if last is not None:
-                    goodbye = packets.publish(self._version, last.topic, last.payload, 0, last.retain, 0)
-                self._transport.write(goodbye + packets.BYE)
+                    words = packets.publish(self._version, last.topic, last.payload, 0, last.retain, 0)
+                self._transport.write(words + packets.BYE)
                 self._transport.close()
             await self._closed.wait()
         finally:

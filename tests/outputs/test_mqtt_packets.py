@@ -18,6 +18,14 @@ def test_a_connect_of_both_versions_is_as_specified() -> None:
     assert packets.connect(V311, "", ("us", None), None, 60)[9] == 0x82
 
 
+def test_a_session_that_another_client_takes_over_outlives_its_connection_and_so_does_the_will() -> None:
+    will = Will(b"t", b"off")
+    assert packets.connect(V5, "id", None, will, 30, session_s=25) == (
+        b"\x10\x22\x00\x04MQTT\x05\x2c\x00\x1e\x05\x11\x00\x00\x00\x19\x00\x02id\x05\x18\x00\x00\x00\x19\x00\x01t\x00\x03off"
+    )
+    assert packets.connect(V311, "id", None, will, 30, session_s=25) == packets.connect(V311, "id", None, will, 30)
+
+
 def test_a_publish_has_an_id_only_with_qos_and_properties_only_in_version_5() -> None:
     assert packets.publish(V311, b"a/b", b"1", 0, False, 0) == b"\x30\x06\x00\x03a/b1"
     assert packets.publish(V311, b"a/b", b"1", 1, True, 258) == b"\x33\x08\x00\x03a/b\x01\x021"
