@@ -90,11 +90,16 @@ class Verifier:
         """From now on tokens are verified with these keys; grants that were given stay."""
         self._keys = tuple(keys)
 
+    @staticmethod
+    def prepare() -> None:
+        """Imports PyJWT and cryptography, unless they are: 25 ms and 10 MB, which a server needs that somebody has come to."""
+        from . import signed_claims  # noqa: F401
+
     def verify(self, token: str, now: float) -> Grant:
         """The token's Grant at `now` (seconds since 1970). Raises Refused (401)."""
         if len(token) > LONGEST_TOKEN:
             raise Refused(TOKEN_TOO_LONG)
-        from .signed_claims import claims_of  # PyJWT and cryptography are 25 ms and 10 MB: nobody pays who shows no token
+        from .signed_claims import claims_of  # see `prepare`
 
         claims = claims_of(token, self._keys, self._options, self._claims)
         exp, nbf = _moment(claims, "exp"), _moment(claims, "nbf")

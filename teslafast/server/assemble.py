@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._fanout import FLAT_PREFIXES, Fanout
 from ..config import Settings
 from ..core.hub import Hub, memory_log
 from ..core.turn import Turn
 from ..core.views import MakeLog
+from ..dashboards.tokens import Verifier
 from ..errors import Misconfigured
 from ..metrics import Counts
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from .clustered import ClusteredServer
 
     AnyOutputs = Outputs | MovingOutputs
+
+
+_Connection = TypeVar("_Connection")
 
 
 def assembled(
@@ -95,6 +99,16 @@ def passed_on_certificates(settings: Settings) -> PassedOnCertificates | None:
     from .client_certificates import PassedOnCertificates  # and cryptography with it
 
     return PassedOnCertificates(settings.ca_path)
+
+
+def prepared(verifier: Verifier, connect: Callable[..., _Connection]) -> Callable[..., _Connection]:
+    """`connect`, but what tokens need is imported before: once a vehicle is here, no dashboard waits for that."""
+
+    def connected(*arguments: Any) -> _Connection:
+        verifier.prepare()
+        return connect(*arguments)
+
+    return connected
 
 
 def _in_memory(ring_bytes: int, make_log: MakeLog) -> Fanout:

@@ -26,7 +26,7 @@ from ..vehicles.rate_limit import RateLimits
 from . import pages, setup_page, static_files, tls
 from .admission import PendingConnections
 from .app_key_page import app_key_files, app_key_page
-from .assemble import assembled, assembled_cluster, assembled_outputs, passed_on_certificates
+from .assemble import assembled, assembled_cluster, assembled_outputs, passed_on_certificates, prepared
 from .certificate_reload import CertificateReload
 from .descriptors import raise_limit
 from .door_routes import clients_doors
@@ -128,9 +128,9 @@ class Server:
 
     def _table(self, verifier: Verifier) -> tuple[Route, ...]:
         hub, settings = self.hub, self.settings
-        limits = RateLimits(settings.vehicle_rate_limit)
+        connect = partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), RateLimits(settings.vehicle_rate_limit))
         return table(
-            vehicles=VehicleDoor(settings, partial(VehicleConnection, hub, vehicle_rules(hub, self._loop), limits)),
+            vehicles=VehicleDoor(settings, prepared(verifier, connect)),
             doors=(
                 *clients_doors(hub, self._loop, verifier),
                 *setup_page.setup_routes(self._setup_sources()),

@@ -20,15 +20,17 @@ Law: every frame reaches the listener whole, once and in order; picows holds the
 """
 
 import asyncio
+import gc
 
 from aiofastnet.transport cimport Protocol
 from aiofastnet.utils cimport NoResult
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
-from picows.picows cimport WSFrame, WSMsgType, WSTransport
+from picows.picows cimport MemoryBuffer, WSFrame, WSMsgType, WSTransport
 
 cdef enum:
     HEAD_AT_MOST = 14                   # of a client's frame: 2, 8 of length, 4 of mask
@@ -54,6 +56,7 @@ cdef uint8_t[HEAD_AT_MOST + READ_BYTES] shared      # the head that a connection
 
 
 include "_frame_heads.pxi"
+include "_lent_memory.pxi"
 
 
 cdef class FrameLimit(Protocol):
@@ -67,6 +70,7 @@ cdef class FrameLimit(Protocol):
 
     cdef:
         object inner
+        MemoryBuffer lent           # what picows reads into
         object listener
         WSTransport transport
         object read_again           # of a TLS transport: asks for what OpenSSL has decrypted already
@@ -93,6 +97,8 @@ cdef class FrameLimit(Protocol):
 
     def __init__(self, inner, listener, WSTransport transport not None, uint64_t limit):
         self.inner = inner
+        self.lent = read_buffer_of(inner)
+        take_back(self.lent)
         self.listener = listener
         self.transport = transport
         self.read_again = getattr(transport.underlying_transport, "_retry_ssl_read", None)
@@ -108,6 +114,11 @@ cdef class FrameLimit(Protocol):
 
     cpdef is_buffered_protocol(self):
         return True
+
+    @property
+    def lent_bytes(self):
+        """What picows has to read into, at this moment."""
+        return self.lent.capacity if self.lent is not None and self.lent.data != NULL else 0
 
     def connection_lost(self, error):
         self.drop_large()
@@ -221,6 +232,7 @@ cdef class FrameLimit(Protocol):
         cdef Py_buffer room
         cdef Py_ssize_t at = 0
         cdef Py_ssize_t count
+        lend(self.lent)
         while at < size:
             PyObject_GetBuffer(self.inner.get_buffer(-1), &room, PyBUF_WRITABLE)
             count = min(room.len, size - at)
@@ -229,6 +241,8 @@ cdef class FrameLimit(Protocol):
             at += count
             self.inner.buffer_updated(count)
         self.begun = self.small_size - <Py_ssize_t>self.left if self.left else 0
+        if not self.begun:
+            take_back(self.lent)
         if self.transport.is_close_frame_sent and not self.closing:
             self.refused = True
         return 0

@@ -23,6 +23,7 @@ cdef enum:
     READ_AT_MOST = 32 * 1024        # of one connection in one turn of the loop; no read is larger either (_frame_limit.pyx)
 
 cdef MemoryBuffer shared_frame = MemoryBuffer(1024)
+cdef dict nothing = {}
 
 
 cdef class PlainTransport(WritableTransport):
@@ -173,11 +174,11 @@ cdef class PlainTransport(WritableTransport):
 
 def slim(WSTransport connection not None):
     """
-    Takes from an open connection what was needed to open it: the request, the response, the parsed certificate; and lets all
+    Takes from an open connection what was needed to open it: the request, the response, addresses, the cipher; and lets all
     connections assemble what picows sends (pings, closes) in one buffer, as each leaves it before the next enters.
     """
     cdef Transport underlying = connection.underlying_transport
     connection.request = None
     connection.response = None
     connection._write_buffer = shared_frame
-    underlying._extra.pop("peercert", None)
+    underlying._extra = {"socket": underlying._extra.get("socket")} if connection.is_secure else nothing

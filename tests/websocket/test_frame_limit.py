@@ -110,6 +110,19 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return Frame(Opcode(opcode), payload).serialize(mask=True)
 
 
+def test_picows_has_memory_to_read_into_only_while_it_holds_the_beginning_of_a_frame(loop: asyncio.AbstractEventLoop) -> None:
+    data = frame(2, bytes(1000))
+
+    def play(stage: Stage) -> list[bool]:
+        lent = [stage.incoming.lent_bytes > 0]
+        for part in (data, data[:500], data[500:] + data[:4], data[4:]):
+            stage.read(part)
+            lent.append(stage.incoming.lent_bytes > 0)
+        return [*lent, stage.listener.seen == [("frame", 2, bytes(1000))] * 3]
+
+    assert on(loop, play) == [False, False, True, False, False, True]
+
+
 DATA = some.tuples(
     some.sampled_from([1, 2]), some.integers(0, 6_000).map(lambda size: bytes(index % 251 for index in range(size)))
 )
