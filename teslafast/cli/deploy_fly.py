@@ -71,9 +71,9 @@ class ShownFly:
 @click.option("--address", "address_only", is_flag=True, help="Print the app's own IPv4 address, and do nothing.")
 def deploy_fly(app: str, hostname: str, region: str, certs: Path, renew: bool, dry: bool, address_only: bool) -> None:
     """
-    Make what is missing of an app on Fly.io, and deploy it from this folder.
+    Make an app on Fly.io complete, and deploy it.
 
-    What `deploy.sh` and step 2 of `setup` do alike: app, volume, IPv4 address, secrets, deploy, certificate. HOSTNAME is the name
+    From this folder, which holds fly.toml and the Dockerfile. What `deploy.sh` and step 2 of `setup` do alike: app, volume, IPv4 address, secrets, deploy, certificate. HOSTNAME is the name
     for which Fly gets a certificate. FLY names another command than `fly`, TESLA_VIN the vehicles that may connect.
     """
     from ..setup.fly_deployment import CERTIFICATE_SECRETS, FlyDeployment, in_base64
