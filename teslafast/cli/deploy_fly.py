@@ -73,8 +73,9 @@ def deploy_fly(app: str, hostname: str, region: str, certs: Path, renew: bool, d
     """
     Make an app on Fly.io complete, and deploy it.
 
-    From this folder, which holds fly.toml and the Dockerfile. What `deploy.sh` and step 2 of `setup` do alike: app, volume, IPv4 address, secrets, deploy, certificate. HOSTNAME is the name
-    for which Fly gets a certificate. FLY names another command than `fly`, TESLA_VIN the vehicles that may connect.
+    From this folder, which holds fly.toml and the Dockerfile. What `deploy.sh` and step 2 of `setup` do alike: app, volume, IPv4
+    address, secrets, deploy, certificate. HOSTNAME is the name for which Fly gets a certificate. FLY names another command than
+    `fly`, TESLA_VIN the vehicles that may connect.
     """
     from ..setup.fly_deployment import CERTIFICATE_SECRETS, FlyDeployment, in_base64
 
