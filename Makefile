@@ -75,9 +75,10 @@ build/doors/node_modules: Makefile
 soak: dev
 	$(BIN)/python -m tests.programs.soak
 
-# 10,000 simulated clusters, each with faults of its own: some ten minutes on two cores.
+# 10,000 simulated clusters, each with faults of its own: some ten minutes on two cores. Then real ones, for a minute each.
 soak-cluster: dev
 	$(BIN)/python -m tests.programs.soak_cluster
+	for seed in 1 2 3 4 5; do CHAOS_S=60 CHAOS_SEED=$$seed $(BIN)/pytest -m cluster -s tests/cluster/test_chaos.py || exit 1; done
 
 # The page in real Chromium and Firefox; installs what it needs (Debian's packages, npm's).
 test-web: dev

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from tests.cluster.road import Road
 from tests.support.faults import Victim
 from tests.support.nats_servers import NatsServers
+from tests.support.peers import PATIENCE_S
 
 
 class ANode(Victim):
@@ -31,14 +33,18 @@ class Scene:
         self.nodes = [self.start() for _ in range(nodes)]
         self.road = stack.enter_context(Road([node.port for node in self.nodes]))
 
-    def start(self) -> ANode:
+    def start(self, patience_s: float = PATIENCE_S) -> ANode:
         node = self._stack.enter_context(ANode(None, **self._settings))
-        node.lines.wait_for("cluster_joined")
+        until_s = time.monotonic() + patience_s
+        while not node.told("cluster_joined"):
+            assert time.monotonic() < until_s, node.lines.text
+            time.sleep(0.02)
         return node
 
-    def replace(self, node: ANode) -> None:
+    def replace(self, node: ANode, patience_s: float = PATIENCE_S) -> None:
         """Another one takes the place of a node that has ended."""
-        self.nodes = [one for one in self.nodes if one is not node] + [self.start()]
+        self.nodes = [one for one in self.nodes if one is not node]
+        self.nodes.append(self.start(patience_s))
         self.road.ports = [one.port for one in self.nodes]
 
     def avoid(self, node: ANode) -> None:

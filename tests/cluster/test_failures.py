@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import time
@@ -9,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from nats.aio.client import Client
 
 from tests.cluster.scene import ANode, scene
 from tests.support.nats_servers import NatsServers
@@ -231,6 +233,22 @@ def test_a_store_is_rolled_back_and_that_is_noticed(tmp_path: Path) -> None:
         road.until_acked(300)
     road.judge(gaps=True, disaster=True)
     assert {len(one.seen) for one in road.dashboards} == {2}
+
+
+def test_the_stream_is_deleted_and_made_again(tmp_path: Path) -> None:
+    with scene(tmp_path, 1) as all_of_it:
+
+        async def delete() -> None:
+            client = Client()
+            await client.connect(all_of_it.nats.url)
+            reply = await client.request("$JS.API.STREAM.DELETE.TF", b"", timeout=PATIENCE_S)
+            assert b'"success":true' in reply.data
+            await client.close()
+
+        asyncio.run(delete())
+        all_of_it.road.until_acked(200)
+    all_of_it.road.judge(gaps=True, disaster=True)
+    assert {len(one.seen) for one in all_of_it.road.dashboards} == {2}, "one new epoch, the same on both nodes"
 
 
 def test_a_stream_so_small_that_a_nodes_own_last_batch_is_dropped(tmp_path: Path) -> None:
