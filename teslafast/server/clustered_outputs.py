@@ -16,7 +16,6 @@ from ..cluster.engine import Engine
 from ..config import Settings
 from ..core.hub import Hub
 from ..core.tail import Event
-from ..errors import Misconfigured
 from ..outputs import Moving
 from ..outputs.deep_tail import PastOfEvents
 from ..outputs.moving import MovingOutputs
@@ -34,9 +33,6 @@ def moving_outputs(
     loop: asyncio.AbstractEventLoop,
 ) -> MovingOutputs:
     """Raises Misconfigured."""
-    if any(plan.reliable for plan in plans):
-        fault = "is set, and CLUSTER_URL too: the node that works an output is not the one that acknowledges"
-        raise Misconfigured("RELIABLE_ACKS", fault, "leave it out: an acknowledged record is in the cluster's log")
     node = backplane.node
     backplane.keeps_own = any(plan.wants_own_bytes for plan in plans)
     moving = Moving(settings.cluster_stream, settings.node_dead_seconds + MOVES_S, hub.registry.is_connected)

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from teslafast.errors import Misconfigured
-from teslafast.outputs.settings import planned
-from teslafast.server.clustered_outputs import moving_outputs
 
 from tests.cluster.test_nodes import VIN, joined, wait_until
 from tests.support.nats_reader import NatsMessage, NatsReader
@@ -140,10 +137,3 @@ def check_all(reader: NatsReader, form: str, sent: Mapping[str, list[SentCase]])
         reader.until(lambda got, of_topic=of_topic, cases=cases: len(of_topic(got)) >= len(cases))  # type: ignore[misc]
         for one, case in zip(of_topic(reader.got), cases, strict=False):
             check_body(form, case, one.body)
-
-
-def test_reliable_acks_are_refused_with_a_cluster_in_one_line(nats: NatsServers, tmp_path: Path) -> None:
-    settings = node(nats, tmp_path, "one").settings
-    plans = planned({"JSONL_PATH": "x", "RELIABLE_ACKS": "jsonl"}, settings)
-    with pytest.raises(Misconfigured, match="RELIABLE_ACKS: is set, and CLUSTER_URL too"):
-        moving_outputs(plans, settings, None, None, None, None)  # type: ignore[arg-type]
