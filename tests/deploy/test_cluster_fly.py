@@ -136,6 +136,13 @@ def test_shellcheck_is_content_with_start_nats() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_first_start_is_of_all_three_together_because_none_is_well_alone() -> None:
+    commands = re.findall(r"^#   (fly .*)$", (FOLDER / "nats.toml").read_text(), re.MULTILINE)
+    assert commands[-1].endswith("--strategy immediate")
+    assert "NATS_SERVERS=" in commands[-2]
+    assert commands[-2].endswith("--stage")
+
+
 # ---- start-nats, as Machines run it
 
 
