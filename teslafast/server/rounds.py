@@ -66,9 +66,10 @@ class Rounds:
 
     def _check_connections(self, now_s: float, parts: int) -> None:
         for _ in range(len(self._connections) // parts + 1):
-            if not self._left:
+            if not self._left:  # the next round, at once: with a few parts only, one without a check would be felt
                 self._left.extend(self._connections)
-                break
+            if not self._left:
+                return
             self._guarded("connections", self._left.popleft().check, now_s)
 
     def _guarded(self, name: str, check: Callable[[float], object], now_s: float) -> None:

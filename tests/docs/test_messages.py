@@ -162,7 +162,7 @@ def answer(dashboard: Dashboard) -> dict[str, Any]:
 
 
 def test_a_warning_and_a_gap_are_as_the_schema_says(place: Place) -> None:
-    with place.dashboard("?since=0&epoch=another", bearer=token(exp=int(time.time()) + 2)) as dashboard:
+    with place.dashboard("?since=0&epoch=another", bearer=token(exp=int(time.time()) + 3)) as dashboard:
         assert checked(dashboard.next())["type"] == "hello"
         assert checked(dashboard.until("gap"))["from"] == 0
         checked(dashboard.until("token_expiring"))
