@@ -107,7 +107,7 @@ def _kind_of(certificate: Certificate) -> str:
     if certificate.issuer in LEGACY_ISSUERS:
         board = certificate.issuer == BOARD_ISSUER and list(certificate.units[:1]) == [BOARD_UNIT]
         return "vehicle_board_device" if board else "vehicle_device"
-    raise Refused(UNKNOWN_ISSUER, f"issuer {certificate.issuer[:64]!r} is not one of Tesla's that issue to vehicles")
+    raise Refused(UNKNOWN_ISSUER, f"issuer {certificate.issuer!r:.80} is not one of Tesla's that issue to vehicles")
 
 
 def _kind_by_usage(certificate: Certificate) -> str:

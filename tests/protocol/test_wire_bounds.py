@@ -7,7 +7,7 @@ import orjson
 import pytest
 from teslafast.errors import Malformed
 from teslafast.protocol import _wire
-from teslafast.protocol._wire import FLAT, FLEET, read_envelope, read_record
+from teslafast.protocol._wire import FLAT, FLEET, VALUES_AT_MOST, read_envelope, read_record
 
 from tests.support import payloads
 from tests.support.datums import VIN, datum
@@ -43,7 +43,7 @@ MEGABYTE = 1_000_000
 
 
 def filled(piece: bytes) -> bytes:
-    return piece * (MEGABYTE // len(piece))
+    return piece * min(MEGABYTE // len(piece), VALUES_AT_MOST)
 
 
 HOSTILE = {
@@ -64,7 +64,7 @@ HOSTILE = {
     "a long power": (b"V", datum(tagged(1, LENGTH, sized(b"1.5e" + b"9" * 990_000)))),
     "a position that does not end": (b"V", datum(tagged(1, LENGTH, sized(b"(" + b"1_" * 490_000)), key=21)),
     "a position of digits": (b"V", datum(tagged(1, LENGTH, sized(b"(1p" + b"1" * 990_000 + b" N, 1 W)")), key=21)),
-    "alerts": (b"alerts", b"\x0a\x00" * 131_072),
+    "alerts": (b"alerts", b"\x0a\x00" * 65_536),
     "audiences": (b"alerts", tagged(1, LENGTH, sized(tagged(2, LENGTH, sized(b"\1" * 990_000))))),
     "tags": (b"errors", tagged(1, LENGTH, sized(b"\x1a\x00" * 490_000))),
 }
@@ -94,9 +94,12 @@ def test_a_hostile_megabyte_costs_about_as_much_as_an_honest_one(name: str, hone
     assert cost_s(*HOSTILE[name]) < 20 * honest_cost_s  # the dearest takes 2 times as much; what is not linear, thousands
 
 
-def test_a_megabyte_of_the_smallest_datums_with_a_value_is_taken() -> None:
-    topic, payload = HOSTILE["datums that say something"]
-    assert read_record(topic, payload, VIN).signals == 125_000
+def test_a_record_has_no_more_values_than_some_milliseconds_make() -> None:
+    """A car has 270 fields."""
+    smallest = datum(tagged(6, VARINT, b"\1"))
+    assert read_record(b"V", smallest * VALUES_AT_MOST, VIN).signals == VALUES_AT_MOST
+    with pytest.raises(Malformed, match="more entries than any vehicle sends"):
+        read_record(b"V", smallest * (VALUES_AT_MOST + 1), VIN)
 
 
 @pytest.mark.parametrize("topic", [b"alerts", b"errors"])
@@ -109,7 +112,7 @@ def test_a_record_has_no_more_alerts_or_errors_than_some_milliseconds_make(topic
 @pytest.mark.parametrize("shape", [FLAT, FLEET])
 def test_a_structure_counts_for_three_plain_values_in_flat_which_is_read_first(shape: int) -> None:
     places = datum(b"\x3a\x00", key=8)
-    most = 131_072 // 3
+    most = VALUES_AT_MOST // 3
     assert read_record(b"V", places * most, VIN, shape).signals == most
     if shape == FLAT:
         with pytest.raises(Malformed, match="more entries"):
