@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import math
 import os
 import resource
 import socket
 import ssl
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -29,6 +27,7 @@ from ..websocket.tcp_info import has_left, socket_bytes_received
 from . import tls_errors
 from .admission import PendingConnections
 from .arrival import Arrival, Entrance, host_of, shown
+from .deadlines import Deadlines
 from .descriptors import MOST, RESERVED_DESCRIPTORS
 from .fair_turns import FairTurns
 from .http_connection import HttpConnection
@@ -86,13 +85,11 @@ class Acceptor:
         self.port = int(bound.getsockname()[1])
         self._reading = False
         self._leaving = False
-        self._closed = False
         self._accept_s = ACCEPT_S
         self.ends = Ends(loop)
         self._evicted = 0  # for want of descriptors, in this turn
         self._checked_s = 0.0
-        self._arrivals: OrderedDict[Arrival, None] = OrderedDict()  # in the order of their deadlines
-        self._expiring = False  # a timer is set
+        self._deadlines = Deadlines(loop, handshake_s)
         self._readiness = readiness(loop)
         self._entrance = self._entrance_for(context)
         self._proxied: set[asyncio.Task[None]] = set()  # that wait for a trusted proxy's header
@@ -103,11 +100,12 @@ class Acceptor:
             context=context,
             handshake_s=self._handshake_s,
             readiness=self._readiness,
-            turns=FairTurns(self._loop),
+            turns=FairTurns(self._loop, lambda: self._pending.may_begin(time.monotonic())),
             ends=self.ends,
             pending=self._pending,
             connect=self._connect,
-            on_end=self._forget,
+            on_begin=self._deadlines.start,
+            on_end=self._deadlines.drop,
             on_failed=self._note_failure,
         )
 
@@ -141,9 +139,8 @@ class Acceptor:
 
     def close(self) -> None:
         """Accepts no more, and cancels the handshakes under way."""
-        self._closed = True
         self.stop_listening()
-        for arrival in list(self._arrivals):
+        for arrival in self._deadlines:
             if arrival.connection is None or arrival.handshake is not None:
                 arrival.abort()
         for task in self._proxied:
@@ -157,24 +154,12 @@ class Acceptor:
             self._check_bytes()
 
     def _check_bytes(self) -> None:
-        for arrival in [arrival for arrival in self._arrivals if arrival.begun]:
+        for arrival in [arrival for arrival in self._deadlines if arrival.begun]:
             received = socket_bytes_received(arrival.sock) or 0
             if received > UNADMITTED_BYTES:
                 self._counts.refused_connections["too_many_bytes"] += 1
                 log.warning("connection_refused", extra=fields(cause="too_many_bytes", address=shown(arrival.address)))
                 arrival.abort()
-
-    def _expire(self) -> None:
-        """Ends those whose HANDSHAKE_TIMEOUT is over. One timer is enough: they all have as long, so the first is the first."""
-        now_s = time.monotonic()
-        while self._arrivals and (first := next(iter(self._arrivals))).deadline_s <= now_s:
-            first.deadline_s = math.inf  # said once
-            self._arrivals.move_to_end(first)
-            first.expire()
-        due_s = next(iter(self._arrivals)).deadline_s if self._arrivals else math.inf
-        self._expiring = due_s < math.inf and not self._closed
-        if self._expiring:
-            self._loop.call_later(due_s - now_s, self._expire)
 
     def _resume(self) -> None:
         if not self._reading and self._bound.fileno() >= 0:
@@ -273,19 +258,12 @@ class Acceptor:
             accepted.close()
             return
         arrival.ticket = ticket
-        arrival.deadline_s = time.monotonic() + self._handshake_s
-        self._arrivals[arrival] = None
-        if not self._expiring:
-            self._expiring = True
-            self._loop.call_later(self._handshake_s, self._expire)
+        self._deadlines.start(arrival)
         accepted.setblocking(False)
         arrival.wait()
 
     def _connect(self, address: Any, done: Callable[[], None]) -> HttpConnection:
         return self._connection(shown(address), self.listener, done)
-
-    def _forget(self, arrival: Arrival) -> None:
-        self._arrivals.pop(arrival, None)
 
     def _note_failure(self, error: Exception, address: Any, doctors: bool = False) -> None:
         """`doctors`: it was `teslafast doctor`, or the road test of a set-up, which nobody need be told of."""

@@ -3,13 +3,14 @@ Connections that have not been admitted yet, and the three limits on them.
 
     per address   PER_ADDRESS connections; the next one takes the place of the oldest that has yet to send something.
     in total      TOTAL connections; the next one takes the place of another.
-    in bytes      HELD_BYTES_AT_MOST of memory for TLS, certificates and request heads; beyond it one that holds any is closed.
+    in bytes      HELD_BYTES_AT_MOST of memory for TLS, certificates and request heads. While most of it is taken nobody begins
+                  (`may_begin`) until one who has had it for BEGUN_S loses it; beyond it one of them is closed at once.
 
 Whose place is taken: the oldest's of whoever takes the most of them (sources.py). An address from which somebody has been
 admitted lately is known, and known ones are counted apart: a vehicle that comes back loses its place only to others of that
 kind, as long as these are no more than the strangers.
 
-HANDSHAKE_TIMEOUT limits how long each may stay. Pure: `abort` is a callback of the caller.
+HANDSHAKE_TIMEOUT limits how long each may keep us waiting. Pure: the time is an argument, `abort` a callback of the caller.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from .sources import Source, SourcePlaces, source_of
 
 # A mobile carrier's NAT may put a whole fleet behind one address. They come back in one moment, and their hellos a little later:
 # of 1,500 that did on a busy machine, a limit of 512 turned 889 away. What they hold in memory is bounded in bytes.
-PER_ADDRESS = 2048
-TOTAL = 4096  # a silent one costs 2 KB; what the others hold is bounded in bytes
-# 870 handshakes that have begun, as many as come in within two seconds; or 480 with as long a chain as may be.
-HELD_BYTES_AT_MOST = 48 * 1024 * 1024
+PER_ADDRESS = 6144
+TOTAL = 8192  # a silent one costs 2 KB; what the others hold is bounded in bytes
+HELD_BYTES_AT_MOST = 36 * 1024 * 1024  # 640 handshakes that have begun; or 360 with as long a chain as may be
+BEGIN_BELOW_BYTES = 32 * 1024 * 1024  # the rest is for what those who have begun are still to send
+BEGUN_S = 1.0  # that each may hold its memory, while others wait for some: a bad mobile round trip
 KNOWN_SOURCES_AT_MOST = 4096  # addresses: 1 MB; the vehicles of a server that has more of them share carriers' addresses
 
 
@@ -81,6 +83,7 @@ class PendingConnections:
         # Those who hold nothing, and the others: in each of the two strangers, and known ones.
         self._silent: tuple[SourcePlaces[Ticket], ...] = (SourcePlaces(), SourcePlaces())
         self._holding: tuple[SourcePlaces[Ticket], ...] = (SourcePlaces(), SourcePlaces())
+        self._begun: OrderedDict[Ticket, float] = OrderedDict()  # since when they hold something, the oldest first
         self._alone = 0
         self.known = KnownSources()
 
@@ -132,13 +135,25 @@ class PendingConnections:
         self.leave(ticket)
         abort()
 
-    def hold(self, ticket: Ticket, size: int) -> None:
+    def may_begin(self, now_s: float) -> bool:
+        """Whether one more may begin to hold memory. Somebody who has held some for too long may be closed for it."""
+        if self._held_sum <= self._held_bytes * BEGIN_BELOW_BYTES // HELD_BYTES_AT_MOST:
+            return True
+        if not self._begun or now_s - next(iter(self._begun.values())) < BEGUN_S:
+            return False
+        crowd = max(self._holding, key=len).most_crowded()
+        self._refused["crowded_bytes"] += 1
+        self._end(crowd if now_s - self._begun[crowd] >= BEGUN_S else next(iter(self._begun)))
+        return True
+
+    def hold(self, ticket: Ticket, size: int, now_s: float) -> None:
         """The connection holds so many bytes from now on. If all together hold too many, some of them are closed."""
         silent, holding = self._silent[ticket.known], self._holding[ticket.known]
         if not ticket.held:
             if not silent.discard(ticket.source, ticket):
                 return
             holding.add(ticket.source, ticket)
+            self._begun[ticket] = now_s
         self._held_sum += size - ticket.held
         ticket.held = size
         while self._held_sum > self._held_bytes:
@@ -157,5 +172,6 @@ class PendingConnections:
             self._holding[ticket.known].discard(ticket.source, ticket)
             self._held_sum -= ticket.held
             ticket.held = 0
+            del self._begun[ticket]
         self._silent[ticket.known].discard(ticket.source, ticket)
         ticket.abort = _nothing  # it refers to the connection, which refers to the ticket

@@ -5,7 +5,8 @@ The turns of one listening socket's new connections at what costs CPU: steps of 
 
 The queues are served one after the other: known addresses, strangers; those who have begun, those who have not. In each of them
 turns go round networks and addresses (sources.py). So a flood of beginnings takes half of the turns at most from those who are
-under way, and strangers take half of them at most from addresses from which somebody was admitted before.
+under way, and strangers take half of them at most from addresses from which somebody was admitted before. Nobody begins while
+those under way hold as much memory as they may.
 
 A handshake costs one to two milliseconds of CPU, most of it for checking the vehicle's chain up to a P-521 root. TURN_S bounds
 what is done in one turn of the event loop: so it breathes while thousands of vehicles come back at once.
@@ -15,13 +16,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from ..event_loop import Loop
 from .admission import Ticket
 from .sources import FairQueue
 
+FULL_S = 0.01  # until those who may not begin are looked at again
 TURN_S = 0.005  # of steps in one turn of the loop: three to fifteen of them, and what others notice of it
 
 
@@ -37,16 +39,19 @@ class TurnTaker(Hashable, Protocol):
 
 
 class FairTurns:
-    def __init__(self, loop: Loop) -> None:
+    """`may_begin()`: whether there is memory for one more."""
+
+    def __init__(self, loop: Loop, may_begin: Callable[[], bool] = lambda: True) -> None:
         self._loop = loop
+        self._may_begin = may_begin
         self._queues: dict[tuple[bool, bool], FairQueue[TurnTaker]] = {
             (known, begun): FairQueue() for known in (True, False) for begun in (True, False)
         }
-        self._order = deque(self._queues.values())
+        self._order = deque((begun, queue) for (_, begun), queue in self._queues.items())
         self._working = False
 
     def __len__(self) -> int:
-        return sum(map(len, self._order))
+        return sum(map(len, self._queues.values()))
 
     def add(self, step: TurnTaker) -> None:
         """Its bytes are there: it gets a turn in one of the loop's next turns."""
@@ -66,13 +71,17 @@ class FairTurns:
             if time.monotonic() >= until_s:
                 break
         self._working = len(self) > 0
-        if self._working:
+        if not self._working:
+            return
+        if step is None:
+            self._loop.call_later(FULL_S, self._work)
+        else:
             self._loop.call_soon(self._work)
 
     def _next(self) -> TurnTaker | None:
         for _ in range(len(self._order)):
-            queue = self._order[0]
+            begun, queue = self._order[0]
             self._order.rotate(-1)
-            if queue:
+            if queue and (begun or self._may_begin()):
                 return queue.pop()
         return None

@@ -51,7 +51,7 @@ def test_where_descriptors_run_out_strangers_make_room_for_vehicles(world: World
         crowd = [strangers.enter_context(silent(server.place.vehicle_port, "127.2.0.1")) for _ in range(20)]
 
         def run_out(running: Server) -> None:
-            highest = max(arrival.sock.fileno() for acceptor in running.listeners._acceptors for arrival in acceptor._arrivals)
+            highest = max(arrival.sock.fileno() for acceptor in running.listeners._acceptors for arrival in acceptor._deadlines)
             for acceptor in running.listeners._acceptors:
                 acceptor._highest = highest
 
@@ -73,3 +73,18 @@ def test_a_stranger_that_says_nothing_on_a_tls_port_is_ended_after_the_handshake
         assert one.recv(1) == b""
         server.lines.wait_for("tls_failed", cause="slow")
         assert server.ask(lambda running: len(running.listeners.pending)) == 0
+
+
+def test_request_heads_that_do_not_end_are_bounded_in_bytes_as_they_grow() -> None:
+    with Inside() as server, ExitStack() as strangers:
+        server.ask(lambda running: setattr(running.listeners.pending, "_held_bytes", 40_000))
+        heads = [strangers.enter_context(silent(server.place.port, f"127.2.{number}.1")) for number in range(4)]
+        for head in heads:
+            head.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nCookie: ")
+        for _ in range(15):
+            for head in heads[1:]:
+                head.sendall(b"a" * 1_000)
+        assert cut(heads[0]) or cut(heads[1])
+        assert set(server.counts("refused_connections")) == {"crowded_bytes"}
+        assert server.ask(lambda running: running.listeners.pending._held_sum) <= 40_000
+        assert server.place.get("/health").status == 200

@@ -24,7 +24,7 @@ class Hall:
 def holding(hall: Hall, host: str, name: str, size: int = 1) -> Ticket:
     ticket = hall.enter(host, name)
     assert ticket is not None
-    hall.waiting.hold(ticket, size)
+    hall.waiting.hold(ticket, size, 0.0)
     return ticket
 
 
@@ -152,10 +152,10 @@ def test_over_the_limit_in_bytes_the_oldest_that_holds_any_is_closed() -> None:
     assert silent is not None
     for ticket in others:
         assert ticket is not None
-        hall.waiting.hold(ticket, 250)
+        hall.waiting.hold(ticket, 250, 0.0)
     assert hall.cut_off == []
     assert others[3] is not None
-    hall.waiting.hold(others[3], 600)
+    hall.waiting.hold(others[3], 600, 0.0)
     assert hall.cut_off == ["1", "2"]
     assert hall.refused == {"crowded_bytes": 2}
     assert len(hall.waiting) == 3
@@ -167,9 +167,9 @@ def test_what_a_connection_held_is_free_when_it_leaves_and_never_counted_afterwa
         ticket = hall.enter("1.1.1.1", str(number))
         assert ticket is not None
         for size in (100, 900):
-            hall.waiting.hold(ticket, size)
+            hall.waiting.hold(ticket, size, 0.0)
         hall.waiting.leave(ticket)
-        hall.waiting.hold(ticket, 900)
+        hall.waiting.hold(ticket, 900, 0.0)
     assert (hall.cut_off, hall.refused) == ([], {})
 
 
@@ -177,7 +177,7 @@ def test_a_connection_that_alone_holds_too_much_is_closed_itself() -> None:
     hall = Hall()
     ticket = hall.enter("1.1.1.1", "greedy")
     assert ticket is not None
-    hall.waiting.hold(ticket, 1001)
+    hall.waiting.hold(ticket, 1001, 0.0)
     assert hall.cut_off == ["greedy"]
 
 
@@ -198,7 +198,7 @@ def test_the_limits_hold_and_nothing_is_counted_twice(steps: list[tuple[str, int
         if what > 1 or not here:
             enter(str(number), host)
         elif what == 1:
-            hall.waiting.hold(next(iter(here.values())), 100 + number)
+            hall.waiting.hold(next(iter(here.values())), 100 + number, 0.0)
         else:
             hall.waiting.leave(here.pop(next(iter(here))))
         assert len(hall.waiting) == len(here) <= 5

@@ -40,7 +40,7 @@ def consumed(sock: socket.socket) -> tuple[int, int]:
 
 def read_once(running: Server) -> int:
     """Has the stranger's connection read from once, when a hundred messages wait; the bytes that this has taken."""
-    (arrival,) = (one for acceptor in running.listeners._acceptors for one in acceptor._arrivals)
+    (arrival,) = (one for acceptor in running.listeners._acceptors for one in acceptor._deadlines)
     assert arrival.connection is not None
     while consumed(arrival.sock)[1] < QUEUED:
         pass  # the event loop stands still; the stranger does not
