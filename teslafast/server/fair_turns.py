@@ -3,10 +3,10 @@ The turns of one listening socket's new connections at what costs CPU: steps of 
 
     bytes are there ──▶ add ──▶ one of four queues ──its turn──▶ step()
 
-The queues are served one after the other: known addresses, strangers; those who have begun, those who have not. In each of them
-turns go round networks and addresses (sources.py). So a flood of beginnings takes half of the turns at most from those who are
-under way, and strangers take half of them at most from addresses from which somebody was admitted before. Nobody begins while
-those under way hold as much memory as they may.
+The queues are served one after the other: known addresses, strangers; those who have begun FINISHING_TURNS times before those who
+have not. In each of them turns go round networks and addresses (sources.py). So strangers take half of the turns at most from
+addresses from which somebody was admitted before, and a fleet that comes back has few handshakes under way at a time: what they
+hold is memory. Nobody begins while those under way hold as much as they may.
 
 A handshake costs one to two milliseconds of CPU, most of it for checking the vehicle's chain up to a P-521 root. TURN_S bounds
 what is done in one turn of the event loop: so it breathes while thousands of vehicles come back at once.
@@ -23,6 +23,9 @@ from ..event_loop import Loop
 from .admission import Ticket
 from .sources import FairQueue
 
+FINISHING_TURNS = (
+    4  # for each beginner; what a stranger sends byte by byte is cheap, so beginners have most of the time even then
+)
 FULL_S = 0.01  # until those who may not begin are looked at again
 TURN_S = 0.005  # of steps in one turn of the loop: three to fifteen of them, and what others notice of it
 
@@ -47,7 +50,9 @@ class FairTurns:
         self._queues: dict[tuple[bool, bool], FairQueue[TurnTaker]] = {
             (known, begun): FairQueue() for known in (True, False) for begun in (True, False)
         }
-        self._order = deque((begun, queue) for (_, begun), queue in self._queues.items())
+        self._order = deque(
+            (begun, self._queues[known, begun]) for begun in (True,) * FINISHING_TURNS + (False,) for known in (True, False)
+        )
         self._working = False
 
     def __len__(self) -> int:

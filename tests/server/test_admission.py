@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.server.admission import KnownSources, PendingConnections, Ticket
+from teslafast.server.admission import BEGUN_S, KnownSources, PendingConnections, Ticket
 from teslafast.server.sources import source_of
 
 
@@ -207,3 +207,25 @@ def test_the_limits_hold_and_nothing_is_counted_twice(steps: list[tuple[str, int
         hall.waiting.leave(ticket)
     assert len(hall.waiting) == 0
     assert [hall.enter("a") is not None for _ in range(4)] == [True, True, True, True]
+
+
+def test_nobody_begins_while_most_of_the_memory_is_taken_until_one_has_had_it_for_too_long() -> None:
+    hall = Hall(held_bytes=900)  # of which 800 may be taken by those who begin
+    for number in range(4):
+        ticket = hall.enter(f"1.1.{number}.1", str(number))
+        assert ticket is not None
+        assert hall.waiting.may_begin(float(number))
+        hall.waiting.hold(ticket, 250 if number else 100, float(number))
+    assert not hall.waiting.may_begin(0.0 + BEGUN_S - 0.1)
+    assert hall.cut_off == []
+    assert hall.waiting.may_begin(0.0 + BEGUN_S)
+    assert hall.cut_off == ["0"]
+
+
+def test_whoever_holds_the_most_and_for_too_long_loses_it_to_a_beginner() -> None:
+    hall = Hall(held_bytes=900, total=9)
+    holding(hall, "9.9.9.9", "alone", 250)
+    for number in range(3):
+        holding(hall, "1.1.1.1", str(number), 200)
+    assert hall.waiting.may_begin(BEGUN_S)
+    assert hall.cut_off == ["0"]

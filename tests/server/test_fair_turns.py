@@ -11,7 +11,7 @@ import pytest
 from teslafast.server import fair_turns
 from teslafast.server.admission import Ticket
 from teslafast.server.arrival import Arrival
-from teslafast.server.fair_turns import FairTurns
+from teslafast.server.fair_turns import FINISHING_TURNS, FairTurns
 from teslafast.server.sources import source_of
 
 from tests.support.certificates import World
@@ -55,8 +55,29 @@ def test_strangers_and_known_ones_beginners_and_those_under_way_take_turns(monke
     line.call("known new", "9.9.9.9", known=True)
     line.call("known on", "9.9.9.9", known=True, begun=True)
     line.loop.settle()
-    assert sorted(line.served[:4]) == ["known new", "known on", "new", "on"]
-    assert line.served[4:] == ["on", "new"] * 3
+    assert line.served == ["known on", "on", "on", "on", "on", "known new", "new", "new", "new", "new"]
+
+
+def test_beginners_have_their_turn_however_many_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, PATIENCE_S)
+    for number in range(12):
+        line.call("on", f"1.2.{number}.1", begun=True)
+    line.call("new", "1.1.1.1")
+    line.loop.settle()
+    assert line.served.index("new") == FINISHING_TURNS
+
+
+def test_nobody_begins_while_there_is_no_memory_and_it_is_asked_again_later() -> None:
+    loop, room = FakeLoop(), [False]
+    served: list[str] = []
+    turns = FairTurns(loop, lambda: room[0])
+    turns.add(Caller(served, "new", "1.1.1.1"))
+    turns.add(Caller(served, "on", "1.1.1.1", begun=True))
+    loop.settle()
+    assert served == ["on"]
+    room[0] = True
+    loop.elapse()
+    assert served == ["on", "new"]
 
 
 def test_a_step_a_turn_is_taken_however_long_it_takes_and_the_others_come_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
