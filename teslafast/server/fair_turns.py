@@ -26,7 +26,7 @@ from .sources import FairQueue
 FINISHING_TURNS = (
     4  # for each beginner; what a stranger sends byte by byte is cheap, so beginners have most of the time even then
 )
-FULL_S = 0.01  # until those who may not begin are looked at again
+NO_MEMORY_S = 0.01  # until those who may not begin are looked at again
 TURN_S = 0.005  # of steps in one turn of the loop: three to fifteen of them, and what others notice of it
 
 
@@ -79,7 +79,7 @@ class FairTurns:
         if not self._working:
             return
         if step is None:
-            self._loop.call_later(FULL_S, self._work)
+            self._loop.call_later(NO_MEMORY_S, self._work)
         else:
             self._loop.call_soon(self._work)
 
