@@ -19,7 +19,7 @@ PYTHON2 ?= $(shell python2.7 -c 'import sys; print(sys.executable)' 2>/dev/null 
 AUTOBAHN := $(VENV)/autobahn
 AUTOBAHN_REPORTS := build/autobahn
 
-.PHONY: install dev demo test test-web test-autobahn test-faults test-outputs test-cluster test-doors soak soak-cluster test-deploy check docs bench bench-peers fix clean
+.PHONY: install dev demo test test-web test-autobahn test-faults test-outputs test-cluster test-doors soak soak-cluster test-deploy check docs bench bench-check bench-micro bench-peers fix clean
 
 install: $(VENV)/installed
 dev: $(VENV)/dev
@@ -117,7 +117,16 @@ test-deploy: dev
 docs: dev
 	$(BIN)/python -m tests.docs.generate
 
+# A minute: what the project promises, beside the figures that are committed.
 bench: dev
+	$(BIN)/python -m bench.quick
+
+# The same with wide limits, in ratios to raw C of the same minute: by hand, before a release.
+bench-check: dev
+	$(BIN)/python -m bench.quick --check --rounds 3
+
+# The compiled parts by themselves, beside the well-kept packages, and one run over the whole way.
+bench-micro: dev
 	$(BIN)/pytest bench --benchmark-enable --benchmark-only --benchmark-group-by=group --benchmark-columns=median,iqr,ops
 	$(BIN)/python -m bench.fan_out.end_to_end
 
@@ -130,6 +139,10 @@ bench-peers: dev
 	$(BIN)/python -m bench.vehicles.reconnect
 	$(BIN)/python -m bench.storage.journal
 	$(BIN)/python -m bench.kernel.sends
+	$(BIN)/python -m bench.start
+	$(BIN)/python -m bench.growth --output bench/results
+	$(BIN)/python -m bench.small_machine
+	$(BIN)/python -m bench.loop.hold_ups
 
 fix: dev
 	$(BIN)/ruff format --quiet .

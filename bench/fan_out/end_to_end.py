@@ -1,5 +1,5 @@
 """
-`make bench`, last part: `teslafast serve` as it is, one vehicle, a thousand dashboards, a few seconds.
+`make bench-micro`, last part: `teslafast serve` as it is, one vehicle, a thousand dashboards, a few seconds.
 
 The vehicle speaks Tesla's binary protocol and keeps 64 messages un-acknowledged; an event is 300 bytes of JSON on /stream. The
 server has core 0, the load core 1. Ends with 1 if an event was lost, came out of order, or was not acknowledged as it should be.

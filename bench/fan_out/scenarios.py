@@ -43,6 +43,8 @@ SCENARIOS: dict[str, Scenario] = {
     "S3": Scenario("1,000 readers, 20 events/s", {"readers": 1000, "rate": 20, "seconds": 5}),
     "S3-tls": Scenario("S3 with TLS", {"readers": 1000, "rate": 20, "seconds": 5, "reader_tls": True}, (OURS,), tls=True),
     "S4": Scenario("5,000 readers, 5 events/s", {"readers": 5000, "rate": 5, "seconds": 5}),
+    "few": Scenario("100 readers, 200 events/s", {"readers": 100, "rate": 200}, (OURS, servers.RAW)),
+    "crowd": Scenario("10,000 readers, 2 events/s", {"readers": 10_000, "rate": 2, "seconds": 5}, (OURS, servers.RAW)),
     "S5": Scenario(
         "99 readers and one that never reads, 500 events/s of 3,000 bytes", {**_STALL, "stalled": 1}, ALL, 3000, _SMALL_RING
     ),

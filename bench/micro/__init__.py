@@ -1,1 +1,1 @@
-"""What single operations cost, by pytest-benchmark: no kernel, no network. `make bench` runs them."""
+"""What single operations cost, by pytest-benchmark: no kernel, no network. `make bench-micro` runs them."""

@@ -111,7 +111,7 @@ def us(act: Callable[[], object]) -> float:
 
 
 class Ratios:
-    """Measures once, as one round of pytest-benchmark (`make bench` runs nothing else), and prints the result."""
+    """Measures once, as one round of pytest-benchmark (`make bench-micro` runs nothing else), and prints the result."""
 
     def __init__(self, benchmark: BenchmarkFixture, capsys: pytest.CaptureFixture[str]) -> None:
         self._benchmark = benchmark
