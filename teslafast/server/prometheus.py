@@ -109,6 +109,10 @@ def _output(name: str, kind: str, text: str, read: Callable[[OutputGauges], floa
     return Row(f"teslafast_output_{name}", kind, text, found, "output")
 
 
+def _here(output: OutputGauges) -> int | None:
+    return None if output.here is None else int(output.here)
+
+
 def _of_vehicles(now: Gauges) -> Value:
     return sum(count for (role, _), count in now.connections.items() if role == "vehicle")
 
@@ -286,9 +290,9 @@ TABLE = (
         "up",
         "gauge",
         "1 while the output delivers, else 0; of several nodes the one that works it says so",
-        lambda it: None if it.state == "elsewhere" else it.state == "up",
+        lambda it: None if it.state == "elsewhere" else int(it.state == "up"),
     ),
-    _output("here", "gauge", "1 on the node that works the output, else 0; with CLUSTER_URL", lambda it: it.here),
+    _output("here", "gauge", "1 on the node that works the output, else 0; with CLUSTER_URL", _here),
     _output("lag_events", "gauge", "events that have not arrived yet", lambda it: it.lag_events),
     _output("lag_seconds", "gauge", "age of the oldest event that has not arrived yet", lambda it: it.lag_seconds),
     _output("sent_total", "counter", "events that have arrived", lambda it: it.sent),

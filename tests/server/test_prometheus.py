@@ -16,6 +16,8 @@ from teslafast.metrics import Counts, Durations
 from teslafast.outputs import OutputGauges
 from teslafast.server import exposition
 from teslafast.server.prometheus import CLUSTER_ROWS, TABLE, Gauges
+from teslafast.server.samples import packed, unpacked
+from teslafast.server.samples import samples as of_node
 from teslafast.setup_checks import UpkeepGauges
 from teslafast.storage import checkpointer
 
@@ -99,6 +101,10 @@ def test_of_several_nodes_the_one_that_works_an_output_says_whether_it_delivers(
         "mqtt": 0,
     }
     assert {labels: number for (name, labels), number in found.items() if name == "teslafast_output_up"} == {"jsonl": 1}
+    told = of_node(Gauges(counts=Counts(), outputs={"jsonl": here, "mqtt": elsewhere}))
+    heard = unpacked(packed(told))
+    assert heard.keys() == told.keys(), "another node is told all of it"
+    assert {name: value for name, value in heard.items() if "output" in name} == {n: v for n, v in told.items() if "output" in n}
 
 
 def test_a_metric_that_does_not_apply_is_left_out() -> None:
