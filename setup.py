@@ -18,6 +18,8 @@ LINETRACE = os.environ.get("TESLAFAST_LINETRACE") == "1"
 MODULES = (
     "teslafast._crc32c",
     "teslafast._fanout",
+    "teslafast.cluster._apply",
+    "teslafast.cluster._batch",
     "teslafast.dashboards._teslamate_rows",
     "teslafast.protocol._wire",
     "teslafast.server._tls_messages",

@@ -22,6 +22,7 @@ from ..core.records import OwnBytes, Record
 from ..errors import Malformed
 from ..event_loop import Timer
 from ..logs import fields, log
+from ._apply import apply_plain
 from .application import Applied
 from .batch import EVENT_BYTES, HEAD_BYTES, LONGEST_VIN, Entry
 from .entries import AppliedRecord, FleetOfFlat, entry_of, own_of, shown
@@ -151,18 +152,28 @@ class ClusterBackplane:
         if len(events.entries) != events.events:
             self._pass_over(seq, f"{events.events} events of a batch that this version cannot read")
             return
-        handles, apply, fleet_of_flat, keeps_own = events.handles, self._hub.apply, self._fleet_of_flat, self.keeps_own
-        for place, entry in enumerate(events.entries):
-            try:
-                one: AppliedRecord | None = handles[place] if handles is not None else None
-                record, fleet, txid = one or shown(entry, fleet_of_flat)
-                apply(entry.vin, record, fleet, txid, now_ns, own_of(entry) if keeps_own else None, seq)
-            except Malformed as error:
-                self._pass_over(seq, str(error))
-            seq += 1
+        entries, place = events.entries, 0
+        plain = events.handles is None and not self.keeps_own and self._hub.is_plain
+        while place < len(entries):
+            if plain:
+                place = apply_plain(entries, place, self._hub, now_ns, seq + place)
+            if place < len(entries):
+                handle = events.handles[place] if events.handles is not None else None
+                self._apply_one(entries[place], handle, now_ns, seq + place)
+                place += 1
+        if plain and self._hub.turn.watched:
+            self._hub.turn.ask()
         if self.values.waiting:
             self.values.applied()
         self._hub.tell_waiting()
+
+    def _apply_one(self, entry: Entry, handle: AppliedRecord | None, now_ns: int, seq: int) -> None:
+        hub = self._hub
+        try:
+            record, fleet, txid = handle or shown(entry, self._fleet_of_flat, hub.views.active)
+            hub.apply(entry.vin, record, fleet, txid, now_ns, own_of(entry) if self.keeps_own else None, seq)
+        except Malformed as error:
+            self._pass_over(seq, str(error))
 
     def _pass_over(self, seq: int, reason: str) -> None:
         """It keeps its seq: the other nodes show it."""

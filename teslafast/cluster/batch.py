@@ -17,6 +17,8 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ._batch import read_events
+
 VERSION = 1
 RUN_HELLO, RUN_LEAVE, OBITUARY, EPOCH, ROSTER, BEAT, PLACE = (1 << bit for bit in range(7))
 
@@ -106,32 +108,7 @@ def read_head(message: bytes) -> BatchHead:
 
 def read_entries(message: bytes, head: BatchHead) -> list[Entry]:
     """The events of a batch of this version. Raises NotABatch."""
-    entries = []
-    place, end = HEAD_BYTES, len(message)
-    unpack, make = _EVENT.unpack_from, tuple.__new__  # a third of what Entry(...) costs
-    vins: dict[bytes, str] = {}
-    for _ in range(head.entries):
-        if place + EVENT_BYTES > end:
-            raise NotABatch("torn")
-        code, vin_bytes, txid_bytes, payload_bytes, time_ms = unpack(message, place)
-        place += EVENT_BYTES
-        txid_at = place + vin_bytes
-        payload_at = txid_at + txid_bytes
-        after = payload_at + payload_bytes
-        if after > end:
-            raise NotABatch("torn")
-        name = message[place:txid_at]
-        vin = vins.get(name) or _vin(name, vins)
-        entries.append(make(Entry, (code, vin, message[txid_at:payload_at], message[payload_at:after], time_ms)))
-        place = after
-    if place != end:
-        raise NotABatch("more than its events")
-    return entries
-
-
-def _vin(name: bytes, known: dict[bytes, str]) -> str:
     try:
-        vin = known[name] = name.decode("ascii")
-    except UnicodeDecodeError:
-        raise NotABatch("a VIN that is not ASCII") from None
-    return vin
+        return read_events(message, HEAD_BYTES, head.entries, Entry)
+    except ValueError as error:
+        raise NotABatch(str(error)) from None

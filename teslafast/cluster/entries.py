@@ -17,7 +17,7 @@ import orjson
 from ..core.hub import MakeFleet
 from ..core.records import KIND_NUMBERS, OwnBytes, Record, Report, fleet_of_connectivity
 from ..errors import Malformed
-from ..protocol._wire import FLAT, FLEET, TOPICS, read_record, write_record
+from ..protocol._wire import FLEET, TOPICS, read_record, write_record
 from .batch import CONNECTIVITY_CODE, TEXT_CODE, Entry
 
 FleetOfFlat = Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -49,17 +49,25 @@ def entry_of(vin: str, record: Record, txid: bytes | None, now_ns: int, own: Own
     return Entry(TEXT_CODE, vin, txid, text, now_ms)
 
 
-def shown(entry: Entry, fleet_of_flat: FleetOfFlat) -> AppliedRecord:
+def no_fleet() -> dict[str, Any]:
+    """In the place of the other shape, where nobody asks for it: making the real one costs each event of every node."""
+    raise AssertionError
+
+
+def shown(entry: Entry, fleet_of_flat: FleetOfFlat, has_fleet: bool = True) -> AppliedRecord:
     """
     The record that another node took in; `fleet_of_flat`: the other shape of a record that came as text.
 
+    has_fleet    whether the other shape may be asked for
     Raises Malformed if this version cannot read it.
     """
-    topic = _TOPIC_OF_CODE.get(entry.code)
+    code, vin, txid, payload, _ = entry
+    topic = _TOPIC_OF_CODE.get(code)
     if topic is not None:
-        payload = _parted(entry)[1] if entry.code & VERSIONED else entry.payload
-        record = read_record(topic, payload, entry.vin, FLAT)
-        return record, partial(_fleet_body, topic, payload, entry.vin), entry.txid
+        if code & VERSIONED:
+            payload = _parted(entry)[1]
+        record = read_record(topic, payload, vin)
+        return record, partial(_fleet_body, topic, payload, vin) if has_fleet else no_fleet, txid
     if entry.code not in (CONNECTIVITY_CODE, TEXT_CODE):
         raise Malformed(f"an event of code {entry.code}")
     try:

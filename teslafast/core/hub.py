@@ -109,6 +109,11 @@ class Hub:
         """Whether other nodes read the log too, and may be ahead of this one."""
         return self._backplane is not None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a record goes into nothing besides log, last values and registry just now."""
+        return not self.views.active and self.field_times is None
+
     def wait_for(self, seq: int, most_s: float, callback: Callable[[], object]) -> None:
         """Calls `callback` once: when the log has come to `seq`, or after `most_s`."""
         waiting = _Waiting(seq, callback)

@@ -1,6 +1,8 @@
 """A batch survives its way through bytes, and foreign bytes are refused."""
 
 import contextlib
+import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,8 @@ from teslafast.cluster.batch import (
     read_entries,
     read_head,
 )
+
+from tests.cluster.plain_batch import read_entries_plainly
 
 NAMES = st.binary(min_size=8, max_size=8)
 NUMBERS = st.integers(0, 2**64 - 1)
@@ -54,7 +58,32 @@ def test_a_torn_or_changed_batch_raises_nothing_else(entries: list[Entry], data:
     message[place] ^= data.draw(st.integers(1, 255))
     torn = bytes(message[: data.draw(st.integers(0, len(message)))])
     with contextlib.suppress(NotABatch):
-        read_entries(torn, read_head(torn))
+        assert outcome(read_entries, torn) == outcome(read_entries_plainly, torn)
+
+
+def outcome(read: Callable[[bytes, BatchHead], list[Entry]], message: bytes) -> list[Entry] | str:
+    """What is read, or why it is not."""
+    try:
+        return read(message, read_head(message))
+    except NotABatch as error:
+        return str(error)
+
+
+@given(ENTRIES, st.data())
+def test_the_compiled_reader_takes_and_refuses_what_the_plain_one_does(entries: list[Entry], data: st.DataObject) -> None:
+    message = bytearray(packed(head(len(entries)), entries))
+    for _ in range(data.draw(st.integers(0, 3))):
+        message[data.draw(st.integers(HEAD_BYTES - 4, len(message) - 1))] = data.draw(st.sampled_from([0, 1, 127, 128, 255]))
+    cut = bytes(message[: data.draw(st.integers(HEAD_BYTES, len(message)))] + data.draw(st.binary(max_size=3)))
+    with contextlib.suppress(NotABatch):
+        read_head(cut)
+        assert outcome(read_entries, cut) == outcome(read_entries_plainly, cut)
+
+
+def test_lengths_beyond_the_batch_are_refused() -> None:
+    longest = struct.pack("<BBIIQ", 0, 255, 2**32 - 1, 2**32 - 1, 2**64 - 1)
+    with pytest.raises(NotABatch, match="torn"):
+        read_entries(packed(head(1), ()) + longest, head(1))
 
 
 def test_an_entry_says_how_many_bytes_it_takes() -> None:

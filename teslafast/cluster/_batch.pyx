@@ -1,0 +1,72 @@
+"""
+The events of a batch, read in one pass: see batch.py for the format, tests/cluster/plain_batch.py for the same in plain Python.
+
+An event's head is read first, and what it says of lengths is held against what is left before anything is taken. Numbers are
+little-endian and stand anywhere, so they are copied out.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    object PyType_GenericAlloc(type made, Py_ssize_t items)
+    object PyUnicode_DecodeASCII(const char *text, Py_ssize_t size, const char *errors)
+    void PyTuple_SET_ITEM(PyObject *made, Py_ssize_t place, PyObject *item)
+
+cdef enum:
+    HEAD_SIZE = 18      # code:u8 vin:u8 txid:u32 payload:u32 time_ms:u64
+
+
+cdef inline void put(object made, Py_ssize_t place, object item) noexcept:
+    """Into a tuple that nobody has seen yet; the reference goes over to it."""
+    Py_INCREF(item)
+    PyTuple_SET_ITEM(<PyObject *>made, place, <PyObject *>item)
+
+
+def read_events(bytes message not None, Py_ssize_t place, uint32_t count, type entry not None):
+    """
+    `count` events from `place` on, as a list of `entry`, a type of named tuples of five: code, VIN, txid, payload, time_ms.
+
+    Raises ValueError, with what is wrong.
+    """
+    cdef const char *data = PyBytes_AS_STRING(message)
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(message)
+    cdef uint32_t _number, txid_size, payload_size
+    cdef uint64_t time_ms, left
+    cdef uint8_t code, vin_size
+    cdef object made, vin
+    cdef list events = []
+    if place < 0 or place > end:
+        raise ValueError("torn")
+    for _number in range(count):
+        if end - place < HEAD_SIZE:
+            raise ValueError("torn")
+        code = <uint8_t>data[place]
+        vin_size = <uint8_t>data[place + 1]
+        memcpy(&txid_size, data + place + 2, 4)
+        memcpy(&payload_size, data + place + 6, 4)
+        memcpy(&time_ms, data + place + 10, 8)
+        place += HEAD_SIZE
+        left = <uint64_t>(end - place)
+        if <uint64_t>vin_size + txid_size + payload_size > left:
+            raise ValueError("torn")
+        try:
+            vin = PyUnicode_DecodeASCII(data + place, vin_size, NULL)
+        except UnicodeDecodeError:
+            raise ValueError("a VIN that is not ASCII") from None
+        place += vin_size
+        made = PyType_GenericAlloc(entry, 5)
+        put(made, 0, <object>code)
+        put(made, 1, vin)
+        put(made, 2, PyBytes_FromStringAndSize(data + place, <Py_ssize_t>txid_size))
+        place += txid_size
+        put(made, 3, PyBytes_FromStringAndSize(data + place, <Py_ssize_t>payload_size))
+        place += payload_size
+        put(made, 4, <object>time_ms)
+        events.append(made)
+    if place != end:
+        raise ValueError("more than its events")
+    return events
