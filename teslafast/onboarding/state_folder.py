@@ -7,6 +7,7 @@ The set-up's folder: what `teslafast setup` has learnt, and the tokens. Every pr
     tokens.json      the owner's refresh and access token (token_store.py)
     configs.jws      configs signed beforehand, for a server that renews them without the key
     certs/           as `certs init` makes it
+    .gitignore       *: nothing of it belongs into a repository
     .lock            held while a file is read, changed and written
 
 Where it is: TESLAFAST_STATE, else ./teslafast.d. The folder has mode 0700, every file 0600. A file is written whole or not at all
@@ -33,6 +34,7 @@ from ..whole_file import WholeFile
 STATE_VARIABLE = "TESLAFAST_STATE"
 DEFAULT_STATE = "teslafast.d"
 KEY_FILE, NOTES_FILE, SECRET_FILE = "app.key", "state.json", "client_secret"
+IGNORING_FILE = ".gitignore"
 TOKENS_FILE, CONFIGS_FILE, CERTS_FOLDER = "tokens.json", "configs.jws", "certs"
 STATE_FOLDER_MODE, STATE_FILE_MODE = 0o700, 0o600
 LONGEST_STATE_FILE = 1 << 20  # bytes: the largest, configs.jws, has a few KB for each vehicle's config
@@ -61,7 +63,11 @@ class StateFolder:
     def create(self) -> None:
         """Makes the folder, or closes it to others if it is too open. Raises Misconfigured."""
         try:
+            is_new = not self.path.exists()
             self.path.mkdir(mode=STATE_FOLDER_MODE, parents=True, exist_ok=True)
+            if is_new:  # keys and tokens, often made in a clone of something: they belong into no repository
+                (self.path / IGNORING_FILE).write_text("*\n")
+                (self.path / IGNORING_FILE).chmod(STATE_FILE_MODE)
             found = self.path.stat()
             if stat.S_IMODE(found.st_mode) & 0o077:
                 self.path.chmod(STATE_FOLDER_MODE)

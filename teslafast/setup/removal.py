@@ -13,7 +13,7 @@ import shutil
 from ..errors import Declined, Misconfigured, Unhealthy
 from ..onboarding.refusals_of_tesla import is_limit
 from ..onboarding.setup_notes import ELSEWHERE, FLY
-from ..onboarding.state_folder import KEY_FILE
+from ..onboarding.state_folder import IGNORING_FILE, KEY_FILE
 from ..onboarding.token_store import TokenStore, handed_over, load_tokens
 from ..onboarding.upkeep import is_kept_alive
 from . import fly_app
@@ -127,7 +127,7 @@ def _files(context: SetupContext) -> None:
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path != key:
+            elif path not in (key, folder / IGNORING_FILE):
                 path.unlink()
         context.console.line(f"! {key} stays: paired cars know it. To delete it, too: teslafast setup --remove --with-key")
         return

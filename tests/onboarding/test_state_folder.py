@@ -113,3 +113,10 @@ def test_a_folder_that_cannot_be_made_is_said_with_the_variable(tmp_path: Path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(Misconfigured, match=r"^TESLAFAST_STATE: .*Not a directory"):
         StateFolder(tmp_path / "file" / "state").write("app.key", b"")
+
+
+def test_nothing_of_a_folder_in_a_clone_is_offered_to_git(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    StateFolder(tmp_path / "teslafast.d").write("app.key", b"a key")
+    shown = subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert shown.stdout == ""

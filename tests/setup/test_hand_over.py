@@ -72,7 +72,7 @@ def test_the_server_gets_tokens_and_signed_configs_and_neither_key_nor_secret(st
     stage.folder.write("client_secret", b"ta-secret.kept")
     assert again(stage, *LAST) == (0, [StepState.DONE, StepState.ACTED])
     there = StateFolder(tmp_path / "there")
-    assert {path.name for path in there.path.iterdir()} == {".lock", "tokens.json", "state.json", "configs.jws"}
+    assert {path.name for path in there.path.iterdir()} == {".gitignore", ".lock", "tokens.json", "state.json", "configs.jws"}
     theirs, ours = load_tokens(there), load_tokens(stage.folder)
     assert theirs is not None
     assert (theirs.refresh_token, theirs.owner) == (stage.tesla.refresh_token, "road")

@@ -31,7 +31,7 @@ def test_the_key_stays_until_it_is_said_that_it_goes(stage: SetupStage) -> None:
     stage.answers = {"Take all of this away?": "yes"}
     assert remove(stage.context(yes=False))
     assert stage.tesla.cars[VIN].config is None
-    assert [path.name for path in stage.folder.path.iterdir()] == ["app.key"]
+    assert sorted(path.name for path in stage.folder.path.iterdir()) == [".gitignore", "app.key"]
     stage.answers["Delete app.key, too?"] = "y"
     assert remove(stage.context(yes=False))
     assert not stage.folder.exists
@@ -39,7 +39,7 @@ def test_the_key_stays_until_it_is_said_that_it_goes(stage: SetupStage) -> None:
 
 def test_without_a_person_the_key_goes_only_with_its_own_option(stage: SetupStage) -> None:
     assert remove(stage.context())
-    assert [path.name for path in stage.folder.path.iterdir()] == ["app.key"]
+    assert sorted(path.name for path in stage.folder.path.iterdir()) == [".gitignore", "app.key"]
     assert any("--remove --with-key" in line for line in stage.printed)
     assert remove(stage.context(with_key=True))
     assert not stage.folder.exists
