@@ -65,7 +65,13 @@ class Nodes(Victim):
         return entries
 
     def wait_restarted(self, node: int, times: int = 1) -> None:
-        wait_until(lambda: self.entries()[node - 1].get("restarts") == times and self.entries()[node - 1]["status"] == "ok")
+        def restarted() -> bool:
+            with contextlib.suppress(OSError):  # asked of the one that is being killed
+                entry = self.entries()[node - 1]
+                return bool(entry.get("restarts") == times and entry["status"] == "ok")
+            return False
+
+        wait_until(restarted, patience_s=3 * PATIENCE_S)
 
 
 def kill(pid: int) -> None:
