@@ -6,17 +6,17 @@ steps, for what nearly all events of a node that follows are. What is not plain,
 tests/cluster/test_apply.py holds one against the other.
 """
 
-import orjson
+import orjson as _orjson
 from libc.stdint cimport int64_t, uint64_t
 
 from .._fanout cimport Fanout
-from ..core.records import KIND_NUMBERS
-from ..protocol._wire import TOPICS, read_record
+from ..core.records import KIND_NUMBERS as _numbers
+from ..protocol._wire import TOPICS as _topics, read_record as _read_record
 
-cdef dict topics = {KIND_NUMBERS[kind]: topic for topic, kind in TOPICS.items()}
-cdef object dumps = orjson.dumps
-cdef object read = read_record
-cdef int DATA = KIND_NUMBERS["data"]
+cdef dict topics = {_numbers[kind]: topic for topic, kind in _topics.items()}
+cdef object dumps = _orjson.dumps
+cdef object read = _read_record
+cdef int DATA = _numbers["data"]
 
 
 def apply_plain(list entries not None, Py_ssize_t start, hub, int64_t now_ns, uint64_t seq):

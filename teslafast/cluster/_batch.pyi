@@ -1,5 +1,5 @@
 from typing import TypeVar
 
-E = TypeVar("E", bound=tuple[int, str, bytes, bytes, int])
+_E = TypeVar("_E", bound=tuple[int, str, bytes, bytes, int])
 
-def read_events(message: bytes, place: int, count: int, entry: type[E]) -> list[E]: ...
+def read_events(message: bytes, place: int, count: int, entry: type[_E]) -> list[_E]: ...

@@ -260,6 +260,8 @@ class ClusterBackplane:
             "batches_total": writer.batches,
             "events_total": writer.events,
             "retries_total": writer.retries,
+            "deferred_total": writer.deferred,
+            "round_trip_seconds_total": round(writer.round_trips_s, 6),
             "unstored_bytes": writer.unstored_bytes,
             "away_seconds": node.away_s,
             "behind": node.behind,
@@ -267,6 +269,8 @@ class ClusterBackplane:
             "holes_total": follower.holes,
             "fenced_total": node.fences,
             "lost_total": node.losses,
+            "epochs_total": node.epochs,
+            "values_from_peers_total": self.values.from_peers,
             "disagreed_total": follower.disagreed,
             "not_shown_total": self.not_shown,
         }

@@ -101,10 +101,10 @@ class Writer:
         self.run = make_name()
         self.beats = 0
         self.proven_s = float("-inf")
-        self.submitted = 0
-        self.stored = 0
-        self.unstored_bytes = 0
+        self.submitted = self.stored = self.unstored_bytes = 0
         self.batches = self.events = self.retries = 0
+        self.deferred = 0  # retries that a server asked for: it was not so far yet (10164), or had no leader
+        self.round_trips_s = 0.0  # of all batches together, from taking off to being proven
         self.left = False
 
     # ---- what is to be written
@@ -261,7 +261,7 @@ class Writer:
             case WrongLast():  # it is stored, or our obituary is: the stream will tell; or neither is any more: sent again
                 pass
             case Later(after_s):
-                self.retries += 1
+                self.retries, self.deferred = self.retries + 1, self.deferred + 1
                 self._timer.call_later(after_s, partial(self._again, flight, flight.attempts))
             case Failed(reason):
                 self._site.on_trouble(reason)
@@ -278,6 +278,7 @@ class Writer:
         self.events += len(flight.items)
         self.unstored_bytes -= sum(item.entry.size for item in flight.items)
         now_s = self._clock()
+        self.round_trips_s += now_s - flight.began_s
         if now_s - self._beat_s >= 1.0:
             self._beat_s = now_s
             self.beats += 1
