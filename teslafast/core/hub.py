@@ -27,6 +27,7 @@ from .last_values import LastValues
 from .records import DATA, KIND_NUMBERS, OwnBytes, Record
 from .registry import Registry
 from .turn import Turn
+from .unsent import Unsent
 from .views import MakeLog, ViewKey, Views, view_ring_bytes
 
 MakeFleet = Callable[[], dict[str, Any]]
@@ -95,6 +96,7 @@ class Hub:
         self.last_values = LastValues()
         self.field_times: FieldTimes | None = None  # for whoever asks when a field was heard
         self.connections = Connections(timer)
+        self.unsent = Unsent()
         self.views = Views(make_log, view_ring_bytes(settings.ring_bytes, settings.max_frame_bytes), timer)
         self.draining = False
         self.keeps_own = keeps_own

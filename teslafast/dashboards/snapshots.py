@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
+EAGER_BYTES = 32 * 1024  # of those: a client that does not read keeps them in memory
 EAGER = 64  # made at once, so that they are of the very moment at which the stream begins; a millisecond: many may come at once
 
 
@@ -27,11 +28,13 @@ class Snapshots(Iterator[bytes]):
         self._ready: deque[tuple[str, bytes]] = deque()
 
     def make_eagerly(self) -> None:
-        while self._vins and len(self._ready) < EAGER:
+        size = sum(len(frame) for _, frame in self._ready)
+        while self._vins and len(self._ready) < EAGER and size < EAGER_BYTES:
             vin = self._vins.popleft()
             frame = self._frame(vin)
             if frame is not None:
                 self._ready.append((vin, frame))
+                size += len(frame)
 
     def __next__(self) -> bytes:
         while self._ready or self._vins:

@@ -103,6 +103,7 @@ class SseConnection(Reading, asyncio.BufferedProtocol):
         log.info("dashboard_disconnected", extra=ended)
         self._rules.counts.close(self._end_cause)
         self.closing = True
+        self._hub.unsent.drop(self)
         self._hub.connections.remove_dashboard(self, self._session.sub)
         self._hub.counts.add_sent(self._reader.sent_bytes)
         self._session.leave()
@@ -145,8 +146,14 @@ class SseConnection(Reading, asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._reader.block()
+        self._hub.unsent.hold(self, self._transport.get_write_buffer_size())
+
+    def shed(self) -> None:
+        self._end_cause = STALLED.cause
+        self.abort()
 
     def resume_writing(self) -> None:
+        self._hub.unsent.drop(self)
         self._reader.wake()
 
     def get_buffer(self, sizehint: int) -> memoryview:

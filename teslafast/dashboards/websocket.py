@@ -58,6 +58,7 @@ class DashboardConnection(Reading, ServerConnection):
         if not self._begun:  # something went wrong on the way
             self._session.abandon()
             return
+        self._hub.unsent.drop(self)
         self._hub.connections.remove_dashboard(self, self._session.sub)
         self._hub.counts.add_sent(self._reader.sent_bytes)
         self._session.leave()
@@ -89,8 +90,14 @@ class DashboardConnection(Reading, ServerConnection):
 
     def pause_writing(self) -> None:
         self._reader.block()
+        self._hub.unsent.hold(self, self.transport.underlying_transport.get_write_buffer_size())
+
+    def shed(self) -> None:
+        self._end_cause = STALLED.cause
+        self.abort()
 
     def resume_writing(self) -> None:
+        self._hub.unsent.drop(self)
         self._frames_unread = 0
         self._reader.wake()
 

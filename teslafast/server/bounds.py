@@ -12,6 +12,7 @@ from typing import Literal
 from ..core import last_values
 from ..core.connections import CONNECTIONS_PER_VIN, STRANGERS_AT_MOST
 from ..core.reliable_acks import UNCONFIRMED_AT_MOST
+from ..core.unsent import ALL_UNSENT_AT_MOST
 from ..core.views import FLEET_SIGNALS_AT_MOST
 from ..dashboards import session, sse_connection, teslamate, teslamate_session, websocket
 from ..dashboards.keys import MOST_KEYS
@@ -95,6 +96,7 @@ BOUNDS = (
     Bound("dashboards", "what a reader of server-sent events sends", sse_connection.PASSED_OVER_AT_MOST, "bytes"),
     Bound("dashboards", "silence of a reader of server-sent events", sse_connection.UNACKNOWLEDGED_S, "s"),
     Bound("dashboards", "answers that a slow client has yet to take", websocket.ANSWERS_OWED_AT_MOST),
+    Bound("dashboards", "what clients that do not read leave unsent", ALL_UNSENT_AT_MOST, "bytes"),
     Bound("dashboards", "TeslaMate: message", teslamate.SUBSCRIBE_LIMIT, "bytes"),
     Bound("dashboards", "TeslaMate: frames", teslamate.SAID_AT_MOST),
     Bound("dashboards", "TeslaMate: frames", teslamate_session.SUBSCRIPTIONS_AT_MOST),

@@ -45,6 +45,9 @@ class Underlying(Wire):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         assert high == 0, "it is to be told as soon as anything waits"
 
+    def get_write_buffer_size(self) -> int:
+        return 1
+
 
 class Stage:
     def __init__(self, token_s: float = 3600.0) -> None:

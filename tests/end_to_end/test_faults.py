@@ -166,6 +166,20 @@ def test_a_dashboard_that_stops_reading_costs_nobody_anything(healthy: Callable[
             cut(raw)
 
 
+def test_dashboards_that_do_not_read_hold_so_much_in_all_and_who_has_not_read_for_longest_goes() -> None:
+    with Inside(RING_BYTES="8MiB") as server:
+        place = server.place
+        server.ask(lambda running: setattr(running.hub.unsent, "_most", 3_000_000))
+        stalled = [place.raw_dashboard("?snapshot=0") for _ in range(6)]
+        with place.vehicle("loud") as vehicle:
+            while server.counts("closes").get("stalled", 0) < 3:
+                vehicle.tell({"VehicleName": {"stringValue": "x" * 900_000}})
+        assert server.ask(lambda running: running.hub.unsent.total) <= 3_000_000
+        server.lines.wait_for("dashboard_disconnected", 3, cause="stalled")
+        for raw in stalled:
+            cut(raw)
+
+
 def test_who_says_nothing_is_shown_out_when_the_time_is_over(healthy: Callable[[Place], Healthy]) -> None:
     with Process(HANDSHAKE_TIMEOUT="0.5") as process, healthy(process.place) as beside:
         for _ in beside.rounds():
