@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,20 @@ def in_order(*times: tuple[int | None, bool]) -> tuple[int, int]:
 
 def test_a_message_whose_txid_came_before_is_a_duplicate() -> None:
     assert heard([b"tx-1", b"tx-2", b"tx-1", b"tx-1"]).duplicates == 2
+
+
+def test_long_txids_are_recognised_and_take_no_memory_with_them() -> None:
+    """As long as a message may be, 64 of them were 58 MB a vehicle for as long as the server lived."""
+    long = 1_000_000
+    tracemalloc.start()
+    try:
+        entry = heard([b"%02d" % number * (long // 2) for number in range(20)])
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < long / 10
+    entry.heard(record(), b"07" * (long // 2), 100)
+    assert entry.duplicates == 1
 
 
 def test_messages_without_a_txid_are_all_new() -> None:
