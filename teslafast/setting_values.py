@@ -16,6 +16,7 @@ HMAC_ALGORITHMS = frozenset(LEAST_SECRET_BYTES)
 KEY_ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"})
 DOOR_NAMES = ("stream", "sse", "tessie", "teslamate")
 FORM_OF_DOORS = f"comma list of {', '.join(DOOR_NAMES)}"
+NATS_CREDENTIALS_HOLD = (b"BEGIN NATS USER JWT", b"BEGIN USER NKEY SEED")  # without them nats-py would read for ever
 LONGEST_CREDIT = 200  # characters: one line under a map
 
 # A host that a Content-Security-Policy can name (no `*`, no IPv6), then what ends neither a policy's rule nor an attribute.

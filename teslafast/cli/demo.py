@@ -100,7 +100,7 @@ def _settings(directory: Path, vins: Sequence[str], port: int) -> Settings:
         host="127.0.0.1",
         port=port,
         vehicle_port=0,
-        jwt_secret=secrets.token_bytes(32),
+        jwt_secret=secrets.token_hex(32).encode(),
         cert_path=directory / "server.pem",
         key_path=directory / "server.key",
         ca_path=directory / "vehicle_ca.pem",

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from ..config import Settings
 from ..errors import Misconfigured
+from ..setting_values import NATS_CREDENTIALS_HOLD
 
 INBOX = "_INBOX_TF"
 BESIDES_BYTES = 4096  # of a message, besides the record: head, txid, VIN
 IMPOSSIBLE = (("Nats-Expected-Last-Subject-Sequence", str(1 << 62)),)  # so the stream does not take what is published to it
-CREDS_HAVE = (b"BEGIN NATS USER JWT", b"BEGIN USER NKEY SEED")  # without them nats-py would read for ever
 LARGEST_LOGIN = 65536  # bytes of such a file
 
 
@@ -100,7 +100,7 @@ def public_nkey(path: Path) -> str:
 
 def _require_creds(path: Path) -> None:
     content = _read("CLUSTER_CREDS_PATH", path)
-    if not all(mark in content for mark in CREDS_HAVE):
+    if not all(mark in content for mark in NATS_CREDENTIALS_HOLD):
         remedy = "give the .creds file of the user, as nsc writes it"
         raise Misconfigured("CLUSTER_CREDS_PATH", f"{path} lacks the user's JWT or seed", remedy)
 

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ..errors import Undelivered, Unreachable
+from ..setting_values import NATS_CREDENTIALS_HOLD
 from .waiting import first_of
 
 NATS_CONNECT_S = 4.0  # for each server
@@ -57,12 +58,13 @@ class NatsConnection:
         from nats.errors import NoServersError
 
         parts = urlsplit(url)
+        options = self._options(parts.username, parts.password)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         where = f"{host}:{parts.port or 4222}"
         self.client = Client()
         try:
             async with asyncio.timeout(NATS_CONNECT_S):
-                await self.client.connect([f"{parts.scheme}://{where}"], **self._options(parts.username, parts.password))
+                await self.client.connect([f"{parts.scheme}://{where}"], **options)
         except (OSError, NoServersError) as error:
             said = self._said if isinstance(error, NoServersError) and self._said else str(error) or type(error).__name__
             raise Unreachable(f"{where} cannot be reached: {said}") from None
@@ -76,7 +78,7 @@ class NatsConnection:
     def _options(self, user: str | None, password: str | None) -> dict[str, Any]:
         login: dict[str, Any] = {}
         if self._creds is not None:
-            login["user_credentials"] = self._creds
+            login["user_credentials"] = _credentials(self._creds)
         elif user and password is None:
             login["token"] = unquote(user)
         elif user:
@@ -141,3 +143,18 @@ class NatsConnection:
             with contextlib.suppress(TimeoutError):  # nats-py waits for ever for the end of a TLS handshake that has failed
                 async with asyncio.timeout(NATS_CLOSE_S):
                     await self.client.close()
+
+
+def _credentials(path: Path) -> Any:
+    """For nats-py, which would read a file without them for ever. Raises Undelivered."""
+    from nats.aio.client import RawCredentials
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Undelivered(f"NATS_CREDS_PATH: {path} cannot be read ({error.strerror})") from None
+    if not all(mark in content for mark in NATS_CREDENTIALS_HOLD):
+        raise Undelivered(
+            f"NATS_CREDS_PATH: {path} lacks the user's JWT or seed: give the .creds file of the user, as nsc writes it"
+        )
+    return RawCredentials(content.decode(errors="replace"))
