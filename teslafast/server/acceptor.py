@@ -100,7 +100,7 @@ class Acceptor:
             context=context,
             handshake_s=self._handshake_s,
             readiness=self._readiness,
-            turns=FairTurns(self._loop, lambda: self._pending.may_begin(time.monotonic())),
+            turns=FairTurns(self._loop, lambda: context is None or self._pending.may_begin(time.monotonic())),
             ends=self.ends,
             pending=self._pending,
             connect=self._connect,

@@ -26,7 +26,7 @@ PER_ADDRESS = 6144
 TOTAL = 8192  # a silent one costs 2 KB; what the others hold is bounded in bytes
 HELD_BYTES_AT_MOST = 36 * 1024 * 1024  # 640 handshakes that have begun; or 360 with as long a chain as may be
 BEGIN_BELOW_BYTES = 32 * 1024 * 1024  # the rest is for what those who have begun are still to send
-BEGUN_S = 2.0  # that each may hold its memory while others wait for some: a bad mobile round trip, and our own delay
+BEGUN_S = 0.5  # that each may hold its memory while strangers wait for some: a mobile round trip, and our own delay
 KNOWN_SOURCES_AT_MOST = 4096  # addresses: 1 MB; the vehicles of a server that has more of them share carriers' addresses
 
 

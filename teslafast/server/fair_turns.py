@@ -6,7 +6,7 @@ The turns of one listening socket's new connections at what costs CPU: steps of 
 The queues are served one after the other: known addresses, strangers; those who have begun FINISHING_TURNS times before those who
 have not. In each of them turns go round networks and addresses (sources.py). So strangers take half of the turns at most from
 addresses from which somebody was admitted before, and a fleet that comes back has few handshakes under way at a time: what they
-hold is memory. Nobody begins while those under way hold as much as they may.
+hold is memory. No stranger begins while those under way hold as much as they may.
 
 A handshake costs one to two milliseconds of CPU, most of it for checking the vehicle's chain up to a P-521 root. TURN_S bounds
 what is done in one turn of the event loop: so it breathes while thousands of vehicles come back at once.
@@ -51,7 +51,9 @@ class FairTurns:
             (known, begun): FairQueue() for known in (True, False) for begun in (True, False)
         }
         self._order = deque(
-            (begun, self._queues[known, begun]) for begun in (True,) * FINISHING_TURNS + (False,) for known in (True, False)
+            (begun or known, self._queues[known, begun])
+            for begun in (True,) * FINISHING_TURNS + (False,)
+            for known in (True, False)
         )
         self._working = False
 
@@ -85,8 +87,8 @@ class FairTurns:
 
     def _next(self) -> TurnTaker | None:
         for _ in range(len(self._order)):
-            begun, queue = self._order[0]
+            at_once, queue = self._order[0]
             self._order.rotate(-1)
-            if queue and (begun or self._may_begin()):
+            if queue and (at_once or self._may_begin()):
                 return queue.pop()
         return None
