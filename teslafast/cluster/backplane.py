@@ -174,6 +174,9 @@ class ClusterBackplane:
             hub.apply(entry.vin, record, fleet, txid, now_ns, own_of(entry) if self.keeps_own else None, seq)
         except Malformed as error:
             self._pass_over(seq, str(error))
+        except Exception as error:  # an event that somebody forged must not take the others of its batch along
+            self.not_shown += 1
+            log.error("fault", extra=fields(cause=type(error).__name__, what=f"event {seq} of the log"), exc_info=error)
 
     def _pass_over(self, seq: int, reason: str) -> None:
         """It keeps its seq: the other nodes show it."""

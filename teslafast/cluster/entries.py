@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from ..core.hub import MakeFleet
-from ..core.records import KIND_NUMBERS, OwnBytes, Record, Report, fleet_of_connectivity
+from ..core.records import CONNECTIVITY_MEMBERS, KIND_NUMBERS, OwnBytes, Record, Report, fleet_of_connectivity
 from ..errors import Malformed
 from ..protocol._wire import FLEET, TOPICS, read_record, write_record
 from .batch import CONNECTIVITY_CODE, TEXT_CODE, Entry
@@ -25,7 +25,15 @@ VERSIONED = (
     64  # added to a code: a byte, and so many bytes of the version that the vehicle's client named, come before the payload
 )
 _TOPIC_OF_CODE = {KIND_NUMBERS[kind] | more: topic for topic, kind in TOPICS.items() for more in (0, VERSIONED)}
-_TEXT_MEMBERS = ("kind", "body", "created_ns", "is_resend", "signals", "vin_differs")
+_TEXT_MEMBERS: dict[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "body": dict,
+    "created_ns": (int, type(None)),
+    "is_resend": bool,
+    "signals": int,
+    "vin_differs": bool,
+}
+_MOST = 1 << 63  # no number of a record reaches it
 
 
 # What `Hub.apply` takes of an entry. A plain tuple: there is one for each event of every node.
@@ -72,14 +80,41 @@ def shown(entry: Entry, fleet_of_flat: FleetOfFlat, has_fleet: bool = True) -> A
         raise Malformed(f"an event of code {entry.code}")
     try:
         said = orjson.loads(entry.payload)
-        if entry.code == CONNECTIVITY_CODE:
-            return Report("connectivity", said), partial(fleet_of_connectivity, said), None
-        report = Report(**{name: said[name] for name in _TEXT_MEMBERS})
-        if report.kind not in KIND_NUMBERS or not isinstance(report.body, dict):
-            raise Malformed("not a record")
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except orjson.JSONDecodeError as error:
         raise Malformed(f"not a record: {error}") from None
-    return report, partial(fleet_of_flat, report.body), entry.txid
+    if entry.code == CONNECTIVITY_CODE:
+        if not _is_connectivity(said):
+            raise Malformed("not an event of connectivity")
+        return Report("connectivity", said), partial(fleet_of_connectivity, said), None
+    report = _report_of(said)
+    return report, partial(_fleet_of_text, fleet_of_flat, report.body), entry.txid
+
+
+def _is_connectivity(said: Any) -> bool:
+    return isinstance(said, dict) and all(isinstance(said.get(name), str) for name in CONNECTIVITY_MEMBERS)
+
+
+def _report_of(said: Any) -> Report:
+    """A record that came as text, as another node wrote it down. Raises Malformed."""
+    if not isinstance(said, dict):
+        raise Malformed("not a record")
+    for name, kinds in _TEXT_MEMBERS.items():
+        if name not in said or not isinstance(said[name], kinds):
+            raise Malformed(f"not a record: its {name}")
+    report = Report(**{name: said[name] for name in _TEXT_MEMBERS})
+    values = report.body.get("data")
+    if report.kind not in KIND_NUMBERS or not report.body or (report.kind == "data" and not isinstance(values, dict)):
+        raise Malformed("not a record: its body")
+    if not 0 <= report.signals < _MOST or not 0 <= (report.created_ns or 0) < _MOST:
+        raise Malformed("not a record: its numbers")
+    return report
+
+
+def _fleet_of_text(fleet_of_flat: FleetOfFlat, body: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return fleet_of_flat(body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Malformed(f"has no other shape: {error!r}") from None
 
 
 def own_of(entry: Entry) -> OwnBytes | None:

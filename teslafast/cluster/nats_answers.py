@@ -26,6 +26,7 @@ _LAST = re.compile(r"(\d+)\s*$")
 
 # What is compared with a stream that exists already: another one is not the log that this node was told of.
 COMPARED = ("subjects", "retention", "discard", "storage", "num_replicas", "max_bytes", "max_age", "deny_delete", "allow_direct")
+_SETTING_OF = {"num_replicas": "CLUSTER_REPLICAS", "max_bytes": "CLUSTER_MAX_BYTES", "max_age": "CLUSTER_MAX_AGE"}
 
 
 def limits_of(settings: Settings) -> dict[str, Any]:
@@ -59,8 +60,18 @@ def stream_config(stream: str, prefix: str, limits: Mapping[str, Any]) -> dict[s
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """What is otherwise in an existing stream: `num_replicas is 1, not 3`."""
-    return [f"{name} is {found.get(name)}, not {wanted[name]}" for name in COMPARED if found.get(name) != wanted[name]]
+    """What is otherwise in an existing stream: `num_replicas is 1, not 3 (CLUSTER_REPLICAS)`; an age is told in seconds."""
+    told = []
+    for name in COMPARED:
+        if found.get(name) != wanted[name]:
+            there, here = (_seconds(limits.get(name)) if name == "max_age" else limits.get(name) for limits in (found, wanted))
+            setting = f" ({_SETTING_OF[name]})" if name in _SETTING_OF else ""
+            told.append(f"{name} is {there}, not {here}{setting}")
+    return told
+
+
+def _seconds(age_ns: Any) -> str:
+    return f"{age_ns / 1e9:g}s" if isinstance(age_ns, int) else str(age_ns)
 
 
 def _said(message: Any) -> tuple[dict[str, Any], str]:

@@ -68,5 +68,8 @@ def connectivity(vin: str, connected: bool, connection_id: str, network_interfac
     return Report("connectivity", body, now_ns)
 
 
+CONNECTIVITY_MEMBERS = ("vin", "connectionId", "status", "createdAt", "networkInterface")  # each a text
+
+
 def fleet_of_connectivity(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: body[key] for key in ("vin", "connectionId", "status", "createdAt", "networkInterface")}
+    return {key: body[key] for key in CONNECTIVITY_MEMBERS}

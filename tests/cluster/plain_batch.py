@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from teslafast.cluster.batch import EVENT_BYTES, HEAD_BYTES, BatchHead, Entry, NotABatch
+from teslafast.vin import is_vin
 
 EVENT = struct.Struct("<BBIIQ")
 
@@ -35,8 +36,8 @@ def read_entries_plainly(message: bytes, head: BatchHead) -> list[Entry]:
 
 
 def _vin(name: bytes, known: dict[bytes, str]) -> str:
-    try:
-        vin = known[name] = name.decode("ascii")
-    except UnicodeDecodeError:
-        raise NotABatch("a VIN that is not ASCII") from None
+    vin = name.decode("latin-1")
+    if not is_vin(vin):
+        raise NotABatch("a VIN that cannot be one")
+    known[name] = vin
     return vin

@@ -20,12 +20,13 @@ from teslafast.cluster.batch import (
     read_entries,
     read_head,
 )
+from teslafast.vin import is_vin
 
 from tests.cluster.plain_batch import read_entries_plainly
 
 NAMES = st.binary(min_size=8, max_size=8)
 NUMBERS = st.integers(0, 2**64 - 1)
-VINS = st.text("ABCDEFGHJKLMNPRSTUVWXYZ0123456789-_", min_size=1, max_size=64)
+VINS = st.text("ABCDEFGHJKLMNPRSTUVWXYZ0123456789-_", min_size=1, max_size=64).filter(is_vin)
 ENTRIES = st.lists(
     st.builds(Entry, st.integers(0, 255), VINS, st.binary(max_size=40), st.binary(max_size=200), NUMBERS), max_size=8
 )
@@ -78,6 +79,13 @@ def test_the_compiled_reader_takes_and_refuses_what_the_plain_one_does(entries: 
     with contextlib.suppress(NotABatch):
         read_head(cut)
         assert outcome(read_entries, cut) == outcome(read_entries_plainly, cut)
+
+
+@pytest.mark.parametrize("vin", ["", '5YJ"', "5YJ\n", "a/b", "a+b", "</script>", "-_-", "\x7f", "5" * 65, " 5YJ3E1EA7KF000001"])
+def test_a_batch_with_a_vin_that_would_break_the_json_around_it_is_refused(vin: str) -> None:
+    assert not is_vin(vin)
+    with pytest.raises(NotABatch, match="a VIN that cannot be one"):
+        read_entries(packed(head(1), [Entry(0, vin, b"", b"", 0)]), head(1))
 
 
 def test_lengths_beyond_the_batch_are_refused() -> None:

@@ -9,6 +9,7 @@ from teslafast.cluster.entries import entry_of, own_of, shown
 from teslafast.core.records import Report, connectivity, fleet_of_connectivity
 from teslafast.errors import Malformed
 from teslafast.protocol._wire import FLAT, read_record, write_record
+from teslafast.vehicles.json_text import fleet_of_flat as json_fleet_of_flat
 
 from tests.support.peers import payload
 
@@ -52,3 +53,50 @@ def test_connectivity_that_another_node_wrote_badly_has_no_record(body: bytes) -
 def test_a_record_without_its_version_is_malformed() -> None:
     with pytest.raises(Malformed):
         shown(Entry(64, VIN, b"txid", b"", 0), fleet_of_flat)
+
+
+GOOD_TEXT = {
+    "kind": "data",
+    "body": {"vin": VIN, "data": {}},
+    "created_ns": 1,
+    "is_resend": False,
+    "signals": 0,
+    "vin_differs": False,
+}
+BAD_TEXT: dict[str, list[object]] = {
+    "kind": [1, [], "zz", None],
+    "body": [{}, [], {"vin": VIN}, {"data": "x"}, {"data": []}, None],
+    "created_ns": ["x", -1, 1 << 63, 1.5],
+    "is_resend": [5, "x", None],
+    "signals": ["x", -5, None, 1 << 63],
+    "vin_differs": [3, None],
+}
+
+
+def test_text_is_shown_as_another_node_wrote_it_down() -> None:
+    record, _, txid = shown(Entry(TEXT_CODE, VIN, b"t", orjson.dumps(GOOD_TEXT), 0), fleet_of_flat)
+    assert (record.kind, record.body, txid) == ("data", GOOD_TEXT["body"], b"t")
+
+
+@pytest.mark.parametrize(("member", "value"), [(member, value) for member, values in BAD_TEXT.items() for value in values])
+def test_text_that_no_node_writes_is_malformed(member: str, value: object) -> None:
+    with pytest.raises(Malformed):
+        shown(Entry(TEXT_CODE, VIN, b"t", orjson.dumps({**GOOD_TEXT, member: value}), 0), fleet_of_flat)
+    without = {name: said for name, said in GOOD_TEXT.items() if name != member}
+    with pytest.raises(Malformed):
+        shown(Entry(TEXT_CODE, VIN, b"t", orjson.dumps(without), 0), fleet_of_flat)
+
+
+@pytest.mark.parametrize("code", [CONNECTIVITY_CODE, TEXT_CODE])
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b"[]", b"{}", b"1", b"null", b'"x"', b"[" * 2000, b'{"status":["CONNECTED"]}', b"\xff"]
+)
+def test_json_that_is_no_event_is_malformed(code: int, payload: bytes) -> None:
+    with pytest.raises(Malformed):
+        shown(Entry(code, VIN, b"", payload, 0), fleet_of_flat)
+
+
+def test_text_whose_values_have_no_other_shape_is_malformed_there() -> None:
+    _, fleet, _ = shown(Entry(TEXT_CODE, VIN, b"t", orjson.dumps(GOOD_TEXT), 0), json_fleet_of_flat)
+    with pytest.raises(Malformed, match="createdAt"):
+        fleet()

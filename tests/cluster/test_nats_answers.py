@@ -58,5 +58,5 @@ def test_a_message_is_got_with_its_number_and_time() -> None:
 def test_another_configuration_is_told_by_what_differs() -> None:
     wanted = stream_config("TF", "tf", {"num_replicas": 3, "max_bytes": 1, "max_age": 2})
     assert differences(wanted, wanted) == []
-    assert differences(wanted, {**wanted, "num_replicas": 1}) == ["num_replicas is 1, not 3"]
+    assert differences(wanted, {**wanted, "num_replicas": 1}) == ["num_replicas is 1, not 3 (CLUSTER_REPLICAS)"]
     assert set(COMPARED) <= wanted.keys()
