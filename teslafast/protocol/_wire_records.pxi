@@ -25,8 +25,8 @@ cdef enum:
     MAX_CELLS = 16              # of one message: more than the widest layout has; _Layout checks it
     TAG_STRANGE = 2             # the cell of a map entry that says: it held a field other than key and value
     MAX_KEYS = 10               # members of one message: TireLocation's
-    # Of one record, in datums of the plainest kind: they cost 11 ms, for which everybody waits. A car has 270 fields. What becomes
-    # an object of its own counts for as many datums as it costs to make.
+    # Of one record, in datums of the plainest kind: they cost 11 ms, for which everybody waits. A car has 270 fields. What
+    # becomes an object of its own counts for as many datums as it costs to make.
     MAX_ENTRIES = 65536
     STRUCTURE_ENTRIES = 2       # a place, a time: 0.3 µs more
     MESSAGE_ENTRIES = 8         # an alert, an error: a microsecond, and 60 bytes of JSON for 2 of its own. 8,192 of them

@@ -14,6 +14,7 @@ from teslafast.close_reasons import STALLED
 from teslafast.core.connections import STRANGERS_AT_MOST
 from teslafast.dashboards import teslamate, teslamate_session
 from teslafast.dashboards.vehicle_ids import vehicle_id
+from teslafast.websocket import connection
 from websockets.frames import Opcode
 
 from tests.support.peer_connections import Raw
@@ -200,13 +201,10 @@ def test_a_line_cut_short_leaves_nothing_behind(server: Inside) -> None:
 
 
 def test_a_client_that_reads_nothing_is_ended_and_holds_nobody_up(server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = teslamate.TeslaMateConnection.on_opened
+    def give_a_small_send_buffer(transport: Any) -> None:  # else the kernel takes megabytes first
+        transport.underlying_transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 
-    def opened_with_a_small_send_buffer(self: teslamate.TeslaMateConnection) -> None:
-        opened(self)  # else the kernel takes megabytes first
-        self._socket.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-
-    monkeypatch.setattr(teslamate.TeslaMateConnection, "on_opened", opened_with_a_small_send_buffer)
+    monkeypatch.setattr(connection, "slim", give_a_small_send_buffer)
     with TeslaMate(server.place, VIN, receive_bytes=4096) as stalled, TeslaMate(server.place, VIN) as reads:
         for client in (stalled, reads):
             client.subscribe(token())
