@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,9 @@ async def _run(server: Server, ending: _Ending, on_listening: Callable[[list[int
         loop.add_signal_handler(number, ending.begin)
     terminal = StartingTerminal()
     loop.add_signal_handler(signal.SIGHUP, lambda: ending.begin() if terminal.has_gone() else server.renew_certificates())
+    sys.dont_write_bytecode = (
+        True  # what is imported from here on: on a full disk Python leaves half a file, which no start survives
+    )
     server.start()
     faults = _faults_of(server, ending.living)
     on_listening(server.ports)
