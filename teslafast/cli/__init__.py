@@ -13,6 +13,7 @@ from .commands import teslafast
 
 def main() -> None:
     """The console script: the commands, with our own errors as one line."""
+    _open_standard_streams()
     try:
         teslafast(standalone_mode=False)
     except Misconfigured as error:
@@ -27,6 +28,21 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has gone: that is not an error
         sys.exit(1)
+
+
+def _open_standard_streams() -> None:
+    """
+    Those that are closed (`2>&-`, some supervisors) lead nowhere from now on.
+
+    Otherwise the next file to be opened, the journal or a connection, would be descriptor 2, and get the log's lines.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor: this one
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, open(descriptor, "w" if descriptor else "r", closefd=False))  # noqa: SIM115 — for good
 
 
 def _fail(line: str, code: int) -> None:
