@@ -13,6 +13,7 @@ import atexit
 import logging
 import os
 import queue
+import select
 import threading
 import time
 from typing import Any
@@ -58,12 +59,20 @@ class LogWriter(logging.Handler):
     def _write_all(self) -> None:
         while (data := self._queue.get()) is not None:
             try:
-                rest = memoryview(data)
-                while rest:
-                    rest = rest[os.write(self._descriptor, rest) :]
+                self._write(memoryview(data))
             except OSError:  # nobody reads any more (EPIPE), or the disk is full: there is nowhere to say so but the counter
                 self.dropped += 1
             self._written_bytes += len(data)
+
+    def _write(self, rest: memoryview) -> None:
+        """All of it. Who shares the descriptor may have made it non-blocking: then it is waited for."""
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:
+                waiting = select.poll()
+                waiting.register(self._descriptor, select.POLLOUT)
+                waiting.poll()
 
     def flush(self) -> None:
         """Waits until all lines are written, for FLUSH_S at most."""

@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 import orjson
@@ -64,11 +66,11 @@ class Repeats(logging.Filter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._seen: dict[tuple[str, object], list[float]] = {}  # (window's start, lines in it, lines held back)
+        self._seen: dict[tuple[str, str], list[float]] = {}  # (window's start, lines in it, lines held back)
 
     def filter(self, record: logging.LogRecord) -> bool:
         now = self._clock()
-        key = (_event(record), _fields(record).get("cause"))
+        key = (_event(record), str(_fields(record).get("cause")))
         if key not in self._seen and len(self._seen) >= CAUSES_AT_MOST:
             del self._seen[next(iter(self._seen))]
         window = self._seen.setdefault(key, [now, 0, 0])
@@ -123,6 +125,19 @@ def set_up(level: str, form: str | None, **members: object) -> None:
     logging.captureWarnings(True)
 
 
+def log_what_nobody_caught() -> None:
+    """Exceptions that end a thread, or that Python cannot raise (in `__del__`), are lines like others, not text on stderr."""
+    threading.excepthook = lambda thrown: _log_uncaught(thrown.exc_type, thrown.exc_value, thrown.exc_traceback, "thread ended")
+    sys.unraisablehook = lambda thrown: _log_uncaught(
+        thrown.exc_type, thrown.exc_value, thrown.exc_traceback, thrown.err_msg or "could not be raised"
+    )
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None, what: str) -> None:
+    if not issubclass(kind, SystemExit):
+        log.error("fault", extra=fields(cause=kind.__name__, what=what), exc_info=(kind, error or kind(), trace))
+
+
 def lines_dropped() -> int:
     """How many lines were not written, because whoever reads the log was too slow."""
     return sum(handler.dropped for handler in log.handlers if isinstance(handler, LogWriter))
@@ -139,9 +154,17 @@ def _note(record: logging.LogRecord, **members: object) -> None:
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     """A library's line: which library, and what it said."""
     if record.name != log.name:
-        return {"cause": record.name, "reason": printable(record.getMessage(), _LONGEST_LIBRARY_MESSAGE)}
+        return {"cause": record.name, "reason": printable(_said(record), _LONGEST_LIBRARY_MESSAGE)}
     members: dict[str, Any] = getattr(record, "fields", None) or {}
     return members
+
+
+def _said(record: logging.LogRecord) -> str:
+    """A library's words; filters run outside `emit`, so a line that cannot be made would reach the library as its exception."""
+    try:
+        return record.getMessage()
+    except Exception as error:
+        return f"{record.msg if isinstance(record.msg, str) else type(record.msg).__name__} ({type(error).__name__})"
 
 
 def _stamp(created: float) -> str:

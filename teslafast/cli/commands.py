@@ -69,7 +69,7 @@ def serve(host: str | None, port: int | None, nodes: int | None, lifeline: int |
     """
     from .. import served_at
     from ..config import Settings
-    from ..logs import fields, log, set_up
+    from ..logs import fields, log, log_what_nobody_caught, set_up
     from ..outputs.settings import planned
 
     if lifeline is not None:
@@ -82,6 +82,7 @@ def serve(host: str | None, port: int | None, nodes: int | None, lifeline: int |
     settings = Settings.from_env(variables, host=host, port=port)
     plans = planned(os.environ, settings)
     set_up(settings.log_level, settings.log_format)
+    log_what_nobody_caught()
     _log_what_is_set(settings)
     told: list[Path | None] = []
 

@@ -48,7 +48,7 @@ def run_node(descriptor: int, environment: Mapping[str, str]) -> None:
     import uvloop
 
     from ..config import Settings
-    from ..logs import set_up
+    from ..logs import log_what_nobody_caught, set_up
     from ..outputs.settings import planned
     from ..server import running
     from ..server.lifeline import Lifeline
@@ -59,6 +59,7 @@ def run_node(descriptor: int, environment: Mapping[str, str]) -> None:
         settings = Settings.from_env(environment, jwt_secret=lifeline.jwt_secret or None)
         plans = planned(environment, settings)
         set_up(settings.log_level, settings.log_format, node=lifeline.number)
+        log_what_nobody_caught()
         upkeep = upkeep_of(settings, environment) if lifeline.number == 1 else None  # one of them renews what ends at Tesla
         uvloop.run(running.serve(settings, plans, upkeep=upkeep, lifeline=lifeline))
     except Misconfigured as error:

@@ -78,3 +78,21 @@ def test_invalid_unicode_costs_no_line(pipe: tuple[int, int]) -> None:
     writer.handle(record("a\ud800b"))
     writer.close()
     assert os.read(reader, 1 << 16) == b"a\\ud800b\n"
+
+
+def test_a_descriptor_that_somebody_has_made_non_blocking_costs_no_line(pipe: tuple[int, int]) -> None:
+    reader, descriptor = pipe
+    os.set_blocking(descriptor, False)
+    writer = LogWriter(descriptor)
+    for _ in range(1000):
+        writer.handle(record(LINE))  # a megabyte: the pipe takes 64 KiB of it
+    read: list[bytes] = []
+    thread = threading.Thread(target=read_all, args=(reader, read))
+    thread.start()
+    writer.close()
+    while writer._written_bytes < writer._put_bytes:
+        writer.flush()
+    os.close(descriptor)
+    thread.join()
+    assert b"".join(read).decode().splitlines() == [LINE] * 1000
+    assert writer.dropped == 0

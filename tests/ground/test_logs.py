@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 
@@ -22,6 +24,7 @@ from teslafast.logs import (
     Repeats,
     fields,
     log,
+    log_what_nobody_caught,
     set_up,
 )
 
@@ -188,3 +191,40 @@ def test_warnings_and_libraries_are_logged_in_our_form(capfd: pytest.CaptureFixt
     written()
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert [line["cause"] for line in lines] == ["aiofastnet", "py.warnings"]
+
+
+class NoWords:
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Unraisable:
+    def __del__(self) -> None:
+        raise KeyError("at the end")
+
+
+@pytest.mark.parametrize("arguments", [("one",), ("one", "two", "three"), (NoWords(), "two")])
+def test_a_librarys_line_whose_arguments_do_not_fit_is_a_line_and_no_exception(
+    arguments: tuple[object, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    set_up("info", "json")
+    logging.getLogger("somelib").warning("%s and %s", *arguments)
+    log.handlers[0].flush()
+    line = json.loads(capfd.readouterr().err)
+    assert (line["cause"], line["reason"].partition(" (")[0]) == ("somelib", "%s and %s")
+
+
+def test_what_ends_a_thread_and_what_cannot_be_raised_are_lines(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place, name in ((threading, "excepthook"), (sys, "unraisablehook")):
+        monkeypatch.setattr(place, name, getattr(place, name))
+    set_up("info", "json")
+    log_what_nobody_caught()
+    thread = threading.Thread(target=lambda: int("x"))
+    thread.start()
+    thread.join()
+    Unraisable()
+    log.handlers[0].flush()
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [(line["event"], line["cause"]) for line in lines] == [("fault", "ValueError"), ("fault", "KeyError")]
