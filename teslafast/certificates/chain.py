@@ -27,7 +27,7 @@ def read(content: bytes) -> list[x509.Certificate]:
     blocks = pem.certificates(content)
     try:
         return [x509.load_der_x509_certificate(block) for block in blocks]
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise ValueError("holds no readable certificate: one is broken") from None
 
 

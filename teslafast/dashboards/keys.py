@@ -92,12 +92,15 @@ def _of_pem(text: str, path: Path | str) -> Iterator[tuple[Any, str | None]]:
     blocks = list(_PEM_BLOCK.finditer(text))
     if not blocks:
         yield _of_openssh(text, path), None
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509 import InvalidVersion
+
     for block in blocks:
         if "PRIVATE KEY" in block[1]:
             raise _private(path)
         try:
             yield _of_block(block[1], block[0].encode()), None
-        except (ValueError, TypeError, NotImplementedError):
+        except (ValueError, TypeError, NotImplementedError, UnsupportedAlgorithm, InvalidVersion):
             raise _fault(f"{path}: the block {block[1]!r} cannot be read", _REMEDY) from None
 
 

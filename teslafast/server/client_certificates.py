@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography import x509
 
 from ..certificates import anchors
-from ..certificates.client_chain import LONGEST_GIVEN, anchors_of, verify_client
+from ..certificates.client_chain import LONGEST_GIVEN, UNREADABLE, anchors_of, verify_client
 from ..certificates.peer import certificate_of
 from ..errors import Misconfigured, Refused
 from ..http_messages import Request
@@ -51,7 +51,7 @@ class PassedOnCertificates(FileReload):
             given = [one for one in _certificates(request, CHAIN) if one != leaf]
             verify_client(leaf, given, self._anchors, datetime.datetime.fromtimestamp(now, datetime.UTC))
             return certificate_of(leaf)
-        except ValueError as error:
+        except UNREADABLE as error:
             raise Refused(CERTIFICATE_HEADER, f"{CERTIFICATE_HEADER.meaning}: {error}") from None
 
     def reread(self) -> None:

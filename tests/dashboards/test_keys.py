@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 from typing import Any
@@ -91,6 +92,14 @@ def test_each_of_several_keys_verifies_and_no_other() -> None:
         verifies(text, RSA, "RS256", "RS256,ES256")
 
 
+def other_curve() -> str:
+    """A key of P-256 whose curve has another name."""
+    known, other = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030177")
+    der = P256.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    text = base64.encodebytes(der.replace(known, other)).decode()
+    return f"-----BEGIN PUBLIC KEY-----\n{text}-----END PUBLIC KEY-----\n"
+
+
 USELESS = {
     "a private key": (private(RSA), "RS256", "private"),
     "a private key of PKCS1": (private(RSA, serialization.PrivateFormat.TraditionalOpenSSL), "RS256", "private"),
@@ -108,6 +117,7 @@ USELESS = {
     "DSA": (pem(dsa.generate_private_key(2048)), "RS256", "another kind"),
     "Ed448 for Ed25519": (pem(ed448.Ed448PrivateKey.generate()), "Ed25519", ""),
     "a broken block": ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "RS256", "cannot be read"),
+    "a curve that nobody knows": (other_curve(), "ES256", "cannot be read"),
     "a broken JWK": ('{"kty":"RSA","n":"!"}', "RS256", "cannot be read"),
     "broken JSON": ("{", "RS256", "JSON"),
     "a list of numbers": ("[1]", "RS256", "JWK"),

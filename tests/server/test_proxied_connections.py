@@ -158,6 +158,13 @@ def test_a_chain_is_followed_to_an_anchor_whatever_its_order(world: World) -> No
             assert raw.upgrade("/", leaf).startswith(b"HTTP/1.1 403 "), "without the CA between"
 
 
+def altered(pair: Pair, part: str, other: str) -> str:
+    """The header with a certificate in which some bytes are others (hex)."""
+    der = x509.load_pem_x509_certificate(pair.certificate.read_bytes()).public_bytes(DER)
+    assert bytes.fromhex(part) in der
+    return f"Client-Cert: :{base64.b64encode(der.replace(bytes.fromhex(part), bytes.fromhex(other))).decode()}:"
+
+
 def bad(world: World) -> dict[str, tuple[str, str]]:
     """Header, and what the log says of it."""
     stranger = Authority.root("Tesla Motors Product Issuing CA")
@@ -169,13 +176,18 @@ def bad(world: World) -> dict[str, tuple[str, str]]:
         "no sequence": ("Client-Cert: abc", "byte sequence"),
         "PEM": (f"Client-Cert: {world.vehicle('device-1').certificate.read_text().replace(chr(10), ' ')}", "byte sequence"),
         "no certificate": ("Client-Cert: :AAAA:", "not a certificate"),
+        "version 6": (altered(world.vehicle("device-1"), "a003020102", "a003020105"), "version"),
+        "the same extension twice": (altered(world.vehicle("device-1"), "0603551d23", "0603551d0e"), "uplicate"),
+        "an unknown signature": (altered(world.vehicle("device-1"), "2a8648ce3d040302", "2a8648ce3d040377"), "ignature"),
         "a chain alone": (header_of(world.vehicle("device-1")).replace("Cert", "Cert-Chain"), "client-cert"),
     }
 
 
-@pytest.mark.parametrize(
-    "fault", ["another CA", "expired", "for servers", "no base64", "no sequence", "PEM", "no certificate", "a chain alone"]
-)
+FAULTS = ["another CA", "expired", "for servers", "no base64", "no sequence", "PEM", "no certificate", "a chain alone"]
+UNREADABLE = ["version 6", "the same extension twice", "an unknown signature"]
+
+
+@pytest.mark.parametrize("fault", FAULTS + UNREADABLE)
 def test_a_certificate_that_does_not_verify_is_answered_403_and_the_log_says_why(fault: str, world: World) -> None:
     header, said = bad(world)[fault]
     with accepting(world) as server, server.place.bare() as raw:
