@@ -22,6 +22,7 @@ from .runs import Runs
 CLAIM_STEP_S = 0.05  # for each output that this node holds already: who has fewer comes first
 CLAIM_LUCK_S = 0.02
 REFRESH_S = 10.0  # the log's limits must not drop the newest word about an output
+STALE_S = 15.0  # its holder has not refreshed it for longer: what `look` has told may have been an old answer
 
 
 class Workers(Protocol):
@@ -127,6 +128,7 @@ class HeldOutput:
         self._noted = 0
         self._free_s: float | None = None  # since when it has been seen to be free
         self._written_s = 0.0
+        self._heard: tuple[int | None, float] = (None, 0.0)  # the subject's newest message, and since when it is that
         self._lost = 0
 
     # ---- what holds now
@@ -144,7 +146,7 @@ class HeldOutput:
     def may_send(self) -> bool:
         """Whether a batch may be sent now: everything that has been sent is in the log as such."""
         place = self.subject.place
-        if not self.working or self._yielding or not self._all.site.is_well or not self._all.is_proven:
+        if not self.working or self._yielding or self._all.leaving or not self._all.site.is_well or not self._all.is_proven:
             return False
         return self.subject.flight is None and place is not None and place.seq >= self._noted
 
@@ -184,6 +186,20 @@ class HeldOutput:
             self._keep(place)
         elif place is None or self._all.is_free(place.holder):
             self._claim()
+        else:
+            self._doubt()
+
+    def _doubt(self) -> None:
+        """
+        Another has it. A server that lags may have told us so of a message that has been replaced before we read on; then nobody
+        would work it, if we are the one to whom it was handed over.
+        """
+        number, since_s = self._heard
+        if number != self.subject.number:
+            self._heard = self.subject.number, self._clock()
+        elif self._clock() - since_s > STALE_S:
+            self._heard = number, self._clock()
+            self.subject.look()
 
     def _end(self) -> None:
         if not self.is_ours:

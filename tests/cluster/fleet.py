@@ -21,7 +21,8 @@ from teslafast.core.records import DATA
 from teslafast.core.value_lines import merge_event
 
 from tests.cluster.fake_engine import FakeEngine
-from tests.cluster.fleet_outputs import SimWorkers, Sink
+from tests.cluster.fleet_outputs import SimWorkers
+from tests.cluster.fleet_sinks import Sink
 from tests.cluster.judge import Judge
 from tests.cluster.simulated_log import Ring, text_of
 from tests.cluster.world import Host, HostTimer, World

@@ -1,27 +1,23 @@
 """
-The outputs of simulated processes, and what they lead to: the judge of both.
+The outputs of simulated processes, and what they lead to (fleet_sinks.py): the judge of both.
 
     SimWorkers   what stands for the runners of one process: it sends batches, event by event, each of which takes its time
-    Sinks        what has arrived, in order; and which batches nobody could know the fate of, because their worker was ended
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from teslafast.cluster.batch import PLACE, Entry
+from teslafast.cluster.batch import Entry
 from teslafast.cluster.contents import entries_of
 from teslafast.cluster.custody import Custody
 from teslafast.cluster.custody_site import NodeSite
 from teslafast.cluster.engine import StreamMessage
-from teslafast.cluster.finder import head_of
 from teslafast.cluster.history import Replay
 from teslafast.cluster.node import Node
-from teslafast.cluster.places import output_of, read_place
 
+from tests.cluster.fleet_sinks import Settling, Sink, faults_of_places, faults_of_sink
 from tests.cluster.world import Host, World
 
 OUTPUTS = ("mqtt", "webhook-1", "jsonl")
@@ -29,17 +25,6 @@ ON_SOME_ONLY = "jsonl"  # every other process has it set
 BATCH_AT_MOST = 8
 LINGER_S = 0.1
 RING_KEPT = 40  # events: what is older comes from the stream
-Key = tuple[bytes, int]  # epoch, seq
-
-
-@dataclass
-class Sink:
-    """`arrived`: (epoch, seq) in order. `doubtful`: how often each was in a batch whose worker ended before the log knew it."""
-
-    arrived: list[Key] = field(default_factory=list)
-    doubtful: Counter[Key] = field(default_factory=Counter)
-    first: dict[bytes, int] = field(default_factory=dict)  # epoch → the seq with which it began
-    gaps: list[tuple[bytes, int, int]] = field(default_factory=list)  # epoch, first, last
 
 
 class Process(Protocol):
@@ -69,6 +54,7 @@ class SimWorker:
         self._next = 0
         self._batch: list[int] = []
         self._settling = False
+        self._begun = 0
         self._rests = False
         self._past: Replay | None = None
         self._found: list[int] = []
@@ -80,14 +66,22 @@ class SimWorker:
         self.working = True
         self._epoch, self._next = epoch, seq + 1
         self._sink.first.setdefault(epoch, seq + 1)
+        self._sink.begins.append((self._custody(), epoch, seq))
+        self._begun = len(self._sink.begins)
+        settling = self._sink.settling
+        self._sink.settling = [one for one in settling if not self._sink.doubt(one, self._begun - 1)]
         self.go_on()
 
     def end(self) -> None:
         self._stop()
 
     def _stop(self) -> None:
-        for seq in self._batch:
-            self._sink.doubtful[self._epoch, seq] += 1
+        if self._settling:
+            one = Settling(self._epoch, self._batch, self._process, self._process.node.writer.run)
+            if not self._sink.doubt(one, self._begun):  # it was asleep, and others have gone on
+                self._sink.settling.append(one)
+        else:
+            self._sink.doubtful.update((self._epoch, seq) for seq in self._batch)
         if self._past is not None:
             self._past.end()
         self._past, self._batch, self._found, self._settling, self.working = None, [], [], False, False
@@ -101,7 +95,6 @@ class SimWorker:
         if not self.working or (self._batch and not self._settling) or self._past is not None:
             return
         if custody.is_yielding(self._name):
-            self._batch, self._settling = [], False
             self._stop()
             custody.yielded(self._name)
         elif custody.may_send(self._name) and not self._rests:
@@ -212,6 +205,13 @@ class SimWorkers:
 
     def confirm(self, output: str, seq: int) -> None: ...
 
+    def cancel(self) -> None:
+        """The process ends, and waits no longer for a batch that is under way."""
+        for name, worker in self._workers.items():
+            if worker.working:
+                worker.end()
+                self.custody.yielded(name)
+
     def wake(self) -> None:
         """There are new events."""
         for worker in self._workers.values():
@@ -239,14 +239,14 @@ def faults_of_outputs(
     rolled_back: set[bytes],
 ) -> list[str]:
     """What of the promises about outputs was broken."""
-    faults = _faults_of_places(messages)
+    faults = faults_of_places(messages)
     for name, sink in sinks.items():
         holders = [one for one in processes if name in one.working]
         candidates = [one for one in processes if name in one._workers]
         if len(holders) != bool(candidates):
             faults.append(f"{name} is worked by {len(holders)} of {len(candidates)} nodes at the end")
         if candidates:
-            faults += _faults_of(name, sink, epoch, head, rolled_back)
+            faults += faults_of_sink(name, sink, epoch, head, rolled_back)
         if any(of == epoch for of, _, _ in sink.gaps):  # of a log that is deleted, events are gone
             faults.append(f"{name} was told a gap: {sink.gaps}")
     for one in processes:
@@ -254,33 +254,4 @@ def faults_of_outputs(
             shared = set(one._workers) & set(other._workers)
             if len(shared & set(one.working)) > len(other.working) + 1:
                 faults.append(f"not balanced: {one.working} and {other.working}")
-    return faults
-
-
-def _faults_of_places(messages: list[StreamMessage]) -> list[str]:
-    """A place never goes back within its epoch."""
-    newest: dict[tuple[str, bytes], int] = {}
-    faults = []
-    for message in messages:
-        head = head_of(message)
-        if head is not None and head.flags & PLACE:
-            place, name = read_place(message.payload), output_of(message.subject)
-            if place.seq < newest.get((name, place.epoch), 0):
-                faults.append(f"the place of {name} goes back to {place.seq}")
-            newest[name, place.epoch] = place.seq
-    return faults
-
-
-def _faults_of(name: str, sink: Sink, epoch: bytes, head: int, rolled_back: set[bytes]) -> list[str]:
-    faults = []
-    first = sink.first.get(epoch)
-    lacks = set(range(first or 1, head + 1)) - {seq for of, seq in sink.arrived if of == epoch}
-    if lacks or first is None:
-        faults.append(f"{name} lacks {sorted(lacks)[:5]} of {head}, having begun at {first}; gaps {sink.gaps}")
-    for key, count in Counter(sink.arrived).items():
-        if count > 1 + sink.doubtful[key] and key[0] not in rolled_back:  # there, one seq may be two events
-            faults.append(f"{name} got {key[1]} {count} times, and was in doubt {sink.doubtful[key]} times")
-    first_times = [seq for of, seq in dict.fromkeys(sink.arrived) if of == epoch]
-    if first_times != sorted(first_times):
-        faults.append(f"{name} is out of order")
     return faults

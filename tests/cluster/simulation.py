@@ -14,7 +14,8 @@ from collections.abc import Callable
 from teslafast.cluster.finder import head_of
 
 from tests.cluster.fleet import FILL_BYTES, Dashboard, Process, Vehicle
-from tests.cluster.fleet_outputs import OUTPUTS, Sink, faults_of_outputs
+from tests.cluster.fleet_outputs import OUTPUTS, faults_of_outputs
+from tests.cluster.fleet_sinks import Sink
 from tests.cluster.judge import Judge
 from tests.cluster.simulated_log import values_since
 from tests.cluster.world import World
@@ -118,15 +119,24 @@ class Simulation:
             self.world.later(self.world.random.uniform(0.1, 15.0), self.add)
 
     def leave(self, process: Process) -> None:
-        """SIGTERM: its vehicles go, what is owed is written, then it is gone."""
+        """SIGTERM: its vehicles go, its outputs too, what is owed is written, then it is gone."""
         if not process.open:
             return
         process.draining = True
         for vehicle in list(process.vehicles.values()):
             process.disconnect(vehicle)
         process.outputs.custody.leave()
-        self.world.later(0.5, process.node.leave, process.host)
+        until_s = self.world.now_s + self.world.random.choice((0.5, 0.5, 5.0))
+        self.world.later(0.05, lambda: self._leave_when_handed_over(process, until_s), process.host)
         self._end_when_left(process)
+
+    def _leave_when_handed_over(self, process: Process, until_s: float) -> None:
+        """As a drain does it: what it holds goes to others first, in its time; then whatever is under way is broken off."""
+        if process.outputs.custody.held and self.world.now_s < until_s:
+            self.world.later(0.05, lambda: self._leave_when_handed_over(process, until_s), process.host)
+        else:
+            process.outputs.cancel()
+            process.node.leave()
 
     def _end_when_left(self, process: Process) -> None:
         if process not in self.processes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from teslafast.cluster.batch import PLACE, BatchHead
 from teslafast.cluster.custody import MARGIN_S, WISH_EVERY_S, Custody
 from teslafast.cluster.engine import StreamMessage
+from teslafast.cluster.held_output import STALE_S
 from teslafast.cluster.places import NOBODY, OutputPlace, packed_place, read_place
 from teslafast.cluster.runs import Runs, beats_needed
 from teslafast.cluster.writer import Known
@@ -203,6 +204,35 @@ def test_a_node_that_leaves_hands_everything_over_and_takes_nothing_back() -> No
     desk.world.run(5.0)
     assert [desk.place(output).holder for output in OUTPUTS] == [NOBODY] * 3
     assert desk.custody.held == 0
+
+
+def test_a_node_that_leaves_while_the_log_is_away_begins_no_further_batch_when_it_comes_back() -> None:
+    desk = Desk()
+    desk.world.run(5.0)
+    desk.is_well = False
+    desk.custody.leave()
+    desk.is_well = True
+    assert not desk.custody.may_send("mqtt"), "its worker may be the first to notice that the log is back"
+    desk.world.run(0.5)
+    assert desk.custody.is_yielding("mqtt")
+
+
+def test_an_old_answer_about_an_output_that_was_handed_to_this_node_is_not_believed_for_ever() -> None:
+    desk = with_all_of_them_held_by(THEIRS)
+    desk.runs.heard(THEIRS, 1, 0.0, 0)
+    desk.custody._wished_s = desk.world.now_s + 1000.0
+    desk.world.run(1.0)
+    old = desk.world.stream.get(desk.world.stream.by_subject["output-mqtt"][-1])
+    assert old is not None
+    desk.another_writes("mqtt", OutputPlace(OURS, EPOCH, 50))
+    desk.world.run(0.5)
+    assert desk.working == {"mqtt": 50}
+    desk.custody.on_epoch(NEXT_EPOCH)
+    desk.custody._outputs["mqtt"].subject.read(old)
+    desk.world.run(1.0)
+    assert "mqtt" not in desk.working
+    desk.world.run(3 * STALE_S)
+    assert "mqtt" in desk.working
 
 
 def test_another_name_of_the_same_life_keeps_what_it_has_but_not_after_an_obituary() -> None:
