@@ -102,6 +102,7 @@ def test_a_log_that_is_restored_in_the_place_of_one_that_went_on_is_another_epoc
 
             run(nats, turn_back)
             wait_until(lambda: place.get("/health").json["epoch"] != epoch)
+            joined(server)  # again: until then nobody is let in
             with place.dashboard(f"?since=3&epoch={epoch}") as dashboard:
                 dashboard.until("gap")
                 vehicle.tell({"Soc": {"doubleValue": 3.0}})
