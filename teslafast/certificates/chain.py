@@ -19,6 +19,16 @@ from cryptography.x509.oid import NameOID
 from ..hosts import ascii_host
 from . import pem
 
+# What `cryptography` raises for a certificate that it cannot make sense of, when it is parsed or when a part of it is looked at.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
 LONGEST_CHAIN = 10  # certificates above the leaf; real chains have two or three, and cross-signed CAs can form a loop
 
 
@@ -27,7 +37,7 @@ def read(content: bytes) -> list[x509.Certificate]:
     blocks = pem.certificates(content)
     try:
         return [x509.load_der_x509_certificate(block) for block in blocks]
-    except (ValueError, x509.InvalidVersion):
+    except UNREADABLE:
         raise ValueError("holds no readable certificate: one is broken") from None
 
 

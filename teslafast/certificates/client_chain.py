@@ -17,19 +17,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
-from .chain import der, is_ca
+from .chain import UNREADABLE, der, is_ca
 
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
-
-# What `cryptography` raises for a certificate that it cannot make sense of, when it is parsed or when a part of it is looked at.
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
 
 LONGEST_GIVEN = 8  # certificates that a proxy may pass on; vehicles send two or three
 _STRONG = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
@@ -134,6 +124,6 @@ def anchors_of(ders: Iterable[bytes]) -> list[x509.Certificate]:
     for one in ders:
         try:
             found.append(x509.load_der_x509_certificate(one))
-        except (ValueError, x509.InvalidVersion):
+        except UNREADABLE:
             continue
     return found

@@ -57,6 +57,16 @@ def rights_to_look(stream: str) -> tuple[Right, ...]:
     return rights_of(stream)[:2]
 
 
+def require_extra() -> None:
+    """Before anything begins. Raises Misconfigured."""
+    try:
+        import nats.aio.client  # noqa: F401 — only whether it can be
+        import nkeys  # noqa: F401 — likewise
+    except ImportError:
+        remedy = "install it: pip install 'teslafast[cluster]'"
+        raise Misconfigured("CLUSTER_URL", "is set, but the extra `cluster` (nats-py) is not installed", remedy) from None
+
+
 def login_of(settings: Settings) -> dict[str, Any]:
     """nats-py's options for who we are, and whom we trust. Raises Misconfigured."""
     options: dict[str, Any] = {"name": "teslafast"}

@@ -65,9 +65,8 @@ class Custody:
         self._heads: dict[bytes, int] = {}
         self._own: set[bytes] = set()  # names of this process, none of which is known to have ended
         self._ended: deque[bytes] = deque(maxlen=ENDED_AT_MOST)
-        self._unheard: dict[
-            bytes, tuple[float, int]
-        ] = {}  # holders of whom this node has read nothing: since when, after which beat
+        # Holders of whom this node has read nothing: since when, after which beat.
+        self._unheard: dict[bytes, tuple[float, int]] = {}
         self._wished_s = clock()
         self._outputs = {name: HeldOutput(name, engine, timer, clock, luck, self) for name in outputs}
 

@@ -153,9 +153,8 @@ class NatsEngine:
     async def send(self, subject: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
         try:
             await self.client.publish(subject, payload, reply=reply, headers=headers)
-        except (
-            Exception
-        ) as error:  # too much is buffered while it is away, or it is being closed: no answer, so it is tried again
+        except Exception as error:
+            # Too much is buffered while it is away, or it is being closed: no answer, so it is tried again.
             await self.on_error(error)
 
     async def _on_answer(self, message: Any) -> None:

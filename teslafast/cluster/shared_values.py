@@ -32,6 +32,7 @@ from ..core.value_lines import (
     read_vehicle,
     sealed,
     vehicle_line,
+    vehicle_lines,
 )
 
 EVENTS_AT_ONCE = 4096  # read from the ring again
@@ -106,9 +107,8 @@ class SharedValues:
         self._stream = stream
         self._number = number
         self._waiting: list[_Waiting] = []  # a heap
-        self._taken: dict[
-            str, int
-        ] = {}  # VIN → of all lines that were taken, the lowest `source_since`: a worse one comes too late
+        # VIN → of all lines that were taken, the lowest `source_since`: a worse one comes too late
+        self._taken: dict[str, int] = {}
         self._places = 0
         self.epoch = b""
         self.kept: Checkpoint | None = None
@@ -165,7 +165,7 @@ class SharedValues:
         self._wait((line for line in self._taken_out(applied) if line.vin not in newer), self.says_all_since)
 
     def _taken_out(self, seq: int) -> list[ValueLine]:
-        lines = [ValueLine(vin, seq, vehicle) for vin in self._values.vins() if (vehicle := self._values.get(vin)) is not None]
+        lines = [ValueLine(vin, seq, vehicle) for vin, vehicle in self._values.each()]
         self._values.clear()
         return lines
 
@@ -241,7 +241,4 @@ class SharedValues:
 
     def _checkpoint(self) -> Iterator[bytes]:
         yield self.head().line()
-        for vin in self._values.vins():
-            vehicle = self._values.get(vin)
-            if vehicle is not None:
-                yield vehicle_line(vin, vehicle, self._log.seq)
+        yield from vehicle_lines(self._values, self._log)

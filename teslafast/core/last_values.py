@@ -186,3 +186,10 @@ class LastValues:
 
     def vins(self) -> Iterator[str]:
         return iter(list(self._vehicles))
+
+    def each(self) -> Iterator[tuple[str, VehicleValues]]:
+        """The vehicles that are known now, each as it is when it is read: anything may change in between."""
+        for vin in self.vins():
+            vehicle = self._vehicles.get(vin)
+            if vehicle is not None:
+                yield vin, vehicle

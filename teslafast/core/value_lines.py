@@ -64,6 +64,12 @@ def vehicle_line(vin: str, vehicle: VehicleValues, seq: int) -> bytes:
     return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)
 
 
+def vehicle_lines(values: LastValues, log: ReadableLog) -> Iterator[bytes]:
+    """A line of each vehicle, made when it is asked for, as of the log's seq at that moment."""
+    for vin, vehicle in values.each():
+        yield vehicle_line(vin, vehicle, log.seq)
+
+
 def chained(crc: int, line: bytes) -> int:
     """The checksum of all lines up to this one."""
     return checksum(crc.to_bytes(4, "little") + line)

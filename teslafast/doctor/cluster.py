@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..cluster.access import BESIDES_BYTES, login_of, public_nkey
+from ..cluster.access import BESIDES_BYTES, login_of, public_nkey, require_extra
 from ..cluster.nats_answers import STREAM_NOT_FOUND, differences, limits_of, stream_config
 from ..config import Settings
 from ..errors import Misconfigured
@@ -37,7 +37,8 @@ def check_cluster(settings: Settings) -> Iterator[Finding]:
     if not settings.cluster_url:
         return
     try:
-        options = ProbeOptions(settings.cluster_stream, _login(settings), _who(settings))
+        require_extra()
+        options = ProbeOptions(settings.cluster_stream, login_of(settings), _who(settings))
     except Misconfigured as error:
         yield from_error("NATS", error)
         return
@@ -51,16 +52,6 @@ def check_cluster(settings: Settings) -> Iterator[Finding]:
         yield from _stream(let_in, settings)
         yield from _clock(let_in)
     yield from check_disk(settings.cluster_monitor_url)
-
-
-def _login(settings: Settings) -> dict[str, Any]:
-    try:
-        import nats.aio.client  # noqa: F401 — said here, before anything is tried
-        import nkeys  # noqa: F401 — likewise
-    except ImportError:
-        remedy = "install it: pip install 'teslafast[cluster]'"
-        raise Misconfigured("CLUSTER_URL", "is set, but the extra `cluster` (nats-py) is not installed", remedy) from None
-    return login_of(settings)
 
 
 def _who(settings: Settings) -> str:

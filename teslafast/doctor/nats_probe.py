@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from ..cluster.access import INBOX, Right, rights_of, rights_to_look
+from ..outputs.nats_connection import close_client, flush_client
 from ..urls import authority
 from .tls_probe import STEP_S
 
@@ -235,9 +236,7 @@ class _Session:
     async def _flushed(self) -> None:
         """Until the server has dealt with what was sent: a refusal comes before the answer to this."""
         async with asyncio.timeout(STEP_S):
-            while self._client.pending_data_size:  # noqa: ASYNC110 — nats-py's flush would overtake what it has not written
-                await asyncio.sleep(0)
-            await self._client.flush(STEP_S)
+            await flush_client(self._client, STEP_S)
 
     async def ask_for_stream(self) -> Mapping[str, Any] | None:
         from nats.errors import Error, NoRespondersError
@@ -265,10 +264,7 @@ class _Session:
         return True
 
     async def close(self) -> None:
-        if self._client is not None and not self._client.is_closed:
-            with contextlib.suppress(TimeoutError):  # nats-py waits for ever for the end of a TLS handshake that has failed
-                async with asyncio.timeout(1.0):
-                    await self._client.close()
+        await close_client(self._client, 1.0)
 
 
 async def _ignore(message: object) -> None: ...

@@ -55,6 +55,24 @@ class WatchedHub(Protocol):
     def last_values(self) -> LastValues: ...
 
 
+def told_values(hub: WatchedHub) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What a Context says of last values."""
+    return ((vin, vehicle.values) for vin, vehicle in hub.last_values.each())
+
+
+def runner_options(plan: OutputPlan, context: Context, acks: ReliableAcks | None = None) -> RunnerOptions:
+    """What a plan, and the context of the output that was made from it, say to its runner."""
+    return RunnerOptions(
+        kinds=plan.kinds if len(plan.kinds) < len(KINDS) else None,
+        batch_events=min(plan.row.batch, BATCH_EVENTS),
+        linger_s=plan.row.linger_s,
+        acks=acks,
+        given_up=context.given_up,
+        ending=context.ending,
+        shaper=Shaper(plan.name, plan.shape, context.dropped, acks) if plan.wants_own_bytes else None,
+    )
+
+
 class Outputs:
     """The outputs of `plans` over the hub's log. `cursors` None: each begins with the next event."""
 
@@ -69,7 +87,7 @@ class Outputs:
         self._runners = [self._runner(plan, firsts[plan.name]) for plan in plans]
 
     def _runner(self, plan: OutputPlan, first: int) -> Runner:
-        context = Context(self._hub.epoch, Counter(), plan.shared, last_values=self._last_values, shape=plan.shape)
+        context = Context(self._hub.epoch, Counter(), plan.shared, last_values=partial(told_values, self._hub), shape=plan.shape)
         acks = self.acks if plan.reliable else None
         return Runner(
             plan.name,
@@ -78,22 +96,8 @@ class Outputs:
             self._hub.log,
             context.dropped,
             partial(self._cursors.put, plan.cursor) if self._cursors is not None else lambda seq: None,
-            options=RunnerOptions(
-                kinds=plan.kinds if len(plan.kinds) < len(KINDS) else None,
-                batch_events=min(plan.row.batch, BATCH_EVENTS),
-                linger_s=plan.row.linger_s,
-                acks=acks,
-                given_up=context.given_up,
-                ending=context.ending,
-                shaper=Shaper(plan.name, plan.shape, context.dropped, acks) if plan.wants_own_bytes else None,
-            ),
+            options=runner_options(plan, context, acks),
         )
-
-    def _last_values(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for vin in self._hub.last_values.vins():
-            vehicle = self._hub.last_values.get(vin)
-            if vehicle is not None:
-                yield vin, vehicle.values
 
     def start(self) -> None:
         """On the running event loop, before there are vehicles."""

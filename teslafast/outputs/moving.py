@@ -13,23 +13,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from .._fanout import KINDS
 from ..core.tail import Tail
 from ..errors import Misconfigured
 from ..logs import fields, log
 from . import Context, Moving, OutputGauges
 from .deep_tail import DeepTail, OpenPastOfEvents
-from .group import WatchedHub
+from .group import WatchedHub, runner_options, told_values
 from .moving_custody import OutputNode, OutputsCustody
 from .runner import Runner
-from .runner_options import BATCH_EVENTS, CLOSE_S, UP, RunnerOptions
+from .runner_options import CLOSE_S, UP
 from .settings import OutputPlan
-from .shapes import Shaper
 
 MAKE_AGAIN_S = 10.0
 WORKED_ELSEWHERE, WORKED_NOWHERE = "elsewhere", "waiting"
@@ -101,19 +98,13 @@ class MovingOutputs:
         work.runner.when_done(partial(self._done, work))
 
     def _context(self, plan: OutputPlan, epoch: str) -> Context:
-        return Context(epoch, Counter(), plan.shared, last_values=self._last_values, shape=plan.shape, moving=self._moving)
+        return Context(
+            epoch, Counter(), plan.shared, last_values=partial(told_values, self._hub), shape=plan.shape, moving=self._moving
+        )
 
     def _runner(self, plan: OutputPlan, work: _Work) -> Runner:
         context = work.context
-        options = RunnerOptions(
-            kinds=plan.kinds if len(plan.kinds) < len(KINDS) else None,
-            batch_events=min(plan.row.batch, BATCH_EVENTS),
-            linger_s=plan.row.linger_s,
-            given_up=context.given_up,
-            ending=context.ending,
-            shaper=Shaper(plan.name, plan.shape, context.dropped) if plan.wants_own_bytes else None,
-            permit=partial(self._permit, work),
-        )
+        options = replace(runner_options(plan, context), permit=partial(self._permit, work))
         return Runner(
             plan.name, plan.make(context), work.tail, self._hub.log, context.dropped, partial(self._note, work), options=options
         )
@@ -174,12 +165,6 @@ class MovingOutputs:
             self.custody.yielded(work.output)
 
     # ---- its life
-
-    def _last_values(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for vin in self._hub.last_values.vins():
-            vehicle = self._hub.last_values.get(vin)
-            if vehicle is not None:
-                yield vin, vehicle.values
 
     def start(self) -> None:
         self._hub.turn.watch(self._wake)

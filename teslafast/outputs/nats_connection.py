@@ -116,17 +116,12 @@ class NatsConnection:
     async def flush(self) -> None:
         try:
             async with asyncio.timeout(NATS_FLUSH_S):
-                await self.alive(self._flushed())
+                await self.alive(flush_client(self.client, NATS_FLUSH_S))
         except TimeoutError:
             raise Unreachable(f"the server does not answer within {NATS_FLUSH_S:g} s") from None
         if self.refused:
             said, self.refused = self.refused, ""
             raise Undelivered(f"the server says: {said}")
-
-    async def _flushed(self) -> None:
-        while self.client.pending_data_size:  # noqa: ASYNC110 — nothing tells when its own task has written
-            await asyncio.sleep(0)
-        await self.client.flush(NATS_FLUSH_S)
 
     async def answers(self, take: Callable[[Any], object]) -> str:
         """The subject below which answers come to `take`, each with a word of its own at the end."""
@@ -139,10 +134,22 @@ class NatsConnection:
         return inbox
 
     async def close(self) -> None:
-        if self.client is not None and not self.client.is_closed:
-            with contextlib.suppress(TimeoutError):  # nats-py waits for ever for the end of a TLS handshake that has failed
-                async with asyncio.timeout(NATS_CLOSE_S):
-                    await self.client.close()
+        await close_client(self.client, NATS_CLOSE_S)
+
+
+async def flush_client(client: Any, within_s: float) -> None:
+    """Returns when the server has dealt with what was sent: a refusal comes before the answer to this."""
+    while client.pending_data_size:  # noqa: ASYNC110 — nats-py's flush would overtake what its own task has not written
+        await asyncio.sleep(0)
+    await client.flush(within_s)
+
+
+async def close_client(client: Any, within_s: float) -> None:
+    """None: there is no client yet."""
+    if client is not None and not client.is_closed:
+        with contextlib.suppress(TimeoutError):  # nats-py waits for ever for the end of a TLS handshake that has failed
+            async with asyncio.timeout(within_s):
+                await client.close()
 
 
 def _credentials(path: Path) -> Any:

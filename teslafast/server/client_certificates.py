@@ -17,7 +17,8 @@ from pathlib import Path
 from cryptography import x509
 
 from ..certificates import anchors
-from ..certificates.client_chain import LONGEST_GIVEN, UNREADABLE, anchors_of, verify_client
+from ..certificates.chain import UNREADABLE
+from ..certificates.client_chain import LONGEST_GIVEN, anchors_of, verify_client
 from ..certificates.peer import certificate_of
 from ..errors import Misconfigured, Refused
 from ..http_messages import Request

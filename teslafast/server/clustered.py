@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..cluster.access import BESIDES_BYTES, login_of
+from ..cluster.access import BESIDES_BYTES, login_of, require_extra
 from ..cluster.backplane import ClusterBackplane
 from ..cluster.engine import Failed, Looked, NoStream, StreamInfo
 from ..cluster.nats_answers import differences, limits_of
@@ -29,6 +29,7 @@ from .cluster_reports import ClusterReports
 from .node_reports import NodeReport
 from .scopes import AskOthers
 from .state_file import StateFile
+from .waiting import wait_until
 
 if TYPE_CHECKING:
     from ..outputs.moving import MovingOutputs
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 ASK_S = 2.0  # for an answer about the stream, while starting
 PAUSE_BEFORE_S = 0.5  # before it is asked again
-LEAVE_TICK_S = 0.02
 NO_CLUSTERED_SERVERS = "(10074)"  # more replicas than one server that stands alone can keep
 
 
@@ -45,11 +45,7 @@ class ClusteredServer:
 
     def __init__(self, settings: Settings, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
         """Raises Misconfigured."""
-        try:
-            import nats.aio.client  # noqa: F401 — said here, before anything begins
-        except ImportError:
-            remedy = "install it: pip install 'teslafast[cluster]'"
-            raise Misconfigured("CLUSTER_URL", "is set, but the extra `cluster` (nats-py) is not installed", remedy) from None
+        require_extra()
         self._settings = settings
         self._hub = hub
         self._loop = loop
@@ -183,8 +179,7 @@ class ClusteredServer:
     async def settle(self, seconds: float) -> None:
         """Waits until everything that was submitted is in the log and has been shown."""
         until_s = time.monotonic() + seconds
-        while not self.backplane.settled and time.monotonic() < until_s:  # noqa: ASYNC110 — the node tells no end of it
-            await asyncio.sleep(LEAVE_TICK_S)
+        await wait_until(until_s, lambda: self.backplane.settled)
 
     async def leave(self, seconds: float) -> None:
         """Says that this run is over: the others need not wait for its silence."""
@@ -193,8 +188,7 @@ class ClusteredServer:
             return
         node.leave()
         until_s = time.monotonic() + seconds
-        while not node.writer.left and time.monotonic() < until_s:  # noqa: ASYNC110 — likewise
-            await asyncio.sleep(LEAVE_TICK_S)
+        await wait_until(until_s, lambda: node.writer.left)
 
     def stop(self) -> None:
         self.backplane.node.stop()

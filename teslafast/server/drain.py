@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ..close_reasons import DASHBOARD_DRAIN, VEHICLE_DRAIN
@@ -25,6 +24,7 @@ from ..core.connections import Connection
 from ..core.hub import Hub
 from ..logs import fields, log
 from ..websocket.connection import CLOSE_GRACE_S
+from .waiting import TICK_S, wait_until
 
 if TYPE_CHECKING:
     from .assemble import AnyOutputs
@@ -36,7 +36,6 @@ STALLED_S = 1.0  # a client that reads takes what the kernel holds for it within
 SHARE_OF_OUTPUTS = 0.2  # of DRAIN_SECONDS, for them alone: they send all the time before it, too
 COALESCE_S = 0.05  # each vehicle's end is an event for every dashboard: some together in one write
 LEAST_TO_LEAVE_S = 1.0  # a round trip, or the others wait for NODE_DEAD_SECONDS
-TICK_S = 0.02  # how often it looks again: nobody notices so little, and it costs nothing
 
 
 class Leaving(Protocol):
@@ -63,12 +62,12 @@ async def drain(
     vehicles = list(hub.connections.vehicles)
     log.info("draining", extra=fields(vehicles=len(vehicles), dashboards=len(hub.connections.dashboards)))
     await _close_vehicles(vehicles, min(len(vehicles) / VEHICLES_PER_S, drain_s * SHARE_OF_VEHICLES))
-    await _until(deadline, lambda: hub.turn.all_acknowledged and not hub.connections.vehicles)
+    await wait_until(deadline, lambda: hub.turn.all_acknowledged and not hub.connections.vehicles)
     if cluster is not None:  # each vehicle's end is in the log, and shown here, before the dashboards go
         await cluster.settle(deadline - time.monotonic())
     hub.views.flush_pending()
     await _close_dashboards(hub, deadline - CLOSE_GRACE_S)
-    await _until(deadline, lambda: not len(hub.connections))
+    await wait_until(deadline, lambda: not len(hub.connections))
     if outputs is not None:
         await outputs.finish(began_s + drain_s - time.monotonic())
     if cluster is not None:
@@ -97,8 +96,3 @@ async def _close_dashboards(hub: Hub, deadline: float) -> None:
         for one in ready[:DASHBOARDS_AT_ONCE]:
             one.close(DASHBOARD_DRAIN)
         await asyncio.sleep(0 if ready else TICK_S)
-
-
-async def _until(deadline: float, reached: Callable[[], bool]) -> None:
-    while not reached() and time.monotonic() < deadline:  # noqa: ASYNC110 — what a drain waits for has no event of its own
-        await asyncio.sleep(TICK_S)

@@ -23,9 +23,7 @@ from ..event_loop import Loop
 from .admission import Ticket
 from .sources import FairQueue
 
-FINISHING_TURNS = (
-    4  # for each beginner; what a stranger sends byte by byte is cheap, so beginners have most of the time even then
-)
+FINISHING_TURNS = 4  # for each beginner; a stranger's single bytes are cheap, so beginners have most of the time even then
 NO_MEMORY_S = 0.01  # until those who may not begin are looked at again
 TURN_S = 0.005  # of steps in one turn of the loop: three to fifteen of them, and what others notice of it
 

@@ -7,12 +7,12 @@ up to the end of that, and only then closes its dashboards (drain.py).
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from ..core.hub import Hub
-from .drain import TICK_S, Leaving
+from .drain import Leaving
 from .lifeline import Lifeline
+from .waiting import wait_until
 
 
 class LeavingTogether:
@@ -27,8 +27,7 @@ class LeavingTogether:
         until_s = time.monotonic() + seconds
         await self._cluster.settle(seconds)
         last = await self._lifeline.all_settled(self._hub.log.seq, until_s - time.monotonic())
-        while self._hub.log.seq < last and time.monotonic() < until_s:  # noqa: ASYNC110 — the log calls nobody
-            await asyncio.sleep(TICK_S)
+        await wait_until(until_s, lambda: self._hub.log.seq >= last)
 
     async def leave(self, seconds: float) -> None:
         await self._cluster.leave(seconds)

@@ -21,9 +21,9 @@ from .http_connection import HttpConnection
 from .listening import PLAIN_LISTENERS, cannot_listen, plain_listeners, url_of
 from .routes import FOR_VEHICLES, Listener
 from .tls import Contexts
+from .waiting import wait_until
 
 HAND_OVER_S = 2.0  # for the queues to be empty, and for those that were in them to be admitted
-HAND_OVER_TICK_S = 0.02
 
 MakeConnection = Callable[[str, Listener, Callable[[], None]], HttpConnection]
 TurnedAway = Callable[[str, str, str], None]
@@ -109,9 +109,9 @@ class Listeners:
         until_s = time.monotonic() + HAND_OVER_S
         for acceptor in self._acceptors:
             acceptor.leave()
-        await _until(until_s, lambda: all(acceptor.left for acceptor in self._acceptors))
+        await wait_until(until_s, lambda: all(acceptor.left for acceptor in self._acceptors))
         _stop_listening(self._acceptors)
-        await _until(until_s, lambda: not len(self.pending))
+        await wait_until(until_s, lambda: not len(self.pending))
 
     def close(self) -> None:
         """Accepts no more, and cancels the handshakes under way."""
@@ -122,8 +122,3 @@ class Listeners:
 def _stop_listening(acceptors: Iterable[Acceptor]) -> None:
     for acceptor in acceptors:
         acceptor.stop_listening()
-
-
-async def _until(until_s: float, reached: Callable[[], bool]) -> None:
-    while not reached() and time.monotonic() < until_s:  # noqa: ASYNC110 — a queue tells nobody that it is empty
-        await asyncio.sleep(HAND_OVER_TICK_S)

@@ -102,9 +102,9 @@ class Scopes:
         return _json(*self._own())
 
     def _own_metrics(self, request: Request) -> Answer:
-        if _form(request) == exposition.OPENMETRICS_TYPE:
-            return Answer(HTTPStatus.OK, exposition.openmetrics(self._gauges()), exposition.OPENMETRICS_TYPE)
-        return Answer(HTTPStatus.OK, exposition.text(self._gauges()), exposition.CONTENT_TYPE)
+        form = _form(request)
+        written = exposition.openmetrics if form == exposition.OPENMETRICS_TYPE else exposition.text
+        return Answer(HTTPStatus.OK, written(self._gauges()), form)
 
 
 def _form(request: Request) -> str:
@@ -113,7 +113,8 @@ def _form(request: Request) -> str:
 
 
 def _whole_metrics(request: Request, nodes: Sequence[NodeReport]) -> Answer:
-    return Answer(HTTPStatus.OK, exposition.together(nodes, _form(request)), _form(request))
+    form = _form(request)
+    return Answer(HTTPStatus.OK, exposition.together(nodes, form), form)
 
 
 def _json(status: HTTPStatus, value: Mapping[str, object]) -> Answer:

@@ -23,7 +23,7 @@ from ..core.value_lines import (
     opened,
     read_vehicle,
     sealed,
-    vehicle_line,
+    vehicle_lines,
 )
 from .journal import Life
 
@@ -42,10 +42,7 @@ def lines(state: LastValues, log: ReadableLog, journal: str, epoch: str) -> Iter
 
 def _lines(state: LastValues, log: ReadableLog, of: dict[str, str]) -> Iterator[bytes]:
     yield head_line(CHECKPOINT, {**of, "seq": log.seq})
-    for vin in state.vins():
-        vehicle = state.get(vin)
-        if vehicle is not None:
-            yield vehicle_line(vin, vehicle, log.seq)
+    yield from vehicle_lines(state, log)
 
 
 def restore(state: LastValues, log: ReadableLog, content: bytes, journal: str, former: Life) -> int:
