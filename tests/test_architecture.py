@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,13 @@ def absolute(origin: str, package: list[str]) -> str:
     return ".".join([*package[: len(package) - level + 1], *filter(None, [origin[level:]])])
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def imported(path: Path) -> tuple[str, ...]:
     """Everything that the file imports, wherever it does so, as absolute dotted names."""
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
     package = ["teslafast", *path.relative_to(PACKAGE).parts[:-1]] if path.is_relative_to(PACKAGE) else ["teslafast"]
     if path.suffix != ".py":
         for origin, names, module in CYTHON_IMPORT.findall(path.read_text()):
@@ -153,9 +159,7 @@ def test_imports_point_one_way(unit: str) -> None:
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_a_room_has_no_cycle_inside(room: str) -> None:
-    files = {
-        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in sources(room)
-    }
+    files = {dotted(path): path for path in sources(room)}
     edges = {name: {other for other in files if other != name and _names(path, other)} for name, path in files.items()}
     while edges:
         free = [name for name, others in edges.items() if not others & edges.keys()]
