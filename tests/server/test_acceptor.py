@@ -81,10 +81,14 @@ def test_request_heads_that_do_not_end_are_bounded_in_bytes_as_they_grow() -> No
         heads = [strangers.enter_context(silent(server.place.port, f"127.2.{number}.1")) for number in range(4)]
         for head in heads:
             head.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nCookie: ")
+        told = set()  # those of whom it was a write that was told of the reset
         for _ in range(15):
             for head in heads[1:]:
-                head.sendall(b"a" * 1_000)
-        assert cut(heads[0]) or cut(heads[1])
+                try:
+                    head.sendall(b"a" * 1_000)
+                except ConnectionError:
+                    told.add(head)
+        assert any(head in told or cut(head) for head in heads[:2])
         assert set(server.counts("refused_connections")) == {"crowded_bytes"}
         assert server.ask(lambda running: running.listeners.pending._held_sum) <= 40_000
         assert server.place.get("/health").status == 200
