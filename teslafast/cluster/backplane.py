@@ -150,7 +150,7 @@ class ClusterBackplane:
         now_ns = events.time_ms * _NS_OF_MS
         seq = events.first
         if len(events.entries) != events.events:
-            self._pass_over(seq, f"{events.events} events of a batch that this version cannot read")
+            self._pass_over(seq, f"{events.events} events of a batch that this version cannot read", events.events)
             return
         entries, place = events.entries, 0
         plain = events.handles is None and not self.keeps_own and self._hub.is_plain
@@ -178,9 +178,9 @@ class ClusterBackplane:
             self.not_shown += 1
             log.error("fault", extra=fields(cause=type(error).__name__, what=f"event {seq} of the log"), exc_info=error)
 
-    def _pass_over(self, seq: int, reason: str) -> None:
+    def _pass_over(self, seq: int, reason: str, events: int = 1) -> None:
         """It keeps its seq: the other nodes show it."""
-        self.not_shown += 1
+        self.not_shown += events
         log.warning("event_not_shown", extra=fields(cause="unreadable", seq=seq, reason=reason))
 
     def joined(self) -> None:
@@ -276,6 +276,7 @@ class ClusterBackplane:
             "values_from_peers_total": self.values.from_peers,
             "disagreed_total": follower.disagreed,
             "not_shown_total": self.not_shown,
+            "foreign_total": follower.foreign,
         }
 
     def health(self) -> dict[str, Any]:

@@ -7,7 +7,9 @@ One message of the stream: a batch, what one node took in while its previous bat
     run      a random name of one life of one node; its subject has one writer, and `number` counts its batches
     known    as the sender knows it, the event with seq `known_event` is the last one of the messages up to `known_stream`
 
-The head is the same in every version, so a node that is older than a batch can still count its events; it cannot show them.
+The head is the same in every version, so a node that is older than a batch can still count its events; it cannot show them. An
+event takes a byte at least in every version, and what has to be obeyed (an epoch, an obituary, an output's place) is written as
+version 1 for good: a batch of another version that says such a thing is no node's, and is not believed.
 Pure: bytes to values and back. What is read here was written by somebody else: each length is checked before it is used.
 """
 
@@ -21,6 +23,7 @@ from ._batch import read_events
 
 VERSION = 1
 RUN_HELLO, RUN_LEAVE, OBITUARY, EPOCH, ROSTER, BEAT, PLACE = (1 << bit for bit in range(7))
+OBEYED = OBITUARY | EPOCH | PLACE  # of this version alone: what others must not be made to do by a batch that they cannot read
 
 # What an event's payload is. 0 to 3: a record as the vehicle sent it, of the kind with this number (records.KIND_NUMBERS).
 CONNECTIVITY_CODE = 16  # JSON: the flat body of an event that a node itself made
@@ -54,7 +57,11 @@ class Entry(NamedTuple):
 
 
 class BatchHead(NamedTuple):
-    """`epoch_at`: the stream's number of the message that founded the epoch. `entries`: how many follow."""
+    """
+    epoch_at   the stream's number of the message that founded the epoch
+    entries    how many follow
+    flags      without those that a batch of another version must not have; `ignored` then
+    """
 
     flags: int
     epoch: bytes
@@ -65,6 +72,7 @@ class BatchHead(NamedTuple):
     known_event: int
     entries: int
     version: int = VERSION
+    ignored: bool = False
 
     @property
     def counted(self) -> int:
@@ -101,8 +109,10 @@ def read_head(message: bytes) -> BatchHead:
     magic, version, flags, epoch, epoch_at, run, number, known_stream, known_event, entries = _HEAD.unpack_from(message)
     if magic != _MAGIC or version == 0:
         raise NotABatch("another format")
-    if entries > (len(message) - HEAD_BYTES) // EVENT_BYTES and version == VERSION:
+    if entries * (EVENT_BYTES if version == VERSION else 1) > len(message) - HEAD_BYTES:
         raise NotABatch(f"{entries} events in {len(message)} bytes")
+    if version != VERSION and flags & OBEYED:
+        return BatchHead(flags & ~OBEYED, epoch, epoch_at, run, number, known_stream, known_event, entries, version, True)
     return BatchHead(flags, epoch, epoch_at, run, number, known_stream, known_event, entries, version)
 
 

@@ -19,7 +19,7 @@ def entries_of(message: StreamMessage) -> list[Entry]:
 
 def entries_in(message: StreamMessage, head: BatchHead) -> list[Entry]:
     """Those of a message with this head."""
-    if head.version > VERSION or not head.entries:
+    if head.version != VERSION or not head.entries:
         return []
     try:
         return read_entries(message.payload, head)

@@ -12,6 +12,7 @@ from collections import deque
 
 from .batch import EPOCH, BatchHead
 
+LAST_SEQ = 1 << 62  # nobody counts so far: who says so has forged it
 MARKS_AT_MOST = 8192  # messages behind the head of which the count is remembered: a sender knows the log to within milliseconds
 
 
@@ -41,6 +42,8 @@ class Counting:
         if mark is None:
             return False
         if self.base is None:
+            if not mark <= head.known_event < LAST_SEQ:
+                return False
             self.base = head.known_event - mark
             return True
         self.disagreed += self.base + mark != head.known_event

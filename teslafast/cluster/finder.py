@@ -207,11 +207,6 @@ class Finder:
         self._lost_epoch = self._reading.epoch
         self._reading.lose(reason, True)
 
-    def lose(self, reason: str) -> None:
-        """It has turned out that the log has lost its end, or is another."""
-        self._lose(reason)
-        self.look()
-
     def suspect(self, number: int, run: bytes, evicted: Callable[[], None]) -> None:
         """
         The engine says that our run's message with this number is gone. `evicted` is called if the log's limits took it; if it
@@ -255,7 +250,7 @@ class Finder:
         fill = self._fill_bytes * (got.number - info.first + 1) // max(1, info.bytes)
         start = max(info.first, got.number - fill)
         epoch, epoch_at = b"", 0
-        if head is not None:
+        if head is not None and head.epoch_at <= got.number:  # a forged one may say anything
             epoch, epoch_at = head.epoch, got.number if head.flags & EPOCH else head.epoch_at
             start = max(info.first, epoch_at, min(start, head.known_stream + 1))
             kept = self._reading.kept_number(epoch, got.number)

@@ -24,6 +24,8 @@ SILENT_S = 2.5  # the engine's reader gives a sign of life each second
 UNPLACED_S = 3.0  # at the end of the log without having been told a seq: nobody is there who knows it
 STRAYS_AT_MOST = 100  # old messages in a row: the engine's reader has begun again somewhere
 
+FORMER_AT_MOST = 1000  # epochs; one that is forgotten is looked into again
+
 
 class Listener(Protocol):
     def on_begin(self, epoch: bytes, seq: int) -> None:
@@ -48,6 +50,7 @@ class Follower:
     epoch      the log's present life, and `epoch_at` the number of the message that founded it
     last_head  of the message that was read last, None if that is not a batch
     end_run    who wrote the last message that stood there when we began, b"" if that is not known
+    foreign    messages that no node writes: they are not batches, or say what a batch of their version must not
     """
 
     def __init__(
@@ -65,7 +68,8 @@ class Follower:
         self._finder = Finder(engine, timer, clock, make_name, fill_bytes, self)
         self._counting: Counting | None = None  # None: nothing is read
         self._held_back: list[tuple[int, StreamMessage, BatchHead]] = []
-        self._former: set[bytes] = set()  # epochs in which others may still believe
+        self._former: set[bytes] = set()  # epochs in which others may still believe, or say so
+        self._doubted = 0  # number of a message that tells of another log
         self._began_at = self._target = 0  # the first and the last message that must be read before we are at the end
         self._at_end_s: float | None = None
         self._strays = 0
@@ -74,7 +78,7 @@ class Follower:
         self.epoch_at = 0
         self.last_head: BatchHead | None = None
         self.end_run = b""
-        self.readers = self.holes = self.unreadable = self.disagreed = 0
+        self.readers = self.holes = self.foreign = self.disagreed = 0
 
     # ---- what holds now
 
@@ -182,12 +186,15 @@ class Follower:
             return
         self._strays = 0
         head = head_of(message)
-        if head is not None and self._is_of_another_log(head, message.number):
-            self._finder.lose("the log was founded anew, unseen")
+        if (
+            head is not None
+            and self._is_of_another_log(head, message.number)
+            and not self._has_been_doubted(head, message.number)
+        ):
             return
         self.last_head = head
         if head is None:
-            self.unreadable += 1
+            self.foreign += 1
             counting.count(None)
         elif head.flags & EPOCH:
             self._begin_epoch(counting, message, head)
@@ -211,6 +218,19 @@ class Follower:
             return False
         return self.epoch_at <= head.epoch_at < number
 
+    def _has_been_doubted(self, head: BatchHead, number: int) -> bool:
+        """The finder looks whether it is the log that we read; if it is, the message comes again, and is forged."""
+        if number != self._doubted:
+            if not self._finder.looking:
+                self._doubted = number
+                self._finder.look()
+            return False
+        self.foreign += 1
+        if len(self._former) >= FORMER_AT_MOST:
+            self._former.clear()
+        self._former.add(head.epoch)
+        return True
+
     def _begin_epoch(self, counting: Counting, message: StreamMessage, head: BatchHead) -> None:
         if self.epoch and self.epoch != head.epoch:
             self._former.add(self.epoch)
@@ -227,6 +247,7 @@ class Follower:
                 self._tell_held_back(counting.base or 0)
             self.disagreed += counting.disagreed
             counting.disagreed = 0
+        self.foreign += head.ignored
         before = counting.count(head)
         if counting.base is None:
             self._held_back.append((before, message, head))

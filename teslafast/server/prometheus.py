@@ -144,6 +144,7 @@ CLUSTER_ROWS = (
     ("values_from_peers_total", "counter", "vehicles whose last values another node has told"),
     ("disagreed_total", "counter", "times that another node counted differently: report it"),
     ("not_shown_total", "counter", "events of other nodes that this one could not read"),
+    ("foreign_total", "counter", "messages in the log that no node writes: not batches, or they say what their version must not"),
 )
 
 TABLE = (

@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from teslafast.cluster.batch import (
     BEAT,
+    EPOCH,
     HEAD_BYTES,
+    OBITUARY,
+    PLACE,
     ROSTER,
     RUN_HELLO,
     VERSION,
@@ -100,8 +103,22 @@ def test_an_entry_says_how_many_bytes_it_takes() -> None:
 
 
 def test_the_events_of_a_newer_version_can_be_counted() -> None:
-    newer = packed(head(5, version=VERSION + 1), ())
+    newer = packed(head(5, version=VERSION + 1), ()) + b"event" * 5
     assert read_head(newer).counted == 5
+
+
+@pytest.mark.parametrize("version", [VERSION, VERSION + 1, 255])
+def test_a_batch_cannot_claim_more_events_than_it_has_bytes(version: int) -> None:
+    with pytest.raises(NotABatch, match="4294967295 events in 60 bytes"):
+        read_head(packed(head(2**32 - 1, version=version), ()) + b"more")
+
+
+@pytest.mark.parametrize("flag", [EPOCH, OBITUARY, PLACE])
+def test_what_has_to_be_obeyed_is_not_believed_of_another_version(flag: int) -> None:
+    read = read_head(packed(head(2, flag | BEAT, VERSION + 1), ()) + b"two events")
+    assert (read.flags, read.ignored, read.counted) == (BEAT, True, 2)
+    own = read_head(packed(head(0, flag), ()))
+    assert (own.flags, own.ignored) == (flag, False)
 
 
 def test_a_roster_has_no_events_of_the_log() -> None:

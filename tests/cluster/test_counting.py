@@ -1,7 +1,8 @@
 """Whoever begins to read anywhere counts as those do who have read everything."""
 
+import pytest
 from teslafast.cluster.batch import EPOCH, ROSTER, BatchHead
-from teslafast.cluster.counting import MARKS_AT_MOST, Counting
+from teslafast.cluster.counting import LAST_SEQ, MARKS_AT_MOST, Counting
 
 
 def batch(entries: int, known_stream: int = 0, known_event: int = 0, flags: int = 0) -> BatchHead:
@@ -40,6 +41,14 @@ def test_what_is_known_of_the_message_before_the_first_is_enough() -> None:
     counting = Counting(10)
     assert counting.place(batch(1, known_stream=9, known_event=100))
     assert counting.base == 100
+
+
+@pytest.mark.parametrize("known", [2**64 - 1, LAST_SEQ, 2])
+def test_nobody_is_placed_by_a_seq_that_cannot_be(known: int) -> None:
+    counting = Counting(10)
+    counting.count(batch(3))
+    assert not counting.place(batch(1, known_stream=10, known_event=known))
+    assert counting.base is None
 
 
 def test_another_count_is_noticed() -> None:
