@@ -141,7 +141,7 @@ def running(server: Server, **env: str) -> Iterator[Running]:
         log = directory / "log"
         command = ["taskset", "-c", SERVER_CORE, *server.command(port, directory)]
         with log.open("wb") as output:
-            environment = os.environ | dict(server.env) | env
+            environment = os.environ | {"XDG_STATE_HOME": name} | dict(server.env) | env
             process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=server.cwd)
         try:
             _await_ready(process, port, log)

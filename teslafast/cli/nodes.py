@@ -25,10 +25,12 @@ def run_nodes(
     from ..supervisor.own_nats import OwnNats
     from ..supervisor.shared_ports import SharedPorts
     from ..supervisor.supervisor import Supervisor
+    from .start_check import check_start
 
     if settings.journal_path is not None:
         fault = "is set, and --nodes shares a NATS stream as the log"
         raise Misconfigured("JOURNAL_PATH", fault, "leave it out: the stream keeps the log")
+    check_start(settings, environment)
     with ExitStack() as stack:
         ports = SharedPorts(settings)
         stack.callback(ports.close)

@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -53,6 +51,7 @@ def settings(check: bool, host: str | None, port: int | None, as_json: bool) -> 
     Secrets are hidden. With --check, the files that the settings name are read, too. Nothing is started.
     """
     from ..config import Settings
+    from ..outputs.settings import planned
     from .hints import all_rows, hints
 
     flags = {"host": host, "port": port}
@@ -73,9 +72,16 @@ def settings(check: bool, host: str | None, port: int | None, as_json: bool) -> 
         click.echo(f"warning: {hint.variable}: {one_line(hint.meaning)}", err=True)
     if found is None:
         raise fault or AssertionError("no settings and no reason")
-    _check(found, os.environ, read_files=check)
-    if check:
-        click.echo("The settings are valid, and the files that they name can be read.")
+    if not check:
+        planned(os.environ, found)
+        return
+    # here: every command imports this module, and 9 of its 40 ms would be OpenSSL's
+    from ..logs import set_up
+    from .start_check import check_start
+
+    set_up("warning", "console")  # what an output warns of while it is made
+    check_start(found, os.environ)
+    click.echo("The settings are valid, and the files that they name can be read.")
 
 
 def _table(environment: Mapping[str, str], found: Settings | None, flags: Mapping[str, Any]) -> Iterator[Shown]:
@@ -136,35 +142,3 @@ def _text(value: Any, row: SettingRow) -> str:
 def _bounded(text: str) -> str:
     shown = one_line(_PASSWORD.sub("…@", text), LONGEST_VALUE)
     return shown if len(text) <= LONGEST_VALUE else f"{shown}… ({len(text)} characters)"
-
-
-def _check(found: Settings, environment: Mapping[str, str], *, read_files: bool) -> None:
-    """What `serve` would refuse before it listens. Raises Misconfigured."""
-    import ssl  # here: every command imports this module, and 9 of its 40 ms would be OpenSSL's
-
-    from ..certificates import anchors
-    from ..dashboards.tokens import Verifier
-    from ..logs import set_up
-    from ..outputs import Context
-    from ..outputs.settings import planned
-    from ..server import tls
-    from ..server.app_key_page import app_key_page
-
-    plans = planned(environment, found)
-    if not read_files:
-        return
-    set_up("warning", "console")  # what an output warns of while it is made
-    for plan in plans:  # each is made, as at a start: its package must be there, and its library may refuse a setting
-        plan.make(Context("check", Counter(), plan.shared, shape=plan.shape))
-    key = found.jwt_public_key_path
-    Verifier.from_settings(found, None if key is None else anchors.read_file("JWT_PUBLIC_KEY_PATH", key))
-    tls.contexts(found)
-    app_key_page(found)
-    if found.ca_path is not None and not found.tls:
-        anchors.load_anchors(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), found.ca_path)
-    _check_folder("JOURNAL_PATH", found.journal_path)
-
-
-def _check_folder(variable: str, path: Path | None) -> None:
-    if path is not None and not path.absolute().parent.is_dir():
-        raise Misconfigured(variable, f"{path.absolute().parent} is not a folder", "make it, or give a path in one that exists")

@@ -57,6 +57,7 @@ class ClusteredServer:
             self._state_file = StateFile(settings.state_path, settings.cluster_stream, hub, self.backplane, loop)
         self._questions = NatsQuestions(settings.cluster_stream, lambda: self.backplane.node.writer.run.hex())
         self.on_misconfigured: Callable[[Misconfigured], object] = lambda error: None
+        self.on_the_disk = False  # known: the supervisor's own NATS server writes everything to the disk before it says so
         self._starting: asyncio.Task[None] | None = None
         hub.share_log(self.backplane)
         hub.turn.hold_replies_by(self.backplane)
@@ -136,6 +137,7 @@ class ClusteredServer:
     def _tell(self, info: StreamInfo) -> None:
         replicas = self._settings.cluster_replicas
         kept = "the NATS server has" if replicas == 1 else f"{replicas // 2 + 1} of {replicas} NATS servers have"
+        in_a_file = "it in a file; a power cut spares it only with sync_interval: always"
         log.info(
             "cluster_log",
             extra=fields(
@@ -143,7 +145,7 @@ class ClusteredServer:
                 server=self._engine.server,
                 messages=info.last - info.first + 1,
                 replicas=replicas,
-                promise=f"acknowledged means: {kept} it in a file; a power cut spares it only with sync_interval: always",
+                promise=f"acknowledged means: {kept} {'it on the disk' if self.on_the_disk else in_a_file}",
             ),
         )
 

@@ -47,6 +47,7 @@ class Neighbours:
             return
         if cluster is not None:
             cluster.backplane.on_joined = partial(self._joined, contexts, lifeline)
+            cluster.on_the_disk = lifeline.own_log
         if lifeline.listens_at_once:
             self._listen(contexts, lifeline)
 

@@ -7,14 +7,18 @@ Each end is one line in the log, and is counted. The pause begins anew after STE
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
+import sys
 import time
 from abc import ABC, abstractmethod
 from asyncio.subprocess import Process
+from collections.abc import Sequence
 
 from ..backoff import delay_s
 from ..logs import fields, log
+from . import dies_with_parent
 
 STEADY_S = 60.0
 KILL_AFTER_S = 10.0  # beyond the time that its end may take
@@ -40,7 +44,7 @@ class Child(ABC):
         """The process is gone; another one follows, unless this is the end."""
 
     def why(self) -> str:
-        """What it has said of its end, as far as it is known."""
+        """What it has said of its end itself, "" if that is nothing."""
         return ""
 
     async def live(self) -> None:
@@ -94,6 +98,11 @@ class Child(ABC):
             log.error("process_killed", extra=fields(process=self.what, cause="its end took too long"))
             self.tell(signal.SIGKILL)
             await process.wait()
+
+
+def bound_to_us(number: signal.Signals, command: Sequence[str]) -> list[str]:
+    """The command, run so that the kernel sends it this signal when we are gone."""
+    return [sys.executable, "-I", "-S", dies_with_parent.__file__, str(os.getpid()), str(int(number)), *command]
 
 
 def _cause(code: int) -> str:

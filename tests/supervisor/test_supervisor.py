@@ -133,7 +133,8 @@ def test_its_nats_server_that_is_killed_comes_back_and_nothing_is_lost(two: Node
         vehicle.tell({"Soc": {"doubleValue": 2.0}})
         found = dashboard.until("data")
         assert (found["seq"], found["data"]) == (first + 1, {"Soc": 2.0})
-    assert len(two.lines.wait_for("process_ended", process="nats-server")) == 1
+    (ended,) = two.lines.wait_for("process_ended", process="nats-server")
+    assert (ended["cause"], ended["reason"]) == ("SIGKILL", "")
 
 
 @pytest.mark.cluster
@@ -175,23 +176,6 @@ def test_a_signal_to_all_drains_the_nodes_and_then_ends_nats(tmp_path: Path) -> 
 
 
 @pytest.mark.cluster
-def test_nothing_is_left_behind_by_a_supervisor_that_is_killed(tmp_path: Path) -> None:
-    with Nodes(2, tmp_path) as nodes:
-        children = [nodes.pid_of(1), nodes.pid_of(2), nodes.nats_pid()]
-        nodes.kill()
-        wait_until(lambda: not any(_is_alive(pid) for pid in children))
-    with Nodes(2, tmp_path) as again:
-        assert again.entries()[0]["status"] == "ok"
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-@pytest.mark.cluster
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_tls_session_goes_on_at_whichever_node(tmp_path: Path, world: World, version: ssl.TLSVersion) -> None:
     with Nodes(2, tmp_path, world, VEHICLE_PORT="0") as nodes:
@@ -224,6 +208,12 @@ def test_a_fault_of_the_settings_ends_the_whole_in_one_line(tmp_path: Path) -> N
     assert found.returncode == 2
     assert found.stderr.count("CERT_PATH") == 1
     assert found.stderr.splitlines()[-1].startswith("teslafast: CERT_PATH: ")
+    assert "own_nats" not in found.stderr, "nothing has been started"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_its_own_nats_server_has_on_the_disk_what_is_acknowledged_and_says_so(two: Nodes) -> None:
+    assert two.lines.wait_for("cluster_log")[0]["promise"] == "acknowledged means: the NATS server has it on the disk"
 
 
 @pytest.mark.cluster

@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -33,6 +34,8 @@ from tests.support.certificates import World
 from tests.support.peers import PATIENCE_S, SECRET, Place
 
 BASE = {"HOST": "127.0.0.1", "PORT": "0", "JWT_SECRET": SECRET, "LOG_FORMAT": "json", "RING_BYTES": "8MiB"}
+
+STATE_HOME = tempfile.TemporaryDirectory(prefix="teslafast-state-")  # what a server keeps where nothing is named; not in HOME
 
 T = TypeVar("T")
 
@@ -192,5 +195,6 @@ def spawn(
 ) -> subprocess.Popen[str]:
     """The command line with these variables, and none of this shell's own that mean something to it."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+    inherited["XDG_STATE_HOME"] = STATE_HOME.name
     command = [sys.executable, "-W", "error", "-m", module, *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=inherited | dict(environment), text=True, **options)
