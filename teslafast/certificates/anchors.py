@@ -14,6 +14,9 @@ import os
 import ssl
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import Settings
@@ -24,18 +27,48 @@ from . import pem
 _TRUST_CLIENT_AUTH = bytes.fromhex("300c300a06082b06010505070302")
 
 
+@dataclass(frozen=True, slots=True)
+class ServerPair:
+    """The content of CERT_PATH and KEY_PATH: reading them may block, and loading them must not."""
+
+    certificate: Path
+    key: Path
+    contents: tuple[bytes, bytes]
+
+    @classmethod
+    def read(cls, settings: Settings) -> ServerPair:
+        """Raises Misconfigured."""
+        certificate, key = Path(settings.cert_path or ""), Path(settings.key_path or "")
+        return cls(certificate, key, (read_bytes("CERT_PATH", certificate), read_bytes("KEY_PATH", key)))
+
+    def load(self, context: ssl.SSLContext) -> None:
+        """Into a context, also one in use, for later handshakes. Raises Misconfigured."""
+        try:
+            if not self._loaded_from_memory(context):
+                context.load_cert_chain(self.certificate, self.key, password=_no_password)
+        except (ssl.SSLError, ValueError) as error:
+            remedy = "give the PEM chain (server first) and the unencrypted PEM key that belongs to it"
+            paths = self.certificate, self.key
+            for variable, path, content in zip(("CERT_PATH", "KEY_PATH"), paths, self.contents, strict=True):
+                if form := pem.foreign_form(content):
+                    raise Misconfigured(variable, f"{path} {form}", remedy) from None
+            raise Misconfigured(*_chain_fault(error, *paths), remedy) from None
+
+    def _loaded_from_memory(self, context: ssl.SSLContext) -> bool:
+        """False where memory cannot have a name (`_named`). Raises ssl.SSLError, ValueError."""
+        try:
+            with _named(self.contents[0]) as certificate, _named(self.contents[1]) as key:
+                context.load_cert_chain(certificate, key, password=_no_password)
+        except ssl.SSLError:
+            raise
+        except OSError:
+            return False
+        return True
+
+
 def load_chain(context: ssl.SSLContext, settings: Settings) -> None:
-    """Loads the server's certificate and key, also into a context in use, for later handshakes. Raises Misconfigured."""
-    certificate, key = Path(settings.cert_path or ""), Path(settings.key_path or "")
-    contents = read_bytes("CERT_PATH", certificate), read_bytes("KEY_PATH", key)
-    try:
-        context.load_cert_chain(certificate, key, password=_no_password)
-    except (ssl.SSLError, ValueError) as error:
-        remedy = "give the PEM chain (server first) and the unencrypted PEM key that belongs to it"
-        for variable, path, content in zip(("CERT_PATH", "KEY_PATH"), (certificate, key), contents, strict=True):
-            if form := pem.foreign_form(content):
-                raise Misconfigured(variable, f"{path} {form}", remedy) from None
-        raise Misconfigured(*_chain_fault(error, certificate, key), remedy) from None
+    """Loads the server's certificate and key. Raises Misconfigured."""
+    ServerPair.read(settings).load(context)
 
 
 def _no_password() -> str:
@@ -88,21 +121,28 @@ def load_anchors(context: ssl.SSLContext, path: Path) -> int:
 
 
 def _loaded_from_memory(context: ssl.SSLContext, text: bytes) -> bool:
-    """
-    OpenSSL reads TRUSTED blocks from a named file only, and Linux gives memory a name: no disk, which may be read-only or full,
-    is written to. False where the system has no such memory, or no /proc. Raises ssl.SSLError.
-    """
-    if not hasattr(os, "memfd_create"):
-        return False
+    """False where memory cannot have a name (`_named`). Raises ssl.SSLError."""
     try:
-        with open(os.memfd_create("anchors", os.MFD_CLOEXEC), "wb", buffering=0) as file:
-            file.write(text)
-            context.load_verify_locations(cafile=f"/proc/self/fd/{file.fileno()}")
+        with _named(text) as name:
+            context.load_verify_locations(cafile=name)
     except ssl.SSLError:
         raise
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def _named(content: bytes) -> Iterator[str]:
+    """
+    A path of these bytes while the block runs. OpenSSL reads some things from a named file only, and Linux gives memory a name:
+    no disk, which may be read-only, full or away, is touched. OSError where the system has no such memory; no path without /proc.
+    """
+    if not hasattr(os, "memfd_create"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    with open(os.memfd_create("pem", os.MFD_CLOEXEC), "wb", buffering=0) as file:
+        file.write(content)
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def _load_from_temporary_file(context: ssl.SSLContext, text: bytes) -> None:

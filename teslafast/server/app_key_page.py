@@ -14,6 +14,7 @@ from pathlib import Path
 from ..certificates import anchors
 from ..config import Settings
 from ..dashboards.tokens import Grant
+from ..disk_thread import DiskCalls
 from ..errors import Misconfigured
 from ..http_messages import Answer, Request
 from ..logs import fields, log
@@ -27,32 +28,30 @@ APP_KEY_KEPT_S = 300  # in caches: Tesla learns of a new key as soon as of anyth
 _REMEDY = "give the public half of the app's key: openssl ec -in private-key.pem -pubout -out public-key.pem"
 
 
-class AppKeyPage(FileReload):
+class AppKeyPage(FileReload[bytes]):
     """Watches over the key's file."""
 
     name = "app_key"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: DiskCalls | None = None) -> None:
         """Reads the key. Raises Misconfigured."""
-        super().__init__(path)
-        self._use(self._read())
+        super().__init__(path, disk)
+        self._use(self.read())
 
     def page(self, request: Request, grant: Grant | None) -> Answer:
         """For everybody: it is public."""
         known = {word.removeprefix("W/") for word in request.tokens("if-none-match")}
         return self._unchanged if known & {self._tag, "*"} else self._answer
 
-    def reread(self) -> None:
-        try:
-            pem = self._read()
-        except Misconfigured as error:
-            log.error("app_key_refused", extra=fields(reason=str(error)))
-            return
-        if pem != self._answer.body:
-            self._use(pem)
+    def use(self, found: bytes) -> None:
+        if found != self._answer.body:
+            self._use(found)
             log.info("app_key_renewed", extra=fields(path=str(self.path)))
 
-    def _read(self) -> bytes:
+    def refuse(self, error: Misconfigured) -> None:
+        log.error("app_key_refused", extra=fields(reason=str(error)))
+
+    def read(self) -> bytes:
         from ..certificates import app_key  # brings `cryptography` along: only for those who have a key to serve
 
         path = self.path
@@ -68,9 +67,9 @@ class AppKeyPage(FileReload):
         self._unchanged = Answer(HTTPStatus.NOT_MODIFIED, b"", APP_KEY_TYPE, headers)
 
 
-def app_key_page(settings: Settings) -> AppKeyPage | None:
+def app_key_page(settings: Settings, disk: DiskCalls | None = None) -> AppKeyPage | None:
     """None without TESLA_PUBLIC_KEY_PATH. Raises Misconfigured."""
-    return AppKeyPage(settings.tesla_public_key_path) if settings.tesla_public_key_path is not None else None
+    return AppKeyPage(settings.tesla_public_key_path, disk) if settings.tesla_public_key_path is not None else None
 
 
 def app_key_files(page: AppKeyPage | None) -> dict[str, Page]:

@@ -19,6 +19,7 @@ from ..core.hub import Hub, memory_log
 from ..core.turn import Turn
 from ..core.views import MakeLog
 from ..dashboards.tokens import Verifier
+from ..disk_thread import DiskCalls
 from ..errors import Misconfigured
 from ..metrics import Counts
 
@@ -61,7 +62,7 @@ def assembled(
     hub = Hub(settings, turn, log, journal.epoch, make_log, loop, counts, keeps_own=keeps_own)
     commit = None
     if settings.journal_sync_ms:
-        commit = GroupCommit(journal, log, settings.journal_sync_ms / 1000, loop, counts.syncs)
+        commit = GroupCommit(journal, log, settings.journal_sync_ms / 1000, loop, counts.syncs, journal.path)
         turn.hold_replies_by(commit)
     return hub, Checkpointer(hub, journal, commit, loop, began_s)
 
@@ -92,13 +93,13 @@ def assembled_outputs(
     return Outputs(plans, hub, checkpointer.cursors([plan.cursor for plan in plans]) if checkpointer is not None else None)
 
 
-def passed_on_certificates(settings: Settings) -> PassedOnCertificates | None:
+def passed_on_certificates(settings: Settings, disk: DiskCalls) -> PassedOnCertificates | None:
     """None unless CLIENT_CERT_HEADER is set. Raises Misconfigured."""
     if not settings.client_cert_header or settings.ca_path is None:
         return None
     from .client_certificates import PassedOnCertificates  # and cryptography with it
 
-    return PassedOnCertificates(settings.ca_path)
+    return PassedOnCertificates(settings.ca_path, disk)
 
 
 def prepared(verifier: Verifier, connect: Callable[..., _Connection]) -> Callable[..., _Connection]:

@@ -20,6 +20,7 @@ from ..certificates import anchors
 from ..certificates.chain import UNREADABLE
 from ..certificates.client_chain import LONGEST_GIVEN, anchors_of, verify_client
 from ..certificates.peer import certificate_of
+from ..disk_thread import DiskCalls
 from ..errors import Misconfigured, Refused
 from ..http_messages import Request
 from ..logs import fields, log
@@ -30,17 +31,17 @@ from .watched_files import FileReload
 LEAF, CHAIN = "client-cert", "client-cert-chain"
 
 
-class PassedOnCertificates(FileReload):
+class PassedOnCertificates(FileReload[list[x509.Certificate]]):
     """`ca_path`: CA_PATH."""
 
     name = "passed-on certificates"
 
-    def __init__(self, ca_path: Path) -> None:
+    def __init__(self, ca_path: Path, disk: DiskCalls | None = None) -> None:
         """Raises Misconfigured."""
-        super().__init__(ca_path)
-        self._anchors = anchors_of(anchors.anchors(ca_path))
+        super().__init__(ca_path, disk)
+        self._anchors = self.read()
 
-    def read(self, request: Request, now: float) -> Certificate | None:
+    def of_request(self, request: Request, now: float) -> Certificate | None:
         """The verified certificate in the request's headers; None if there is none. Raises Refused (403)."""
         if LEAF not in request.headers and CHAIN not in request.headers:
             return None
@@ -55,12 +56,15 @@ class PassedOnCertificates(FileReload):
         except UNREADABLE as error:
             raise Refused(CERTIFICATE_HEADER, f"{CERTIFICATE_HEADER.meaning}: {error}") from None
 
-    def reread(self) -> None:
-        """An invalid one leaves the anchors as they are (CertificateReload says so for both)."""
-        try:
-            self._anchors = anchors_of(anchors.anchors(self.path))
-        except Misconfigured as error:
-            log.error("anchors_refused", extra=fields(reason=str(error), kept=len(self._anchors)))
+    def read(self) -> list[x509.Certificate]:
+        return anchors_of(anchors.anchors(self.path))
+
+    def use(self, found: list[x509.Certificate]) -> None:
+        self._anchors = found
+
+    def refuse(self, error: Misconfigured) -> None:
+        """CertificateReload says so for both."""
+        log.error("anchors_refused", extra=fields(reason=str(error), kept=len(self._anchors)))
 
 
 def _certificates(request: Request, name: str) -> list[x509.Certificate]:

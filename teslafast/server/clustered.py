@@ -200,7 +200,7 @@ class ClusteredServer:
     def check(self, now_s: float) -> None:
         """Now and then."""
         if self._state_file is not None:
-            self._state_file.check()
+            self._state_file.check(now_s)
 
     def finish(self) -> None:
         """After `stop`: nothing is applied any more."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import Settings
+from ..disk_thread import DiskThread
 from ..errors import Misconfigured
 from ..logs import fields, log
 from . import gc_policy
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from .lifeline import Lifeline
     from .upkeep import Upkeep
 
+LOOK_AT_THE_END_S = 1.0  # whether the disk answers
 TURNS_TO_END = 10  # turns of the event loop: an aborted connection takes a few to report its end
 
 
@@ -75,16 +79,17 @@ async def _run(server: Server, ending: _Ending, on_listening: Callable[[list[int
         raise faults[0]
     if not ending.living.cancelled():
         ending.living.result()
-        server.finish()
+        await _finish(server, ending)
     log.info("stopped", extra=fields(cleanly=not ending.living.cancelled()))
 
 
 class _Ending:
-    """`living`: done when the server has drained, cancelled when it has to stop at once."""
+    """`living`: done when the server has drained, cancelled when it has to stop at once; `at_once`: then."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, server: Server) -> None:
         self._server = server
         self._begun = asyncio.Event()
+        self.at_once = asyncio.Event()
         self._together = False
         self.living = loop.create_task(self._live())
 
@@ -95,6 +100,7 @@ class _Ending:
     def begin(self) -> None:
         if self._begun.is_set():
             self.living.cancel()
+            self.at_once.set()
         self._begun.set()
 
     async def follow(self, lifeline: Lifeline) -> None:
@@ -116,6 +122,23 @@ async def _stop(server: Server) -> None:
         await asyncio.sleep(0)
     if server.cluster is not None:
         await server.cluster.close()
+
+
+async def _finish(server: Server, ending: _Ending) -> None:
+    """Writes what is to be kept. A disk that does not answer is waited for, and said; a second signal ends that, too."""
+    settings = server.settings
+    disk = DiskThread("end", "the process waits for it; a second signal ends it at once")
+    path = settings.journal_path or settings.state_path or Path()
+    writing: asyncio.Future[Any] = asyncio.wrap_future(disk.submit(path, server.finish))
+    hurried: asyncio.Future[Any] = asyncio.ensure_future(ending.at_once.wait())
+    while not (writing.done() or hurried.done()):
+        await asyncio.wait([writing, hurried], timeout=LOOK_AT_THE_END_S, return_when=asyncio.FIRST_COMPLETED)
+        disk.check(time.monotonic())
+    hurried.cancel()
+    if writing.done():
+        writing.result()
+    else:
+        log.warning("not_finished", extra=fields(meaning="a second signal came before all was on the disk; the journal has it"))
 
 
 def _faults_of(server: Server, living: asyncio.Task[None]) -> list[Misconfigured]:

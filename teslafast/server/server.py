@@ -19,6 +19,7 @@ from ..config import Settings
 from ..core.hub import Hub
 from ..core.load import ServerLoad
 from ..dashboards.tokens import Verifier
+from ..disk_thread import DiskThread
 from ..http_messages import Request
 from ..vehicles.connection import VehicleConnection, vehicle_rules
 from ..vehicles.door import VehicleDoor
@@ -81,7 +82,8 @@ class Server:
         self._contexts = contexts
         self._reload: CertificateReload | None = None
         self._checkpointer: Checkpointer | None = None
-        self._watched: list[FileReload] = []
+        self._watched: list[FileReload[Any]] = []
+        self._disk = DiskThread("files", "no change of certificates and keys is noticed")
         self._plans = outputs
         self._outputs: AnyOutputs | None = None
         self._upkeep = upkeep
@@ -98,9 +100,9 @@ class Server:
         """Reads keys and certificates, recovers the journal, binds, and begins to accept. Raises Misconfigured."""
         settings = self.settings
         self._started_at = time.monotonic()
-        verifier, keys = verifier_of(settings)
-        passed_on = passed_on_certificates(settings)
-        self._app_key = app_key_page(settings)
+        verifier, keys = verifier_of(settings, self._disk)
+        passed_on = passed_on_certificates(settings, self._disk)
+        self._app_key = app_key_page(settings, self._disk)
         self._watched = [one for one in (keys, passed_on, self._app_key) if one is not None]
         self._most_of_a_sub = max(1, raise_limit(settings) // 2)
         contexts = self._contexts or tls.contexts(settings, self._tickets)
@@ -112,9 +114,9 @@ class Server:
         self._neighbours = Neighbours(self.hub, self.listeners, self.cluster, self._lifeline)
         self.scopes = self._make_scopes()
         self._started = True
-        self._routes = Routes(settings, verifier, self._table(verifier), passed_on.read if passed_on is not None else None)
+        self._routes = Routes(settings, verifier, self._table(verifier), passed_on.of_request if passed_on is not None else None)
         if any(contexts) and settings.tls:
-            self._reload = CertificateReload(settings, contexts, self.listeners.use, self.hub.counts, self._tickets)
+            self._reload = CertificateReload(settings, contexts, self.listeners.use, self.hub.counts, self._tickets, self._disk)
         self._neighbours.listen(lambda: self._reload.contexts if self._reload is not None else contexts)
         tls.log_kernel_tls(settings)
         log_warnings(settings)
@@ -216,7 +218,11 @@ class Server:
 
     def _rounds(self) -> Rounds:
         memory = FreeMemory.of_this_process().check
-        checks: dict[str, Callable[[float], object]] = {"unadmitted": self.listeners.check, "memory": memory}
+        checks: dict[str, Callable[[float], object]] = {
+            "unadmitted": self.listeners.check,
+            "memory": memory,
+            "files": self._disk.check,
+        }
         checkpointer, reload = self._checkpointer, self._reload
         if checkpointer is not None:
             checks["checkpoint"] = lambda now_s: checkpointer.check()
@@ -252,11 +258,16 @@ class Server:
             self._upkeep.stop()
 
     def renew_certificates(self) -> None:
-        """Reads CERT_PATH, KEY_PATH, CA_PATH, JWT_PUBLIC_KEY_PATH and TESLA_PUBLIC_KEY_PATH again, now."""
+        """Begins to read CERT_PATH, KEY_PATH, CA_PATH, JWT_PUBLIC_KEY_PATH and TESLA_PUBLIC_KEY_PATH again."""
         if self._reload is not None:
             self._reload.renew(time.time())
         for watched in self._watched:
             watched.renew()
+
+    @property
+    def rereading(self) -> bool:
+        """Whether files that may have changed are being read."""
+        return any(one.rereading.under_way for one in (self._reload, *self._watched) if one is not None)
 
     def finish(self) -> None:
         """After `stop` and the last connection's end: writes what is to be kept to the disk, and closes the files."""

@@ -62,7 +62,8 @@ class StateFile:
         """Whether the values are what they will say that they are."""
         return self._backplane.node.joined and not self._backplane.values.waiting
 
-    def check(self) -> None:
+    def check(self, now_s: float) -> None:
+        self._file.check(now_s)
         ring = self._hub.log
         if self._whole and self._file.due(ring.written, ring.capacity):
             epoch = self._hub.epoch

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..core.hub import Hub
+from ..disk_thread import DiskThread
 from ..logs import fields, log
 from . import checkpoint
 from .cursors import Cursors
@@ -57,7 +58,7 @@ class Checkpointer:
         self.recovery_s = time.monotonic() - began_s
         self._file = SlicedCheckpoint(self._path, loop, hub.log.seq - read)
         self._tell(read)
-        self._watch = JournalWatch(journal)
+        self._watch = JournalWatch(journal, DiskThread("journal", "no change of the journal's file is noticed"))
         self._watch.start()
 
     def _tell(self, read: int) -> None:
@@ -99,7 +100,11 @@ class Checkpointer:
 
     def check(self) -> None:
         """Looks at the file. Begins a checkpoint if one is due; the first is due at once, because the epoch may be new."""
-        self._watch.check(time.monotonic())
+        now_s = time.monotonic()
+        self._watch.check(now_s)
+        self._file.check(now_s)
+        if self._commit is not None:
+            self._commit.check(now_s)
         log = self._hub.log
         if self._file.due(log.written, log.capacity):
             self._file.begin(self._lines(), log.written, log.seq)
@@ -109,6 +114,7 @@ class Checkpointer:
 
     def finish(self) -> None:
         """Puts everything on the disk. After it nothing may be published."""
+        self._watch.close()
         self._file.discard()
         if self._commit is not None:
             self._commit.close()
@@ -122,5 +128,6 @@ class Checkpointer:
 
     def release(self) -> None:
         """Gives the files up as a kill would."""
+        self._watch.close()
         self._file.discard()
         self._journal.release()

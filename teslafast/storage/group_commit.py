@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from ..disk_thread import DiskThread
 from ..event_loop import ThreadsafeTimer
 from ..logs import fields, log
 from ..metrics import Durations
@@ -45,15 +47,19 @@ class _Waiting(NamedTuple):
 
 
 class GroupCommit:
-    """`syncs` counts how long the disk took."""
+    """`syncs` counts how long the disk took; `path`: of the journal, for the log."""
 
-    def __init__(self, disk: Disk, log: Numbered, interval_s: float, loop: ThreadsafeTimer, syncs: Durations) -> None:
+    def __init__(
+        self, disk: Disk, log: Numbered, interval_s: float, loop: ThreadsafeTimer, syncs: Durations, path: Path = Path()
+    ) -> None:
         self._disk = disk
         self._log = log
         self._interval_s = interval_s
         self._loop = loop
         self._syncs = syncs
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._path = path
+        self._thread = DiskThread("journal_sync", "nothing is acknowledged")
+        self._sync: Future[None] | None = None  # the last one
         self._held: list[_Waiting] = []
         self._held_bytes = 0  # those of the round under way included
         self._busy = False  # a round is under way, or its time has been set
@@ -79,7 +85,8 @@ class GroupCommit:
         self._began_s = time.monotonic()
         batch, self._held = self._held, []
         end = partial(self._end, batch, self._log.seq)
-        self._thread.submit(self._disk.sync).add_done_callback(lambda done: self._loop.call_soon_threadsafe(partial(end, done)))
+        self._sync = self._thread.submit(self._path, self._disk.sync)
+        self._sync.add_done_callback(lambda done: self._loop.call_soon_threadsafe(partial(end, done)))
 
     def _end(self, batch: list[_Waiting], seq: int, done: Future[None]) -> None:
         self._syncs.add(time.monotonic() - self._began_s)
@@ -99,6 +106,11 @@ class GroupCommit:
         if self._held and not self._busy:
             self._set_time()
 
+    def check(self, now_s: float) -> None:
+        """Called now and then (`now_s`: monotonic): says when the disk does not answer."""
+        self._thread.check(now_s)
+
     def close(self) -> None:
         """Waits for a sync that is under way."""
-        self._thread.shutdown()
+        if self._sync is not None:
+            wait([self._sync])

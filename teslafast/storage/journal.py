@@ -187,7 +187,7 @@ class Journal:
         Lets the log go on without the file, whose bytes it has: what is written from now on stays in memory. OSError.
 
         What a file that was cut short does not hold any more is gone from the log, too, and so are all its events: which ones lie
-        there is not worth knowing.
+        there is not worth knowing. To be called where the log is written, which nobody does meanwhile.
         """
         size = os.fstat(self.descriptor).st_size
         if not self.failed or size < self.size:
@@ -195,15 +195,18 @@ class Journal:
         if size < self.size and self._log is not None:
             self._log.forget()
         self.stopped = reason
-        self.tell_stop()
 
-    def tell_stop(self) -> None:
-        """Says in the file that its epoch has gone on elsewhere; tried again until there is room for that."""
+    def tell_stop(self, descriptor: int) -> None:
+        """
+        Says in the file that its epoch has gone on elsewhere; tried again until there is room for that. May take long.
+
+        descriptor    of the file, which nobody closes meanwhile
+        """
         if self._told_stop:
             return
         with suppress(OSError):
-            if os.fstat(self.descriptor).st_size >= PAGE:  # else there is no page 0: such a file is refused at the next start
-                os.pwrite(self.descriptor, replace(self.life, boot=STOPPED).pack(), LIFE_AT)
+            if os.fstat(descriptor).st_size >= PAGE:  # else there is no page 0: such a file is refused at the next start
+                os.pwrite(descriptor, replace(self.life, boot=STOPPED).pack(), LIFE_AT)
             self._told_stop = True
 
     def sync(self) -> None:
@@ -222,7 +225,7 @@ class Journal:
     def close(self, seq: int) -> None:
         """After the log's last event: puts all on the disk, and says so in the file. OSError."""
         if self.stopped:
-            self.tell_stop()
+            self.tell_stop(self.descriptor)
             self.release()
             return
         self.sync()

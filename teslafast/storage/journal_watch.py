@@ -1,10 +1,12 @@
 """
-Looks at the journal's file while the server runs, in the rounds, and says what has become of it: one line a change.
+Looks at the journal's file while the server runs, and says what has become of it: one line a change.
 
     cut short, a write failed    the log goes on in memory: `journal_stopped`
     disk nearly full             the same where each write takes a new block, because the next ones would fail; elsewhere the
                                  blocks are ours, but checkpoints need room: `journal_disk_low`, later `journal_disk_has_room`
     deleted, moved, replaced     the log still goes into the file, but a restart will not find it: `journal_missing`
+
+The looks are made in the disk's thread, because a disk that does not answer must not stop the server; it is said when one hangs.
 
 A log that has stopped does not go back to the file: what it has taken meanwhile is not in there. A restart makes a new beginning.
 """
@@ -13,8 +15,11 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from concurrent.futures import Future
+from pathlib import Path
+from typing import NamedTuple
 
+from ..disk_thread import AtOnce, DiskCalls
 from ..logs import JsonLines, fields, log
 from . import _mapping
 from .file_system import Room
@@ -45,9 +50,20 @@ _STOP_REMEDIES = {
 }
 
 
+class _Seen(NamedTuple):
+    """What a look found; None: the file system does not tell. `name`: what is wrong with the file's name, "" if nothing is."""
+
+    size: int | None
+    room: Room | None
+    name: str | None
+
+
 class JournalWatch:
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, disk: DiskCalls | None = None) -> None:
         self._journal = journal
+        self._disk = disk or AtOnce()
+        self._descriptor = os.dup(journal.descriptor)  # the disk's thread may still use it when the journal is closed
+        self._looking: Future[_Seen] | None = None
         self._bytes = journal.size  # that the file still has
         self._low = False
         self._name = ""  # what is wrong with it
@@ -69,23 +85,47 @@ class JournalWatch:
     def check(self, now_s: float) -> None:
         """Called now and then; `now_s` is monotonic."""
         journal = self._journal
-        with suppress(OSError):  # a network file system that is away: nothing is known
-            size = os.fstat(journal.descriptor).st_size
-            if size < self._bytes:
-                self._stop("file_cut_short")
-                self._bytes = size
+        self._disk.check(now_s)
+        if self._looking is None and now_s >= self._next_look_s:
+            self._next_look_s = now_s + LOOK_S
+            self._looking = self._disk.submit(journal.path, self._look)
+        seen = self._seen()
+        if seen is not None:
+            self._use_size(seen.size)
         if journal.failed and not journal.stopped:
             self._stop("write_failed")
-        if now_s >= self._next_look_s:
-            self._next_look_s = now_s + LOOK_S
-            self._look_at_room()
-            self._look_at_name()
-            if journal.stopped:
-                journal.tell_stop()
+        if seen is not None:
+            self._use_room(seen.room)
+            self._use_name(seen.name)
             _mapping.say_at_death(_last_words(journal))
 
-    def _look_at_room(self) -> None:
-        room = Room.of(self._journal.descriptor)
+    def close(self) -> None:
+        self._disk.submit(self._journal.path, lambda: os.close(self._descriptor))
+
+    def _look(self) -> _Seen:
+        """In the disk's thread."""
+        if self._journal.stopped:
+            self._journal.tell_stop(self._descriptor)
+        try:
+            mine = os.fstat(self._descriptor)
+        except OSError:  # a network file system that is away: nothing is known
+            return _Seen(None, Room.of(self._descriptor), None)
+        return _Seen(mine.st_size, Room.of(self._descriptor), _name_of(self._journal.path, mine))
+
+    def _seen(self) -> _Seen | None:
+        """Of a look that has ended."""
+        looking = self._looking
+        if looking is None or not looking.done():
+            return None
+        self._looking = None
+        return looking.result()
+
+    def _use_size(self, size: int | None) -> None:
+        if size is not None and size < self._bytes:
+            self._stop("file_cut_short")
+            self._bytes = size
+
+    def _use_room(self, room: Room | None) -> None:
         if room is None:
             return
         low = room.free < room.too_little * (HAS_ROOM_AGAIN if self._low else 1)
@@ -99,16 +139,8 @@ class JournalWatch:
             else:
                 log.info("journal_disk_has_room", extra=fields(path=str(self._journal.path), free_bytes=room.free))
 
-    def _look_at_name(self) -> None:
-        try:
-            mine = os.fstat(self._journal.descriptor)
-            try:
-                name = "" if os.path.samestat(mine, os.stat(self._journal.path)) else "replaced"
-            except FileNotFoundError:
-                name = "moved" if mine.st_nlink else "deleted"
-        except OSError:  # as above
-            return
-        if name == self._name:
+    def _use_name(self, name: str | None) -> None:
+        if name is None or name == self._name:
             return
         self._name = name
         if name:
@@ -127,8 +159,18 @@ class JournalWatch:
                 "journal_not_stopped", extra=fields(path=path, cause=cause, reason=str(error), remedy="give it more memory")
             )
             return
+        self._disk.submit(self._journal.path, lambda: self._journal.tell_stop(self._descriptor))
         meaning = f"{_STOP_MEANINGS[cause]}; {_MEMORY_ONLY}"
         log.error("journal_stopped", extra=fields(path=path, cause=cause, meaning=meaning, remedy=_STOP_REMEDIES[cause]))
+
+
+def _name_of(path: Path, mine: os.stat_result) -> str | None:
+    try:
+        return "" if os.path.samestat(mine, os.stat(path)) else "replaced"
+    except FileNotFoundError:
+        return "moved" if mine.st_nlink else "deleted"
+    except OSError:  # as above
+        return None
 
 
 def _last_words(journal: Journal) -> bytes:

@@ -59,7 +59,7 @@ def server(files: Files) -> Iterator[Inside]:
 
 
 def renew(server: Inside) -> None:
-    server.ask(lambda inside: inside.renew_certificates())
+    server.renew_certificates()
 
 
 class Maker:

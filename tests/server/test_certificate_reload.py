@@ -244,7 +244,7 @@ def test_both_ports_show_the_new_certificate_and_connections_stay(server: Inside
     raw.socket = client.wrap_socket(raw.socket)
     with raw:
         files.put("second")
-        server.ask(lambda inside: inside.renew_certificates())
+        server.renew_certificates()
         assert [shown_at(port, world) for port in ports] == ["second", "second"]
         raw.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         text = raw.rest()

@@ -222,6 +222,6 @@ def test_anchors_that_change_are_used_for_the_next_header(world: World, tmp_path
         for anchor, status in ((None, b"403"), (world.issuing.pem, b"101"), (b"junk", b"101")):
             if anchor is not None:
                 bundle.write_bytes(anchor)
-                server.ask(lambda one: one.renew_certificates())
+                server.renew_certificates()
             with server.place.bare() as raw:
                 assert raw.upgrade("/", header_of(world.vehicle("device-1"))).split()[1] == status

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -138,6 +139,13 @@ class Inside:
     def counts(self, name: str) -> dict[str, int]:
         """One of the server's counters, by cause or kind."""
         return self.ask(lambda server: dict(getattr(server.hub.counts, name)))
+
+    def renew_certificates(self) -> None:
+        """As SIGHUP does; returns when what was read is used."""
+        self.ask(lambda server: server.renew_certificates())
+        until_s = time.monotonic() + PATIENCE_S
+        while self.ask(lambda server: server.rereading):
+            assert time.monotonic() < until_s
 
     async def _drain(self) -> None:
         await self.server.drain()
