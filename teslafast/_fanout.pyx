@@ -265,13 +265,23 @@ cdef class Fanout:
         return self.entry(number).time_ms if number != self.last else 0
 
     def seq_before(self, uint64_t seq, uint64_t earlier_ms):
-        """A seq: after it comes all that was published from `earlier_ms` before `seq` on, as far as it is still here."""
+        """
+        A seq: after it comes all that was published from `earlier_ms` before `seq` on, as far as it is still here.
+
+        What passed from one event to the next is added up: where the clock was set back, nothing did.
+        """
         cdef uint64_t number = self.after(seq)
-        cdef uint64_t time_ms
+        cdef uint64_t time_ms, before_ms
         if number == self.first:
             return seq
         time_ms = self.entry(number - 1).time_ms
-        while number > self.first and self.entry(number - 1).time_ms + earlier_ms >= time_ms:
+        while number > self.first:
+            before_ms = self.entry(number - 1).time_ms
+            if before_ms < time_ms:
+                if time_ms - before_ms > earlier_ms:
+                    break
+                earlier_ms -= time_ms - before_ms
+            time_ms = before_ms
             number -= 1
         return self.entry(number).seq - 1 if number != self.last else seq
 

@@ -28,6 +28,16 @@ class FieldTimes:
             if field in self._fields:
                 times[field] = now_ns
 
-    def of(self, vin: str) -> Mapping[str, int]:
-        """Field → when it was heard (ns since 1970)."""
-        return self._vehicles.get(vin, NEVER)
+    def of(self, vin: str, now_ns: int) -> Mapping[str, int]:
+        """
+        Field → when it was heard (ns since 1970).
+
+        A later moment than now shows that our clock was ahead: it becomes now, so that the field grows old from here on.
+        """
+        times = self._vehicles.get(vin)
+        if times is None:
+            return NEVER
+        for field, heard_ns in times.items():
+            if heard_ns > now_ns:
+                times[field] = now_ns
+        return times

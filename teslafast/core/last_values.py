@@ -3,7 +3,8 @@ The last known value of every field of every vehicle: what a dashboard gets when
 
 Order is the order of receipt, or a time bounded by it. A vehicle's own time orders its messages, so that a late or re-sent one
 never steps back; but a time ahead of the moment of receipt is no time (many vehicles wake with a wrong clock): it counts as that
-moment, and whatever arrives later and is not a re-send wins over it.
+moment, and whatever arrives later and is not a re-send wins over it. Our own clock may have been ahead, too, and set right since
+then (a machine without a clock of its own): what is known for a moment that has not come yet counts as of now, by the same rule.
 
     Bounds of one vehicle: FIELDS_AT_MOST fields, VALUE_BYTES_AT_MOST bytes of names and values. What does not fit is not kept
     here, and counted; it is in the log all the same.
@@ -24,6 +25,7 @@ FIELDS_AT_MOST = 1024  # nearly four times as many as the schema has; cars may k
 CONSIDERED_AT_MOST = 2 * FIELDS_AT_MOST
 VALUE_BYTES_AT_MOST = 64 * 1024  # ten times what all fields of the schema take
 NUMBER_BYTES = 8  # what a number counts for: a double
+_MS = 1_000_000
 FARTHEST_NS = 1 << 63  # 292 years: where 64-bit times end, either way
 
 
@@ -41,7 +43,7 @@ class VehicleValues:
     `values` and `times` (ns since 1970, bounded by receipt) have the same keys.
 
     newest_ns    the latest of `times`
-    ahead        the fields whose time was ahead of its receipt
+    ahead        the fields whose time was ahead: of its receipt, or of the moment at which a later message came
     not_kept     values that did not fit
     """
 
@@ -75,7 +77,9 @@ class VehicleValues:
         """
         ahead = created_ns is not None and created_ns > now_ns
         time_ns = now_ns if created_ns is None or ahead else max(created_ns, -FARTHEST_NS)
-        time_ns -= time_ns % 1_000_000  # as precise as the events are, so that the last values are what the log says
+        time_ns -= time_ns % _MS  # as precise as the events are, so that the last values are what the log says
+        if self.newest_ns > now_ns:
+            self._bound(now_ns)
         if self._room < size and not self._exact:
             self._room = VALUE_BYTES_AT_MOST - sum(cost(name, value) for name, value in self.values.items())
             self._exact = True
@@ -97,6 +101,15 @@ class VehicleValues:
             if self._outranks(name, time_ns, is_resend):
                 self._set(name, value, time_ns, ahead)
         self.newest_ns = max(self.times.values(), default=self.newest_ns)
+
+    def _bound(self, now_ns: int) -> None:
+        """What is known for a later moment was told when our clock was ahead: it counts as of now, and as ahead."""
+        time_ns = now_ns - now_ns % _MS
+        for name, known_ns in self.times.items():
+            if known_ns > time_ns:
+                self.times[name] = time_ns
+                self.ahead.add(name)
+        self.newest_ns = max(self.times.values(), default=time_ns)
 
     def _merge_what_fits(self, data: Mapping[str, Any], time_ns: int, ahead: bool, is_resend: bool) -> None:
         """Field by field, with the bytes counted exactly: the work grows with the message, not with what is known."""
@@ -139,11 +152,23 @@ class VehicleValues:
         else:
             self.ahead.discard(name)
 
-    def report(self) -> dict[str, Any]:
+    def newest_at(self, now_ns: int) -> int:
+        """The latest of `times` as it counts now, in whole milliseconds."""
+        return min(self.newest_ns, now_ns - now_ns % _MS)
+
+    def times_at(self, now_ns: int) -> Mapping[str, int]:
+        """`times` as they count now."""
+        if self.newest_ns <= now_ns:
+            return self.times
+        time_ns = now_ns - now_ns % _MS
+        return {name: min(known_ns, time_ns) for name, known_ns in self.times.items()}
+
+    def report(self, now_ns: int) -> dict[str, Any]:
         """As `/vehicles/VIN` shows them: each field's value and time in ns since 1970, and its time again as RFC 3339."""
+        times = self.times_at(now_ns)
         return {
-            "data": {name: {"value": value, "time_ns": self.times[name]} for name, value in self.values.items()},
-            "times": {name: rfc3339(time_ns) for name, time_ns in self.times.items()},
+            "data": {name: {"value": value, "time_ns": times[name]} for name, value in self.values.items()},
+            "times": {name: rfc3339(time_ns) for name, time_ns in times.items()},
         }
 
 

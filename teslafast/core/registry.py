@@ -69,7 +69,7 @@ class VehicleEntry:
         One of its records is in the log, since `now_ns`.
 
         A message is a duplicate if one of the last TXIDS_KEPT had its txid. A data message is out of order if it was made before
-        one that came earlier; a re-sent one may well have been, and a time ahead of its receipt says nothing of the order.
+        one that came earlier; a re-sent one may well have been, and a time that is ahead says nothing of it (core/last_values).
         """
         kind = record.kind
         self.heard_ns = now_ns
@@ -84,7 +84,7 @@ class VehicleEntry:
             if is_resend:
                 self.resends += 1
             if created_ns is not None and created_ns <= now_ns:
-                if created_ns >= self._newest_ns:
+                if created_ns >= self._newest_ns or self._newest_ns > now_ns:
                     self._newest_ns = created_ns
                 elif not is_resend:
                     self.reorders += 1
@@ -103,13 +103,18 @@ class VehicleEntry:
         """One of its messages was refused."""
         self.refused += 1
 
-    def report(self) -> dict[str, Any]:
+    def heard_at(self, now_ns: int) -> int:
+        """When it was last heard, 0 for never; our clock may have been ahead then."""
+        return min(self.heard_ns, now_ns)
+
+    def report(self, now_ns: int) -> dict[str, Any]:
         """The vehicle as `/vehicles` shows it. One dollar buys 150,000 signals."""
+        heard_ns = self.heard_at(now_ns)
         return {
             "vin": self.vin,
             "connected": self.connections > 0,
             "connections": self.connections,
-            "lastHeard": rfc3339(self.heard_ns) if self.heard_ns else None,
+            "lastHeard": rfc3339(heard_ns) if heard_ns else None,
             "networkInterface": self.network_interface,
             "clientVersion": self.client_version,
             "messages": sum(self.counts.values()),
@@ -175,9 +180,9 @@ class Registry:
             return True
         return self.others is not None and self.others.holds(vin)
 
-    def report(self, entry: VehicleEntry) -> dict[str, Any]:
+    def report(self, entry: VehicleEntry, now_ns: int) -> dict[str, Any]:
         """The vehicle as `/vehicles` shows it: `connections` are those to this node."""
-        report = entry.report() | {"connected": self.is_connected(entry.vin)}
+        report = entry.report(now_ns) | {"connected": self.is_connected(entry.vin)}
         if self.others is not None and not entry.connections and report["connected"]:
             report["networkInterface"] = self.others.network_interface(entry.vin)
         return report

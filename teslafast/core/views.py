@@ -3,7 +3,8 @@ A view is a shape and a ring: another way of saying what the flat log says, made
 
     fleet       every record as the reference server's JSON, under the same seqs
     interval    data merged per vehicle: at most one message a vehicle and interval, the latest value of each field; other
-                kinds pass at once. A merged message's `seq` is that of the newest event when it was made.
+                kinds pass at once. A merged message's `seq` is that of the newest event when it was made. What a vehicle sends
+                again is old: it is merged by itself, and what was merged before it leaves first.
 
 A view's ring begins when its first reader comes and is given back when its last one goes. Who may see no vehicle reads a ring in
 which nothing is ever put, so that asking costs nothing. A view is for live readers, and small
@@ -71,13 +72,17 @@ class ViewWriter:
 
 
 class Merged:
-    """One vehicle's merged message in the making. `size`: bytes of the messages in it."""
+    """One vehicle's merged message in the making. `size`: bytes of the messages in it; `is_resend`: all of them are."""
 
-    __slots__ = ("body", "size")
+    __slots__ = ("body", "is_resend", "size")
 
     def __init__(self, body: dict[str, Any], size: int) -> None:
         self.body = body | {"data": dict(body["data"])}
+        self.is_resend = body.get("isResend") is True
         self.size = size
+
+    def has_room_for(self, body: dict[str, Any], size: int) -> bool:
+        return self.size + size <= MERGED_AT_MOST and self.is_resend is (body.get("isResend") is True)
 
     def add(self, body: dict[str, Any], size: int) -> None:
         data: dict[str, Any] = self.body["data"]
@@ -101,17 +106,17 @@ class Conflator:
 
     def publish(self, kind: int, vin: str, body: dict[str, Any], text: bytes, seq: int, now_ms: int) -> None:
         """`text`: the JSON of `body`, as the flat log has it."""
-        self._seq, self._now_ms = seq, now_ms
+        before, self._seq, self._now_ms = self._seq, seq, now_ms
         size = len(text)
         if kind != DATA:
             self._writer.put(self.log, kind, vin, text, now_ms, seq)
             return
         known = self._merged.get(vin)
-        if known is not None and known.size + size <= MERGED_AT_MOST:
+        if known is not None and known.has_room_for(body, size):
             known.add(body, size)
             return
-        if known is not None:
-            self._writer.put(self.log, DATA, vin, known.body, now_ms, seq)
+        if known is not None:  # under a seq of its own: a client takes a second message of one seq for news that it has
+            self._writer.put(self.log, DATA, vin, known.body, now_ms, before)
         if size > MERGED_AT_MOST:
             self._merged.pop(vin, None)
             self._writer.put(self.log, DATA, vin, text, now_ms, seq)

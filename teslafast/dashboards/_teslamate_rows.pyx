@@ -2,14 +2,15 @@
 """
 The rows of TeslaMate's streaming protocol: what a vehicle has said, as one line of comma-separated cells for each record.
 
-    values     the latest of each field that a column is made of, with its time; a late record fills in only what is newer
+    values     the latest of each field that a column is made of, with its time; a late record fills in only what is newer, or
+               what was told with a time that was ahead (the rule of core/last_values.py)
     cells      what stands in each column now, as the bytes that go out; written when a value changes, not for each row
     a row      for a record that is neither late nor re-sent, holds such a field, and comes when place and gear are known
 
 Laws, each of which a client breaks without (docs/connect/teslamate.md): whole numbers have no fraction, because `71.4` reads as
 nothing; `power` is a number in every row, because an empty one means that the vehicle only seems awake; the time never steps
-back, because TeslaMate stores the positions in the order in which they come; no gear without a place. What is not known is
-empty, never made up.
+back unless our own clock does, because TeslaMate stores the positions in the order in which they come; no gear without a place.
+What is not known is empty, never made up.
 
 Compiled because a thousand vehicles want a thousand rows a second: tests/support/row_model.py says the same in plain Python, and
 the tests hold one against the other. No clock, no I/O.
@@ -85,12 +86,16 @@ cdef class VehicleRows:
     cdef:
         readonly int64_t time_ms
         int64_t[FIELDS] times
+        int ahead               # bit k: the time of field k was ahead
         list values
         list row
         object height
 
-    def __init__(self, dict values not None, dict times_ms not None, height=None):
-        """`values`, `times_ms`: what is known already, with the same keys. `height`: latitude, longitude -> metres, or None."""
+    def __init__(self, dict values not None, dict times_ms not None, height=None, ahead=()):
+        """
+        `values`, `times_ms`: what is known already, with the same keys. `ahead`: of these, what was told with a time that was
+        ahead. `height`: latitude, longitude -> metres, or None.
+        """
         cdef int field
         self.height = height
         self.values = [unknown] * FIELDS
@@ -104,6 +109,8 @@ cdef class VehicleRows:
                 field = field_numbers[name]
                 self.values[field] = value
                 self.times[field] = times_ms[name]
+                if name in ahead:
+                    self.ahead |= 1 << field
                 self.time_ms = max(self.time_ms, self.times[field])
         self.write((1 << FIELDS) - 1)
 
@@ -116,12 +123,29 @@ cdef class VehicleRows:
         """Takes an event of the log in, its JSON; whether there is a row for it. A time ahead of its receipt counts as that."""
         cdef dict body = _loads(text)
         cdef int64_t time_ms = milliseconds(body["createdAt"])
-        if time_ms < 0 or time_ms > came_ms:
+        cdef bint ahead = time_ms > came_ms
+        if time_ms < 0 or ahead:
             time_ms = came_ms
-        return self.take(body["data"], time_ms, body.get("isResend") is True)
+        if came_ms < self.time_ms:
+            self.bound(came_ms)
+        return self.take(body["data"], time_ms, body.get("isResend") is True, ahead)
 
-    cpdef bint take(self, dict data, int64_t time_ms, bint is_resend) except -1:
-        """Takes a record's fields in; whether there is a row for it. `time_ms`: its own time, not ahead of its receipt."""
+    cdef int bound(self, int64_t now_ms) except -1:
+        """What is known for a later moment was told when our clock was ahead: it counts as of now."""
+        cdef int field
+        for field in range(FIELDS):
+            if self.times[field] > now_ms:
+                self.times[field] = now_ms
+                self.ahead |= 1 << field
+        self.time_ms = now_ms
+        return 0
+
+    cpdef bint take(self, dict data, int64_t time_ms, bint is_resend, bint ahead=False) except -1:
+        """
+        Takes a record's fields in; whether there is a row for it.
+
+        `time_ms`: when it was made, as far as its receipt; `ahead`: its own time is later than that.
+        """
         cdef bint late = time_ms < self.time_ms
         cdef bint newer = time_ms > self.time_ms
         cdef bint said = False
@@ -133,9 +157,13 @@ cdef class VehicleRows:
                 continue
             field = number
             said = True
-            if late and time_ms <= self.times[field]:
+            if late and time_ms <= self.times[field] and (is_resend or not self.ahead & 1 << field):
                 continue
             self.times[field] = time_ms
+            if ahead:
+                self.ahead |= 1 << field
+            else:
+                self.ahead &= ~(1 << field)
             known = self.values[field]
             if type(known) is not type(value) or known != value:    # True is 1, and no number here
                 self.values[field] = value

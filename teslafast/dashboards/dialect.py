@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from .._fanout import frame
@@ -32,7 +33,10 @@ class Dialect(Protocol):
 
 
 class StreamDialect:
-    """Our own protocol's, at `/stream`."""
+    """Our own protocol's, at `/stream`. `clock()`: ns since 1970."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
 
     def hello(self, hub: Hub) -> bytes:
         return messages.hello(hub.epoch, hub.log.seq, hub.log.oldest)
@@ -54,7 +58,9 @@ class StreamDialect:
 
     def snapshot(self, hub: Hub, vin: str) -> bytes | None:
         vehicle = hub.last_values.get(vin)
-        return None if vehicle is None else messages.snapshot(hub.log.seq, vin, vehicle.newest_ns, vehicle.values)
+        if vehicle is None:
+            return None
+        return messages.snapshot(hub.log.seq, vin, vehicle.newest_at(self._clock()), vehicle.values)
 
 
-STREAM_DIALECT = StreamDialect()
+STREAM_DIALECT = StreamDialect(time.time_ns)

@@ -44,6 +44,13 @@ def merged_since(log: Fanout, after: int, interval_ms: int, sees: Callable[[str]
     yield from merging.told(seq)
 
 
+def _merged(known: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+    """Both as one, under the later one's time. What the vehicle has sent again is older than what it has not."""
+    if event.get("isResend") is True and known.get("isResend") is not True:
+        known, event = event, known
+    return event | {"data": known["data"] | event["data"]}
+
+
 class Merging:
     """The data events that are to be sent as one a vehicle, as far as they have been taken in."""
 
@@ -63,10 +70,7 @@ class Merging:
                 continue
             if kind == DATA:
                 known = self._merged.get(event["vin"])
-                if known is not None:
-                    known["data"].update(event["data"])
-                    event["data"] = known["data"]
-                self._merged[event["vin"]] = event
+                self._merged[event["vin"]] = event if known is None else _merged(known, event)
                 self._size += len(text)
             elif seq > self._after:
                 others.append(message(**event))

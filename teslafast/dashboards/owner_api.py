@@ -190,19 +190,19 @@ def summary(vin: str, state: VehicleState, values: VehicleValues | None) -> dict
     return said | ({"display_name": name} if isinstance(name, str) else {})
 
 
-def vehicle_data(vin: str, state: VehicleState, vehicle: VehicleValues) -> dict[str, object]:
+def vehicle_data(vin: str, state: VehicleState, vehicle: VehicleValues, now_ns: int) -> dict[str, object]:
     """All that is known of it, in the Owner API's parts."""
     values = vehicle.values
     parts: dict[str, dict[str, object]] = {}
     for part, rows in DATA_PARTS.items():
-        known: dict[str, object] = {"timestamp": vehicle.newest_ns // _MS}  # so that the stream's rows are never older
+        known: dict[str, object] = {"timestamp": vehicle.newest_at(now_ns) // _MS}  # so that the stream's rows are never older
         for key, field, convert in rows:
             if key not in known and (value := convert(values.get(field))) is not None:
                 known[key] = value
         parts[part] = known
     parts["drive_state"]["power"] = power_kw(values)
     if "Location" in vehicle.times:
-        parts["drive_state"]["gps_as_of"] = vehicle.times["Location"] // _S
+        parts["drive_state"]["gps_as_of"] = min(vehicle.times["Location"], now_ns) // _S
     parts["charge_state"] |= _charging(values)
     update = _update(values)
     if update:

@@ -72,7 +72,7 @@ class SseDialect:
             told += block(self._state(hub.registry, vin, known))
         if known is None:
             return told or None
-        created = rfc3339(known.newest_ns)
+        created = rfc3339(known.newest_at(self._clock()))
         if CONFIG in self._topics:
             fields: dict[str, dict[str, object]] = {name: {} for name in known.values}
             told += block(orjson.dumps({"vin": vin, "createdAt": created, "config": {"fields": fields}}))
@@ -81,9 +81,9 @@ class SseDialect:
         return told or None
 
     def _state(self, registry: Registry, vin: str, known: VehicleValues | None) -> bytes:
-        entry = registry.get(vin)
-        heard_ns = entry.heard_ns if entry is not None else 0
-        created_ns = heard_ns or (known.newest_ns if known is not None else self._clock())
+        entry, now_ns = registry.get(vin), self._clock()
+        heard_ns = entry.heard_at(now_ns) if entry is not None else 0
+        created_ns = heard_ns or (known.newest_at(now_ns) if known is not None else now_ns)
         state = "online" if registry.is_connected(vin) else "offline"
         return orjson.dumps({"isCache": True, "vin": vin, "createdAt": rfc3339(created_ns), "state": state})
 

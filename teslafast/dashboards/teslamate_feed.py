@@ -97,7 +97,8 @@ class RowFeed:
         known = self._hub.last_values.get(vin)
         values = {} if known is None else {name: known.values[name] for name in ROW_FIELDS.intersection(known.values)}
         times_ms = {} if known is None else {name: known.times[name] // _MS for name in values}
-        return FollowedVehicle(VehicleRows(values, times_ms, self._height), self._hub.registry.is_connected(vin))
+        ahead = frozenset() if known is None else known.ahead
+        return FollowedVehicle(VehicleRows(values, times_ms, self._height, ahead), self._hub.registry.is_connected(vin))
 
     def _gather(self) -> None:
         """There may be something to read."""

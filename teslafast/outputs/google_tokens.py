@@ -28,6 +28,11 @@ RENEWED_S = 300  # before its end
 _VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 
 
+def _lasts(since_s: float, until_s: float, now_s: float) -> bool:
+    """Whether a token of that time holds for a while. One from a later moment was made while our clock was ahead."""
+    return since_s <= now_s <= until_s - RENEWED_S
+
+
 class GoogleTokens(Protocol):
     async def token(self) -> str:
         """One that holds for some minutes more. Raises Undelivered."""
@@ -56,12 +61,12 @@ class ServiceAccount:
             raise Misconfigured(_VARIABLE, f"{path} lacks a key that can be used", "make a new key for the account") from None
         if not isinstance(self._key, RSAPrivateKey):
             raise Misconfigured(_VARIABLE, f"{path} holds no RSA key", "make a new key for the account")
-        self._token, self._until_s = "", 0.0
+        self._token, self._since_s, self._until_s = "", 0.0, 0.0
 
     async def token(self) -> str:
         now_s = self._wall()
-        if now_s > self._until_s - RENEWED_S:
-            self._until_s = now_s + GOOGLE_TOKEN_S
+        if not _lasts(self._since_s, self._until_s, now_s):
+            self._since_s, self._until_s = now_s, now_s + GOOGLE_TOKEN_S
             claims = {"iss": self._email, "sub": self._email, "aud": self._audience, "iat": int(now_s), "exp": int(self._until_s)}
             self._token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._key_id})  # type: ignore[arg-type]
         return self._token
@@ -73,12 +78,13 @@ class MachineAccount:
     def __init__(self, host: str, wall: Callable[[], float] = time.time) -> None:
         self._host = host
         self._wall = wall
-        self._token, self._until_s = "", 0.0
+        self._token, self._since_s, self._until_s = "", 0.0, 0.0
 
     async def token(self) -> str:
-        if self._wall() > self._until_s - RENEWED_S:
+        if not _lasts(self._since_s, self._until_s, self._wall()):
             said = await self._asked()
-            self._token, self._until_s = str(said["access_token"]), self._wall() + float(said["expires_in"])
+            self._token, self._since_s = str(said["access_token"]), self._wall()
+            self._until_s = self._since_s + float(said["expires_in"])
         return self._token
 
     async def _asked(self) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _vehicle(hub: Hub, whole: bool) -> Page:
             return _json(HTTPStatus.OK, {"response": summary(vin, state, values)})
         if state != "online" or values is None:
             return _error(HTTPStatus.REQUEST_TIMEOUT, f"vehicle unavailable: vehicle is {state}")
-        return _json(HTTPStatus.OK, {"response": vehicle_data(vin, state, values)})
+        return _json(HTTPStatus.OK, {"response": vehicle_data(vin, state, values, time.time_ns())})
 
     return page
 
@@ -60,9 +60,9 @@ def _granted(hub: Hub, grant: Grant | None) -> list[str]:
 
 
 def _state(hub: Hub, vin: str) -> VehicleState:
-    entry = hub.registry.get(vin)
-    heard_ns = 0 if entry is None else entry.heard_ns
-    return state_of(hub.registry.is_connected(vin), hub.last_values.get(vin), heard_ns, time.time_ns())
+    entry, now_ns = hub.registry.get(vin), time.time_ns()
+    heard_ns = 0 if entry is None else entry.heard_at(now_ns)
+    return state_of(hub.registry.is_connected(vin), hub.last_values.get(vin), heard_ns, now_ns)
 
 
 def _error(status: HTTPStatus, error: str) -> Answer:

@@ -95,7 +95,8 @@ def fleet(registry: Registry) -> Page:
     """
 
     def page(request: Request, grant: Grant | None) -> Answer:
-        entries = [registry.report(entry) for entry in registry if grant is not None and grant.allows(entry.vin)]
+        now_ns = time.time_ns()
+        entries = [registry.report(entry, now_ns) for entry in registry if grant is not None and grant.allows(entry.vin)]
         return _json(HTTPStatus.OK, {"vehicles": entries})
 
     return page
@@ -114,11 +115,11 @@ def vehicle(registry: Registry, values: LastValues) -> Page:
         vin = mended_vin(request.path.rpartition("/")[2])
         if grant is None or not grant.allows(vin):
             return Answer.of(Refused(VIN_NOT_GRANTED))
-        entry, known = registry.get(vin), values.get(vin)
+        entry, known, now_ns = registry.get(vin), values.get(vin), time.time_ns()
         if entry is None and known is None:
             return Answer.of(Refused(UNKNOWN_VIN))
-        report: dict[str, Any] = registry.report(entry) if entry is not None else {"vin": vin, "connected": False}
-        return _json(HTTPStatus.OK, report | (known.report() if known is not None else {"data": {}, "times": {}}))
+        report: dict[str, Any] = registry.report(entry, now_ns) if entry is not None else {"vin": vin, "connected": False}
+        return _json(HTTPStatus.OK, report | (known.report(now_ns) if known is not None else {"data": {}, "times": {}}))
 
     return page
 

@@ -112,8 +112,8 @@ def _vehicle(sources: SetupSources) -> SetupCheck:
 
 def last_heard(hub: Hub, vin: str) -> float | None:
     """When a vehicle was last heard, s since 1970; None if it never was. For any thread: it only looks entries up."""
-    entry, values = hub.registry.get(vin), hub.last_values.get(vin)
-    newest_ns = max(entry.heard_ns if entry is not None else 0, values.newest_ns if values is not None else 0)
+    entry, values, now_ns = hub.registry.get(vin), hub.last_values.get(vin), time.time_ns()
+    newest_ns = max(entry.heard_at(now_ns) if entry is not None else 0, values.newest_at(now_ns) if values is not None else 0)
     return newest_ns / 1e9 if newest_ns > 0 else None
 
 

@@ -61,8 +61,11 @@ def vehicle_metrics_page(hub: Hub, times: FieldTimes, wall_ns: Callable[[], int]
             vins = _wanted(request, grant, hub.known_vins())
         except Refused as error:
             return Answer.of(error)
-        vehicles = {vin: _fresh(hub, times, vin, wall_ns() - FORGOTTEN_S * 1_000_000_000) for vin in vins}
-        heard_s = {vin: entry.heard_ns / 1e9 for vin in vins if (entry := hub.registry.get(vin)) is not None and entry.heard_ns}
+        now_ns = wall_ns()
+        vehicles = {vin: _fresh(hub, times, vin, now_ns) for vin in vins}
+        heard_s = {
+            vin: entry.heard_at(now_ns) / 1e9 for vin in vins if (entry := hub.registry.get(vin)) is not None and entry.heard_ns
+        }
         connected = {vin: float(hub.registry.is_connected(vin)) for vin in vins}
         is_open = wants_openmetrics(request.tokens("accept"))
         text = exposed(vehicles, heard_s, connected, is_open)
@@ -86,9 +89,9 @@ def _wanted(request: Request, grant: Grant | None, known: Iterable[str]) -> list
     return vins
 
 
-def _fresh(hub: Hub, times: FieldTimes, vin: str, since_ns: int) -> Values:
+def _fresh(hub: Hub, times: FieldTimes, vin: str, now_ns: int) -> Values:
     """
-    The last values of fields that were heard since then, under the names and types that metrics have.
+    The last values of fields that were heard within FORGOTTEN_S, under the names and types that metrics have.
 
     What names the car is told as long as anything is heard of it: a car says its version once a day.
     """
@@ -97,7 +100,8 @@ def _fresh(hub: Hub, times: FieldTimes, vin: str, since_ns: int) -> Values:
     vehicle, entry = hub.last_values.get(vin), hub.registry.get(vin)
     if vehicle is None:
         return {}
-    heard = {field for field, ns in times.of(vin).items() if ns >= since_ns}
+    since_ns = now_ns - FORGOTTEN_S * 1_000_000_000
+    heard = {field for field, ns in times.of(vin, now_ns).items() if ns >= since_ns}
     if entry is not None and entry.heard_ns >= since_ns:
         heard |= INFO_TABLE.keys()
     recent = {field: vehicle.values[field] for field in heard if field in vehicle.values}

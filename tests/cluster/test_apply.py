@@ -68,7 +68,7 @@ def outcome(apply: Callable[[Hub, list[Entry]], None], entries: list[Entry]) -> 
     return {
         "log": hub.log.events_after(0, 1000),
         "values": {vin: (one.values, one.times, one.newest_ns, one.ahead) for vin, one in known.items() if one is not None},
-        "registry": [entry.report() for entry in hub.registry],
+        "registry": [entry.report(0) for entry in hub.registry],
     }
 
 

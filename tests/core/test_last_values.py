@@ -58,10 +58,19 @@ def test_in_whatever_order_messages_come_each_field_ends_with_its_newest_value(b
     assert known(shuffled) == newest
 
 
-@given(st.lists(st.builds(Message, SANE | ANY_TIME, DATA, st.just(NOW), st.booleans())))
+# Our own clock goes on, or is set, either way.
+OUR_TIMES = st.sampled_from((NOW - 1000 * SECOND, NOW - SECOND, NOW, NOW + 1, NOW + SECOND, NOW + 1000 * SECOND))
+
+
+@given(st.lists(st.builds(Message, SANE | ANY_TIME, DATA, OUR_TIMES, st.booleans())))
 def test_every_field_follows_the_rule(messages: list[Message]) -> None:
     values: dict[str, tuple[int, bool, Any]] = {}
     for created, data, now, again in messages:
+        if data:
+            values = {
+                name: (in_whole_ms(now), True, value) if time > now else (time, ahead, value)
+                for name, (time, ahead, value) in values.items()
+            }
         for name, value in data.items():
             time, ahead, _ = values.get(name, (created, False, None))
             time_ns = in_whole_ms(min(created, now))
@@ -70,7 +79,7 @@ def test_every_field_follows_the_rule(messages: list[Message]) -> None:
     assert known(messages) == {name: value for name, (_, _, value) in values.items()}
 
 
-@given(st.lists(st.builds(Message, SANE | ANY_TIME, SOME_DATA, st.just(NOW)), min_size=1))
+@given(st.lists(st.builds(Message, SANE | ANY_TIME, SOME_DATA, OUR_TIMES), min_size=1))
 def test_values_and_times_have_the_same_fields_and_the_newest_time_is_known(messages: list[Message]) -> None:
     state = LastValues()
     for message in messages:
@@ -79,6 +88,7 @@ def test_values_and_times_have_the_same_fields_and_the_newest_time_is_known(mess
     assert vehicle is not None
     assert vehicle.values.keys() == vehicle.times.keys()
     assert vehicle.newest_ns == max(vehicle.times.values())
+    assert vehicle.newest_ns <= messages[-1].now
 
 
 def test_a_late_message_never_steps_back() -> None:
@@ -95,6 +105,28 @@ def test_a_time_ahead_of_receipt_counts_as_receipt_and_whatever_comes_later_wins
     assert known([ahead, Message(NOW - SECOND, {"Soc": 50})]) == {"Soc": 50, "Odometer": 2}
     assert known([ahead, Message(NOW - SECOND, {"Soc": 50}, again=True)]) == {"Soc": 1, "Odometer": 2}
     assert known([ahead, Message(NOW, {"Soc": 50}), Message(NOW - SECOND, {"Soc": 49})]) == {"Soc": 50, "Odometer": 2}
+
+
+@pytest.mark.parametrize("years", [1 / 31_536_000, 1 / 365, 4])
+def test_what_was_told_while_our_own_clock_was_ahead_does_not_outrank_what_comes_once_it_is_set_right(years: float) -> None:
+    then = NOW + int(years * 31_536_000) * SECOND
+    early = [Message(then, {"Soc": 1, "Odometer": 2, "Gear": "P"}, then), Message(then + SECOND, {"Odometer": 3}, then)]
+    assert known([*early, Message(NOW - 2 * SECOND, {"Soc": 50}, NOW)]) == {"Soc": 50, "Odometer": 3, "Gear": "P"}
+    assert known([*early, Message(NOW - 2 * SECOND, {"Soc": 50}, NOW, again=True)]) == {"Soc": 1, "Odometer": 3, "Gear": "P"}
+    after = [Message(NOW, {"Gear": "D"}, NOW), Message(NOW - SECOND, {"Soc": 50, "Gear": "R"}, NOW)]
+    assert known([*early, *after]) == {"Soc": 50, "Odometer": 3, "Gear": "D"}, "of what came after it, the vehicle's order holds"
+
+
+def test_no_time_that_is_told_is_later_than_the_moment_at_which_it_is_told() -> None:
+    state = LastValues()
+    state.merge(VIN, {"Soc": 1}, NOW - SECOND, NOW)
+    state.merge(VIN, {"Odometer": 2}, NOW + 1000 * SECOND, NOW + 1000 * SECOND)
+    vehicle = state.get(VIN)
+    assert vehicle is not None
+    assert (vehicle.newest_at(NOW + 1), vehicle.newest_at(NOW + 2000 * SECOND)) == (NOW, NOW + 1000 * SECOND)
+    assert vehicle.times_at(NOW + 1) == {"Soc": NOW - SECOND, "Odometer": NOW}
+    assert vehicle.report(NOW + 1)["data"]["Odometer"] == {"value": 2, "time_ns": NOW}
+    assert vehicle.report(NOW + 1)["times"]["Odometer"] == "2027-01-15T08:00:00.000Z"
 
 
 def test_values_beyond_the_bound_in_bytes_are_not_kept_and_counted_and_smaller_ones_still_are() -> None:
@@ -117,7 +149,7 @@ def test_a_message_without_a_time_counts_as_of_now() -> None:
     state.merge(VIN, {"Soc": 2}, NOW - 1, NOW)
     vehicle = state.get(VIN)
     assert vehicle is not None
-    assert vehicle.report() == {
+    assert vehicle.report(NOW) == {
         "data": {"Soc": {"value": 1, "time_ns": NOW}},
         "times": {"Soc": "2027-01-15T08:00:00.000Z"},
     }

@@ -114,6 +114,19 @@ def test_a_time_ahead_of_receipt_says_nothing_of_the_order() -> None:
     assert in_order((10, False), (1000, False), (20, False)) == (0, 0)
 
 
+def test_what_was_told_while_our_own_clock_was_ahead_makes_no_later_message_a_reorder() -> None:
+    entry = VehicleEntry(VIN)
+    for created_ns, now_ns in ((1000, 1000), (20, 21), (22, 23), (21, 24)):
+        entry.heard(record(created_ns=created_ns), b"", now_ns)
+    assert entry.reorders == 1, "the last one alone"
+
+
+def test_a_vehicle_was_not_heard_at_a_moment_that_has_not_come_yet() -> None:
+    entry = VehicleEntry(VIN)
+    entry.heard(record(), b"", 1_900_000_000_000_000_000)
+    assert entry.report(1_800_000_000_000_000_000)["lastHeard"] == "2027-01-15T08:00:00.000Z"
+
+
 def test_only_data_has_an_order() -> None:
     entry = VehicleEntry(VIN)
     entry.heard(record(created_ns=20), b"", 100)
@@ -131,7 +144,7 @@ def test_the_report_says_what_the_vehicle_sent() -> None:
     registry.heard(VIN, record(signals=1, created_ns=10, differs=True), b"tx-1", 1_800_000_000_456_000_000)
     registry.heard(VIN, record("alerts", 1, created_ns=5), b"", 1_800_000_001_000_000_000)
     entry.refuse()
-    assert entry.report() == {
+    assert entry.report(1_800_000_002_000_000_000) == {
         "vin": VIN,
         "connected": True,
         "connections": 1,
@@ -154,8 +167,8 @@ def test_a_vehicle_that_another_node_heard_is_known_and_not_connected() -> None:
     registry.heard(VIN, record(), b"", 1)
     entry = registry.get(VIN)
     assert entry is not None
-    assert (entry.report()["connected"], registry.connected, registry.is_connected(VIN)) == (False, 0, False)
+    assert (entry.report(1)["connected"], registry.connected, registry.is_connected(VIN)) == (False, 0, False)
 
 
 def test_a_vehicle_that_was_never_heard_has_no_last_time() -> None:
-    assert VehicleEntry(VIN).report()["lastHeard"] is None
+    assert VehicleEntry(VIN).report(1)["lastHeard"] is None

@@ -101,6 +101,20 @@ def test_within_an_interval_data_is_merged_and_the_latest_value_wins(stage: tupl
     assert told(dashboard) == [(VIN, 3, {"Soc": 2, "Gear": "P", "Odometer": 7})]
 
 
+def test_what_is_sent_again_is_merged_by_itself_under_a_seq_of_its_own(stage: tuple[Hub, FakeLoop]) -> None:
+    own, loop = stage
+    dashboard = read(own, HALF_A_SECOND)
+    for values, again in (({"A": 1}, 0), ({"B": 1}, 0), ({"A": 0, "C": 0}, 1), ({"D": 0}, 1), ({"A": 2}, 0)):
+        body = {"vin": VIN, "createdAt": None, "data": values, "isResend": bool(again)}
+        publish(own, Report("data", body, CREATED_NS, bool(again), len(values)), dict)
+    loop.elapse()
+    assert [(one["seq"], one["data"], one["isResend"]) for one in dashboard.messages()] == [
+        (2, {"A": 1, "B": 1}, False),
+        (4, {"A": 0, "C": 0, "D": 0}, True),
+        (5, {"A": 2}, False),
+    ]
+
+
 def test_each_vehicle_has_its_own_message(stage: tuple[Hub, FakeLoop]) -> None:
     own, loop = stage
     dashboard = read(own, HALF_A_SECOND)
@@ -172,7 +186,7 @@ def test_what_is_merged_leaves_before_its_time_when_it_grows_too_large() -> None
     send(own, "B", Soc=1)
     send(own, "A", None, Two=half)
     loop.settle()
-    assert [(vin, seq, set(data)) for vin, seq, data in told(dashboard)] == [("A", 3, {"One"})]
+    assert [(vin, seq, set(data)) for vin, seq, data in told(dashboard)] == [("A", 2, {"One"})]
     loop.elapse()
     assert [(vin, set(data)) for vin, _, data in told(dashboard)[1:]] == [("A", {"Two"}), ("B", {"Soc"})]
 
@@ -184,7 +198,7 @@ def test_a_message_that_alone_is_too_large_to_merge_leaves_at_once_and_after_wha
     send(own, "A", Two="x" * MERGED_AT_MOST)
     send(own, "A", Three=3)
     loop.settle()
-    assert [(seq, set(data)) for _, seq, data in told(dashboard)] == [(2, {"One"}), (2, {"Two"})]
+    assert [(seq, set(data)) for _, seq, data in told(dashboard)] == [(1, {"One"}), (2, {"Two"})]
     loop.elapse()
     assert [(seq, set(data)) for _, seq, data in told(dashboard)[2:]] == [(3, {"Three"})]
     assert own.views.missing == 0

@@ -24,14 +24,14 @@ def known(**values: Any) -> VehicleValues:
 
 
 def part(name: str, **values: Any) -> dict[str, Any]:
-    found = vehicle_data(VIN, "online", known(**values))[name]
+    found = vehicle_data(VIN, "online", known(**values), NOW_NS)[name]
     assert isinstance(found, dict)
     found.pop("timestamp", None)
     return found
 
 
 def test_every_part_is_there_and_names_the_time_of_the_newest_value() -> None:
-    answer: Any = vehicle_data(VIN, "online", known(Soc=70.0))
+    answer: Any = vehicle_data(VIN, "online", known(Soc=70.0), NOW_NS)
     for name in ("drive_state", "charge_state", "climate_state", "vehicle_state", "vehicle_config"):
         assert answer[name]["timestamp"] == NOW_NS // 1_000_000
     assert (answer["vin"], answer["state"], answer["id"], answer["vehicle_id"]) == (
@@ -117,7 +117,7 @@ def test_a_car_type_is_the_owner_apis_word(word: str, told: str | None) -> None:
 @pytest.mark.parametrize("nonsense", [True, "word", {"a": 1}, [1], 1e300, -1])
 def test_values_of_another_kind_never_fail(nonsense: Any) -> None:
     everything = {field: nonsense for rows in DATA_PARTS.values() for _, field, _ in rows}
-    assert isinstance(vehicle_data(VIN, "online", known(**everything)), dict)
+    assert isinstance(vehicle_data(VIN, "online", known(**everything), NOW_NS), dict)
 
 
 def test_every_field_and_every_word_of_the_table_is_the_protocols() -> None:
@@ -170,7 +170,7 @@ def test_numbers_are_the_same_for_ever_and_small_enough_for_javascript() -> None
 def test_a_simulated_day_goes_through_every_state_that_teslamate_records() -> None:
     seen = set()
     for _, values in states(6 * 3600, seed=1, every_s=5.0):
-        answer: Any = vehicle_data(VIN, "online", known(**values))
+        answer: Any = vehicle_data(VIN, "online", known(**values), NOW_NS)
         seen.add((answer["drive_state"].get("shift_state"), answer["charge_state"].get("charging_state")))
         assert isinstance(answer["drive_state"]["power"], int)
     assert {gear for gear, _ in seen} >= {"P", "D"}

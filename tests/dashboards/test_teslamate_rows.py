@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from teslafast.dashboards._teslamate_rows import RowShape, VehicleRows
 from teslafast.dashboards.teslamate_rows import ROW_FIELDS, TESLAMATE_COLUMNS, power_kw
+from teslafast.rfc3339 import rfc3339
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
@@ -217,6 +219,44 @@ def test_whatever_a_vehicle_says_every_row_can_be_read_and_time_never_steps_back
                 assert cell == "" or column not in row.cells or row.cells[column] is not None, (column, cell)
             assert row.cells["shift_state"] in (None, "P") or row.cells["est_lat"] is not None
             last = row.time_ms
+
+
+def test_what_was_told_while_our_own_clock_was_ahead_ends_no_rows() -> None:
+    vehicle = VehicleRows(PARKED, dict.fromkeys(PARKED, 5_000), ahead=["Gear"])
+
+    def take(created: str, came_ms: int, **data: Any) -> bool:
+        return vehicle.take_event(json.dumps({"createdAt": created, "data": data}).encode(), came_ms)
+
+    assert not take("1970-01-01T00:00:04.000Z", 5_000, Gear="ShiftStateD"), "late: no row"
+    assert vehicle.cells["shift_state"] == "D", "but its time was ahead before"
+    assert take("1970-01-01T00:00:01.500Z", 2_000, VehicleSpeed=30.0) is False, "late once more: since 2 s at the latest"
+    assert take("1970-01-01T00:00:02.500Z", 3_000, VehicleSpeed=31.0)
+    assert (vehicle.time_ms, vehicle.cells["speed"]) == (2_500, "31")
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.dictionaries(st.sampled_from(sorted(ROW_FIELDS - {"Location"})), st.integers(0, 3)) | st.builds(dict, Location=places),
+        st.none() | st.integers(0, 50),
+        st.integers(0, 50),
+        st.booleans(),
+    ),
+    max_size=30,
+)
+
+
+@given(EVENTS, st.sets(st.sampled_from(sorted(ROW_FIELDS))))
+def test_the_compiled_rows_do_what_the_plain_ones_do_whatever_both_clocks_say(
+    said: list[tuple[dict[str, Any], int | None, int, bool]], ahead: set[str]
+) -> None:
+    known, times = dict.fromkeys(ROW_FIELDS, 1), dict.fromkeys(ROW_FIELDS, 25)
+    plain, compiled = RowModel(known, times, flat_land, ahead), VehicleRows(known, times, flat_land, ahead)
+    for values, created_ms, came_ms, is_resend in said:
+        created = None if created_ms is None else rfc3339(created_ms * 1_000_000)
+        text = json.dumps({"createdAt": created, "data": values, "isResend": is_resend}).encode()
+        assert plain.take_event(text, came_ms) == compiled.take_event(text, came_ms)
+        assert plain.time_ms == compiled.time_ms <= came_ms
+        assert plain.cells == compiled.cells
 
 
 def flat_land(latitude: float, longitude: float) -> int | None:

@@ -195,6 +195,14 @@ def test_a_seq_can_be_found_by_how_much_earlier_its_events_were_published() -> N
     assert stage.log.seq_before(0, 5000) == 0
 
 
+def test_earlier_is_what_passed_between_events_also_where_the_clock_was_set() -> None:
+    stage = Stage()
+    for time_ms in (9_000_100, 9_000_200, 100, 200, 50_000_000):
+        stage.log.publish(0, "A", body("A"), time_ms)
+    assert [stage.log.seq_before(4, earlier_ms) for earlier_ms in (0, 99, 100, 199, 200)] == [3, 3, 1, 1, 0]
+    assert stage.log.seq_before(5, 5000) == 4
+
+
 def test_the_time_of_a_seq_is_that_of_its_event_or_of_the_next_one() -> None:
     stage = Stage()
     assert stage.log.time_of(1) == 0

@@ -51,6 +51,8 @@ def test_an_account_signs_a_token_for_an_hour_and_another_before_it_ends(tmp_pat
     assert token()[0] == first
     now[0] += 400
     assert token()[1]["iat"] == 1_795_424_201
+    now[0] -= 100_000_000
+    assert token()[1]["iat"] == 1_695_424_201, "made while the clock was ahead"
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ against it. Slower, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from teslafast.dashboards.teslamate_rows import COLUMN_FIELDS, GEARS, TESLAMATE_COLUMNS, HeightModel, nearest, number, power_kw
+from teslafast.rfc3339 import parse_rfc3339
 
 _FIELDS = frozenset(COLUMN_FIELDS)
 
@@ -50,21 +52,44 @@ class RowModel:
     time_ms   of the newest record that is in them, ms since 1970
     """
 
-    __slots__ = ("_height", "_times_ms", "_values", "cells", "time_ms")
+    __slots__ = ("_ahead", "_height", "_times_ms", "_values", "cells", "time_ms")
 
-    def __init__(self, values: Mapping[str, Any], times_ms: Mapping[str, int], height: HeightModel | None = None) -> None:
-        """`values`, `times_ms`: what is known already; both have the same keys."""
+    def __init__(
+        self,
+        values: Mapping[str, Any],
+        times_ms: Mapping[str, int],
+        height: HeightModel | None = None,
+        ahead: Collection[str] = (),
+    ) -> None:
+        """`values`, `times_ms`: what is known already; both have the same keys. `ahead`: of these, whose time was ahead."""
         self._height = height
         self.cells = dict.fromkeys(TESLAMATE_COLUMNS, "")
         self.cells["power"] = "0"
         known = [field for field in values if field in _FIELDS]
         self._values = {field: values[field] for field in known}
         self._times_ms = {field: times_ms[field] for field in known}
+        self._ahead = {field for field in known if field in ahead}
         self.time_ms = max(self._times_ms.values(), default=0)
         self._write(known)
 
-    def take(self, data: Mapping[str, Any], time_ms: int, is_resend: bool) -> bool:
-        """Takes a record's fields in; whether there is a row for it. `time_ms`: its own time, not ahead of its receipt."""
+    def take_event(self, text: bytes, came_ms: int) -> bool:
+        """Takes an event of the log in, its JSON; whether there is a row for it."""
+        body = json.loads(text)
+        created_ns = None if body["createdAt"] is None else parse_rfc3339(body["createdAt"])
+        created_ms = came_ms if created_ns is None or created_ns < 0 else created_ns // 1_000_000
+        for field, known_ms in self._times_ms.items():
+            if known_ms > came_ms:
+                self._times_ms[field] = came_ms
+                self._ahead.add(field)
+        self.time_ms = min(self.time_ms, came_ms)
+        return self.take(body["data"], min(created_ms, came_ms), body.get("isResend") is True, created_ms > came_ms)
+
+    def take(self, data: Mapping[str, Any], time_ms: int, is_resend: bool, ahead: bool = False) -> bool:
+        """
+        Takes a record's fields in; whether there is a row for it.
+
+        `time_ms`: when it was made, as far as its receipt; `ahead`: its own time is later than that.
+        """
         values, times_ms, newest_ms = self._values, self._times_ms, self.time_ms
         late = time_ms < newest_ms
         said = False
@@ -72,9 +97,10 @@ class RowModel:
         for field, value in data.items():
             if field in _FIELDS:
                 said = True
-                if late and time_ms <= times_ms.get(field, -1):
+                if late and time_ms <= times_ms.get(field, -1) and (is_resend or field not in self._ahead):
                     continue
                 times_ms[field] = time_ms
+                (self._ahead.add if ahead else self._ahead.discard)(field)
                 if field not in values or type(values[field]) is not type(value) or values[field] != value:
                     values[field] = value
                     changed.append(field)

@@ -131,7 +131,7 @@ def test_connecting_counts_no_message(stage: Stage) -> None:
     Vehicle(stage).end()
     entry = stage.hub.registry.get(VIN)
     assert entry is not None
-    assert (entry.report()["messages"], stage.hub.counts.records) == (0, {})
+    assert (entry.report(0)["messages"], stage.hub.counts.records) == (0, {})
 
 
 # ---- records

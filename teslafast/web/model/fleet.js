@@ -118,9 +118,11 @@ export class Vehicle {
     this.seq = seq;
   }
 
-  /** What was reported before was ahead: it counts from `time` on at the latest. */
+  /** What was reported before was ahead, by the vehicle's clock or by the server's, which has been set right: it counts from `time` on at the latest. */
   #bound(time) {
     for (const cell of this.fields.values()) if (cell.at > time) Object.assign(cell, { at: time, bounded: true });
+    const { trace } = this;
+    for (let place = trace.size; place-- && trace.at[place] > time; ) trace.at[place] = time;
     this.newest = time;
   }
 

@@ -68,6 +68,17 @@ describe("a vehicle whose clock is ahead", () => {
     assert.equal(fleet.vehicle("A").skew, 0);
   });
 
+  test("when the server's own clock is set back, values, times and the row's trace go on", () => {
+    const fleet = new Fleet();
+    const ahead = now + YEAR_S * 1000;
+    for (let second = 0; second < 200; second += 1) fleet.take(data(second + 1, NOW_S + YEAR_S + second, { VehicleSpeed: 1, Soc: 1 }), ahead + second * 1000);
+    fleet.take(data(201, NOW_S, { VehicleSpeed: 2 }), now);
+    fleet.take(data(202, NOW_S + 2, { VehicleSpeed: 3 }), now + 2000);
+    const vehicle = fleet.vehicle("A");
+    assert.deepEqual([vehicle.speed, vehicle.fields.get("Soc").at <= now + 2000], [3, true]);
+    assert.deepEqual([vehicle.trace.at[vehicle.trace.size - 1], vehicle.trace.speed[vehicle.trace.size - 1]], [now + 2000, 3]);
+  });
+
   test("its speed is drawn at the moment of receipt", () => {
     const fleet = new Fleet();
     fleet.take(data(1, NOW_S + YEAR_S, { VehicleSpeed: 7 }), now);
