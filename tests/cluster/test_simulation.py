@@ -1,6 +1,6 @@
 """A cluster in virtual time, with faults chosen by a seed: what it promises holds in every run."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from teslafast.cluster.batch import Entry
@@ -144,14 +144,23 @@ def replay_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Replay, "_halve", too_far)
 
 
-MISTAKES = [ack_at_once, expect_the_newest, ignore_the_obituary, overlook_holes, forget_what_was_lost]
-MISTAKES += [work_what_others_work, replace_whatever_stands_there, send_before_the_place_is_stored, work_on_without_being_sure]
-MISTAKES += [put_values_in_at_once, ask_no_peer, restate_nothing, replay_from_anywhere]
+# Each with the seed at which the search begins, for it shows there today; all the others follow.
+MISTAKES = [(ack_at_once, 15), (expect_the_newest, 0), (ignore_the_obituary, 20), (overlook_holes, 3), (forget_what_was_lost, 0)]
+MISTAKES += [(work_what_others_work, 0), (replace_whatever_stands_there, 2), (send_before_the_place_is_stored, 1)]
+MISTAKES += [
+    (work_on_without_being_sure, 20),
+    (put_values_in_at_once, 1),
+    (ask_no_peer, 0),
+    (restate_nothing, 0),
+    (replay_from_anywhere, 0),
+]
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_the_judge_notices_a_mistake(mistake: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert callable(mistake)
+@pytest.mark.parametrize(("mistake", "first"), MISTAKES)
+def test_the_judge_notices_a_mistake(
+    mistake: Callable[[pytest.MonkeyPatch], None], first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mistake(monkeypatch)
-    runs = (Simulation(seed, disasters=disasters).run(12.0) for seed in range(ENOUGH) for disasters in (False, True))
+    seeds = [*range(first, ENOUGH), *range(first)]
+    runs = (Simulation(seed, disasters=disasters).run(12.0) for seed in seeds for disasters in (False, True))
     assert any(ended.judge.faults for ended in runs)

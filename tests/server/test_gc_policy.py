@@ -17,8 +17,10 @@ from unittest.mock import Mock
 
 import pytest
 from teslafast.server import gc_policy
+from teslafast.server.server import Server
 
 from tests.support.certificates import World
+from tests.support.nodes import wait_until
 from tests.support.peers import Place, Raw
 from tests.support.servers import Inside
 
@@ -147,6 +149,10 @@ VISITS: list[Visit] = [
 ]
 
 
+def has_nobody_left(inside: Server) -> bool:
+    return not (len(inside.hub.connections) or inside.hub.connections._ended or inside.listeners.pending)
+
+
 def garbage_of(server: Inside, visit: Visit) -> Counter[str]:
     """What a full collection finds after TIMES visits, of our kind; in objects."""
     visited = visit(server.place)  # what is made at the first occasion is there now
@@ -154,14 +160,14 @@ def garbage_of(server: Inside, visit: Visit) -> Counter[str]:
         with visited:
             visited.rest()
     gc.collect()
+    gc.freeze()  # the collection below looks at what is made from here on, not at the heap of the whole run
     gc.disable()
     try:
         with contextlib.ExitStack() as present:
             for raw in [visit(server.place) for _ in range(TIMES)]:
                 if raw is not None:
                     present.enter_context(raw).rest()
-        while server.ask(lambda inside: len(inside.hub.connections) or inside.hub.connections._ended or inside.listeners.pending):
-            pass
+        wait_until(lambda: server.ask(has_nobody_left))
         gc.set_debug(gc.DEBUG_SAVEALL)
         server.ask(lambda _: gc.collect())
         return Counter(type(one).__qualname__ for one in gc.garbage if type(one).__module__.split(".")[0] in OURS)
@@ -169,6 +175,7 @@ def garbage_of(server: Inside, visit: Visit) -> Counter[str]:
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize("visit", VISITS, ids=lambda visit: visit.__name__)
