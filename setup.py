@@ -20,6 +20,7 @@ MODULES = (
     "teslafast._fanout",
     "teslafast.cluster._apply",
     "teslafast.cluster._batch",
+    "teslafast.cluster._deliveries",
     "teslafast.dashboards._teslamate_rows",
     "teslafast.protocol._wire",
     "teslafast.server._tls_messages",

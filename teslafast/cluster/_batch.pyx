@@ -1,5 +1,5 @@
 """
-The events of a batch, read in one pass: see batch.py for the format, tests/cluster/plain_batch.py for the same in plain Python.
+A batch's head, and its events in one pass: batch.py has the format, tests/cluster/plain_batch.py the same in plain Python.
 
 An event's head is read first, and what it says of lengths is held against what is left before anything is taken. Numbers are
 little-endian and stand anywhere, so they are copied out.
@@ -17,7 +17,9 @@ cdef extern from "Python.h":
     void PyTuple_SET_ITEM(PyObject *made, Py_ssize_t place, PyObject *item)
 
 cdef enum:
-    HEAD_SIZE = 18      # code:u8 vin:u8 txid:u32 payload:u32 time_ms:u64
+    BATCH_HEAD_SIZE = 56    # as batch._HEAD says
+    VERSION = 1
+    HEAD_SIZE = 18          # code:u8 vin:u8 txid:u32 payload:u32 time_ms:u64
     LONGEST_VIN = 64
 
 
@@ -41,6 +43,45 @@ cdef inline bint can_name_a_vehicle(const uint8_t *text, Py_ssize_t size) noexce
         elif letter != c'-' and letter != c'_':
             return False
     return has_letter
+
+
+cdef inline uint64_t number_at(const char *data) noexcept:
+    cdef uint64_t number
+    memcpy(&number, data, 8)
+    return number
+
+
+def read_batch_head(bytes message not None, type head not None):
+    """
+    The head of a batch as a `head`, a type of named tuples of ten; the last of them is False.
+
+    Raises ValueError, with what is wrong.
+    """
+    cdef const char *data = PyBytes_AS_STRING(message)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(message)
+    cdef uint32_t entries
+    cdef uint8_t version
+    cdef object made
+    if size < BATCH_HEAD_SIZE:
+        raise ValueError("too short")
+    version = <uint8_t>data[2]
+    if data[0] != c'T' or data[1] != c'F' or version == 0:
+        raise ValueError("another format")
+    memcpy(&entries, data + 52, 4)
+    if entries * <uint64_t>(HEAD_SIZE if version == VERSION else 1) > <uint64_t>(size - BATCH_HEAD_SIZE):
+        raise ValueError(f"{entries} events in {size} bytes")
+    made = PyType_GenericAlloc(head, 10)
+    put(made, 0, <object><uint8_t>data[3])
+    put(made, 1, PyBytes_FromStringAndSize(data + 4, 8))
+    put(made, 2, <object>number_at(data + 12))
+    put(made, 3, PyBytes_FromStringAndSize(data + 20, 8))
+    put(made, 4, <object>number_at(data + 28))
+    put(made, 5, <object>number_at(data + 36))
+    put(made, 6, <object>number_at(data + 44))
+    put(made, 7, <object>entries)
+    put(made, 8, <object>version)
+    put(made, 9, False)
+    return made
 
 
 def read_events(bytes message not None, Py_ssize_t place, uint32_t count, type entry not None):

@@ -19,7 +19,7 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ._batch import read_events
+from ._batch import read_batch_head, read_events
 
 VERSION = 1
 RUN_HELLO, RUN_LEAVE, OBITUARY, EPOCH, ROSTER, BEAT, PLACE = (1 << bit for bit in range(7))
@@ -104,16 +104,13 @@ def packed(head: BatchHead, entries: Iterable[Entry]) -> bytes:
 
 def read_head(message: bytes) -> BatchHead:
     """Raises NotABatch."""
-    if len(message) < HEAD_BYTES:
-        raise NotABatch("too short")
-    magic, version, flags, epoch, epoch_at, run, number, known_stream, known_event, entries = _HEAD.unpack_from(message)
-    if magic != _MAGIC or version == 0:
-        raise NotABatch("another format")
-    if entries * (EVENT_BYTES if version == VERSION else 1) > len(message) - HEAD_BYTES:
-        raise NotABatch(f"{entries} events in {len(message)} bytes")
-    if version != VERSION and flags & OBEYED:
-        return BatchHead(flags & ~OBEYED, epoch, epoch_at, run, number, known_stream, known_event, entries, version, True)
-    return BatchHead(flags, epoch, epoch_at, run, number, known_stream, known_event, entries, version)
+    try:
+        head = read_batch_head(message, BatchHead)
+    except ValueError as error:
+        raise NotABatch(str(error)) from None
+    if head.version != VERSION and head.flags & OBEYED:
+        return head._replace(flags=head.flags & ~OBEYED, ignored=True)
+    return head
 
 
 def read_entries(message: bytes, head: BatchHead) -> list[Entry]:

@@ -56,12 +56,12 @@ class Counting:
             self.counted = 0
             self._marks.clear()
             self._order.clear()
-        before = self.counted
+        before, number, order = self.counted, self.next, self._order
         if head is not None:
-            self.counted += head.counted
-        self._marks[self.next] = self.counted
-        self._order.append(self.next)
-        if self.base is not None and len(self._order) > MARKS_AT_MOST:
-            del self._marks[self._order.popleft()]
-        self.next += 1
+            self.counted = before + head.counted
+        self._marks[number] = self.counted
+        order.append(number)
+        if len(order) > MARKS_AT_MOST and self.base is not None:
+            del self._marks[order.popleft()]
+        self.next = number + 1
         return before

@@ -1,5 +1,5 @@
 """
-The engine over NATS JetStream: the one file that imports nats-py, and only a server with CLUSTER_URL imports it.
+The engine over NATS JetStream: with its parser the one file that imports nats-py, and only a server with CLUSTER_URL does so.
 
     requests   published with a reply subject of their own below one inbox; answers are told apart by its last word
     reading    see nats_reader
@@ -15,7 +15,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -24,6 +24,9 @@ from .access import INBOX
 from .engine import Got, Later, Looked, Published, StreamMessage
 from .nats_answers import NO_RESPONDERS, config_of, got, looked, published, stream_config
 from .nats_reader import NatsReader
+
+if TYPE_CHECKING:
+    from .nats_parser import DeliveryParser
 
 EXPECTED_OF_SUBJECT = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_OF_STREAM = "Nats-Expected-Last-Sequence"
@@ -46,6 +49,7 @@ class NatsEngine:
         self.config = stream_config(stream, self._prefix, limits)
         self._options = dict(options)
         self.client: Any = None
+        self.parser: DeliveryParser | None = None
         self._inbox = ""
         self._tokens = itertools.count(1)
         self._answers: dict[str, tuple[Callable[[Any], object], float]] = {}  # in the order of their making
@@ -68,7 +72,10 @@ class NatsEngine:
         """Returns once there is a connection, however long that takes."""
         from nats.aio.client import Client
 
+        from .nats_parser import watched
+
         self.client = Client()
+        self.parser = watched(self.client)
         await self.client.connect(
             servers=self._urls,
             max_reconnect_attempts=-1,

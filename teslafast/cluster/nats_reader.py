@@ -2,19 +2,23 @@
 Reads a JetStream stream by an ephemeral push consumer over a plain subscription.
 
 nats-py's own ordered consumer drops messages silently when too many wait. So holes are looked for by the stream's numbers
-instead (follower.py), and flow control is answered here.
+instead (follower.py), and flow control is answered here. Messages come by the short way of nats_parser; signs of life, flow
+control, and everything if nats-py's parser could not be replaced, by the subscription.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from ..logs import fields, log
 from .engine import StreamMessage
+
+if TYPE_CHECKING:
+    from .nats_parser import DeliveryParser
 
 HEARTBEAT_NS = 1_000_000_000
 INACTIVE_NS = 15_000_000_000  # a consumer that nobody listens to is gone after so long
@@ -22,9 +26,10 @@ PENDING_AT_MOST = 256 * 1024 * 1024  # bytes that wait for our callback: flow co
 
 
 class NatsLink(Protocol):
-    """What the reader needs of the engine. `client`: nats-py's."""
+    """What the reader needs of the engine. `client`: nats-py's; `parser`: None if nats-py reads by itself."""
 
     client: Any
+    parser: DeliveryParser | None
     last_error: str
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None: ...
@@ -70,6 +75,8 @@ class NatsReader:
             await subscription.unsubscribe()
             return
         self._subscription = subscription
+        if self._link.parser is not None:
+            self._link.parser.watch(subscription._id, lambda messages: self._on_deliveries(reader, take, messages))
         if consumer:
             self._link.spawn(self._link.send(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer}", b""))
         request = {"stream_name": self._stream, "config": _consumer_config(deliver, start)}
@@ -100,10 +107,21 @@ class NatsReader:
             return
         shift = 2 if len(words) > 9 else 0  # domain and account, behind a leaf node
         number, stored_ns = int(words[5 + shift]), int(words[7 + shift])
+        self._tell(take, StreamMessage(number, message.subject, stored_ns // 1_000_000, message.data))
+
+    def _on_deliveries(self, reader: int, take: Callable[[StreamMessage], object], messages: Iterable[StreamMessage]) -> None:
+        self.heard_s = time.monotonic()
+        for message in messages:
+            if reader != self._reader:  # what one of them told has begun another reading
+                return
+            self._tell(take, message)
+
+    def _tell(self, take: Callable[[StreamMessage], object], message: StreamMessage) -> None:
         try:
-            take(StreamMessage(number, message.subject, stored_ns // 1_000_000, message.data))
+            take(message)
         except Exception as error:
-            log.error("fault", extra=fields(cause=type(error).__name__, what=f"message {number} of the log"), exc_info=error)
+            what = f"message {message.number} of the log"
+            log.error("fault", extra=fields(cause=type(error).__name__, what=what), exc_info=error)
 
     def _answer_flow_control(self, message: Any, headers: Mapping[str, str]) -> None:
         """Over a plain subscription that is ours to do: unanswered, delivery stops for good."""

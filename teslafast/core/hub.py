@@ -124,6 +124,8 @@ class Hub:
 
     def tell_waiting(self) -> None:
         """The log has come further, or is another: for those who asked by `wait_for`."""
+        if not self._waiting:
+            return
         for waiting in self._waiting:
             if waiting.seq <= self.log.seq:
                 waiting.end()

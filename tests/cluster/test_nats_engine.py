@@ -9,13 +9,14 @@ from contextlib import contextmanager
 import orjson
 import pytest
 from nats.aio.client import Client
-from teslafast.cluster import nats_engine
+from teslafast.cluster import nats_engine, nats_parser
 from teslafast.config import Settings
 from teslafast.doctor.cluster import check_cluster
 from teslafast.doctor.finding import State
 
 from tests.cluster.test_nodes import VIN, joined, node, settings
 from tests.support.nats_servers import NatsServers
+from tests.support.servers import Inside
 
 
 def take_subjects(nats: NatsServers, subjects: list[str]) -> None:
@@ -63,3 +64,20 @@ def test_doctor_names_such_a_server(nats: NatsServers) -> None:
             found = list(check_cluster(Settings.from_env({"NODE_ENV": "development"} | settings(nats))))
     (reached,) = [one for one in found if one.check == f"NATS 127.0.0.1:{nats.ports[0]}"]
     assert (reached.state, "does not reach the stream" in reached.says) == (State.WRONG, True)
+
+
+def test_a_node_whose_nats_py_reads_by_itself_shows_the_same(nats: NatsServers, monkeypatch: pytest.MonkeyPatch) -> None:
+    with node(nats) as before, joined(before).vehicle(VIN) as vehicle:
+        vehicle.tell({"Soc": {"doubleValue": 1.0}})
+        monkeypatch.setattr(nats_parser, "watched", lambda client: None)
+        with node(nats) as server:
+            place = joined(server)
+            assert [parser_of(one) is None for one in (before, server)] == [False, True]
+            assert server.ask(lambda one: VIN in one.hub.last_values.vins())
+            with place.dashboard("?snapshot=0") as dashboard:
+                vehicle.tell({"Soc": {"doubleValue": 2.0}})
+                assert dashboard.until("data")["data"]["Soc"] == 2.0
+
+
+def parser_of(node: Inside) -> object:
+    return node.ask(lambda server: server.cluster._engine.parser if server.cluster is not None else None)

@@ -1,0 +1,6 @@
+from typing import TypeVar
+
+_M = TypeVar("_M", bound=tuple[int, str, int, bytes])
+
+def frame_end(data: bytearray, place: int) -> int: ...
+def read_deliveries(data: bytearray, place: int, sid: bytes, message: type[_M], found: list[_M]) -> int: ...
