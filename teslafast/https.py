@@ -6,14 +6,18 @@ HTTP requests with the standard library: bounded in bytes and in how long each s
     get_unverified   for a health check: nothing secret passes, so the certificate is not verified
     local_request    to a device of this network, such as the router
     head             the head of an answer, over a connection that the caller has made
+
+An answer is whole or none: one that ends before its length, or that is not there after `LONGEST_EXCHANGE_S`, counts as lost.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import socket
 import ssl
+import threading
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +28,8 @@ from .urls import is_this_machine, parse_url
 
 TIMEOUT_S = 20.0  # for each step: to connect, to send, to get the next bytes. Tesla's slow answers take seconds
 PROXY_PORT = 80  # of a proxy whose URL names none, as for curl's http://
+LONGEST_EXCHANGE_S = 25.0  # from the request to the last byte: each byte may be in time, and the answer still never end
+_TOO_LATE = f"not whole after {LONGEST_EXCHANGE_S:.0f} s"
 LONGEST_ANSWER = 1 << 20  # bytes of a body; Tesla's bundle of CAs, the largest that is asked for, has 20 KB
 
 
@@ -131,8 +137,7 @@ def _exchange(
 ) -> Reply:
     try:
         connection.request(method, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, headers)
-        response = connection.getresponse()
-        content = response.read(LONGEST_ANSWER + 1)
+        response, content = _whole(connection)
     except ssl.SSLCertVerificationError as error:
         fault = f"{parts.netloc}: its certificate does not verify ({error.verify_message})"
         raise Unhealthy(fault, "check the address; a proxy that ends TLS has a CA of its own: SSL_CERT_FILE") from None
@@ -144,6 +149,36 @@ def _exchange(
     if len(content) > LONGEST_ANSWER:
         raise Unhealthy(f"{parts.netloc}: its answer is longer than {LONGEST_ANSWER} bytes", "check the address")
     return Reply(response.status, content, _lowered(response))
+
+
+def _whole(connection: http.client.HTTPConnection) -> tuple[http.client.HTTPResponse, bytes]:
+    """The answer and its body, as far as one may be long. Raises OSError, HTTPException."""
+    over: list[bool] = []
+    sock = connection.sock  # http.client forgets it as soon as the answer's head says that the connection ends
+    late = threading.Timer(LONGEST_EXCHANGE_S, _cut, (sock, over))
+    late.daemon = True
+    late.start()
+    try:
+        response = connection.getresponse()
+        content = response.read(LONGEST_ANSWER + 1)
+    except (OSError, http.client.HTTPException) as error:
+        raise TimeoutError(_TOO_LATE) if over else error from None
+    finally:
+        late.cancel()
+    if over:
+        raise TimeoutError(_TOO_LATE)
+    if response.length and len(content) <= LONGEST_ANSWER:
+        raise ConnectionError(f"it ended {response.length} bytes too early")
+    return response, content
+
+
+def _cut(sock: socket.socket, over: list[bool]) -> None:
+    """Ends what another thread reads from."""
+    over.append(True)
+    with contextlib.suppress(OSError):  # it has ended already
+        socket.socket.shutdown(
+            sock, socket.SHUT_RDWR
+        )  # not the TLS socket's own, which would let the other thread read ciphertext
 
 
 def _lowered(response: http.client.HTTPResponse) -> dict[str, str]:

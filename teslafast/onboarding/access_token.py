@@ -28,7 +28,7 @@ def read_claims(token: str) -> dict[str, Any] | None:
     parts = token.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, RecursionError):
         return None
     return claims if len(parts) == 3 and isinstance(claims, dict) else None
 

@@ -74,7 +74,7 @@ def partner_api(
         if not value:
             raise Misconfigured(variable, "is not set", "copy it from View Details → Credentials & APIs of your app at Tesla")
     base = base_url or _base(environment, load_notes(folder), "")
-    return FleetApi(base, oauth.partner_token(base), request)
+    return FleetApi(base, oauth.partner_token(base), request, lambda refused: oauth.partner_token(base), is_partner=True)
 
 
 def errors_api(environment: Mapping[str, str], folder: StateFolder, request: Request = https.request) -> FleetApi:

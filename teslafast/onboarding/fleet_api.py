@@ -18,7 +18,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from .. import https
 from ..errors import Declined, Misconfigured
 from ..text import one_line
-from .refusals_of_tesla import NOT_AN_ANSWER, NOT_FOLLOWED, PARTNER_REMEDY, is_limit, remedy
+from .answers_of_tesla import asked_pause_s, json_of, words_of
+from .refusals_of_tesla import APPS_OWN_TOKEN, NOT_AN_ANSWER, NOT_FOLLOWED, PARTNER_REMEDY, is_limit, remedy
 from .tesla_hosts import NORTH_AMERICA, TESLAS_DOMAINS, base_url, host_named, trusted_base
 
 KEY_PAIRED = "key_paired"  # in `fleet_status`: added here from Tesla's list `key_paired_vins`
@@ -39,7 +40,8 @@ class FleetApi:
     One account, at the address of one region; of the region that Tesla sends it to, if it is at another.
 
     renew: gives another token in place of one that Tesla has refused (401); it is asked once a call. `calls`: how many were made,
-    which is how many Tesla bills. `domain`: the app's, for the links that are shown; "" if it is not known.
+    which is how many Tesla bills. `domain`: the app's, for the links that are shown; "" if it is not known. `is_partner`: it is
+    the app's own token, for which no owner need log in.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class FleetApi:
         request: Callable[..., https.Reply] = https.request,
         renew: Callable[[str], str] | None = None,
         domain: str = "",
+        is_partner: bool = False,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.token = token
         self.calls = 0
         self.domain = domain
+        self._is_partner = is_partner
         self._request = request
         self._renew = renew
 
@@ -146,7 +150,8 @@ class FleetApi:
     def _sent(self, answer: Mapping[str, Any]) -> Sent:
         lists = answer.get("skipped_vehicles")
         lists = lists if isinstance(lists, dict) else {}
-        return Sent(_count(answer), {str(vin): str(reason) for reason, vins in lists.items() for vin in vins or ()})
+        skipped = {str(reason): vins for reason, vins in lists.items() if isinstance(vins, list)}
+        return Sent(_count(answer), {str(vin): reason for reason, vins in skipped.items() for vin in vins})
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         response = self._ask(method, path, body)
@@ -169,12 +174,14 @@ class FleetApi:
 
     def _sent_on(self, reply: https.Reply, answer: object) -> str:
         """The other region's address in an answer 421, "" if the token may not go there."""
-        named = (_words_of(answer), reply.headers.get("alt-svc", ""))
+        named = (words_of(reply, answer), reply.headers.get("alt-svc", ""))
         return next((base for text in named if (base := trusted_base(text, self.base_url)) and base != self.base_url), "")
 
     def _strange_host(self, reply: https.Reply, answer: object) -> str:
         """The host in an answer 421 that is neither Tesla's nor may have the token, "" if there is none."""
-        named = [text for text in (_words_of(answer), reply.headers.get("alt-svc", "")) if not trusted_base(text, self.base_url)]
+        named = [
+            text for text in (words_of(reply, answer), reply.headers.get("alt-svc", "")) if not trusted_base(text, self.base_url)
+        ]
         return next((host for text in named if (host := host_named(text)) and not host.endswith(TESLAS_DOMAINS)), "")
 
     def _not_an_answer(self) -> Declined:
@@ -189,19 +196,17 @@ class FleetApi:
         data = None if body is None else json.dumps(body).encode()
         self.calls += 1
         reply = self._request(method, self.base_url + path, headers, data)
-        try:
-            return reply, json.loads(reply.body)
-        except ValueError:
-            return reply, None
+        return reply, json_of(reply)
 
     def _declined(self, reply: https.Reply, answer: object) -> Declined:
-        words = reply.body[:200].decode(errors="replace") if answer is None else _words_of(answer)  # a gateway's HTML page
-        text = one_line(words.replace(self.token, "…"))
+        text = one_line(words_of(reply, answer).replace(self.token, "…"))
         if reply.status == HTTPStatus.MISDIRECTED_REQUEST and (strange := self._strange_host(reply, answer)):
             text = f"{text} ({NOT_FOLLOWED}: {strange})"
+        if reply.status == HTTPStatus.UNAUTHORIZED and self._is_partner:
+            text = f"{text} ({APPS_OWN_TOKEN})"
         fault = f"Fleet API: HTTP {reply.status}" + (f", {text}" if text else "")
-        if wait := _asked_pause(reply):
-            fault += f" (retry after {one_line(wait, 40)})"
+        if wait := asked_pause_s(reply):
+            fault += f" (retry after {wait} s)"
         return Declined(reply.status, fault, remedy(reply.status, text), text)
 
 
@@ -215,20 +220,6 @@ def token_in(environment: Mapping[str, str]) -> str:
     if not token.isascii() or not token.isprintable() or " " in token:
         raise Misconfigured("TESLA_ACCESS_TOKEN", "holds characters that no token has", "give the token alone, without quotes")
     return token
-
-
-def _words_of(answer: object) -> str:
-    """What Tesla said in an error's members."""
-    members = answer if isinstance(answer, dict) else {}
-    return ": ".join(str(members[key]) for key in ("error", "error_description", "txid") if members.get(key))
-
-
-def _asked_pause(reply: https.Reply) -> str:
-    """How many seconds Tesla wants to be left alone, as it says so; "" if it does not."""
-    if wait := reply.headers.get("retry-after", ""):
-        return wait
-    resets = [value for name, value in reply.headers.items() if name.startswith("ratelimit-") and name.endswith("reset")]
-    return max((one for one in resets if one.isdigit()), key=int, default="") if reply.status == 429 else ""
 
 
 def _config_path(vin: str) -> str:

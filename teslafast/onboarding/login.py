@@ -79,18 +79,25 @@ def finish(store: TokenStore, attempt: Attempt, answer: str) -> Tokens:
     code = read_answer(answer, attempt)
     region = region_in(code)
     audience = store.oauth.hosts.base_of("na" if region in ("", "cn") else region)
-    return checked(store.keep(store.oauth.exchange(code, attempt, audience)))
+    pair = store.oauth.exchange(code, attempt, audience)
+    if not pair.get("refresh_token"):  # one of an earlier login must not stand in for it
+        raise _no_refresh_token()
+    return checked(store.keep(pair))
 
 
 def checked(tokens: Tokens) -> Tokens:
     """The tokens, if their scopes suffice. Tesla drops scopes without a word, so the token is looked at. Raises Declined."""
     if not tokens.refresh_token:
-        remedy = "log in again and leave every box ticked; the app's grant type must be Authorization Code"
-        raise Declined(403, "Tesla gave no refresh token: the scope offline_access was not granted", remedy, "missing scopes")
+        raise _no_refresh_token()
     if lacking := missing_scopes(tokens):
         fault = f"the owner's token lacks the scope {', '.join(lacking)}"
         raise Declined(403, fault, AUTHORISE, f"missing scopes {lacking}")
     return tokens
+
+
+def _no_refresh_token() -> Declined:
+    remedy = "log in again and leave every box ticked; the app's grant type must be Authorization Code"
+    return Declined(403, "Tesla gave no refresh token: the scope offline_access was not granted", remedy, "missing scopes")
 
 
 def missing_scopes(tokens: Tokens) -> list[str]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from urllib.parse import urlencode
 from .. import https
 from ..errors import Declined
 from ..text import one_line
+from .answers_of_tesla import asked_pause_s, json_of, words_of
 from .refusals_of_tesla import NOT_AN_ANSWER, explain
 from .tesla_hosts import CONSENT_PAGE, TeslaHosts
 
@@ -121,26 +121,21 @@ class OAuth:
             "User-Agent": "teslafast",
         }
         reply = self._request("POST", self.hosts.token_endpoint, headers, urlencode(fields).encode())
-        try:
-            answer = json.loads(reply.body)
-        except ValueError:
-            answer = None
+        answer = json_of(reply)
         if reply.status == 200 and isinstance(answer, dict) and isinstance(answer.get("access_token"), str):
             return answer
         raise _declined(reply, answer, fields)
 
 
 def _declined(reply: https.Reply, answer: object, fields: Mapping[str, str]) -> Declined:
-    members = answer if isinstance(answer, dict) else {}
-    # Tesla's member names hold words that decide ("invalid_auth_code"), and `referenceID` is what its support asks for.
-    words = ": ".join(str(members[name]) for name in ("error", "error_description", "referenceID", "txid") if members.get(name))
-    if not words and reply.status == 200:
+    words = words_of(reply, answer)
+    if reply.status == 200 and not (isinstance(answer, dict) and words):
         words = f"{NOT_AN_ANSWER} Tesla's token endpoint"
-    elif not words:
-        words = reply.body[:200].decode(errors="replace")  # an HTML page of a gateway
     for name in _SECRETS:
         if fields.get(name):
             words = words.replace(fields[name], "…")
     text = one_line(words)
     fault = f"Tesla's login: HTTP {reply.status}" + (f", {text}" if text else "")
+    if wait := asked_pause_s(reply):
+        fault += f" (retry after {wait} s)"
     return Declined(reply.status, fault, explain(reply.status, text).remedy, text)

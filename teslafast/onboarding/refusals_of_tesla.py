@@ -101,6 +101,7 @@ _CREDENTIALS = stop(
 )
 _UNREGISTERED = do("the app is not registered in the owner's region", _REGISTER, Step.REGISTRATION)
 
+APPS_OWN_TOKEN = "it is the app's own token, made a moment ago"  # noqa: S105 — what is said of a partner token
 NOT_AN_ANSWER = "not an answer of"
 NOT_FOLLOWED = "not followed, the token stays here"
 _FOREIGN = stop(
@@ -115,6 +116,14 @@ LIMIT_WORDS = ("exceeded_limit", "account disabled")
 WORDS: tuple[tuple[str, Explained], ...] = (
     (LIMIT_WORDS[0], stop("the account's billing limit is reached", BILLING_REMEDY)),
     (LIMIT_WORDS[1], stop("Tesla has disabled the account", BILLING_REMEDY)),
+    (
+        APPS_OWN_TOKEN,
+        do(
+            "Tesla does not take the app's own token",
+            "look on developer.tesla.com whether the app is active, and has this client secret; then run setup again",
+            Step.PORTAL,
+        ),
+    ),
     # ---- tokens
     ("unauthorized_client", _CREDENTIALS),
     ("client_id and client_secret combination", _CREDENTIALS),

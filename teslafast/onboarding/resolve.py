@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 def resolve_vins(options: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """The vehicles of the command line, else those in TESLA_VIN. Raises Misconfigured."""
     given = list(options) or [word for word in environment.get("TESLA_VIN", "").split(",") if word.strip()]
+    subject = "--vin" if options else "TESLA_VIN"
     vins = [mended_vin(word) for word in given]
     if not vins:
         raise Misconfigured("--vin", "is not given, and TESLA_VIN is not set", "give --vin VIN once for each vehicle")
     for vin in vins:
         if not is_vin(vin) or len(vin) != VIN_LENGTH:
-            raise Misconfigured("--vin", f"{vin!r} is not a VIN", "give the vehicle's 17 characters")
+            where = "" if options else ", there or with --vin"
+            raise Misconfigured(subject, f"{vin!r} is not a VIN", f"give the vehicle's 17 characters{where}")
     return vins
 
 

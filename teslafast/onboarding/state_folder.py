@@ -6,7 +6,7 @@ The set-up's folder: what `teslafast setup` has learnt, and the tokens. Every pr
     client_secret    the app's secret, absent where it comes from the environment
     tokens.json      the owner's refresh and access token (token_store.py)
     configs.jws      configs signed beforehand, for a server that renews them without the key
-    certs/           as `certs init` makes it
+    certs/           as `certs init` makes it; server-ca.pem: a copy of --ca, where the server has a certificate of its own
     .gitignore       *: nothing of it belongs into a repository
     .lock            held while a file is read, changed and written
 
@@ -36,6 +36,12 @@ DEFAULT_STATE = "teslafast.d"
 KEY_FILE, NOTES_FILE, SECRET_FILE = "app.key", "state.json", "client_secret"
 IGNORING_FILE = ".gitignore"
 TOKENS_FILE, CONFIGS_FILE, CERTS_FOLDER = "tokens.json", "configs.jws", "certs"
+GIVEN_CA_FILE = "server-ca.pem"
+# What stands in such a folder, also while it is being written, or beside it (the journal has several files).
+_OURS = (
+    *(KEY_FILE, NOTES_FILE, SECRET_FILE, TOKENS_FILE, CONFIGS_FILE, CERTS_FOLDER),
+    *(GIVEN_CA_FILE, "public-key.pem", "serve.env", "teslafast.journal", "upkeep.json", ".lock", ".setup", ".upkeep"),
+)
 STATE_FOLDER_MODE, STATE_FILE_MODE = 0o700, 0o600
 LONGEST_STATE_FILE = 1 << 20  # bytes: the largest, configs.jws, has a few KB for each vehicle's config
 LOCK_PATIENCE_S = 60.0  # a refresh that is tried twice takes at most 40 s (https.TIMEOUT_S)
@@ -63,17 +69,26 @@ class StateFolder:
     def create(self) -> None:
         """Makes the folder, or closes it to others if it is too open. Raises Misconfigured."""
         try:
-            is_new = not self.path.exists()
             self.path.mkdir(mode=STATE_FOLDER_MODE, parents=True, exist_ok=True)
-            if is_new:  # keys and tokens, often made in a clone of something: they belong into no repository
-                (self.path / IGNORING_FILE).write_text("*\n")
-                (self.path / IGNORING_FILE).chmod(STATE_FILE_MODE)
+            self._keep_out_of_repositories()
             found = self.path.stat()
             if stat.S_IMODE(found.st_mode) & 0o077:
                 self.path.chmod(STATE_FOLDER_MODE)
         except OSError as error:
             remedy = f"give a folder of your own with --state, or {STATE_VARIABLE}"
             raise Misconfigured(STATE_VARIABLE, f"{self.path}: {error.strerror}", remedy) from None
+
+    def _keep_out_of_repositories(self) -> None:
+        """
+        Keys and tokens, often made in a clone of something, belong into no repository. A folder that holds anything else as well
+        is left as it is: there, the file would hide a project's own. Raises OSError.
+        """
+        ignoring = self.path / IGNORING_FILE
+        if ignoring.exists() or not all(path.name.startswith(_OURS) for path in self.path.iterdir()):
+            return
+        ignoring.write_text("*\n")
+        ignoring.chmod(STATE_FILE_MODE)
+        self._give_to_owner(ignoring)
 
     # ---- files
 
@@ -98,7 +113,7 @@ class StateFolder:
             return None
         try:
             found = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise Misconfigured(STATE_VARIABLE, f"{self.path / name} is damaged", "move it away, and run `teslafast setup` again")

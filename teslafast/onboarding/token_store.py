@@ -132,7 +132,8 @@ class TokenStore:
     def adopt(self, refresh_token: str) -> Tokens:
         """Begins with a refresh token of TESLA_REFRESH_TOKEN, which is used up by that. Raises as `access_token`."""
         with self.folder.lock():
-            return self.keep(self._answer(refresh_token), digest_of(refresh_token))
+            answer = self._answer(refresh_token)
+            return self.keep({**answer, "refresh_token": answer.get("refresh_token") or refresh_token}, digest_of(refresh_token))
 
     def forget(self, owner: str = "") -> bool:
         """Removes the tokens, or leaves the mark that `owner` has them; whether there were any."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..certificates import chain
 from ..errors import Misconfigured
 from ..onboarding import jws, presets, vehicle_config
 from ..onboarding.app_key import require_same_key
+from ..onboarding.fleet_api import Sent
 from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.vehicle_config import ConfigStatus
 from ..onboarding.vehicle_host import check_root
@@ -153,7 +154,7 @@ def _push(context: SetupContext, wanted: Mapping[str, Any], vins: list[str]) -> 
         require_same_key(registered, context.key(), context.domain)
     except Misconfigured as error:
         raise Blocked(f"app.key {error.fault}", error.remedy, again=Step.REGISTRATION) from None
-    sent = ask_owner(context, "config", lambda: context.owner.send_signed(vins, jws.token(wanted, context.key())))
+    sent = ask_owner(context, "config", _sending(context, wanted, vins))
     digest = digest_of_config(wanted)
     context.notes.pushed |= {vin: digest for vin in vins if vin not in sent.skipped}
     context.save()
@@ -166,6 +167,22 @@ def _push(context: SetupContext, wanted: Mapping[str, Any], vins: list[str]) -> 
         )
         raise Waiting(f"{short_vin(vin)} {word}: {meaning}", remedy, again=_SKIPPED_AGAIN.get(word))
     context.console.line("  signed, and taken by Tesla")
+
+
+def _sending(context: SetupContext, wanted: Mapping[str, Any], vins: list[str]) -> Callable[[], Sent]:
+    """
+    Sends the config. Called again because no answer came, or a bad one, it looks first: Tesla may have taken it, and what is sent
+    often is taken late.
+    """
+    tried: list[bool] = []
+
+    def send() -> Sent:
+        answers = {vin: context.owner.show(vin) for vin in vins} if tried else {}
+        left = [vin for vin in vins if vin not in answers or differs(answers[vin].get("config"), wanted)]
+        tried.append(True)
+        return context.owner.send_signed(left, jws.token(wanted, context.key())) if left else Sent(len(vins), {})
+
+    return send
 
 
 def _await(context: SetupContext, wanted: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from ..onboarding.setup_notes import ELSEWHERE, ON_THIS_MACHINE, SetupNotes, loa
 from ..onboarding.state_folder import KEY_FILE, StateFolder
 from ..onboarding.token_store import handed_over, load_tokens
 from ..onboarding.vehicle_config import ConfigStatus
-from ..onboarding.vehicle_host import check_vehicle_host
+from ..onboarding.vehicle_host import check_root, check_vehicle_host
 from ..urls import is_this_machine
 from .console import SetupConsole
 from .options import DEFAULT_VEHICLE_PORT, SetupOptions
@@ -69,7 +69,9 @@ class SetupContext:
         """The app's domain, in lower case and without a scheme. Raises Waiting, Misconfigured."""
         given, subject = self._given("domain", "TESLAFAST_DOMAIN", self.notes.domain)
         if given:
-            self.notes.domain = read_domain(given, subject)
+            before, self.notes.domain = self.notes.domain, read_domain(given, subject)
+            if self.notes.domain != before == self.notes.hostname:
+                self.notes.hostname = ""
         else:
             missing = Waiting("the app's domain is not known", "give it with --domain, or set TESLAFAST_DOMAIN")
             self.notes.domain = self.console.answer_as(self._domain_question(), "", missing, read_domain)
@@ -78,9 +80,12 @@ class SetupContext:
     @property
     def hostname(self) -> str:
         """Where vehicles connect; the domain, unless it was said. Raises Waiting, Misconfigured."""
+        domain = self.domain  # first: with another one, the name that was noted may be none of its own
         given, subject = self._given("hostname", "TESLAFAST_HOSTNAME", self.notes.hostname)
-        self.notes.hostname = check_vehicle_host(given, subject) if given else self.domain
-        return self.notes.hostname
+        host = check_vehicle_host(given, subject) if given else domain
+        check_root(host, domain, subject)  # before it is kept: a later run would find a name that nobody has given
+        self.notes.hostname = host
+        return host
 
     def _domain_question(self) -> str:
         if self.notes.where == ON_THIS_MACHINE:
@@ -134,7 +139,10 @@ class SetupContext:
             if not oauth.client_id or not oauth.client_secret:
                 lacking = "TESLA_CLIENT_ID" if not oauth.client_id else "TESLA_CLIENT_SECRET"
                 raise Waiting(f"{lacking} is not known", "make the app at Tesla: teslafast setup --only 3", again=Step.PORTAL)
-            self._partners[base_url] = FleetApi(base_url, oauth.partner_token(base_url))
+            token = oauth.partner_token(base_url)
+            self._partners[base_url] = FleetApi(
+                base_url, token, renew=lambda refused: oauth.partner_token(base_url), is_partner=True
+            )
         return self._partners[base_url]
 
     def forget_partners(self) -> None:

@@ -80,7 +80,7 @@ def _asked(context: SetupContext, vin: str, token: str) -> str:
         return ""
     try:
         report = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         report = None
     if reply.status != 200 or not isinstance(report, dict):
         raise Unhealthy(f"{context.notes.url}/vehicles/… answers {reply.status}", "see the server's log")
@@ -91,13 +91,18 @@ def _said(report: Mapping[str, Any]) -> str:
     data, heard = report.get("data"), report.get("lastHeard")
     if not heard and not data:
         return ""
-    values = [_value(name, data[name]) for name in _SHOWN if isinstance(data, Mapping) and name in data]
+    shown = {name: _plain(data.get(name)) for name in _SHOWN} if isinstance(data, Mapping) else {}
+    values = [_value(name, value) for name, value in shown.items() if value is not None]
     at = one_line(str(heard or ""), 40)
     return f"heard at {at}" + (f": {', '.join(values)}" if values else "")
 
 
-def _value(name: str, entry: object) -> str:
-    value = entry.get("value") if isinstance(entry, Mapping) else entry
+def _plain(entry: object) -> object:
+    """A field's value; None too for one that the car says to be invalid at the moment."""
+    return entry.get("value") if isinstance(entry, Mapping) else entry
+
+
+def _value(name: str, value: object) -> str:
     if isinstance(value, Mapping) and {"latitude", "longitude"} <= value.keys():
         return "a position"  # this line may be pasted into an issue
     return f"{name} {one_line(re.sub(r'^ShiftState', '', str(value)), 20)}"
@@ -108,7 +113,7 @@ def _counted(context: SetupContext) -> str | None:
     reply = https.get_unverified(f"{context.notes.url}/health", https.TIMEOUT_S)
     try:
         connected = json.loads(reply.body)["vehicles"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise Unhealthy(f"{context.notes.url}/health answers {reply.status}", "see the server's log") from None
     if isinstance(connected, int) and connected > 0:
         return f"{connected} connected now (which ones, only a token tells: {_NEITHER})"

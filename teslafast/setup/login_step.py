@@ -7,6 +7,7 @@ import math
 from ..errors import Declined, Misconfigured
 from ..onboarding import login
 from ..onboarding.access_token import read_token
+from ..onboarding.fleet_api import token_in
 from ..onboarding.oauth import Attempt
 from ..onboarding.refusals_of_tesla import AUTHORISE, SCOPES_FOR_TELEMETRY, Step
 from ..onboarding.token_store import HERE, TokenStore, digest_of, handed_over
@@ -25,8 +26,8 @@ def _store(context: SetupContext) -> TokenStore:
 
 
 def _look(context: SetupContext) -> str | None:
-    if token := context.options.variable("TESLA_ACCESS_TOKEN"):
-        facts = read_token(token)
+    if context.options.variable("TESLA_ACCESS_TOKEN"):
+        facts = read_token(token_in(context.options.environment))
         lacking = [scope for scope in SCOPES_FOR_TELEMETRY if facts and facts.scopes and scope not in facts.scopes]
         if lacking:
             raise Waiting(f"TESLA_ACCESS_TOKEN lacks the scope {', '.join(lacking)}", AUTHORISE)

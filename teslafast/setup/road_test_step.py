@@ -19,7 +19,7 @@ from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.resolve import resolve_ca
 from ..onboarding.served_key import NotServed, addresses_of, check_public_address
 from ..onboarding.setup_notes import ELSEWHERE, ON_THIS_MACHINE
-from ..onboarding.state_folder import CERTS_FOLDER
+from ..onboarding.state_folder import CERTS_FOLDER, GIVEN_CA_FILE
 from ..urls import origin
 from . import own_server
 from .context import SetupContext
@@ -35,9 +35,13 @@ _MADE = "certs/ of the set-up's folder"
 
 
 def ca_file(context: SetupContext) -> Path | None:
-    """The file with the `ca` for cars that is known here: --ca, or that of the folder's certificates."""
-    made = context.folder.path / CERTS_FOLDER / "ca.pem"
-    return context.options.ca or (made if made.exists() and not context.options.variable("CERT_PATH") else None)
+    """The file with the `ca` for cars that is known here: --ca, of this run or an earlier one, or the folder's own CA."""
+    if context.options.ca is not None:
+        return context.options.ca
+    if context.options.variable("CERT_PATH"):
+        return None
+    known = (context.folder.path / GIVEN_CA_FILE, context.folder.path / CERTS_FOLDER / "ca.pem")
+    return next((path for path in known if path.exists()), None)
 
 
 def ca_of(context: SetupContext) -> str:
@@ -49,7 +53,11 @@ def ca_of(context: SetupContext) -> str:
         if context.options.look_only:
             raise Waiting("the server's certificate is not made yet", "run setup, or give the `ca` with --ca")
         own_server.make_certificates_without_teslas(context)
-    return resolve_ca(ca_file(context), context.options.environment)
+    ca = resolve_ca(ca_file(context), context.options.environment)
+    # Kept, because a later run without the option would otherwise send cars the folder's own CA.
+    if context.options.ca is not None and not context.options.look_only and context.folder.read(GIVEN_CA_FILE) != ca.encode():
+        context.folder.write(GIVEN_CA_FILE, ca.encode())
+    return ca
 
 
 def _leaf(context: SetupContext) -> list[x509.Certificate]:
@@ -57,7 +65,10 @@ def _leaf(context: SetupContext) -> list[x509.Certificate]:
     given = context.options.variable("CERT_PATH")
     path = Path(given) if given else context.folder.path / CERTS_FOLDER / "server.pem"
     try:
-        return chain.read(path.read_bytes()) if path.exists() and context.options.ca is None else []
+        known = path.exists() and (
+            (given and context.options.ca is None) or ca_file(context) == context.folder.path / CERTS_FOLDER / "ca.pem"
+        )
+        return chain.read(path.read_bytes()) if known else []
     except (OSError, ValueError):
         return []
 

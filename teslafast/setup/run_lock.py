@@ -53,7 +53,7 @@ def _held(folder: StateFolder, said: bytes) -> Waiting:
     try:
         who = json.loads(said)
         holder = f"process {int(who['pid'])} on {one_line(str(who['host']), 60)}, since {one_line(str(who['since']), 40)}"
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         holder = "another process, which has only just begun"
     remedy = "wait for it, or end it; or give this run a folder of its own with --state"
     return Waiting(f"another `teslafast setup` is at work in {folder.path}: {holder}", remedy)

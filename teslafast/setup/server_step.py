@@ -12,6 +12,7 @@ from ..onboarding.app_key import public_hex, public_pem
 from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.served_key import NotServed, check_served_key
 from ..onboarding.setup_notes import ELSEWHERE, FLY, ON_THIS_MACHINE
+from ..onboarding.state_folder import GIVEN_CA_FILE
 from ..urls import parse_url
 from . import fly_app, home, own_server
 from .context import SetupContext
@@ -36,6 +37,7 @@ def decide(context: SetupContext) -> str:
         given = (FLY, ON_THIS_MACHINE, ELSEWHERE)[number]
         if given == ELSEWHERE:
             given = context.console.answer_as("Its address (https://…)", "", missing, _elsewhere)
+    before = notes.where
     if given in (FLY, ON_THIS_MACHINE):
         notes.where = given
     elif given:
@@ -43,6 +45,8 @@ def decide(context: SetupContext) -> str:
         _default_domain(context)
     elif notes.where == ELSEWHERE:
         check_on(notes.url)
+    if before not in ("", notes.where) and not options.look_only:
+        context.folder.remove(GIVEN_CA_FILE)  # of the other server
     if notes.where == FLY:
         fly_app.name(context)
     elif notes.where == ON_THIS_MACHINE:

@@ -24,7 +24,7 @@ def take_over(folder: StateFolder, stdin: IO[str]) -> list[str]:
     try:
         bundle = json.loads(stdin.readline(LONGEST_BUNDLE))
         files = {name: str(bundle[name]).encode() for name in TAKEN_OVER if name in bundle}
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise Misconfigured("--take-over", "stdin holds no bundle", "it is for setup on another machine alone") from None
     folder.create()
     above = folder.path.absolute().parent.stat()

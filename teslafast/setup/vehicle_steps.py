@@ -119,7 +119,9 @@ def _act_vehicle(context: SetupContext) -> None:
 def _described(row: Mapping[str, Any]) -> str:
     name, access = one_line(str(row.get("display_name") or "unnamed"), 40), str(row.get("access_type") or "")
     mark = "DRIVER: only the owner can pair it" if access == "DRIVER" else "owner"
-    words = (short_vin(str(row["vin"])), model_of(str(row["vin"])), mark, one_line(str(row.get("state")), 20))
+    shared = row.get("granular_access")
+    place = "its owner shares no location" if isinstance(shared, Mapping) and shared.get("hide_private") is True else ""
+    words = (short_vin(str(row["vin"])), model_of(str(row["vin"])), mark, place, one_line(str(row.get("state")), 20))
     return f"{name} ({', '.join(filter(None, words))})"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from teslafast import https
@@ -107,3 +108,41 @@ def test_the_head_of_an_answer_has_status_0_if_it_is_not_http(answer: bytes, sta
     assert (reply.status, reply.body) == (status, b"")
     assert asked[0].startswith(b"GET /stream HTTP/1.1\r\nHost: telemetry.example.com:8443\r\n")
     assert b"\r\nX-One: 1\r\n" in asked[0]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\n{}",
+    ],
+)
+def test_an_answer_that_ends_too_early_is_none(answer: bytes) -> None:
+    with answering(answer) as (port, _), pytest.raises(Unhealthy, match="no answer"):
+        https.request("GET", f"http://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"])
+def test_an_answer_whose_every_byte_is_in_time_and_that_never_ends_is_given_up(
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, head: bytes, encrypted: bool
+) -> None:
+    monkeypatch.setattr(https, "LONGEST_EXCHANGE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            plain, _ = listening.accept()
+            with plain, tls.wrap_socket(plain, server_side=True) if encrypted else plain as connection:
+                connection.recv(4096)
+                connection.sendall(head)
+                with suppress(OSError):  # the other end has given up
+                    while True:
+                        connection.sendall(b"x")
+                        time.sleep(0.02)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        with pytest.raises(Unhealthy, match="not whole after"):
+            https.get_unverified(f"http{'s' * encrypted}://127.0.0.1:{listening.getsockname()[1]}/", 5.0)
+        thread.join()

@@ -225,14 +225,15 @@ def test_control_characters_and_length_of_teslas_answer_are_not_shown() -> None:
     assert len(str(declined.value)) < 500
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"response": null}', b'{"response": 3}', b'"x"'])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"response": null}', b'{"response": 3}', b'"x"', b"[" * 100_000])
 def test_an_answer_in_another_form_is_declined(body: bytes) -> None:
     with pytest.raises(Declined, match="not an answer of the Fleet API — correct TESLA_API_BASE_URL"):
         replying(Reply(200, body)).show(VIN)
 
 
 @pytest.mark.parametrize(
-    "answer", [{}, {"updated_vehicles": "x", "skipped_vehicles": []}, {"skipped_vehicles": {"missing_key": None}}]
+    "answer",
+    [{}, {"updated_vehicles": "x", "skipped_vehicles": []}, {"skipped_vehicles": {"missing_key": None, "max_configs": 7}}],
 )
 def test_missing_members_of_an_answer_count_as_nothing(answer: dict[str, Any]) -> None:
     assert replying(reply({"response": answer})).send_unsigned([VIN], CONFIG) == Sent(0, {})

@@ -14,8 +14,8 @@ from teslafast.onboarding.oauth import Attempt, OAuth
 from teslafast.onboarding.state_folder import StateFolder
 from teslafast.onboarding.token_store import TokenStore
 
-from tests.support.fake_tesla import FakeTesla
-from tests.support.fake_tesla_server import TeslaServer
+from tests.support.fake_tesla import FakeTesla, Refusal
+from tests.support.fake_tesla_server import Raw, TeslaServer
 from tests.support.started import free_port
 
 
@@ -123,6 +123,27 @@ def test_no_on_teslas_page_is_said_in_its_words(attempt: Attempt) -> None:
 def test_scopes_that_tesla_dropped_without_a_word_are_named(store: TokenStore, tesla: FakeTesla, attempt: Attempt) -> None:
     tesla.scopes = ("openid", "offline_access", "vehicle_device_data")
     with pytest.raises(Declined, match="lacks the scope vehicle_location — authorise your app again"):
+        login.finish(store, attempt, where_tesla_sends(tesla, attempt))
+
+
+def test_a_login_without_a_refresh_token_is_none_even_if_an_earlier_one_had_it(
+    store: TokenStore, tesla: FakeTesla, attempt: Attempt
+) -> None:
+    login.finish(store, attempt, where_tesla_sends(tesla, attempt))
+    before = store.load()
+    fields = {"access_token": "header.e30.signature", "expires_in": 28800}
+    tesla.refusals["token authorization_code"] = Refusal(200, fields)
+    with pytest.raises(Declined, match="offline_access was not granted"):
+        login.finish(store, attempt, where_tesla_sends(tesla, attempt))
+    assert store.load() == before
+
+
+def test_how_long_the_token_endpoint_wants_to_be_left_alone_is_said(
+    store: TokenStore, tesla: FakeTesla, attempt: Attempt
+) -> None:
+    busy = Raw(b'{"error": "too many requests"}', {"Retry-After": "30"})
+    tesla.refusals["token authorization_code"] = Refusal(429, busy)
+    with pytest.raises(Declined, match=r"too many requests \(retry after 30 s\)"):
         login.finish(store, attempt, where_tesla_sends(tesla, attempt))
 
 

@@ -120,3 +120,18 @@ def test_nothing_of_a_folder_in_a_clone_is_offered_to_git(tmp_path: Path) -> Non
     StateFolder(tmp_path / "teslafast.d").write("app.key", b"a key")
     shown = subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert shown.stdout == ""
+
+
+def test_a_folder_that_was_there_before_is_kept_out_of_git_if_it_holds_nothing_else(tmp_path: Path) -> None:
+    for name in ("app.key", "tokens.json", ".lock"):
+        (tmp_path / name).write_text("")
+    StateFolder(tmp_path).write("state.json", b"{}")
+    assert (tmp_path / ".gitignore").read_text() == "*\n"
+    assert (tmp_path / ".gitignore").stat().st_mode & 0o077 == 0
+
+
+def test_a_project_of_somebody_is_not_hidden_from_git(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("")
+    StateFolder(tmp_path).write("app.key", b"a key")
+    StateFolder(tmp_path).write("state.json", b"{}")
+    assert not (tmp_path / ".gitignore").exists()

@@ -14,6 +14,7 @@ from teslafast.setup.outcome import StepState
 
 from tests.support.certificates import World
 from tests.support.fake_tesla import Refusal
+from tests.support.fake_tesla_server import Raw
 from tests.support.setup_stage import VIN, SetupStage, setup_stage
 
 PUSH, REGISTER, LIST = "fleet_telemetry_config_jws", "POST /api/1/partner_accounts", "GET /api/1/vehicles?"
@@ -44,6 +45,12 @@ def stage(world: World, tmp_path: Path) -> Iterator[SetupStage]:
         ("token client", 200, "<html>Welcome to our hotel", S.PORTAL, B, "something else answers", "TESLA_TOKEN_URL"),
         ("token client", 302, "https://hotel.example", S.PORTAL, B, "leads elsewhere", "login page of a network"),
         ("token client", 503, "upstream", S.PORTAL, W, "error of their own", "later"),
+        ("token client", 200, Raw(b'{"access_token":', length=5000), S.PORTAL, W, "no answer", "the network"),
+        ("token client", 429, Raw(b"{}", {"Retry-After": "30"}), S.PORTAL, W, "Tesla asks for 30 s", "as long as Tesla says"),
+        ("partner_accounts", 401, "invalid bearer token", S.REGISTRATION, W, "the app's own token", "developer.tesla.com"),
+        (REGISTER, 422, {"error": "", "messages": {"domain": ["has already been taken"]}}, S.REGISTRATION, B, "another app owns",
+         "client id"),
+        (LIST, 200, "[" * 100_000, S.VEHICLE, B, "something else answers", "TESLA_API_BASE_URL"),
         ("users/region", 401, "invalid bearer token", S.REGION, W, "does not take the access token", "teslafast login"),
         ("users/region", 412, "set a domain for your account first", S.REGION, W, "not registered", "registration"),
         ("users/region", 421, "user out of region, use base URL: https://evil.example, see …", S.REGION, B,
@@ -58,7 +65,7 @@ def stage(world: World, tmp_path: Path) -> Iterator[SetupStage]:
 def test_each_answer_ends_the_run_with_its_sentence(
     stage: SetupStage, endpoint: str, status: int, body: Any, step: Step, state: StepState, says: str, remedy: str
 ) -> None:
-    answer = {"response": None, "error": body} if isinstance(body, str) and not body.startswith(("<", "https:")) else body
+    answer = {"response": None, "error": body} if isinstance(body, str) and not body.startswith(("<", "[", "https:")) else body
     stage.tesla.refusals[endpoint] = Refusal(status, answer)
     code, outcomes = stage.run(wait_s=0.0)
     last = outcomes[-1]

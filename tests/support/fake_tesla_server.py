@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +13,15 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.support.fake_tesla import FakeTesla
 
 REGIONS = ("na", "eu")
+
+
+@dataclass
+class Raw:
+    """An answer as it is sent, with headers of its own. `length`: what its head says, -1 for the truth."""
+
+    content: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    length: int = -1
 
 
 class TeslaServer:
@@ -60,13 +70,17 @@ class TeslaServer:
                     self.close_connection = True
                     return
                 self.send_response_only(status)
-                content = b""
+                content, length = b"", -1
                 if status == 302:
                     self.send_header("Location", answer)
+                elif isinstance(answer, Raw):
+                    content, length = answer.content, answer.length
+                    for header in answer.headers.items():
+                        self.send_header(*header)
                 else:
                     content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
                     self.send_header("Content-Type", "text/html" if isinstance(answer, str) else "application/json")
-                self.send_header("Content-Length", str(len(content)))
+                self.send_header("Content-Length", str(len(content) if length < 0 else length))
                 self.end_headers()
                 self.wfile.write(content)
 
