@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from ..rfc3339 import rfc3339
+from ._overlay import overlay
 
 FIELDS_AT_MOST = 1024  # nearly four times as many as the schema has; cars may know newer ones
 # Fields of one message, besides those that are known already; beyond them a field that is not kept costs next to nothing.
@@ -68,7 +69,7 @@ class VehicleValues:
         vehicle._room, vehicle._exact = 0, False
         return vehicle
 
-    def merge(self, data: Mapping[str, Any], created_ns: int | None, now_ns: int, is_resend: bool, size: int) -> None:
+    def merge(self, data: dict[str, Any], created_ns: int | None, now_ns: int, is_resend: bool, size: int) -> None:
         """
         Takes a data message in; `data`: one field at least.
 
@@ -89,8 +90,7 @@ class VehicleValues:
         self._room -= size
         self._exact = False
         if time_ns >= self.newest_ns:
-            self.values.update(data)
-            self.times.update(dict.fromkeys(data, time_ns))
+            overlay(self.values, self.times, data, time_ns)
             self.newest_ns = time_ns
             if ahead:
                 self.ahead.update(data)
@@ -179,7 +179,7 @@ class LastValues:
         self._vehicles: dict[str, VehicleValues] = {}
 
     def merge(
-        self, vin: str, data: Mapping[str, Any], created_ns: int | None, now_ns: int, is_resend: bool = False, size: int = 0
+        self, vin: str, data: dict[str, Any], created_ns: int | None, now_ns: int, is_resend: bool = False, size: int = 0
     ) -> None:
         """Takes a data event in. See VehicleValues.merge."""
         if data:  # else it says nothing of any value, so nothing of how old those are

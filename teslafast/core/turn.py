@@ -68,7 +68,9 @@ class Replies:
         if self._frames and self._outlet is not None:
             joined = b"".join(self._frames)
             self._frames.clear()
-            if not self._turn.release(joined, self._write, self._give_up):
+            if self._turn.hold is None:
+                self._outlet.write(joined)
+            elif not self._turn.hold.hold(joined, self._write, self._give_up):
                 self._paused = True
                 self._outlet.pause_reading()
 
@@ -108,7 +110,7 @@ class Turn:
         self._clock = clock
         self._coalesce_s = coalesce_ms / 1000
         self._durations = durations
-        self._hold: ReplyHold | None = None
+        self.hold: ReplyHold | None = None  # what replies wait for; None: nothing
         self._owing: list[Replies] = []
         self._due: list[Fanout] = []
         self._watchers: list[Callable[[], None]] = []
@@ -118,14 +120,9 @@ class Turn:
 
     # ---- replies
 
-    @property
-    def hold(self) -> ReplyHold | None:
-        """What replies wait for; None: nothing."""
-        return self._hold
-
     def hold_replies_by(self, hold: ReplyHold) -> None:
         """From now on replies wait for `hold`, which comes in the place of the one before: it may ask that one first."""
-        self._hold = hold
+        self.hold = hold
 
     def owe(self, replies: Replies) -> None:
         """`replies` has something to send at the end of this turn."""
@@ -134,14 +131,14 @@ class Turn:
 
     def release(self, replies: bytes, write: Callable[[bytes], object], give_up: Callable[[], object]) -> bool:
         """Writes replies to what has been applied, once that is safe. See ReplyHold."""
-        if self._hold is None:
+        if self.hold is None:
             write(replies)
             return True
-        return self._hold.hold(replies, write, give_up)
+        return self.hold.hold(replies, write, give_up)
 
     @property
     def all_acknowledged(self) -> bool:
-        return not self._owing and (self._hold is None or self._hold.idle)
+        return not self._owing and (self.hold is None or self.hold.idle)
 
     # ---- flushes
 
@@ -192,6 +189,7 @@ class Turn:
         due, self._due = self._due, []
         for log in due:
             self._flush(log)
-        for watcher in tuple(self._watchers):  # a copy: one may leave when it is called
-            watcher()
+        if self._watchers:
+            for watcher in tuple(self._watchers):  # a copy: one may leave when it is called
+                watcher()
         self._durations.add(self._clock() - began_s)

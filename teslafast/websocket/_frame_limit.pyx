@@ -6,7 +6,8 @@ picows doubles its read buffer whenever a read fills it, never shrinks it, and p
 frame that is too large it can only close the connection, while Tesla's reference server answers the message and goes on. So the
 heads of frames are read here:
 
-    small      goes to picows, in slices that its first buffer has room for
+    whole      a valid data frame that has come in one read goes to the listener, without picows
+    small      any other goes to picows, in slices that its first buffer has room for
     large      more than SMALL_AT_MOST bytes: put together here, in memory that is given back with the frame's end
     alone      a control frame, or one that breaks the protocol: picows, which parses one frame ahead, gets it by itself, so that
                it costs no other frame. Behind the peer's CLOSE nothing counts (RFC 6455, 5.5.1)
@@ -24,7 +25,7 @@ import gc
 
 from aiofastnet.transport cimport Protocol
 from aiofastnet.utils cimport NoResult
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_READ, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport uint8_t, uint64_t
@@ -46,6 +47,7 @@ cdef enum:
     # What a peer may send before it reads our CLOSE: looking through it costs next to nothing, and there is a second for it.
     CLOSING_AT_MOST = 16 * 1024 * 1024
     LAST_DATA_OPCODE = 2
+    WHOLE_BINARY = 0x82                 # the first byte of a binary message in one frame: what cars send
     CLOSE_OPCODE = 8
     VALID_CLOSE = 0x88                  # its first byte; after a CLOSE with reserved bits the peer may still answer ours
     CONTROL_AT_MOST = 125               # bytes of a control frame's payload (RFC 6455, 5.5)
@@ -64,14 +66,16 @@ cdef class FrameLimit(Protocol):
     The protocol of a transport whose frames go to `listener`, by way of `inner` (picows' WSProtocol) or directly.
 
     listener.on_ws_frame(transport, frame)
+    listener.on_binary(payload)             takes its place for a binary message in one frame, if the listener has it; borrowed
     listener.on_too_large(opcode, fin)      a frame was discarded; called in its place among the other frames
-    listener.on_failure(error)              one of those two has raised
+    listener.on_failure(error)              one of those has raised
     """
 
     cdef:
         object inner
         MemoryBuffer lent           # what picows reads into
         object listener
+        bint takes_binary           # it has `on_binary`
         WSTransport transport
         object read_again           # of a TLS transport: asks for what OpenSSL has decrypted already
         uint64_t limit
@@ -100,6 +104,7 @@ cdef class FrameLimit(Protocol):
         self.lent = read_buffer_of(inner)
         take_back(self.lent)
         self.listener = listener
+        self.takes_binary = hasattr(listener, "on_binary")
         self.transport = transport
         self.read_again = getattr(transport.underlying_transport, "_retry_ssl_read", None)
         self.limit = limit
@@ -187,7 +192,7 @@ cdef class FrameLimit(Protocol):
                 self.have = size - at
                 memcpy(self.head, data + at, <size_t>self.have)
                 break
-            if self.is_small(data[at], payload):
+            if self.is_small(data[at], payload) and not self.is_whole(data + at, size - at - length, payload):
                 # picows parses one frame ahead: a frame that it refuses would cost the good one before it
                 self.alone = data[at] & 0x0F > LAST_DATA_OPCODE or not is_valid(data + at, payload)
                 full = self.begun + at - start + length + <Py_ssize_t>payload > SLICE_BYTES
@@ -226,6 +231,12 @@ cdef class FrameLimit(Protocol):
         if first & 0x0F > LAST_DATA_OPCODE:
             return payload <= CONTROL_AT_MOST
         return payload <= SMALL_AT_MOST and payload <= self.limit
+
+    cdef bint is_whole(self, const uint8_t *head, Py_ssize_t there, uint64_t payload) noexcept:
+        """Whether it is a data frame whose payload is among the `there` bytes behind its head, and nobody need refuse it."""
+        return (
+            payload <= <uint64_t>there and not self.closing and head[0] & 0x70 == 0 and is_valid(head, payload)
+        )
 
     cdef int feed(self, const uint8_t *data, Py_ssize_t size) except -1:
         """Gives bytes to picows."""
@@ -320,6 +331,18 @@ cdef class FrameLimit(Protocol):
 
     cdef int deliver(self, uint8_t *payload, Py_ssize_t size) except -1:
         """To the listener, as picows would."""
+        cdef WSFrame frame
+        try:
+            if self.first == WHOLE_BINARY and self.takes_binary:
+                self.listener.on_binary(PyMemoryView_FromMemory(<char *>payload, size, PyBUF_READ))
+                return 0
+            frame = self.frame_of(payload, size)
+            self.listener.on_ws_frame(self.transport, frame)
+        except Exception as error:
+            self.listener.on_failure(error)
+        return 0
+
+    cdef WSFrame frame_of(self, uint8_t *payload, Py_ssize_t size):
         cdef WSFrame frame = <WSFrame>WSFrame.__new__(WSFrame)
         frame.payload_ptr = <char *>payload
         frame.payload_size = size
@@ -329,8 +352,4 @@ cdef class FrameLimit(Protocol):
         frame.rsv2 = self.first >> 5 & 1
         frame.rsv3 = self.first >> 4 & 1
         frame.last_in_buffer = 1
-        try:
-            self.listener.on_ws_frame(self.transport, frame)
-        except Exception as error:
-            self.listener.on_failure(error)
-        return 0
+        return frame

@@ -64,7 +64,7 @@ def test_metrics_have_the_references_names_or_start_with_teslafast() -> None:
 def test_every_metric_of_the_table_is_in_the_text() -> None:
     counts = Counts()
     for labelled in (name for name in Counts.__slots__ if isinstance(getattr(counts, name), dict)):
-        getattr(counts, labelled)["a_cause"] += 1
+        getattr(counts, labelled)["a_cause"] = 1
     journal = checkpointer.JournalGauges(recovered=3, cut=0, recovery_s=0.1, unsaved=1)
     output = OutputGauges(state="up", lag_events=0, lag_seconds=0.0, sent=0, retried=0, dropped={"overtaken": 0}, here=True)
     groups = {"connections": {("vehicle", "vehicle"): 1}, "readers": {"flat": 1}, "outputs": {"jsonl": output}}

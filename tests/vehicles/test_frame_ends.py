@@ -1,4 +1,4 @@
-"""Frames whose heads promise more than is ever kept: discarded as they come, or refused."""
+"""Frames that are discarded as they come, or refused: those that promise more than is ever kept, and those in a wrong place."""
 
 from __future__ import annotations
 
@@ -39,3 +39,12 @@ def test_one_whose_end_nobody_would_wait_for_ends_the_connection(server: Inside)
         raw.send(head(1 << 40))
         ((opcode, said),) = raw.frames()
         assert (opcode, said[:2]) == (Opcode.CLOSE, struct.pack(">H", 1009))
+
+
+def test_a_whole_message_within_a_fragmented_one_ends_the_connection(server: Inside) -> None:
+    with server.place.raw_vehicle(VIN) as raw:
+        raw.frame(Opcode.BINARY, b"the beginning", fin=False)
+        raw.frame(Opcode.BINARY, b"another")
+        assert raw.close_code() == 1002
+    (line,) = server.lines.wait_for("vehicle_disconnected", cause="fragments")
+    assert line["messages"] == 0

@@ -1,0 +1,3 @@
+from typing import Any
+
+def overlay(values: dict[str, Any], times: dict[str, int], data: dict[str, Any], time_ns: int) -> None: ...
