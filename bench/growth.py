@@ -2,7 +2,7 @@
 How the cost grows: with dashboards, with vehicles, with filters; one picture, from one run.
 
     dashboards   100 to 10,000 that see everything, as fast as possible: CPU ns a delivery, beside raw C, NATS and Node ws
-    vehicles     1 to 3,000 with mutual TLS, one message in flight each: CPU µs a message
+    vehicles     1 to 10,000 with mutual TLS, one message in flight each: CPU µs a message
     filters      2 to 200 dashboards, each of its own one of as many vehicles, 200 messages/s in all: CPU µs a delivery and intake
 
     python -m bench.growth [--rounds 3] [--output bench/results]
@@ -23,7 +23,7 @@ from .support import load_tools, servers
 from .vehicles import ingest
 
 DASHBOARDS = (100, 300, 1000, 3000, 10_000)
-VEHICLES = (1, 10, 100, 1000, 3000)
+VEHICLES = (1, 10, 100, 1000, 3000, 10_000)
 FILTERS = (2, 6, 20, 60, 200)
 BESIDE = (OURS, servers.RAW, servers.NATS, servers.NODE)
 TITLES = {
