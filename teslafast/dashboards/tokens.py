@@ -82,8 +82,12 @@ class Verifier:
     @classmethod
     def from_settings(cls, settings: Settings, public_key: str | None = None) -> Verifier:
         """`public_key`: the text of JWT_PUBLIC_KEY_PATH. Raises Misconfigured if no key in it works for JWT_ALGORITHMS."""
+        return cls.with_keys(settings, keys_of(settings, public_key))
+
+    @classmethod
+    def with_keys(cls, settings: Settings, keys: Sequence[VerifyingKey]) -> Verifier:
         verifier = cls((), (), settings.jwt_audience, settings.jwt_issuer)
-        verifier.use(keys_of(settings, public_key))
+        verifier.use(keys)
         return verifier
 
     def use(self, keys: Sequence[VerifyingKey]) -> None:

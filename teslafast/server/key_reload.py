@@ -1,4 +1,7 @@
-"""Reads JWT_PUBLIC_KEY_PATH again when it changes: valid keys are used from then on, others are logged and change nothing."""
+"""
+Reads JWT_PUBLIC_KEY_PATH again when it changes: its keys are used from then on. A key that cannot be used is logged and passed
+over; a file without one that can is logged, and changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ from pathlib import Path
 
 from ..certificates import anchors
 from ..config import Settings
-from ..dashboards.keys import VerifyingKey
-from ..dashboards.tokens import Verifier, keys_of
+from ..dashboards.keys import KeySet, read_key_set
+from ..dashboards.tokens import Verifier
 from ..disk_thread import DiskCalls
 from ..errors import Misconfigured
 from ..logs import fields, log
 from .watched_files import FileReload
 
+IGNORED_AT_MOST = 16  # lines for one file: it may hold thousands
 
-class KeyReload(FileReload[tuple[VerifyingKey, ...]]):
+
+class KeyReload(FileReload[KeySet]):
     """Watches over the keys of `verifier`."""
 
     name = "keys"
@@ -23,20 +28,25 @@ class KeyReload(FileReload[tuple[VerifyingKey, ...]]):
         """Reads the keys. Raises Misconfigured."""
         self._settings = settings
         super().__init__(path, disk)
-        self.verifier = Verifier.from_settings(settings, self._text())
+        found = self.read()
+        self.verifier = Verifier.with_keys(settings, found.keys)
+        self._tell_ignored(found)
 
-    def read(self) -> tuple[VerifyingKey, ...]:
-        return keys_of(self._settings, self._text())
+    def read(self) -> KeySet:
+        text = anchors.read_file("JWT_PUBLIC_KEY_PATH", self.path)
+        return read_key_set(text, self._settings.jwt_algorithms, self.path)
 
-    def use(self, found: tuple[VerifyingKey, ...]) -> None:
-        self.verifier.use(found)
-        log.info("token_keys_renewed", extra=fields(path=str(self.path), keys=len(found)))
+    def use(self, found: KeySet) -> None:
+        self.verifier.use(found.keys)
+        log.info("token_keys_renewed", extra=fields(path=str(self.path), keys=len(found.keys)))
+        self._tell_ignored(found)
+
+    def _tell_ignored(self, found: KeySet) -> None:
+        for reason in found.ignored[:IGNORED_AT_MOST]:
+            log.warning("token_key_ignored", extra=fields(path=str(self.path), reason=reason, ignored=len(found.ignored)))
 
     def refuse(self, error: Misconfigured) -> None:
         log.error("token_keys_refused", extra=fields(reason=str(error)))
-
-    def _text(self) -> str:
-        return anchors.read_file("JWT_PUBLIC_KEY_PATH", self.path)
 
 
 def verifier_of(settings: Settings, disk: DiskCalls | None = None) -> tuple[Verifier, KeyReload | None]:

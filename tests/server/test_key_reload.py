@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -60,6 +61,25 @@ def test_a_file_without_a_usable_key_changes_nothing(text: str, tmp_path: Path, 
     reload.renew()
     assert accepts(reload, OLD)
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["token_keys_refused"]
+
+
+def test_a_set_that_gains_a_key_of_an_unknown_kind_is_used_and_the_key_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "keys.json"
+
+    def put(number: int, *keys: ec.EllipticCurvePrivateKey) -> None:
+        jwks = [json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key())) for key in keys]
+        replace(path, json.dumps({"keys": [{"kty": "AKP", "kid": f"pq{number}"}, *jwks]}), number)
+
+    put(1, OLD)
+    reload = started(path)
+    assert (accepts(reload, OLD), accepts(reload, NEW)) == (True, False)
+    put(2, NEW)
+    reload.renew()
+    assert (accepts(reload, OLD), accepts(reload, NEW)) == (False, True)
+    told = [(record.levelname, record.message) for record in caplog.records if "ignored" in record.message]
+    assert told == [("WARNING", "token_key_ignored")] * 2
 
 
 def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
