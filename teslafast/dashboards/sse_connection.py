@@ -16,11 +16,13 @@ import time
 from typing import Any
 
 from .._fanout import EventStream, Reader
-from ..close_reasons import FAULT, FLOOD, PEER, STALLED, CloseReason
+from ..close_reasons import FAULT, FLOOD, PEER, STALLED, TLS_FLOOD, CloseReason
 from ..core.hub import Hub
 from ..logs import fields, log
 from ..websocket.connection import CLOSE_GRACE_S
 from ..websocket.rules import Rules
+from ..websocket.tcp_info import bytes_received
+from ..websocket.tls_traffic import NOT_LOOKED, look
 from .reading import Reading
 from .session import DashboardSession
 from .sse_events import comment
@@ -57,8 +59,10 @@ class SseConnection(Reading, asyncio.BufferedProtocol):
     __slots__ = (
         "_end_cause",
         "_hub",
-        "_read_bytes",
+        "_looked",
         "_reader",
+        "_received",
+        "_received_before",
         "_rules",
         "_seen_bytes",
         "_session",
@@ -79,7 +83,9 @@ class SseConnection(Reading, asyncio.BufferedProtocol):
         self.address = address
         self.closing = False
         self._started_at = self._written_at = time.monotonic()
-        self._read_bytes = 0  # since the last check
+        self._received = 0  # bytes, of whatever it sends …
+        self._received_before = 0  # … and by the last check
+        self._looked = NOT_LOOKED  # at TLS
         self._seen_bytes = 0  # that the reader had been given at the last check
         self._end_cause = PEER
 
@@ -123,8 +129,12 @@ class SseConnection(Reading, asyncio.BufferedProtocol):
         self._transport.abort()
 
     def check(self, now_s: float) -> None:
-        self._read_bytes = 0
+        self._received_before = self._received
         if self.closing:
+            return
+        self._looked, flood = look(self._looked, self._wire_bytes, self._received)
+        if flood:
+            self.close(TLS_FLOOD)
             return
         if self._reader.blocked:
             if self.stalled_s(now_s) >= 2 * self._rules.ping_interval_s:
@@ -161,9 +171,13 @@ class SseConnection(Reading, asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Such as the end of an empty body in chunks, which Teslemetry's client sends after its request."""
-        self._read_bytes += nbytes
-        if self._read_bytes > PASSED_OVER_AT_MOST:
+        self._received += nbytes
+        if self._received - self._received_before > PASSED_OVER_AT_MOST:
             self.close(FLOOD)
+
+    def _wire_bytes(self) -> int | None:
+        is_secure = self._transport.get_extra_info("ssl_object") is not None
+        return bytes_received(self._transport) if is_secure else None
 
 
 def _limit_silence(transport: Any, seconds: float) -> None:

@@ -7,8 +7,9 @@ these as fast as they are read keeps it in that call, and the event loop with it
 needed for that. Without the mode SSL_read returns after each such message, and everybody else has a turn in between.
 
 The ssl module offers no way to clear the mode, and aiofastnet sets it for each connection. So OpenSSL is asked to call back when
-a handshake is over, and the mode is cleared then. The way to OpenSSL's object is aiofastnet's: it is the first member of the ssl
-module's.
+a handshake is over, and the mode is cleared then. It calls back for each message of that kind as well, which is counted, so that
+whoever reads knows that there may be more (websocket/_ends.pyx). The way to OpenSSL's object is aiofastnet's: it is the first
+member of the ssl module's.
 """
 
 import ctypes
@@ -16,8 +17,11 @@ import ctypes
 from cpython.object cimport PyObject
 from libc.stdint cimport uintptr_t
 
+from ..websocket cimport _ends
+
 cdef enum:
     SSL_CB_HANDSHAKE_DONE = 0x20        # openssl/ssl.h; part of its ABI
+    SSL_CB_ACCEPT_LOOP = 0x2001         # a server has read the head of a handshake message, or goes on with its own
     SSL_CTRL_CLEAR_MODE = 78
     SSL_MODE_AUTO_RETRY = 4
 
@@ -36,6 +40,8 @@ cdef control_function control = NULL
 cdef void on_info(const void *ssl, int what, int value) noexcept nogil:
     if what & SSL_CB_HANDSHAKE_DONE:
         control(<void *>ssl, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY, NULL)
+    elif what == SSL_CB_ACCEPT_LOOP:
+        _ends.without_data += 1
 
 
 def read_one_message_at_once(context not None, str libssl not None):

@@ -23,7 +23,7 @@ from ..protocol import _wire
 from ..storage.group_commit import HELD_AT_MOST
 from ..vehicles.connection import HEAVY_S, REST_TIMES
 from ..vehicles.session import REFUSED_AT_MOST
-from ..websocket import connection
+from ..websocket import tls_traffic
 from ..websocket._frame_limit import READ_AT_MOST
 from ..websocket.connection import EMPTY_FRAMES_AT_MOST
 from . import acceptor, admission, binding, descriptors, fair_turns, handshakes, http_connection, turned_away
@@ -111,6 +111,6 @@ BOUNDS = (
     Bound("both", "pings, pongs, fragments", EMPTY_FRAMES_AT_MOST),
     Bound("both", "bytes that are not read yet", binding.RECEIVE_BUFFER_BYTES, "bytes"),
     Bound("both", "bytes read and parsed at once", READ_AT_MOST, "bytes"),
-    Bound("both", "TLS messages without data (KeyUpdate)", connection.TLS_MESSAGES_BYTES, "bytes"),
-    Bound("both", "TLS messages without data (KeyUpdate)", connection.LOOKS_APART, "s"),
+    Bound("both", "TLS messages without data (KeyUpdate)", tls_traffic.TLS_MESSAGES_BYTES, "bytes"),
+    Bound("both", "TLS messages without data (KeyUpdate)", tls_traffic.LOOKS_APART, "s"),
 )

@@ -52,6 +52,17 @@ class _Transport(SSLTransport_Socket):  # type: ignore[misc]  # compiled, withou
 
     ends: Ends | None = None  # while it is constructed
 
+    def watch(self) -> None:
+        """From now on its reads go through a Gate."""
+        if self.ends is not None:
+            descriptor = self.get_extra_info("socket").fileno()
+            self.ends.loop.add_reader(descriptor, Gate(self.ends, descriptor, self._read_ready).readable)
+
+    def resume_reading(self) -> None:
+        super().resume_reading()  # without the gate
+        if self.is_reading():
+            self.watch()
+
     @property
     def _check_handshake_timeout(self) -> Callable[[], None]:
         return _nothing
@@ -161,8 +172,7 @@ class Handshake:
         self._waiter.result()
         self._over = True
         if not self._transport.is_closing():
-            gate = Gate(self._ends, self._sock.fileno(), self._transport._read_ready)
-            self._loop.add_reader(self._sock.fileno(), gate.readable)
+            self._transport.watch()
         self._transport = self._waiter = None
         self._on_done()
 

@@ -1,3 +1,6 @@
+cdef unsigned long without_data     # TLS messages of this process that carried none, such as KeyUpdates
+
+
 cdef class Ends:
     cdef:
         readonly object loop
@@ -14,3 +17,6 @@ cdef class Gate:
         Ends ends
         int descriptor
         object read
+        bint again                  # it will read in the next turn
+
+    cdef int read_once(self) except -1

@@ -8,6 +8,8 @@ all of them. So the first ones of a turn are carried out at once, and the rest i
     finalize    the end itself (the protocol is told, the socket closed) goes through `Ends.run`
     finding     while ends are under way, a `Gate` looks first whether its socket has ended too: a look costs a tenth of what
                 OpenSSL takes to find that out, which then waits for its turn as well
+    after TLS   one read ends after a TLS message without data (server/_tls_messages.pyx), and libuv tells only once of a reset:
+                so a `Gate` then reads again in the next turn by itself, until something else comes, or the end
 
 Law: an end is carried out once, in the order in which it was given; what a socket still holds is read before its end.
 """
@@ -29,6 +31,9 @@ cdef enum:
 cdef double END_S = 0.004       # of one turn
 
 ENDS_AT_ONCE = AT_ONCE
+
+
+cdef unsigned long without_data = 0
 
 
 cdef double monotonic() noexcept:
@@ -83,7 +88,10 @@ cdef class Ends:
 
 
 cdef class Gate:
-    """`readable`, which the loop calls, calls `read()`: later, if the socket has ended while other ends are under way."""
+    """
+    `readable`, which the loop calls, calls `read()`: later, if the socket has ended while other ends are under way; and again,
+    if all that came was a TLS message without data. `read` does nothing once its connection is closed.
+    """
 
     def __init__(self, Ends ends not None, int descriptor, read):
         self.ends = ends
@@ -91,8 +99,23 @@ cdef class Gate:
         self.read = read
 
     def readable(self):
+        if self.again:
+            return
         if self.ends.busy and has_ended(self.descriptor):
             self.ends.loop.remove_reader(self.descriptor)
             self.ends.run(self.read)
         else:
-            self.read()
+            self.read_once()
+
+    def go_on(self):
+        """The descriptor may be another connection's by now: only `read` knows."""
+        self.again = False
+        self.read_once()
+
+    cdef int read_once(self) except -1:
+        cdef unsigned long before = without_data
+        self.read()
+        if without_data != before:
+            self.again = True
+            self.ends.loop.call_soon(self.go_on)
+        return 0

@@ -30,17 +30,12 @@ from .closing import close_reply, log_end
 from .reassembly import OutOfOrder, Reassembly
 from .rules import Incoming, Rules
 from .tcp_info import bytes_received
+from .tls_traffic import NOT_LOOKED, look
 
 TEXT, BINARY = WSMsgType.TEXT, WSMsgType.BINARY
 PING, PONG, CLOSE = WSMsgType.PING, WSMsgType.PONG, WSMsgType.CLOSE
 EMPTY_FRAMES_AT_MOST = 1000  # pings, pongs, fragments between two checks, about a second: some 20 ms of the loop
 CLOSE_GRACE_S = 1.0  # a peer that is there answers a CLOSE within a round trip; a mobile network's worst is about a second
-
-# What TLS adds: 29 bytes a record at most, to frames of 6 bytes at least. Besides, so many bytes between two looks, which are
-# LOOKS_APART checks apart: 2,400 KeyUpdates, some 20 ms.
-TLS_OVERHEAD = 8
-TLS_MESSAGES_BYTES = 64 * 1024
-LOOKS_APART = 4
 
 _OPEN, _CLOSING, _ENDED = range(3)
 
@@ -71,7 +66,7 @@ class ServerConnection(WSListener):
         self._pinged_at = 0.0  # 0.0: no ping is under way
         self.incoming: Incoming | None = None  # until the connection is open
         self._received = 0  # bytes, at the last check
-        self._looked = (0, 0, 0)  # checks since the last look at TLS; bytes of TCP and of frames by then
+        self._looked = NOT_LOOKED  # at TLS
         self._empty_frames = 0  # that carry no whole message, since the last check
         self._reassembly: Reassembly | None = None  # while a fragmented message is under way
         self._state = _OPEN
@@ -174,18 +169,12 @@ class ServerConnection(WSListener):
             self.close(SILENT)
 
     def _look_at_tls(self, incoming: Incoming) -> None:
-        """Compares what came in over TCP with what came out of TLS."""
-        checks, wire_before, before = self._looked
-        if checks + 1 < LOOKS_APART:
-            self._looked = checks + 1, wire_before, before
-            return
-        wire = bytes_received(self.transport.underlying_transport) if self.transport.is_secure else None
-        received = incoming.received
-        if wire is None:
-            return
-        self._looked = 0, wire, received
-        if wire_before and wire - wire_before > TLS_MESSAGES_BYTES + TLS_OVERHEAD * (received - before):
+        self._looked, flood = look(self._looked, self._wire_bytes, incoming.received)
+        if flood:
             self.close(TLS_FLOOD)
+
+    def _wire_bytes(self) -> int | None:
+        return bytes_received(self.transport.underlying_transport) if self.transport.is_secure else None
 
     def on_failure(self, error: Exception) -> None:
         """Our own fault, at the beginning or at a frame that has come."""

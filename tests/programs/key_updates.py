@@ -1,15 +1,17 @@
 """
 A stranger who sends TLS 1.3 KeyUpdates, and nothing else, as fast as OpenSSL makes them.
 
-    python -m tests.programs.key_updates PORT
+    python -m tests.programs.key_updates PORT [COUNT [HEX]]
 
-The ssl module cannot send them: this speaks to its libssl directly. Says `sending` when it has begun; exit 0 when it is cut off.
+With COUNT it sends the bytes of HEX as data, and after a line from stdin so many, and resets the connection. The ssl module
+cannot send them: this speaks to its libssl directly. Says `sending` when it has begun; exit 0 when it is cut off, or is done.
 """
 
 from __future__ import annotations
 
 import ctypes
 import socket
+import struct
 import sys
 
 from aiofastnet.openssl_compat import OPENSSL_DYN_LIBS
@@ -32,6 +34,16 @@ def main() -> None:
     openssl.SSL_set_fd(connection, connected.fileno())
     assert openssl.SSL_connect(connection) == 1
     print("sending", flush=True)
+    if len(sys.argv) > 2:
+        data = bytes.fromhex("".join(sys.argv[3:]))
+        assert not data or openssl.SSL_write(connection, data, len(data)) == len(data)
+        sys.stdin.readline()
+        for _ in range(int(sys.argv[2])):
+            assert openssl.SSL_key_update(connection, NOT_REQUESTED) == 1
+            assert openssl.SSL_do_handshake(connection) == 1
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connected.close()
+        return
     while openssl.SSL_key_update(connection, NOT_REQUESTED) == 1 and openssl.SSL_do_handshake(connection) == 1:
         pass
 

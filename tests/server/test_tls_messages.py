@@ -8,18 +8,23 @@ import ssl
 import subprocess
 import sys
 import termios
+import time
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from aiofastnet.openssl_compat import OPENSSL_DYN_LIBS
+from teslafast.dashboards.sse_connection import SseConnection
 from teslafast.server._tls_messages import read_one_message_at_once
 from teslafast.server.server import Server
 from teslafast.websocket.tcp_info import socket_bytes_received
+from teslafast.websocket.tls_traffic import LOOKS_APART
 
 from tests.support import ROOT
 from tests.support.certificates import World
+from tests.support.peers import PATIENCE_S, token, upgrade_head
 from tests.support.servers import Inside
 
 pytestmark = pytest.mark.skipif(OPENSSL_DYN_LIBS is None, reason="OpenSSL is linked into this Python: aiofastnet reads otherwise")
@@ -63,14 +68,66 @@ def sending(port: int) -> Iterator[None]:
 
 def test_key_updates_are_read_one_at_a_time(world: World) -> None:
     """OpenSSL went on as long as they came, and one stranger held up everybody."""
-    with Inside(world, VEHICLE_PORT="0", HANDSHAKE_TIMEOUT="2") as server:
+    with Inside(world, VEHICLE_PORT="0", HANDSHAKE_TIMEOUT="60") as server:
         with sending(server.place.port):
             assert 0 < server.ask(read_once) <= ONE_MESSAGE
             with server.place.vehicle() as vehicle:
                 vehicle.tell({"Soc": {"floatValue": 1.0}})
             assert server.place.get("/health").status == 200
         while server.ask(lambda running: len(running.listeners.pending)):
-            pass  # libuv tells of a reset once, when only one message of what waits is read: then the time limit ends it
+            pass
+
+
+def pause_and_go_on(running: Server) -> None:
+    for dashboard in running.hub.connections.dashboards:
+        connection: Any = dashboard
+        transport = connection._transport if isinstance(connection, SseConnection) else connection.transport.underlying_transport
+        transport.pause_reading()
+        transport.resume_reading()
+
+
+@pytest.mark.parametrize(("path", "paused"), [("", False), ("/stream", False), ("/stream", True), ("/sse", True)])
+def test_who_sends_key_updates_and_resets_is_gone_at_once(world: World, path: str, paused: bool) -> None:
+    """libuv tells of a reset once, and the messages before it are read one a turn: nothing but a time limit would end it."""
+    with Inside(world, VEHICLE_PORT="0", HANDSHAKE_TIMEOUT="60", PING_INTERVAL="60") as server:
+        head = upgrade_head(path, f"Authorization: Bearer {token()}") if path else b""
+        command = [sys.executable, "-m", "tests.programs.key_updates", str(server.place.port), "200", head.hex()]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT) as client:
+            if path:
+                server.lines.wait_for("dashboard_connected")
+            if paused:
+                server.ask(pause_and_go_on)
+            client.communicate(b"\n")
+        assert client.returncode == 0
+        if path:
+            server.lines.wait_for("dashboard_disconnected", cause="peer")
+        until_s = time.monotonic() + PATIENCE_S
+        while server.ask(lambda running: len(running.listeners.pending) + len(running.hub.connections)):
+            assert time.monotonic() < until_s
+
+
+def look_four_times(running: Server) -> None:
+    for _ in range(LOOKS_APART):
+        for connection in running.hub.connections.dashboards:
+            connection.check(time.monotonic())
+
+
+@pytest.mark.parametrize("path", ["/stream", "/sse"])
+def test_a_flood_of_key_updates_ends_a_dashboard_at_whatever_door(world: World, path: str) -> None:
+    with Inside(world, VEHICLE_PORT="0") as server:
+        head = upgrade_head(path, f"Authorization: Bearer {token()}")
+        command = [sys.executable, "-m", "tests.programs.key_updates", str(server.place.port), "1000000", head.hex()]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as client:
+            server.lines.wait_for("dashboard_connected")
+            server.ask(look_four_times)
+            assert client.stdin is not None
+            client.stdin.write(b"\n")
+            client.stdin.flush()
+            while server.ask(lambda running: len(running.hub.connections)):
+                server.ask(look_four_times)
+            server.lines.wait_for("dashboard_disconnected", cause="tls_flood")
+            client.kill()
+        assert server.counts("closes") == {"tls_flood": 1}
 
 
 def test_another_library_than_the_ssl_modules_is_not_called() -> None:

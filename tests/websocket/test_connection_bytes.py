@@ -8,10 +8,7 @@ import time
 import pytest
 from picows import WSMsgType
 from teslafast.close_reasons import FAULT, FLOOD, TLS_FLOOD
-from teslafast.websocket.connection import (
-    LOOKS_APART,
-    TLS_MESSAGES_BYTES,
-)
+from teslafast.websocket.tls_traffic import LOOKS_APART, TLS_MESSAGES_BYTES
 
 from tests.support.websocket_stage import Stage
 
