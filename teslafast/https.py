@@ -42,15 +42,24 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def request(method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Reply:
-    """Raises Unhealthy if no whole answer comes, Misconfigured if the URL is unusable or would carry secrets in clear."""
+def request(
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    at: tuple[str, int] | None = None,
+) -> Reply:
+    """
+    Raises Unhealthy if no whole answer comes, Misconfigured if the URL is unusable or would carry secrets in clear. `at`: the
+    address and port of who is asked in place of what DNS says; it must be the URL's host all the same, by its certificate.
+    """
     parts = _parts(url)
     if parts.scheme == "http" and not is_this_machine(parts.hostname or ""):
         fault = f"{url!r} would carry secrets unencrypted"
         raise Misconfigured("URL", fault, "give an https:// address; http:// is only for this machine")
-    proxy = _proxy_for(parts)
+    proxy = _proxy_for(parts) if at is None else None
     context = ssl.create_default_context() if parts.scheme == "https" else None  # it reads the system's CAs: 30 ms
-    connection = _connection(parts, context, TIMEOUT_S, proxy)
+    connection = _connection(parts, context, TIMEOUT_S, proxy) if at is None else _Elsewhere(parts, context, at)
     try:
         return _exchange(connection, parts, method, dict(headers or {}), body)
     except Unhealthy as error:
@@ -105,6 +114,23 @@ def head(connection: socket.socket, host: str, port: int, path: str, headers: Ma
     except http.client.HTTPException:  # not HTTP, or the connection was closed without an answer
         return Reply(0)
     return Reply(response.status, headers=_lowered(response))
+
+
+class _Elsewhere(http.client.HTTPSConnection):
+    """A connection to another address than DNS gives for the host, whose certificate it must show."""
+
+    def __init__(self, parts: SplitResult, context: ssl.SSLContext | None, at: tuple[str, int]) -> None:
+        super().__init__(parts.hostname or "", parts.port, timeout=TIMEOUT_S, context=context)
+        self._at = at
+
+    def connect(self) -> None:
+        """Raises OSError."""
+        plain = socket.create_connection(self._at, self.timeout)
+        try:
+            self.sock = self._context.wrap_socket(plain, server_hostname=self.host)  # type: ignore[attr-defined]  # http.client's
+        except BaseException:
+            plain.close()
+            raise
 
 
 def _parts(url: str) -> SplitResult:

@@ -10,6 +10,8 @@ from typing import Any
 
 LONGEST_ACCESS_TOKEN = 16 << 10  # characters; Tesla's have about 1,000
 
+LATEST_CLAIM_S = 1e12  # s since 1970: beyond it, what should be a time is none
+
 
 @dataclass(frozen=True)
 class TokenFacts:
@@ -39,7 +41,7 @@ def read_token(token: str) -> TokenFacts | None:
     if claims is None:
         return None
     expires = claims.get("exp")
-    ends = float(expires) if isinstance(expires, int | float) else None
+    ends = float(expires) if isinstance(expires, int | float) and 0 < expires < LATEST_CLAIM_S else None
     code, app, subject = (str(claims.get(name) or "") for name in ("ou_code", "azp", "sub"))
     return TokenFacts(ends, _words(claims, "scp"), _words(claims, "aud"), code, app, subject)
 

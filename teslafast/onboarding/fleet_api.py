@@ -92,11 +92,9 @@ class FleetApi:
         """VIN → what Tesla knows of it, such as `vehicle_command_protocol_required`. Raises Declined, Unhealthy."""
         answer = self._call("POST", "/api/1/vehicles/fleet_status", {"vins": [*vins]})
         found, paired = answer.get("vehicle_info"), answer.get("key_paired_vins")
-        known = found if isinstance(found, dict) else {}
-        has_key = set(paired) if isinstance(paired, list) else set()
-        entries = {vin: info for vin, info in known.items() if isinstance(info, dict)} | {
-            vin: {} for vin in vins if vin in has_key and vin not in known
-        }
+        known = {vin: info for vin, info in found.items() if isinstance(info, dict)} if isinstance(found, dict) else {}
+        has_key = set(map(str, paired)) if isinstance(paired, list) else set()
+        entries = known | {vin: {} for vin in vins if vin in has_key and vin not in known}
         return {vin: {**info, KEY_PAIRED: vin in has_key} for vin, info in entries.items()}
 
     def vehicles(self) -> list[dict[str, Any]]:

@@ -22,11 +22,15 @@ _SERVE_IT = "set TESLA_PUBLIC_KEY_PATH of the server to public-key.pem of the se
 
 
 class NotServed(Unhealthy):
-    """The key cannot be fetched. `wrong`: something else answers, or nobody from outside can: waiting does not make it right."""
+    """
+    The key cannot be fetched. `wrong`: something else answers, or nobody from outside can: waiting does not make it right;
+    `silent`: nobody answers from here.
+    """
 
-    def __init__(self, fault: str, remedy: str, *, wrong: bool) -> None:
+    def __init__(self, fault: str, remedy: str, *, wrong: bool, silent: bool = False) -> None:
         super().__init__(fault, remedy)
         self.wrong = wrong
+        self.silent = silent
 
 
 def is_trial(url: str, domain: str) -> bool:
@@ -59,26 +63,27 @@ def check_public_address(host: str) -> None:
     raise NotServed(f"{host} is {shown}: a private address, which neither Tesla nor a car can reach", remedy, wrong=True)
 
 
-def check_served_key(domain: str, ours: str, trial_url: str = "") -> str:
+def check_served_key(domain: str, ours: str, trial_url: str = "", at: tuple[str, int] | None = None) -> str:
     """
-    Where the key was found. `ours`: hex, "" if any EC key will do; `trial_url`: a server on this machine to ask instead. Raises
-    NotServed.
+    Where the key was found. `ours`: hex, "" if any EC key will do; `trial_url`: a server on this machine to ask instead; `at`:
+    address and port to ask in place of those that DNS gives. Raises NotServed.
     """
     base = trial_url or f"https://{domain}"
     url = base + KEY_PATH_AT_DOMAIN
-    if not trial_url and (addresses_of(domain) or not https.is_proxied(url)):
+    if not trial_url and at is None and (addresses_of(domain) or not https.is_proxied(url)):
         check_public_address(domain)  # behind a company's proxy only the proxy may know the name
     try:
         if trial_url:
             reply = https.get_unverified(url, https.TIMEOUT_S)
         else:
-            reply = https.request("GET", url, {"Accept": "*/*", "User-Agent": "teslafast"})
+            headers = {"Accept": "*/*", "User-Agent": "teslafast"}
+            reply = https.request("GET", url, headers) if at is None else https.request("GET", url, headers, at=at)
     except Unhealthy as error:
         if "does not verify" in error.fault:
             remedy = "port 443 needs a publicly trusted certificate (the vehicles' CA is another matter): Tesla refuses this one"
             raise NotServed(error.fault, remedy, wrong=True) from None
         remedy = "start the server, and let port 443 reach it from outside (some routers keep 443 for themselves)"
-        raise NotServed(error.fault, remedy, wrong=False) from None
+        raise NotServed(error.fault, remedy, wrong=False, silent=True) from None
     _judge(url, reply, ours)
     return url
 

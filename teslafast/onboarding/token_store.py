@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ..errors import Declined, Misconfigured, Unhealthy
-from .access_token import read_token
+from .access_token import LATEST_CLAIM_S, read_token
 from .oauth import OAuth
 from .state_folder import TOKENS_FILE, StateFolder
 
@@ -112,7 +112,7 @@ class TokenStore:
             now = self._now()
             access = str(answer["access_token"])
             facts, life = read_token(access), answer.get("expires_in")
-            ends = now + life if isinstance(life, int | float) and life > 0 else facts.expires if facts else None
+            ends = now + life if isinstance(life, int | float) and 0 < life < LATEST_CLAIM_S else facts.expires if facts else None
             tokens = replace(
                 before,
                 refresh_token=str(answer.get("refresh_token") or before.refresh_token),

@@ -18,6 +18,7 @@ from .. import https
 from ..errors import Declined, Misconfigured, Unhealthy
 from ..logs import fields, log
 from . import config_renewal, reported_errors, vehicle_status
+from .access_token import LATEST_CLAIM_S
 from .accounts import oauth_of, owner_api, partner_api
 from .fleet_api import FleetApi
 from .refusals_of_tesla import Kind, explain, is_limit
@@ -120,7 +121,7 @@ def _seen(api: FleetApi, vin: str, before: CarUpkeep, now: float) -> tuple[CarUp
     known: Mapping[str, Any] = config if isinstance(config, dict) else {}
     end, paired = known.get("exp"), answer.get("key_paired")
     car = before.seen(status.state, status.meaning, status.remedy, now)
-    until = float(end) if isinstance(end, int | float) else 0.0
+    until = float(end) if isinstance(end, int | float) and 0 < end < LATEST_CLAIM_S else 0.0
     return replace(car, until=until, has_key=paired if isinstance(paired, bool) else None), known
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..certificates import chain
 from ..errors import Misconfigured
+from ..text import one_line
 from .field_names import KNOWN, unknown_fields
 from .vehicle_host import check_vehicle_host
 
@@ -142,8 +143,9 @@ def interpret(answer: Mapping[str, Any], now: float, known: Mapping[str, Any] | 
             )
         if answer.get("synced"):
             until = f", until {_day(expires)}" if isinstance(expires, int) else ""
-            where = f"{config.get('hostname')}:{config.get('port')}"
-            return ConfigStatus("taken", f"streams {len(config.get('fields') or {})} fields to {where}{until}")
+            where = one_line(f"{config.get('hostname')}:{config.get('port')}")
+            fields = config.get("fields")
+            return ConfigStatus("taken", f"streams {len(fields) if isinstance(fields, Mapping) else 0} fields to {where}{until}")
     if answer.get("key_paired") is False and not can_do_without_key(known):
         return ConfigStatus("rejected", *missing_key(known, domain))
     if answer.get("limit_reached"):

@@ -42,6 +42,7 @@ class SetupContext:
         self.console = console
         self.notes: SetupNotes = load_notes(folder)
         self.lender: Callable[[], str] | None = None  # asks the server for an access token, once it alone refreshes
+        self.asked_for_key = False  # the server's step: one look with a phone a run
         self.acted = False  # the server's step: one deploy a run
         self.tried_regions = False  # the registration's step: a region that refused is a note then
         self.drivers: set[str] = set()  # vehicles that are shared with this account

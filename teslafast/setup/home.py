@@ -12,12 +12,14 @@ import ipaddress
 from collections.abc import Iterator
 
 from ..onboarding.app_key import KEY_PATH_AT_DOMAIN
-from ..onboarding.served_key import CARRIER_NAT, addresses_of
+from ..onboarding.served_key import CARRIER_NAT, NotServed, addresses_of, check_served_key
 from ..onboarding.vehicle_host import check_root, check_vehicle_host, root_of
 from .context import SetupContext
 from .outcome import Blocked, Waiting
 from .router import outside_address, own_address
 
+FRONT_PORT = 443
+NOT_FROM_HERE = "If a phone without Wi-Fi gets it, only your router does not lead back: go on with teslafast setup --from portal"
 CADDY, OWN_PROXY, PAGES = "caddy", "proxy", "pages"  # who answers on port 443: notes.front
 _QUESTION = "Who answers on port 443 here?"
 _FRONTS = (
@@ -62,6 +64,28 @@ def _check_outside(outside: str) -> None:
     if not address.is_global:
         says = f"your router's outside address is {outside}: another router stands in front of it; no car can reach you so"
         raise Blocked(says, "make the first router a bridge, or forward the ports in both")
+
+
+def key_seen_otherwise(context: SetupContext, ours: str) -> str:
+    """
+    Where the domain's port 443 gives no answer from here: how it is known that it serves the key nevertheless, "" if it is not.
+    Many routers do not lead back to the network that they stand in front of. `ours`: the key, as hex. Raises Waiting.
+    """
+    for address in ("127.0.0.1", own_address()):
+        try:
+            check_served_key(context.domain, ours, at=(address, FRONT_PORT))
+        except NotServed:
+            continue
+        return f"port {FRONT_PORT} of {address} serves it, publicly trusted; from here the router does not lead back to it"
+    if context.console.ask is None or context.options.wait_s <= 0 or context.asked_for_key:
+        return ""
+    context.asked_for_key = True
+    context.console.line("  many routers do not lead back to their own network; on a phone without Wi-Fi, open:")
+    context.console.line(f"    https://{context.domain}{KEY_PATH_AT_DOMAIN}")
+    choices = ("an error, or it loads without end", "BEGIN PUBLIC KEY, or it offers to save a file")
+    missing = Waiting("it is not known whether the key is served", "look with a phone, and run setup again")
+    seen = context.console.choose("What does the phone show?", choices, missing) == 1
+    return "a phone outside gets it; from here the router does not lead back" if seen else ""
 
 
 def choose_front(context: SetupContext) -> None:

@@ -152,7 +152,7 @@ def _failed(context: SetupContext, finding: Finding) -> Blocked | Waiting:
             remedy = (
                 f"many routers do not send you back to yourself: open https://{context.hostname}:{context.port}/health on a "
                 f"phone without Wi-Fi; if it finds nothing there, either, forward port {context.port} (TCP) to "
-                f"{own_address() or 'this machine'}"
+                f"{own_address() or 'this machine'}. If the phone gets there, go on: teslafast setup --from config"
             )
         return Waiting(says, remedy)
     if finding.check == "vehicle's view" and context.notes.where == ELSEWHERE:

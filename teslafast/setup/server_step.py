@@ -102,9 +102,15 @@ def _found(context: SetupContext) -> str:
     try:
         at = check_served_key(context.domain, public_hex(context.key()), trial)
     except NotServed as error:
-        if notes.where == ON_THIS_MACHINE and not trial:
-            home.check_name(context)
-        raise not_served(error) from None
+        if notes.where != ON_THIS_MACHINE or trial:
+            raise not_served(error) from None
+        home.check_name(context)
+        seen = home.key_seen_otherwise(context, public_hex(context.key())) if error.silent else ""
+        if not seen:
+            if error.silent:
+                error.remedy += f". {home.NOT_FROM_HERE}"
+            raise not_served(error) from None
+        return f"{notes.url} is well ({well.partition(':')[0]}); the key of https://{context.domain}: {seen}"
     how = "asked on this machine alone: no DNS knows the domain" if trial else "publicly trusted"
     return f"{notes.url} is well ({well.partition(':')[0]}); {at} is ours, {how}"
 

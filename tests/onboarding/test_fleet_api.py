@@ -208,6 +208,11 @@ def test_an_answer_that_is_not_teslas_is_told_apart_from_a_refusal() -> None:
     assert "TESLA_API_BASE_URL" in other.value.remedy
 
 
+def test_lists_of_another_form_name_no_vehicle() -> None:
+    odd = {"key_paired_vins": [{}, [], VIN], "vehicle_info": {VIN: 3}}
+    assert replying(reply({"response": odd})).fleet_status([VIN]) == {VIN: {"key_paired": True}}
+
+
 def test_a_token_in_teslas_answer_is_not_shown(tesla: FleetServer, api: FleetApi) -> None:
     secret = tesla.token
     tesla.token = "another"

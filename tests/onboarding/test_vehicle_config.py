@@ -112,6 +112,7 @@ def config(**members: Any) -> dict[str, Any]:
         (config(exp=None, fields=None), "taken", "streams 0 fields"),
         ({}, "none", "it has no config"),
         ({"synced": True, "config": {"exp": 10**30}}, "taken", "streams 0 fields"),
+        (config(exp="x", fields=3, hostname=5, port=[]), "taken", "streams 0 fields to 5:[]"),
     ],
 )
 def test_each_answer_of_teslas_has_its_state_and_meaning(answer: dict[str, Any], state: str, words: str) -> None:

@@ -1,8 +1,11 @@
 """At home: what is said of the network, who answers on port 443, and the proofs that a car comes in."""
 
 import socket
+import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from teslafast.doctor.finding import well
 from teslafast.onboarding import served_key
 from teslafast.onboarding.refusals_of_tesla import Step
 from teslafast.onboarding.setup_notes import ON_THIS_MACHINE
-from teslafast.setup import home, own_server, road_test_step
+from teslafast.setup import home, own_server, road_test_step, server_step
 from teslafast.setup.context import SetupContext
 from teslafast.setup.journey import go
 from teslafast.setup.outcome import Blocked, Outcome, StepState, Waiting
@@ -208,3 +211,89 @@ def test_behind_a_proxy_only_the_proxy_need_know_the_domain(monkeypatch: pytest.
     with pytest.raises(served_key.NotServed, match="answers 404"):
         served_key.check_served_key("road.example.com", "04")
     assert len(asked) == 1
+
+
+# ---- the key, from a network that does not lead back to itself
+
+
+class Front:
+    """This machine's own web server on port 443: TLS for HOST, and one body for every path."""
+
+    def __init__(self, world: World, body: bytes) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response_only(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Says nothing."""
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(world.server.certificate, world.server.key)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_port
+
+    def __enter__(self) -> "Front":
+        threading.Thread(target=self._server.serve_forever, args=(0.02,)).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def silent(stage: SetupStage, world: World, monkeypatch: pytest.MonkeyPatch) -> SetupStage:
+    """A name whose port 443 does not answer from here; the public trusts the CA of `world`."""
+    monkeypatch.setattr(SetupContext, "is_trial", lambda self, host: False)
+    monkeypatch.setattr(home, "check_name", lambda context: None)
+    monkeypatch.setattr(home, "own_address", lambda: "127.0.0.2")
+    monkeypatch.setattr(home, "FRONT_PORT", free_port())
+    monkeypatch.setattr(own_server, "lacks", lambda context: False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(world.server_ca))
+    real = served_key.check_served_key
+
+    def no_way_back(domain: str, ours: str, trial_url: str = "", at: tuple[str, int] | None = None) -> str:
+        if at is None:
+            raise served_key.NotServed(f"{domain}: no answer (timed out)", "start it", wrong=False, silent=True)
+        return real(domain, ours, trial_url, at)
+
+    monkeypatch.setattr(server_step, "check_served_key", no_way_back)
+    stage.environment["PORT"] = str(stage.inside.place.port)
+    return stage
+
+
+def test_the_web_server_of_this_machine_shows_the_key_where_the_router_does_not_lead_back(
+    silent: SetupStage, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Front(world, (silent.folder.path / "public-key.pem").read_bytes()) as front:
+        monkeypatch.setattr(home, "FRONT_PORT", front.port)
+        found = outcomes(at_home(silent, {}, yes=True))[-1]
+    assert (found.step, found.state) == (Step.SERVER, StepState.DONE)
+    assert "of 127.0.0.1 serves it, publicly trusted" in found.says
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_web_server_here_that_serves_something_else_or_is_not_trusted_shows_nothing(
+    silent: SetupStage, world: World, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    key = (silent.folder.path / "public-key.pem").read_bytes()
+    if not trusted:
+        monkeypatch.delenv("SSL_CERT_FILE")
+    with Front(world, b"It works!" if trusted else key) as front:
+        monkeypatch.setattr(home, "FRONT_PORT", front.port)
+        found = outcomes(at_home(silent, {}, yes=True))[-1]
+    assert found.state is StepState.WAITING
+    assert "go on with teslafast setup --from portal" in found.remedy
+
+
+def test_a_phone_outside_that_gets_the_key_is_a_proof_and_is_asked_for_once(silent: SetupStage) -> None:
+    found = outcomes(at_home(silent, {"What does the phone show?": "2"}, wait_s=60.0))[-1]
+    assert (found.state, "a phone outside gets it" in found.says) == (StepState.DONE, True)
+    silent.printed.clear()
+    found = outcomes(at_home(silent, {"What does the phone show?": "1"}, wait_s=60.0))[-1]
+    assert found.state is StepState.WAITING
+    assert sum(line.startswith("What does the phone show?") for line in silent.printed) == 1
