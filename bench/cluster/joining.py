@@ -30,7 +30,7 @@ from typing import Any
 import uvloop
 from teslafast.cluster.batch import EPOCH, BatchHead, Entry, packed
 from teslafast.cluster.nats_answers import limits_of
-from teslafast.cluster.nats_engine import NatsEngine
+from teslafast.cluster.nats_engine import EXPECTED_OF_SUBJECT, NatsEngine
 from teslafast.config import Settings
 from teslafast.core.records import DATA
 from tests.support.nats_servers import NatsServers
@@ -57,10 +57,11 @@ async def fill(url: str, replicas: int, events: int, batch: int) -> None:
     for number, first in enumerate(range(0, events, batch)):
         some = entries[first : first + batch]
         head = BatchHead(0, epoch, 1, run, number + 1, number + 1, first, len(some))
+        headers = {EXPECTED_OF_SUBJECT: str(number + 1 if number else 0)}
         if number % 1000:
-            await engine.client.publish(f"tf.{run.hex()}", packed(head, some))
+            await engine.client.publish(f"tf.{run.hex()}", packed(head, some), headers=headers)
         else:  # and the answer waited for: JetStream drops what is too much at once
-            await engine.client.request(f"tf.{run.hex()}", packed(head, some), timeout=10)
+            await engine.client.request(f"tf.{run.hex()}", packed(head, some), timeout=10, headers=headers)
     await engine.close()
 
 

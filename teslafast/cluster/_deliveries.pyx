@@ -1,8 +1,10 @@
 """
 What a consumer of a stream delivers, as it stands in the bytes of a NATS connection:
 
+    HMSG <subject> <sid> $JS.ACK.….<number>.<delivery>.<stored ns>.<pending> <headers' bytes> <bytes>\r\n<headers><payload>\r\n
     MSG <subject> <sid> $JS.ACK.….<number>.<delivery>.<stored ns>.<pending> <bytes>\r\n<payload>\r\n
 
+The headers are those that the message was published with, and nobody's business any more.
 A frame is looked at only when its line is there, and taken only when it is there whole; `end` is the only thing that reading goes
 by, and no byte is read at or behind it. tests/cluster/test_deliveries.py holds it against nats-py's own parser.
 """
@@ -121,20 +123,24 @@ def frame_end(bytearray data not None, Py_ssize_t place):
     return line.after + follows if follows <= end - line.after else -1
 
 
-cdef bint is_delivery(Line *line, bytes sid, int64_t *number, int64_t *stored_ns) noexcept:
-    """Whether the line begins a delivery to this subscription; its place in the stream, and when it was stored."""
+cdef bint is_delivery(Line *line, bytes sid, int64_t *number, int64_t *stored_ns, int64_t *headers) noexcept:
+
     cdef Word parts[PARTS]
     cdef int count, shift
-    if line.count != 5 or not named(line.words[0], b"MSG", 3):
+    if line.count == 5 and named(line.words[0], b"MSG", 3):
+        headers[0] = 0
+    elif line.count == 6 and named(line.words[0], b"HMSG", 4):
+        headers[0] = number_of(line.words[4])
+    else:
         return False
     if not named(line.words[2], PyBytes_AS_STRING(sid), PyBytes_GET_SIZE(sid)):
         return False
     count = split(line.words[3].text, line.words[3].size, c'.', parts, PARTS)
     shift = 2 if count > SHORT_REPLY else 0
-    if count < SHORT_REPLY + shift or not named(parts[0], b"$JS", 3):
+    if count < SHORT_REPLY + shift or not named(parts[0], b"$JS", 3) or not named(parts[1], b"ACK", 3):
         return False
     number[0], stored_ns[0] = number_of(parts[5 + shift]), number_of(parts[7 + shift])
-    return number[0] >= 0 and stored_ns[0] >= 0
+    return number[0] >= 0 and stored_ns[0] >= 0 and headers[0] >= 0
 
 
 def read_deliveries(
@@ -149,19 +155,19 @@ def read_deliveries(
     cdef const char *text = PyByteArray_AS_STRING(data)
     cdef Py_ssize_t end = PyByteArray_GET_SIZE(data)
     cdef Line line
-    cdef int64_t size, number, stored_ns
+    cdef int64_t size, number, stored_ns, headers
     cdef object made
     while 0 <= place < end:
-        if not line_at(text, place, end, &line) or not is_delivery(&line, sid, &number, &stored_ns):
+        if not line_at(text, place, end, &line) or not is_delivery(&line, sid, &number, &stored_ns, &headers):
             break
         size = payload_of(&line)
-        if size > end - line.after:
+        if size > end - line.after or headers > size - 2:
             break
         made = PyType_GenericAlloc(message, 4)
         put(made, 0, number)
         put(made, 1, PyUnicode_DecodeASCII(line.words[1].text, line.words[1].size, b"replace"))
         put(made, 2, stored_ns // 1_000_000)
-        put(made, 3, PyBytes_FromStringAndSize(text + line.after, <Py_ssize_t>size - 2))
+        put(made, 3, PyBytes_FromStringAndSize(text + line.after + headers, <Py_ssize_t>(size - 2 - headers)))
         found.append(made)
         place = line.after + <Py_ssize_t>size
     return place

@@ -27,7 +27,7 @@ class Heard:
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, payload: bytes, headers: bytes | None) -> None:
         words = reply.split(b".")
-        if sid == OURS and headers is None and words[0] == b"$JS":
+        if sid == OURS and words[:2] == [b"$JS", b"ACK"]:
             shift = 2 if len(words) > 9 else 0
             number, stored_ns = int(words[5 + shift]), int(words[7 + shift])
             self.taken.append(StreamMessage(number, subject.decode(), stored_ns // 1_000_000, payload))
@@ -47,8 +47,10 @@ class Heard:
         self.rest.append(said)
 
 
-def delivery(number: int, stored_ns: int, payload: bytes, domain: bytes, sid: int) -> bytes:
+def delivery(number: int, stored_ns: int, payload: bytes, domain: bytes, sid: int, headers: bytes = b"") -> bytes:
     reply = b"$JS.ACK.%bTF.x1.1.%d.%d.%d.5" % (domain, number, number, stored_ns)
+    if headers:
+        return b"HMSG tf.00ff %d %b %d %d\r\n%b%b\r\n" % (sid, reply, len(headers), len(headers + payload), headers, payload)
     return b"MSG tf.00ff %d %b %d\r\n%b\r\n" % (sid, reply, len(payload), payload)
 
 
@@ -60,6 +62,7 @@ DELIVERIES = st.builds(
     PAYLOADS,
     st.sampled_from([b"", b"hub.ACCOUNT."]),
     st.just(OURS) | st.integers(1, 80),
+    st.sampled_from([b"", b"NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 41\r\n\r\n"]),
 )
 OTHERS = st.sampled_from(
     [

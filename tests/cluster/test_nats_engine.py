@@ -10,6 +10,7 @@ import orjson
 import pytest
 from nats.aio.client import Client
 from teslafast.cluster import nats_engine, nats_parser
+from teslafast.cluster.nats_reader import NatsReader
 from teslafast.config import Settings
 from teslafast.doctor.cluster import check_cluster
 from teslafast.doctor.finding import State
@@ -68,7 +69,11 @@ def test_doctor_names_such_a_server(nats: NatsServers) -> None:
 
 def test_a_node_whose_nats_py_reads_by_itself_shows_the_same(nats: NatsServers, monkeypatch: pytest.MonkeyPatch) -> None:
     with node(nats) as before, joined(before).vehicle(VIN) as vehicle:
+        slowly: list[object] = []
+        monkeypatch.setattr(NatsReader, "_on_message", lambda *told: slowly.append(told[-1].data))
         vehicle.tell({"Soc": {"doubleValue": 1.0}})
+        assert not any(slowly)  # signs of life, and no message of the log
+        monkeypatch.undo()
         monkeypatch.setattr(nats_parser, "watched", lambda client: None)
         with node(nats) as server:
             place = joined(server)
