@@ -43,6 +43,7 @@ STALLED = CloseReason("stalled", 1013, "the client stopped reading")
 NOT_READING = CloseReason("not_reading", 1008, "the client sends without reading")
 INVALID_MESSAGES = CloseReason("errors", 1008, "too many invalid messages")
 TOKEN_EXPIRED = CloseReason("token_expired", 1008, "the token has expired")
+TOKEN_KEY_REMOVED = CloseReason("token_key_removed", 1008, "the key that signed the token is no longer accepted")
 NO_TOKEN_IN_TIME = CloseReason("no_token", 1008, "no token came in time")
 CROWDED = CloseReason("crowded", 1013, "too many connections without a token")
 FAULT = CloseReason("fault", 1011, "an error in the server")
@@ -64,6 +65,7 @@ CLOSE_REASONS = (
     NOT_READING,
     INVALID_MESSAGES,
     TOKEN_EXPIRED,
+    TOKEN_KEY_REMOVED,
     NO_TOKEN_IN_TIME,
     CROWDED,
     FAULT,

@@ -12,6 +12,7 @@ refused. So is a file with a private or shared key: whoever can verify must not 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -35,10 +36,14 @@ _REMEDY = "give the issuer's public key or certificate as PEM, or its JWK set as
 
 @dataclass(frozen=True, slots=True)
 class VerifyingKey:
-    """`key`: what PyJWT takes; `algorithms`: those of JWT_ALGORITHMS for which it works."""
+    """
+    `key`: what PyJWT takes; `algorithms`: those of JWT_ALGORITHMS for which it works; `name`: the same for the same key, b"" for
+    a secret.
+    """
 
     key: Any
     algorithms: tuple[str, ...]
+    name: bytes = b""
 
 
 class KeySet(NamedTuple):
@@ -68,7 +73,7 @@ def read_key_set(text: str, algorithms: Sequence[str], path: Path | str) -> KeyS
     for found in _of_json(text, path) if text.lstrip()[:1] in ("{", "[") else _of_pem(text, path):
         usable, reasons = ((), [found.fault]) if found.fault else _usable(found.key, found.algorithm, algorithms)
         if usable:
-            keys.append(VerifyingKey(found.key, usable))
+            keys.append(VerifyingKey(found.key, usable, _name_of(found.key)))
         else:
             ignored.append(f"{found.name}: {reasons[0]}")
     if len(keys) > MOST_KEYS:
@@ -77,6 +82,12 @@ def read_key_set(text: str, algorithms: Sequence[str], path: Path | str) -> KeyS
         fault = ignored[0] if ignored else "it holds no key"
         raise _fault(f"{path} does not hold a public key for {','.join(algorithms)}: {fault}", _REMEDY)
     return KeySet(tuple(keys), tuple(ignored))
+
+
+def _name_of(key: Any) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
 
 def _usable(key: Any, named: object, algorithms: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:

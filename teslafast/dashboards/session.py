@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 
 from .._fanout import ALL_KINDS, Reader
-from ..close_reasons import FLOOD, INVALID_MESSAGES, TOKEN_EXPIRED, CloseReason
+from ..close_reasons import FLOOD, INVALID_MESSAGES, CloseReason
 from ..core.hub import Hub
 from ..errors import Refused
 from ..refusals import NO_MEMORY
@@ -138,8 +138,8 @@ class DashboardSession:
     def check(self, now: float) -> CloseReason | None:
         """About once a second; `now`: seconds since 1970."""
         self._changes = 0
-        if now >= self._grant.exp:
-            return TOKEN_EXPIRED
+        if (reason := self._verifier.end_of(self._grant, now)) is not None:
+            return reason
         if self._warn_at is not None and now >= self._warn_at:
             self._warn_at = None
             self._say(self._dialect.token_expiring(self._grant.exp))

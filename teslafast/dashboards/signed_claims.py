@@ -19,16 +19,18 @@ _FAULTS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
 )
 
 
-def claims_of(token: str, keys: Sequence[VerifyingKey], options: Any, expected: Mapping[str, Any]) -> dict[str, Any]:
+def claims_of(
+    token: str, keys: Sequence[VerifyingKey], options: Any, expected: Mapping[str, Any]
+) -> tuple[dict[str, Any], VerifyingKey]:
     """
-    The claims of a token that one of `keys` has signed. Raises Refused (401).
+    The claims of a token that one of `keys` has signed, and which. Raises Refused (401).
 
     options     PyJWT's: which claims it is to look at; `expected`: what they must be
     """
     unfit: Refused | None = Refused(TOKEN_INVALID, "the token's alg is not among JWT_ALGORITHMS, or no key is for it")
     for key in keys:
         try:
-            return jwt.decode(token, key.key, algorithms=key.algorithms, options=options, **expected)
+            return jwt.decode(token, key.key, algorithms=key.algorithms, options=options, **expected), key
         except jwt.InvalidSignatureError:
             unfit = None
         except jwt.InvalidAlgorithmError:  # this key is not for it, another one may be

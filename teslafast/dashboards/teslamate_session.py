@@ -18,7 +18,7 @@ from typing import Any, TypeGuard
 
 import orjson
 
-from ..close_reasons import FLOOD, INVALID_MESSAGES, TOKEN_EXPIRED, CloseReason
+from ..close_reasons import FLOOD, INVALID_MESSAGES, CloseReason
 from ..core.hub import Hub
 from ..errors import Refused
 from ..refusals import NO_TOKEN, TOKEN_INVALID, VIN_NOT_GRANTED
@@ -116,11 +116,10 @@ class TeslaMateSession:
         self._subscriptions = 0
         if self._grant is None:
             return None
-        if now >= self._grant.exp:
-            return TOKEN_EXPIRED
-        if not self._silent and now_s - self.hello_at >= HELLO_S:
+        reason = self._verifier.end_of(self._grant, now)
+        if reason is None and not self._silent and now_s - self.hello_at >= HELLO_S:
             self.greet(now_s)
-        return None
+        return reason
 
     def leave(self, reader: Any) -> None:
         """Gives up what it has subscribed to; does nothing the second time."""

@@ -9,9 +9,10 @@ accepted during a rotation after the present one. A token never becomes part of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..close_reasons import TOKEN_EXPIRED, TOKEN_KEY_REMOVED, CloseReason
 from ..config import Settings
 from ..errors import Refused
 from ..http_messages import Request
@@ -40,11 +41,15 @@ NBF_LEEWAY_S = 5.0  # the issuer's clock may be ahead of ours; `exp` has no leew
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who (`sub`) may see which vehicles (None = all) until when (`exp`, seconds since 1970)."""
+    """
+    Who (`sub`) may see which vehicles (None = all) until when (`exp`, seconds since 1970). `key`: by the word of which of several
+    keys that may be taken out while the server runs; b"" for one that may not.
+    """
 
     sub: str
     vins: frozenset[str] | None
     exp: float
+    key: bytes = field(default=b"", compare=False)
 
     def allows(self, vin: str) -> bool:
         return self.vins is None or vin in self.vins
@@ -91,8 +96,16 @@ class Verifier:
         return verifier
 
     def use(self, keys: Sequence[VerifyingKey]) -> None:
-        """From now on tokens are verified with these keys; grants that were given stay."""
+        """From now on tokens are verified with these keys; `end_of` says which grants end with the others."""
         self._keys = tuple(keys)
+
+    def end_of(self, grant: Grant, now: float) -> CloseReason | None:
+        """Why whoever came with its token may not stay: its time is over, or the key that signed it is not ours any more."""
+        if now >= grant.exp:
+            return TOKEN_EXPIRED
+        if grant.key and all(key.name != grant.key for key in self._keys):
+            return TOKEN_KEY_REMOVED
+        return None
 
     @staticmethod
     def prepare() -> None:
@@ -105,13 +118,13 @@ class Verifier:
             raise Refused(TOKEN_TOO_LONG)
         from .signed_claims import claims_of  # see `prepare`
 
-        claims = claims_of(token, self._keys, self._options, self._claims)
+        claims, key = claims_of(token, self._keys, self._options, self._claims)
         exp, nbf = _moment(claims, "exp"), _moment(claims, "nbf")
         if exp is None or exp <= now:
             raise Refused(EXPIRED_TOKEN)
         if nbf is not None and nbf - NBF_LEEWAY_S > now:
             raise Refused(TOKEN_EARLY)
-        return Grant(sub=_sub(claims), vins=_vins(claims), exp=exp)
+        return Grant(sub=_sub(claims), vins=_vins(claims), exp=exp, key=key.name)
 
     def verify_first(self, tokens: Sequence[str], now: float) -> Grant:
         """The Grant of the first token that verifies. Raises Refused (401): what is wrong with the first, if none does."""
