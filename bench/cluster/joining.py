@@ -31,6 +31,7 @@ import uvloop
 from teslafast.cluster.batch import EPOCH, BatchHead, Entry, packed
 from teslafast.cluster.nats_answers import limits_of
 from teslafast.cluster.nats_engine import EXPECTED_OF_SUBJECT, NatsEngine
+from teslafast.cluster.nats_session import NatsSession
 from teslafast.config import Settings
 from teslafast.core.records import DATA
 from tests.support.nats_servers import NatsServers
@@ -48,8 +49,10 @@ DASHBOARDS, PUBLISHERS = 10, 20
 async def fill(url: str, replicas: int, events: int, batch: int) -> None:
     """A stream as nodes would have written it: an epoch, and messages of `batch` events by one run."""
     environment = {"NODE_ENV": "development", "JWT_SECRET": servers.SECRET, "CLUSTER_URL": url, "CLUSTER_REPLICAS": str(replicas)}
-    engine = NatsEngine(url.split(","), "TF", limits_of(Settings.from_env(environment)), {})
-    await engine.connect()
+    settings = Settings.from_env(environment)
+    session = NatsSession(settings)
+    engine = NatsEngine(session, "TF", limits_of(settings))
+    await session.connect()
     await engine.ask(engine.make_stream, 10)
     epoch, run, record = bytes(range(8)), bytes(range(8, 16)), payload(FIELDS)
     entries = [Entry(DATA, f"5YJ3E1EA7KF{number % VEHICLES:06}", b"%d" % number, record, 0) for number in range(events)]
@@ -62,7 +65,7 @@ async def fill(url: str, replicas: int, events: int, batch: int) -> None:
             await engine.client.publish(f"tf.{run.hex()}", packed(head, some), headers=headers)
         else:  # and the answer waited for: JetStream drops what is too much at once
             await engine.client.request(f"tf.{run.hex()}", packed(head, some), timeout=10, headers=headers)
-    await engine.close()
+    await session.close()
 
 
 def joined(url: str, replicas: int, events: int) -> tuple[float, float]:

@@ -26,6 +26,7 @@ class Right(NamedTuple):
     verb      `publish` or `subscribe`
     subject   as the permissions in a NATS server's configuration name it
     probe     a subject that it covers; a message with `payload` that is published there changes nothing
+    vital     without it a node cannot work at all
     """
 
     verb: str
@@ -33,6 +34,7 @@ class Right(NamedTuple):
     probe: str
     payload: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    vital: bool = True
 
 
 def rights_of(stream: str) -> tuple[Right, ...]:
@@ -41,11 +43,13 @@ def rights_of(stream: str) -> tuple[Right, ...]:
     return (
         Right("subscribe", f"{INBOX}.>", f"{INBOX}.doctor"),
         Right("publish", f"{api}.STREAM.INFO.{stream}", f"{api}.STREAM.INFO.{stream}"),
-        Right("publish", f"{api}.STREAM.CREATE.{stream}", f"{api}.STREAM.CREATE.{stream}", b"{}"),  # without a name: refused
+        Right(
+            "publish", f"{api}.STREAM.CREATE.{stream}", f"{api}.STREAM.CREATE.{stream}", b"{}", vital=False
+        ),  # no name: refused
         Right("publish", f"{prefix}.*", f"{prefix}.doctor", headers=IMPOSSIBLE),
         Right("publish", f"{api}.DIRECT.GET.{stream}", f"{api}.DIRECT.GET.{stream}", b'{"seq":1}'),
         Right("publish", f"{api}.CONSUMER.CREATE.{stream}", f"{api}.CONSUMER.CREATE.{stream}", b"{}"),  # likewise
-        Right("publish", f"{api}.CONSUMER.DELETE.{stream}.*", f"{api}.CONSUMER.DELETE.{stream}.doctor"),
+        Right("publish", f"{api}.CONSUMER.DELETE.{stream}.*", f"{api}.CONSUMER.DELETE.{stream}.doctor", vital=False),
         Right("publish", f"$JS.FC.{stream}.>", f"$JS.FC.{stream}.doctor"),
         Right("publish", f"{prefix}c.>", f"{prefix}c.doctor"),
         Right("subscribe", f"{prefix}c.>", f"{prefix}c.doctor"),

@@ -26,6 +26,7 @@ from ._apply import apply_plain
 from .application import Applied
 from .batch import EVENT_BYTES, HEAD_BYTES, LONGEST_VIN, Entry
 from .entries import AppliedRecord, FleetOfFlat, entry_of, own_of, shown
+from .nats_refusals import AWAY_REMEDY
 from .node import DISCONNECTED, Node
 from .past import PastShapes
 from .shared_values import SharedValues
@@ -235,7 +236,7 @@ class ClusterBackplane:
         now_s = self._clock()
         if now_s - self._said.get(reason, -TROUBLE_AGAIN_S) >= TROUBLE_AGAIN_S:
             self._said = {reason: now_s}
-            log.error("cluster_log_refuses", extra=fields(reason=reason, remedy="look at the NATS servers of CLUSTER_URL"))
+            log.error("cluster_log_refuses", extra=fields(reason=reason, remedy=AWAY_REMEDY))
 
     def _close(self, connections: Iterable[Connection], reason: CloseReason) -> None:
         for connection in list(connections):

@@ -50,9 +50,10 @@ class WrongLast(NamedTuple):
 
 
 class Later(NamedTuple):
-    """Not done, and not wrong: try again after so long."""
+    """Not done, and not wrong: try again after so long. `reason`: what the engine said, "" if it said nothing."""
 
     after_s: float
+    reason: str = ""
 
 
 class NoStream(NamedTuple):
@@ -60,9 +61,10 @@ class NoStream(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """Not done, for a reason that somebody has to mend."""
+    """Not done, for a reason that somebody has to mend. `code`: the engine's, 0 if it has none."""
 
     reason: str
+    code: int = 0
 
 
 Published = Stored | WrongLast | Later | NoStream | Failed

@@ -22,6 +22,7 @@ STREAM_NOT_FOUND = 10059
 UNAVAILABLE = {10008: 0.25, 10009: 0.25, 10005: 1.0}  # servers that recover, elect, or are too few just now
 NO_RESPONDERS = "503"
 NO_MESSAGE = "404"
+NOBODY_FOR_STREAMS = "nobody there answers for streams"
 _LAST = re.compile(r"(\d+)\s*$")
 
 # What is compared with a stream that exists already: another one is not the log that this node was told of.
@@ -117,14 +118,14 @@ def _otherwise(code: int, text: str) -> Later | NoStream | Failed:
     if code == STREAM_NOT_FOUND:
         return NoStream()
     if code in UNAVAILABLE:
-        return Later(UNAVAILABLE[code])
-    return Failed(f"{text} ({code})")
+        return Later(UNAVAILABLE[code], f"{text} ({code})")
+    return Failed(f"{text} ({code})", code)
 
 
 def looked(message: Any) -> Looked:
     said, status = _said(message)
     if status == NO_RESPONDERS:
-        return Later(0.25)
+        return Later(0.25, NOBODY_FOR_STREAMS)
     error = _error(said)
     if error is not None:
         return _otherwise(*error)

@@ -1,9 +1,9 @@
 """
-The engine over NATS JetStream: with its parser the one file that imports nats-py, and only a server with CLUSTER_URL does so.
+The engine over NATS JetStream: with session and parser what uses nats-py, and only a server with CLUSTER_URL imports it.
 
     requests   published with a reply subject of their own below one inbox; answers are told apart by its last word
     reading    see nats_reader
-    connection kept up by nats-py for ever; a server that hangs is noticed after two pings
+    connection see nats_session; a server that hangs is noticed after two pings
 
 What a server answers becomes one of engine.py's values (`nats_answers`). Nothing here decides.
 """
@@ -11,19 +11,18 @@ What a server answers becomes one of engine.py's values (`nats_answers`). Nothin
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..logs import fields, log
-from .access import INBOX
 from .engine import Got, Later, Looked, Published, StreamMessage
 from .nats_answers import NO_RESPONDERS, config_of, got, looked, published, stream_config
-from .nats_reader import NatsReader
+from .nats_reader import NatsReader, unsubscribe
+from .nats_session import NatsSession
 
 if TYPE_CHECKING:
     from .nats_parser import DeliveryParser
@@ -32,114 +31,77 @@ EXPECTED_OF_SUBJECT = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_OF_STREAM = "Nats-Expected-Last-Sequence"
 FORGET_S = 30.0  # an answer that has not come by then is not waited for
 UNTAKEN_S = 15.0  # longer than an election: then the server that we are connected to has no way to the stream
-SAID_AGAIN_S = 30.0  # the same trouble is logged again after so long
 
 
 class NatsEngine:
     """
-    options     nats-py's, for who we are and whom we trust
+    session     connected by `connect`
     limits      the stream's configuration, as it is made
     on_connected is called with each new connection after the first
     """
 
-    def __init__(self, urls: Sequence[str], stream: str, limits: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-        self._urls = list(urls)
+    def __init__(self, session: NatsSession, stream: str, limits: Mapping[str, Any]) -> None:
+        self._session = session
         self._stream = stream
         self._prefix = stream.lower()
         self.config = stream_config(stream, self._prefix, limits)
-        self._options = dict(options)
-        self.client: Any = None
-        self.parser: DeliveryParser | None = None
         self._inbox = ""
         self._tokens = itertools.count(1)
         self._answers: dict[str, tuple[Callable[[Any], object], float]] = {}  # in the order of their making
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._peers = f"{self._prefix}c"
         self._peer_answers = ""
         self._answering: Any = None
         self._answering_as = b""
+        self._take_question: Callable[[bytes, Callable[[bytes], object]], object] = lambda question, answer: None
         self.reader = NatsReader(stream, self)
-        self._said: dict[str, float] = {}
-        self._closing = False
         self._untaken_since_s = 0.0
-        self.last_error = ""
         self.found_config: dict[str, Any] = {}  # of the stream, as a server told it last
-        self.on_connected: Callable[[], object] = lambda: None
+        session.on_client.append(self._begin)
 
     # ---- the connection
 
-    async def connect(self) -> None:
-        """Returns once there is a connection, however long that takes."""
-        from nats.aio.client import Client
-
-        from .nats_parser import watched
-
-        self.client = Client()
-        self.parser = watched(self.client)
-        await self.client.connect(
-            servers=self._urls,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,
-            ping_interval=2,
-            max_outstanding_pings=2,
-            connect_timeout=2,
-            pending_size=8 * 1024 * 1024,
-            inbox_prefix=INBOX.encode(),
-            error_cb=self.on_error,
-            disconnected_cb=self._on_disconnected,
-            reconnected_cb=self._on_reconnected,
-            **self._options,
-        )
-        self._inbox = self.client.new_inbox()
-        await self.client.subscribe(f"{self._inbox}.*", cb=self._on_answer, pending_msgs_limit=0)
+    async def _begin(self, client: Any) -> None:
+        self._inbox = client.new_inbox()
+        await client.subscribe(f"{self._inbox}.*", cb=self._on_answer, pending_msgs_limit=0)
         self._peer_answers = f"{self._peers}.answer.{self._inbox.rpartition('.')[2]}"
-        await self.client.subscribe(f"{self._peer_answers}.*", cb=self._on_answer)
+        await client.subscribe(f"{self._peer_answers}.*", cb=self._on_answer)
+        self._answering = None
+        if self._answering_as:
+            self.answer_peers(self._answering_as, self._take_question)
+
+    @property
+    def client(self) -> Any:
+        """nats-py's."""
+        return self._session.client
+
+    @property
+    def parser(self) -> DeliveryParser | None:
+        return self._session.parser
 
     @property
     def connected(self) -> bool:
-        return self.client is not None and bool(self.client.is_connected)
+        return self._session.connected
 
     @property
     def max_payload(self) -> int:
         return int(self.client.max_payload)
 
     @property
-    def server(self) -> str:
-        """Name and version of the server that we are connected to."""
-        version = self.client.connected_server_version
-        return f"nats-server {version}"
+    def keeps_streams(self) -> bool:
+        """Whether the server that we are connected to has JetStream, as its greeting says."""
+        return bool(self.client._server_info.get("jetstream"))  # nats-py tells nobody else
 
-    async def close(self) -> None:
-        self._closing = True
-        for task in list(self._tasks):
-            task.cancel()
-        if self.client is not None:
-            with contextlib.suppress(Exception):  # it is over either way
-                await self.client.close()
+    @property
+    def last_error(self) -> str:
+        return self._session.last_error
 
     async def on_error(self, error: Exception) -> None:
-        self.last_error = str(error) or type(error).__name__
-        now_s = time.monotonic()
-        if now_s - self._said.get(self.last_error, -SAID_AGAIN_S) >= SAID_AGAIN_S:
-            if len(self._said) > 100:
-                self._said.clear()
-            self._said[self.last_error] = now_s
-            log.warning("cluster_connection_error", extra=fields(reason=self.last_error[:300]))
-
-    async def _on_disconnected(self) -> None:
-        if not self._closing:
-            log.warning("cluster_connection_lost", extra=fields(reason=self.last_error[:300]))
-
-    async def _on_reconnected(self) -> None:
-        log.info("cluster_connected", extra=fields(server=self.server))
-        self.on_connected()
-
-    # ---- requests
+        await self._session.on_error(error)
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._session.spawn(coroutine)
+
+    # ---- requests
 
     def request(
         self,
@@ -236,7 +198,7 @@ class NatsEngine:
         self.request(f"{self._peers}.state.{run.hex()}", question, heard, inbox=self._peer_answers)
 
     def answer_peers(self, run: bytes, take: Callable[[bytes, Callable[[bytes], object]], object]) -> None:
-        self._answering_as = run
+        self._answering_as, self._take_question = run, take
         self.spawn(self._begin_answering(run, take))
 
     async def _begin_answering(self, run: bytes, take: Callable[[bytes, Callable[[bytes], object]], object]) -> None:
@@ -246,8 +208,7 @@ class NatsEngine:
 
         before, self._answering = self._answering, None
         try:
-            if before is not None:
-                await before.unsubscribe()
+            await unsubscribe(before)
             subscription = await self.client.subscribe(f"{self._peers}.state.{run.hex()}", cb=on_question)
             if run == self._answering_as:
                 self._answering = subscription

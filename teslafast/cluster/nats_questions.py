@@ -39,7 +39,7 @@ class _Question:
 
 
 class NatsQuestions:
-    """`name`: of this node, KEEP_NAME characters; `answer`: what it has to say now."""
+    """`name`: of this node, KEEP_NAME characters; `answer(question)`: what it has to say now."""
 
     def __init__(self, stream: str, name: Callable[[], str]) -> None:
         prefix = f"{stream.lower()}c"
@@ -50,16 +50,16 @@ class NatsQuestions:
         self._inbox = ""
         self._numbers = itertools.count(1)
         self._open: dict[str, _Question] = {}
-        self.answer: Callable[[], bytes] = bytes
+        self.answer: Callable[[bytes], bytes] = lambda question: b""
 
     async def begin(self, client: Any) -> None:
-        """`client`: nats-py's, which is connected; it subscribes again by itself after a break."""
+        """`client`: nats-py's, which is connected; it subscribes again by itself after a break. Once for each client."""
         self._client = client
         self._inbox = f"{self._answers}{client.new_inbox().rpartition('.')[2]}"
         await client.subscribe(f"{self._inbox}.*", cb=self._on_answer)
         await client.subscribe(self._subject, cb=self._on_question)
 
-    async def ask(self, expected: Iterable[str], patience_s: float) -> dict[str, bytes]:
+    async def ask(self, expected: Iterable[str], patience_s: float, about: bytes = b"") -> dict[str, bytes]:
         """The answers of all nodes but this one, by name, as far as they have come by then."""
         others = set(expected) - {self._name()}
         if not others or self._client is None or not self._client.is_connected:
@@ -67,7 +67,7 @@ class NatsQuestions:
         number = str(next(self._numbers))
         question = self._open[number] = _Question(others)
         try:
-            await self._client.publish(self._subject, b"", reply=f"{self._inbox}.{number}")
+            await self._client.publish(self._subject, about, reply=f"{self._inbox}.{number}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(question.complete.wait(), patience_s)
         except Exception as error:  # nats-py's, of a connection that breaks just now: nobody has answered then
@@ -86,7 +86,7 @@ class NatsQuestions:
         if not message.reply.startswith(self._answers) or message.reply.startswith(f"{self._inbox}."):
             return
         try:
-            answer = self.answer()
+            answer = self.answer(bytes(message.data))
             if len(answer) <= LONGEST_REPORT:
                 await self._client.publish(message.reply, self._name().encode() + answer)
         except Exception as error:

@@ -8,6 +8,7 @@ control, and everything if nats-py's parser could not be replaced, by the subscr
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,13 +26,22 @@ INACTIVE_NS = 15_000_000_000  # a consumer that nobody listens to is gone after 
 PENDING_AT_MOST = 256 * 1024 * 1024  # bytes that wait for our callback: flow control keeps far below
 
 
+async def unsubscribe(subscription: Any) -> None:
+    """None, or one of a client that has been closed: there is nothing to end."""
+    from nats.errors import BadSubscriptionError, ConnectionClosedError
+
+    if subscription is not None:
+        with contextlib.suppress(BadSubscriptionError, ConnectionClosedError):
+            await subscription.unsubscribe()
+
+
 class NatsLink(Protocol):
     """What the reader needs of the engine. `client`: nats-py's; `parser`: None if nats-py reads by itself."""
 
-    client: Any
-    parser: DeliveryParser | None
-    last_error: str
-
+    @property
+    def client(self) -> Any: ...
+    @property
+    def parser(self) -> DeliveryParser | None: ...
     def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None: ...
     async def send(self, subject: str, payload: bytes) -> None: ...
     def request(self, subject: str, payload: bytes, answer: Callable[[Any], object]) -> None: ...
@@ -63,8 +73,7 @@ class NatsReader:
             self._on_message(reader, take, message)
 
         try:
-            if before is not None:
-                await before.unsubscribe()
+            await unsubscribe(before)
             subscription = await self._link.client.subscribe(
                 deliver, cb=on_message, pending_msgs_limit=0, pending_bytes_limit=PENDING_AT_MOST
             )
@@ -88,8 +97,7 @@ class NatsReader:
         said = _json(message)
         error = said.get("error")
         if error:
-            self._link.last_error = f"no consumer: {error.get('description', error)}"
-            log.warning("cluster_connection_error", extra=fields(reason=self._link.last_error))
+            self._link.spawn(self._link.on_error(ConnectionError(f"no consumer: {error.get('description', error)}")))
         elif reader == self._reader:
             self._consumer = str(said.get("name", ""))
             self.heard_s = time.monotonic()

@@ -23,7 +23,6 @@ from urllib.parse import urlsplit
 import orjson
 
 from ..cluster.access import INBOX, Right, rights_of, rights_to_look
-from ..outputs.nats_connection import close_client, flush_client
 from ..urls import authority
 from .tls_probe import STEP_S
 
@@ -197,7 +196,10 @@ class _Session:
     async def open(self, url: str) -> None:
         from nats.aio.client import Client
 
+        from ..nats_client import give_transport
+
         self._client = Client()
+        give_transport(self._client, tls="tls" in self._options.login)
         await self._client.connect(
             servers=[url],
             allow_reconnect=False,
@@ -235,6 +237,8 @@ class _Session:
 
     async def _flushed(self) -> None:
         """Until the server has dealt with what was sent: a refusal comes before the answer to this."""
+        from ..nats_client import flush_client
+
         async with asyncio.timeout(STEP_S):
             await flush_client(self._client, STEP_S)
 
@@ -264,6 +268,8 @@ class _Session:
         return True
 
     async def close(self) -> None:
+        from ..nats_client import close_client
+
         await close_client(self._client, 1.0)
 
 

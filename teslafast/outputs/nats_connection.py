@@ -4,15 +4,11 @@ One connection to a NATS server, until it ends: nats-py's client, without its re
 nats-py would keep what was published while it has no connection, and forget it when it gives up; here the log is the queue, so
 the first trouble ends the connection, and the runner begins anew. The servers are tried one after the other, each with its own
 login.
-
-    flush     returns when the server has everything. nats-py's own sends its PING before what waits to be written, so that is
-              written first.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,11 +53,14 @@ class NatsConnection:
         from nats.aio.client import Client
         from nats.errors import NoServersError
 
+        from ..nats_client import give_transport
+
         parts = urlsplit(url)
         options = self._options(parts.username, parts.password)
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         where = f"{host}:{parts.port or 4222}"
         self.client = Client()
+        give_transport(self.client, tls=parts.scheme == "tls")
         try:
             async with asyncio.timeout(NATS_CONNECT_S):
                 await self.client.connect([f"{parts.scheme}://{where}"], **options)
@@ -114,6 +113,8 @@ class NatsConnection:
         await first_of(wait, self.gone())
 
     async def flush(self) -> None:
+        from ..nats_client import flush_client
+
         try:
             async with asyncio.timeout(NATS_FLUSH_S):
                 await self.alive(flush_client(self.client, NATS_FLUSH_S))
@@ -134,22 +135,9 @@ class NatsConnection:
         return inbox
 
     async def close(self) -> None:
+        from ..nats_client import close_client
+
         await close_client(self.client, NATS_CLOSE_S)
-
-
-async def flush_client(client: Any, within_s: float) -> None:
-    """Returns when the server has dealt with what was sent: a refusal comes before the answer to this."""
-    while client.pending_data_size:  # noqa: ASYNC110 — nats-py's flush would overtake what its own task has not written
-        await asyncio.sleep(0)
-    await client.flush(within_s)
-
-
-async def close_client(client: Any, within_s: float) -> None:
-    """None: there is no client yet."""
-    if client is not None and not client.is_closed:
-        with contextlib.suppress(TimeoutError):  # nats-py waits for ever for the end of a TLS handshake that has failed
-            async with asyncio.timeout(within_s):
-                await client.close()
 
 
 def _credentials(path: Path) -> Any:

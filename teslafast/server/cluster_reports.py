@@ -1,13 +1,15 @@
 """
 How all nodes of the cluster are, as this one learns it: each is asked over NATS, and who has not answered is named.
 
-A node is named after its host and port, which it says itself; one that has never answered here by its run, which the log knows.
+A node is named after its host and port, which it says itself: each is asked for that as soon as the log knows of it, so that it
+has a name when it is silent. Until it has answered once it is named by its run.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 import orjson
@@ -16,6 +18,8 @@ from ..cluster.nats_questions import NatsQuestions
 from ..cluster.runs import Run
 from .node_reports import NODE_SILENT, NodeReport, report_of
 
+NAMES_EVERY_S = 1.0
+NAME_ALONE = b"name"  # a question for nothing else
 CLUSTER_REPORT_S = 1.0  # a node that does not answer for so long is not well, or out of reach
 
 
@@ -30,17 +34,35 @@ class ClusterReports:
         self._runs = runs
         self._own = own
         self._names: dict[str, str] = {}  # run → name, of those that have answered
+        self._looked_s = 0.0
+        self._learning: asyncio.Task[None] | None = None
         questions.answer = self._answer
 
-    def _answer(self) -> bytes:
+    def _answer(self, question: bytes) -> bytes:
         report = self._own()
+        if question == NAME_ALONE:
+            return orjson.dumps({"name": report.name})
         return orjson.dumps({"name": report.name} | report.packed())
+
+    def check(self, now_s: float, own_run: str) -> None:
+        """Now and then: asks those for their names that have none here."""
+        if now_s - self._looked_s < NAMES_EVERY_S or (self._learning is not None and not self._learning.done()):
+            return
+        self._looked_s = now_s
+        others = {run.name.hex() for run in self._runs()} - {own_run}
+        self._names = {run: name for run, name in self._names.items() if run in others}
+        nameless = others - self._names.keys()
+        if nameless:
+            self._learning = asyncio.get_running_loop().create_task(self._learn(nameless))
+
+    async def _learn(self, nameless: Collection[str]) -> None:
+        answers = await self._questions.ask(nameless, CLUSTER_REPORT_S, NAME_ALONE)
+        self._names |= {run: name for run, answer in answers.items() if (name := _name_in(answer))}
 
     async def reports(self, own_run: str) -> Sequence[NodeReport]:
         """Of all nodes, this one first. `own_run`: as hex."""
         expected = {run.name.hex(): run.heard_s for run in self._runs() if run.name.hex() != own_run}
         answers = await self._questions.ask(expected, CLUSTER_REPORT_S)
-        self._names = {run: name for run, name in self._names.items() if run in expected}
         found = [self._own()]
         found += [self._report(run, answer) for run, answer in sorted(answers.items())]
         now_s = time.monotonic()
@@ -50,13 +72,19 @@ class ClusterReports:
         return _with_names_of_their_own(found)
 
     def _report(self, run: str, answer: bytes) -> NodeReport:
-        try:
-            said = orjson.loads(answer)
-            name = str(said["name"])
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+        name = _name_in(answer)
+        if not name:
             return NodeReport(name=run, state=NODE_SILENT)
         self._names[run] = name
-        return report_of(name, said)
+        return report_of(name, orjson.loads(answer))
+
+
+def _name_in(answer: bytes) -> str:
+    """ "" if it says none."""
+    try:
+        return str(orjson.loads(answer)["name"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
 
 
 def _with_names_of_their_own(reports: Sequence[NodeReport]) -> list[NodeReport]:

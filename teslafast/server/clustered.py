@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..cluster.access import BESIDES_BYTES, login_of, require_extra
+from ..cluster.access import BESIDES_BYTES, require_extra
 from ..cluster.backplane import ClusterBackplane
-from ..cluster.engine import Failed, Looked, NoStream, StreamInfo
-from ..cluster.nats_answers import differences, limits_of
+from ..cluster.engine import StreamInfo
+from ..cluster.nats_answers import limits_of
 from ..cluster.nats_engine import NatsEngine
 from ..cluster.nats_questions import NatsQuestions
+from ..cluster.nats_session import NatsSession
 from ..cluster.node import HANDED_ON_S, Node
 from ..config import Settings
 from ..core.hub import Hub
@@ -26,6 +27,7 @@ from ..errors import Misconfigured
 from ..logs import fields, log
 from ..vehicles.json_text import fleet_of_flat
 from .cluster_reports import ClusterReports
+from .cluster_start import StreamStart
 from .node_reports import NodeReport
 from .scopes import AskOthers
 from .state_file import StateFile
@@ -34,10 +36,6 @@ from .waiting import wait_until
 if TYPE_CHECKING:
     from ..outputs.moving import MovingOutputs
     from ..outputs.settings import OutputPlan
-
-ASK_S = 2.0  # for an answer about the stream, while starting
-PAUSE_BEFORE_S = 0.5  # before it is asked again
-NO_CLUSTERED_SERVERS = "(10074)"  # more replicas than one server that stands alone can keep
 
 
 class ClusteredServer:
@@ -49,13 +47,15 @@ class ClusteredServer:
         self._settings = settings
         self._hub = hub
         self._loop = loop
-        limits, login = limits_of(settings), login_of(settings)
-        self._engine = NatsEngine(settings.cluster_url, settings.cluster_stream, limits, login)
+        self._session = NatsSession(settings)
+        self._engine = NatsEngine(self._session, settings.cluster_stream, limits_of(settings))
         self.backplane = ClusterBackplane(hub, self._make_node, loop, time.monotonic, fleet_of_flat)
+        self._reports: ClusterReports | None = None
         self._state_file: StateFile | None = None
         if settings.state_path is not None:
             self._state_file = StateFile(settings.state_path, settings.cluster_stream, hub, self.backplane, loop)
         self._questions = NatsQuestions(settings.cluster_stream, lambda: self.backplane.node.writer.run.hex())
+        self._session.on_client.append(self._questions.begin)
         self.on_misconfigured: Callable[[Misconfigured], object] = lambda error: None
         self.on_the_disk = False  # known: the supervisor's own NATS server writes everything to the disk before it says so
         self._starting: asyncio.Task[None] | None = None
@@ -94,16 +94,11 @@ class ClusteredServer:
             log.error("fault", extra=fields(cause=type(error).__name__, what="joining the cluster"), exc_info=error)
 
     async def _start(self) -> None:
-        await self._engine.connect()
-        await self._questions.begin(self._engine.client)
+        await self._session.connect()
         self._check_payload()
-        info = await self._stream()
-        different = differences(self._engine.config, self._engine.found_config)
-        if different:
-            fault = f"names a stream of another configuration: {'; '.join(different)}"
-            raise Misconfigured("CLUSTER_STREAM", fault, "set CLUSTER_REPLICAS, CLUSTER_MAX_BYTES and CLUSTER_MAX_AGE as it is")
+        info = await StreamStart(self._settings, self._engine, self.backplane.trouble).found()
         self._tell(info)
-        self._engine.on_connected = self.backplane.node.on_connected
+        self._session.on_connected = self.backplane.node.on_connected
         self.backplane.node.start()
 
     def _check_payload(self) -> None:
@@ -115,25 +110,6 @@ class ClusteredServer:
             )
         self.backplane.most_bytes = most
 
-    async def _stream(self) -> StreamInfo:
-        """Looks for it, and makes it if it is missing."""
-        while True:
-            found: Looked = await self._engine.ask(self._engine.look, ASK_S)
-            if isinstance(found, NoStream):
-                found = await self._engine.ask(self._engine.make_stream, ASK_S)
-                self._refuse_too_many_replicas(found)
-            elif isinstance(found, StreamInfo):
-                return found
-            if isinstance(found, Failed):
-                self.backplane.trouble(found.reason)
-            if not isinstance(found, StreamInfo):
-                await asyncio.sleep(PAUSE_BEFORE_S)
-
-    def _refuse_too_many_replicas(self, made: Looked) -> None:
-        if isinstance(made, Failed) and NO_CLUSTERED_SERVERS in made.reason:
-            fault = f"is {self._settings.cluster_replicas}, but CLUSTER_URL leads to a NATS server that stands alone"
-            raise Misconfigured("CLUSTER_REPLICAS", fault, "set 1, or run three NATS servers as a cluster")
-
     def _tell(self, info: StreamInfo) -> None:
         replicas = self._settings.cluster_replicas
         kept = "the NATS server has" if replicas == 1 else f"{replicas // 2 + 1} of {replicas} NATS servers have"
@@ -142,7 +118,7 @@ class ClusteredServer:
             "cluster_log",
             extra=fields(
                 stream=self._settings.cluster_stream,
-                server=self._engine.server,
+                server=self._session.server,
                 messages=info.last - info.first + 1,
                 replicas=replicas,
                 promise=f"acknowledged means: {kept} {'it on the disk' if self.on_the_disk else in_a_file}",
@@ -173,7 +149,7 @@ class ClusteredServer:
 
     def reports_by(self, own: Callable[[], NodeReport]) -> AskOthers:
         """What asks all nodes how they are. `own`: what this one says."""
-        reports = ClusterReports(self._questions, lambda: self.backplane.node.runs, own)
+        reports = self._reports = ClusterReports(self._questions, lambda: self.backplane.node.runs, own)
         return lambda: reports.reports(self.backplane.node.writer.run.hex())
 
     # ---- the end
@@ -199,6 +175,8 @@ class ClusteredServer:
 
     def check(self, now_s: float) -> None:
         """Now and then."""
+        if self._reports is not None:
+            self._reports.check(now_s, self.backplane.node.writer.run.hex())
         if self._state_file is not None:
             self._state_file.check(now_s)
 
@@ -208,4 +186,4 @@ class ClusteredServer:
             self._state_file.finish()
 
     async def close(self) -> None:
-        await self._engine.close()
+        await self._session.close()

@@ -77,7 +77,10 @@ class Neighbours:
     def _name(self) -> str:
         """Of this node in the cluster."""
         host = socket.gethostname()
-        return f"{host}/{self._lifeline.number}" if self._lifeline is not None else f"{host}:{self._listeners.ports[0]}"
+        if self._lifeline is not None:
+            return f"{host}/{self._lifeline.number}"
+        ports = self._listeners.ports or [self._hub.settings.port]
+        return f"{host}:{ports[0]}"
 
     # ---- the end
 

@@ -100,12 +100,3 @@ def test_nodes_may_ask_each_other_and_nobody_else(guarded: tuple[NatsServers, di
 
     assert asyncio.run(talk()) == b"here"
     assert [('"elsewhere"' in one, "ermissions" in one) for one in said] == [(True, True)] * 2
-
-
-def test_a_node_without_its_login_is_told_so_and_lets_nobody_in(guarded: tuple[NatsServers, dict[str, str]]) -> None:
-    _, settings = guarded
-    stranger = {name: value for name, value in settings.items() if name not in ("CLUSTER_NKEY_PATH", "CLUSTER_CREDS_PATH")}
-    with Inside(None, **stranger) as node:
-        wait_until(lambda: any(line["event"] == "cluster_connection_error" for line in node.lines.read))
-        assert "uthorization" in node.lines.text
-        assert node.place.get("/health").status == 503

@@ -23,9 +23,9 @@ def refused(code: int, text: str = "no") -> Any:
         (refused(10071, "wrong last sequence: 41"), WrongLast(41)),
         (refused(10164), Later(0.001)),
         (refused(10163), Later(0.05)),
-        (refused(10008), Later(0.25)),
+        (refused(10008), Later(0.25, "no (10008)")),
         (refused(10059), NoStream()),
-        (refused(10077, "maximum bytes exceeded"), Failed("maximum bytes exceeded (10077)")),
+        (refused(10077, "maximum bytes exceeded"), Failed("maximum bytes exceeded (10077)", 10077)),
         (answer(Status="503"), Later(0.1)),
     ],
 )

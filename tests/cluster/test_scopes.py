@@ -115,6 +115,22 @@ def test_a_node_that_does_not_answer_is_named_and_after_a_while_counts(nats: Nat
 
 
 @pytest.mark.cluster
+def test_a_silent_node_has_its_name_though_nobody_had_asked_for_it_before(nats: NatsServers) -> None:
+    with node(nats) as awake, ANode(None, **settings(nats)) as sleeping:
+        joined(awake)
+        sleeping.lines.wait_for("cluster_joined")
+        wait_until(
+            lambda: awake.ask(lambda server: bool(server.cluster and server.cluster._reports and server.cluster._reports._names))
+        )
+        os.kill(sleeping.process.pid, signal.SIGSTOP)
+        try:
+            (entry,) = (one for one in awake.place.get("/health?scope=cluster").json["nodes"] if one["status"] == "silent")
+            assert entry["node"].endswith(f":{sleeping.port}")
+        finally:
+            os.kill(sleeping.process.pid, signal.SIGCONT)
+
+
+@pytest.mark.cluster
 def test_while_the_log_is_away_a_node_tells_of_itself_and_names_the_others(nats: NatsServers) -> None:
     with node(nats) as one, node(nats) as other:
         here, _ = joined(one), joined(other)
