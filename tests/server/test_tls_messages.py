@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from aiofastnet.openssl_compat import OPENSSL_DYN_LIBS
+from cryptography import x509
 from teslafast.dashboards.sse_connection import SseConnection
 from teslafast.server._tls_messages import read_one_message_at_once
 from teslafast.server.server import Server
@@ -133,3 +134,19 @@ def test_a_flood_of_key_updates_ends_a_dashboard_at_whatever_door(world: World, 
 def test_another_library_than_the_ssl_modules_is_not_called() -> None:
     with pytest.raises(OSError, match="not OpenSSL"):
         read_one_message_at_once(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "libc.so.6")
+
+
+def test_an_open_connection_keeps_the_peers_certificate_but_none_of_its_issuers(world: World) -> None:
+    """They were a quarter of what an idle vehicle costs."""
+
+    def kept(running: Server) -> tuple[bytes, list[bytes], list[bytes]]:
+        (vehicle,) = running.hub.connections.vehicles
+        tls = vehicle.transport.underlying_transport.get_extra_info("ssl_object")  # type: ignore[attr-defined]
+        return tls.getpeercert(True), tls.get_unverified_chain(), tls.get_verified_chain()
+
+    with Inside(world, VEHICLE_PORT="0") as server, server.place.vehicle() as vehicle:
+        vehicle.tell({"Soc": {"floatValue": 1.0}})
+        leaf, sent, verified = server.ask(kept)
+        assert x509.load_der_x509_certificate(leaf).public_key()
+        assert (sent, verified) == ([leaf], [])
+        vehicle.tell({"Soc": {"floatValue": 2.0}})
