@@ -40,12 +40,14 @@ class Deadlines:
     def _expire(self) -> None:
         self._set = False
         now_s = time.monotonic()
-        while self._due and next(iter(self._due.values())) <= now_s:
-            arrival, _ = self._due.popitem(last=False)
-            if arrival.connection is None and not arrival.waiting:
-                self.start(arrival)
-            else:
-                arrival.expire()
-        if self._due and not self._set:
-            self._set = True
-            self._timer.call_later(next(iter(self._due.values())) - now_s, self._expire)
+        try:
+            while self._due and next(iter(self._due.values())) <= now_s:
+                arrival, _ = self._due.popitem(last=False)
+                if arrival.connection is None and not arrival.waiting:
+                    self.start(arrival)
+                else:
+                    arrival.expire()
+        finally:  # a fault of one connection must not keep the others for ever
+            if self._due and not self._set:
+                self._set = True
+                self._timer.call_later(max(0.0, next(iter(self._due.values())) - now_s), self._expire)

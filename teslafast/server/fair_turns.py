@@ -70,11 +70,17 @@ class FairTurns:
         self._queues[step.ticket.known, step.begun].discard(step.ticket.source, step)
 
     def _work(self) -> None:
-        until_s = time.monotonic() + TURN_S
-        while (step := self._next()) is not None:
-            step.step()
-            if time.monotonic() >= until_s:
-                break
+        until_s, step = time.monotonic() + TURN_S, None
+        try:
+            while (step := self._next()) is not None:
+                step.step()
+                if time.monotonic() >= until_s:
+                    break
+        finally:  # a fault of one connection must not keep the others out for ever
+            self._go_on(step)
+
+    def _go_on(self, step: TurnTaker | None) -> None:
+        """`step`: the last one; None: nobody may have a turn now."""
         self._working = len(self) > 0
         if not self._working:
             return

@@ -143,7 +143,10 @@ cdef class PlainTransport(WritableTransport):
             if not self._finalizing_close:
                 self._schedule_finalize_close(None)
         elif self.eof_wanted:
-            self._file.shutdown(socket.SHUT_WR)
+            try:
+                self._file.shutdown(socket.SHUT_WR)
+            except OSError:     # the peer has reset the connection meanwhile
+                self.abort()
         return 0
 
     cpdef can_write_eof(self):

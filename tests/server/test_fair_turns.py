@@ -132,3 +132,19 @@ def test_a_crowd_of_hellos_does_not_come_before_a_vehicle_that_came_after_it(
         while "127.1.0.1" not in steps:
             assert time.monotonic() < deadline
         assert steps.index("127.1.0.1") < STRANGERS / 2
+
+
+def test_a_step_that_fails_keeps_nobody_else_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, PATIENCE_S)
+
+    def fail() -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr(line.call("bad", "1.1.1.1"), "step", fail)
+    line.call("good", "1.1.2.1")
+    with pytest.raises(OSError, match="gone"):
+        line.loop.settle()
+    line.loop.settle()
+    line.call("later", "1.1.3.1")
+    line.loop.settle()
+    assert line.served == ["good", "later"]
