@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from teslafast.server.server import Server
 from websockets.frames import Opcode
 
+from tests.support.certificates import DAY, NOW, World
 from tests.support.peers import Place, Raw, upgrade_head
 from tests.support.servers import Inside
 from tests.support.vins import vin_of
@@ -186,3 +189,33 @@ def test_whoever_is_shown_out_may_not_come_back_with_the_same_token(server: File
     for door in DOORS[:3]:
         with door(server.place, old) as raw:
             assert raw.status() == 401
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_vehicles_certificate_that_ends_ends_its_connection_and_session(world: World, version: ssl.TLSVersion) -> None:
+    """In real time: nothing of the server is changed."""
+    ends = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + datetime.timedelta(seconds=3)
+    context = world.client(world.pair(world.issuing, f"ends-{version}", valid=(NOW - DAY, ends)))
+    context.minimum_version = context.maximum_version = version
+    with Inside(world, VEHICLE_PORT="0", PING_INTERVAL="3s") as server:
+
+        def connect(session: ssl.SSLSession | None) -> Raw:
+            plain = server.place.bare(server.place.vehicle_port).socket
+            secure = context.wrap_socket(plain, server_hostname="localhost", session=session)
+            secure.sendall(upgrade_head("/"))
+            return Raw(secure)
+
+        with connect(None) as raw:
+            assert raw.status() == 101
+            assert isinstance(raw.socket, ssl.SSLSocket)
+            session = raw.socket.session
+            assert raw.close_code() == 1008
+        assert datetime.datetime.now(datetime.UTC) >= ends
+        server.lines.wait_for("vehicle_disconnected", cause="certificate_expired")
+        with connect(session) as raw:
+            assert isinstance(raw.socket, ssl.SSLSocket)
+            assert raw.socket.session_reused
+            assert raw.status() == 403
+        with pytest.raises((ssl.SSLError, ConnectionError, EOFError)), connect(None) as raw:
+            raw.status()
