@@ -21,14 +21,25 @@ PRIVATE_SUFFIXES = frozenset(
 ADDRESS_SUFFIXES = frozenset({"nip.io", "sslip.io", "xip.io"})  # an address in a name's clothes: Tesla refuses them
 
 # Names below which strangers have names of their own: there the root domain that Tesla compares has one label more. Those that an
-# owner of one car is likely to have; the whole list (publicsuffix.org) has 10,000, and Tesla looks at it itself.
-_SHARED = (
+# owner of one car is likely to have, each of them in the public suffix list. That whole list (10,000 names, 340 KB) would tell no
+# more than Tesla, which looks at it itself: where a name is missing here, we take a host to be under the root, and Tesla refuses.
+_HOSTERS = (
     "fly.dev github.io gitlab.io pages.dev workers.dev vercel.app netlify.app web.app firebaseapp.com herokuapp.com onrender.com "
-    "azurewebsites.net ts.net duckdns.org dedyn.io dynv6.net ddns.net hopto.org zapto.org ddnsfree.com freeddns.org dyndns.org "
-    "myfritz.net synology.me spdns.de co.uk org.uk me.uk com.au net.au org.au co.nz co.jp com.br co.za com.mx com.tr co.kr "
-    "com.sg com.hk com.tw co.in co.il com.ar com.pl"
+    "azurewebsites.net ts.net up.railway.app deno.dev surge.sh ondigitalocean.app amplifyapp.com hf.space is-a.dev js.org"
 )
-SHARED_SUFFIXES = frozenset(_SHARED.split())
+_DYNAMIC_DNS = (
+    "duckdns.org dedyn.io dynv6.net ddns.net hopto.org zapto.org no-ip.org no-ip.biz ddns.me myftp.org servebeer.com sytes.net "
+    "gotdns.ch ddnsfree.com freeddns.org freeddns.us kozow.com loseyourip.com ooguy.com giize.com gleeze.com camdvr.org "
+    "casacam.net accesscam.org mywire.org webredirect.org theworkpc.com dyndns.org dynalias.com homeip.net ath.cx nsupdate.info "
+    "dnshome.de spdns.de goip.de my-gateway.de feste-ip.net dy.fi freemyip.com myfritz.net synology.me diskstation.me dscloud.me "
+    "myds.me i234.me remotewd.com eu.org nl.eu.org pp.ua"
+)
+_COUNTRIES = (
+    "co.uk org.uk me.uk ac.uk gov.uk com.au net.au org.au co.nz net.nz org.nz geek.nz co.jp ne.jp or.jp gr.jp com.br co.za "
+    "com.mx com.tr co.kr com.sg com.hk com.tw com.cn net.cn co.in com.my com.ph com.vn co.th co.id web.id co.il org.il com.ar "
+    "com.pe com.co com.ec com.uy com.py com.ve com.pl co.at or.at com.pt com.es com.gr com.ro com.hr co.hu com.ua priv.no"
+)
+SHARED_SUFFIXES = frozenset(f"{_HOSTERS} {_DYNAMIC_DNS} {_COUNTRIES}".split())
 
 _EXAMPLE = "give the full name under your app's domain, for example telemetry.example.com"
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
@@ -68,7 +79,8 @@ def check_root(host: str, domain: str, subject: str = "--hostname") -> None:
 def root_of(name: str) -> str:
     """The part of a name that has one owner, which Tesla compares: example.com of a.b.example.com, x.fly.dev of a.x.fly.dev."""
     labels = name.split(".")
-    return ".".join(labels[-3 if ".".join(labels[-2:]) in SHARED_SUFFIXES else -2 :])
+    shared = next((count for count in (3, 2) if ".".join(labels[-count:]) in SHARED_SUFFIXES), 1)
+    return ".".join(labels[-shared - 1 :])
 
 
 def _is_address(text: str) -> bool:

@@ -16,6 +16,7 @@ from ..onboarding.vehicle_commands import Clock
 from .outcome import Waiting
 
 Meant = TypeVar("Meant")
+WIDEST_QUESTION = 110  # characters; a longer one has a line for each choice
 
 
 def _real_clock() -> Clock:
@@ -80,12 +81,15 @@ class SetupConsole:
         """Which of the choices, counted from 0. `default`: the number that is taken if nothing is typed."""
         if self.ask is None:
             raise missing
-        shown = "   ".join(f"{number} {choice}" for number, choice in enumerate(choices, 1))
+        numbered = [f"{number} {choice}" for number, choice in enumerate(choices, 1)]
+        whole = "   ".join([question, *numbered])
+        if len(whole) > WIDEST_QUESTION:  # one choice a line
+            whole = "\n".join([question, *(f"      {one}" for one in numbered), "  number"])
         while True:
             try:
-                given = self.ask(f"{question}   {shown}", str(default), False).strip() or str(default)
+                given = self.ask(whole, str(default), False).strip() or str(default)
             except EOFError:
                 raise missing from None
-            if given.isdigit() and 1 <= int(given) <= len(choices):
+            if given.isdecimal() and 1 <= int(given) <= len(choices):
                 return int(given) - 1
             self.line(f"  give a number from 1 to {len(choices)}")

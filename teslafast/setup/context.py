@@ -103,7 +103,7 @@ class SetupContext:
     def port(self) -> int:
         """The port to which vehicles connect. Raises Misconfigured."""
         given = self.options.variable("TESLAFAST_PORT")
-        if given and not (given.isdigit() and 0 < int(given) < 65536):
+        if given and not (given.isdecimal() and 0 < int(given) < 65536):
             raise Misconfigured("TESLAFAST_PORT", f"{given!r} is not a port", "give a number from 1 to 65535")
         self.notes.port = self.options.port or int(given or 0) or self.notes.port or DEFAULT_VEHICLE_PORT
         return self.notes.port

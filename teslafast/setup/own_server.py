@@ -104,6 +104,7 @@ def prepare(context: SetupContext) -> None:
         }
         context.folder.write(ENV_FILE, "".join(f"{name}={value}\n" for name, value in settings.items()).encode())
     context.console.line(f"  start the server, and keep it running:  {start_command(context)}")
+    context.console.line("    (in another terminal, or as a service)")
     context.notes.url = url(context)
     for line in home.front_lines(context, context.notes.url):
         context.console.line(f"  {line}")

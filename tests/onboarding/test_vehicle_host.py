@@ -28,6 +28,8 @@ def test_a_public_name_is_sent_in_the_form_of_dns(given: str, sent: str) -> None
         ("cars.example.com", "keys.example.com"),
         ("myapp.fly.dev", "myapp.fly.dev"),
         ("cars.example.co.uk", "example.co.uk"),
+        ("cars.road.up.railway.app", "road.up.railway.app"),
+        ("cars.road.kozow.com", "road.kozow.com"),
     ],
 )
 def test_a_host_below_the_root_of_the_apps_domain_is_taken(host: str, domain: str) -> None:
@@ -36,7 +38,14 @@ def test_a_host_below_the_root_of_the_apps_domain_is_taken(host: str, domain: st
 
 @pytest.mark.parametrize(
     ("host", "domain"),
-    [("road.example.org", "example.com"), ("other.fly.dev", "myapp.fly.dev"), ("other.co.uk", "example.co.uk")],
+    [
+        ("road.example.org", "example.com"),
+        ("other.fly.dev", "myapp.fly.dev"),
+        ("other.co.uk", "example.co.uk"),
+        ("other.up.railway.app", "road.up.railway.app"),
+        ("other.nl.eu.org", "road.nl.eu.org"),
+        ("other.kozow.com", "road.kozow.com"),
+    ],
 )
 def test_a_host_of_another_owner_is_refused_before_tesla_does(host: str, domain: str) -> None:
     with pytest.raises(Misconfigured, match="hostname domain does not match with partner account"):
