@@ -38,9 +38,16 @@ class Application(Protocol):
     def stored(self, upto: int) -> None:
         """The submissions up to this number are in the log: they may be acknowledged."""
 
+    def shown(self, upto: int) -> None:
+        """The submissions up to this number have been applied, if `Node.tells_shown`."""
+
     def joined(self) -> None: ...
-    def lost(self, reason: str) -> None:
-        """What has been shown cannot be continued; `begin` follows when the log is known again."""
+    def lost(self, reason: str, rolled_back: bool) -> None:
+        """
+        What has been shown cannot be continued; `begin` follows when the log is known again.
+
+        `rolled_back`: what was stored and not applied yet is submitted again; else it may be in the part that is left out.
+        """
 
     def fenced(self) -> None:
         """Others took this node for dead; it goes on."""

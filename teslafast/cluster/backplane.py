@@ -2,18 +2,16 @@
 Between one server's hub and its node: what vehicles send goes into the shared log, and what is read there into the hub.
 
     Hub.submit ──▶ Node ──▶ the stream ──▶ `apply` ──▶ Hub.apply       under the log's seqs, at the log's times
-    Turn.release ──▶ `hold` ──▶ written when the log has all that was submitted before
+    Turn.release ──▶ `replies` ──▶ written when the log has all that was submitted before
 
-It is the hub's Backplane, the turn's ReplyHold and the node's Application. Pure: no I/O.
-
-    Bound: while UNSTORED_AT_MOST bytes of records or REPLIES_AT_MOST of replies wait, whoever adds to them is not read from.
+It is the hub's Backplane and the node's Application. Pure: no I/O.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ..close_reasons import DASHBOARD_LOG_AWAY, LOG_RENEWED, VEHICLE_LOG_AWAY, CloseReason
 from ..core.connections import Connection
@@ -30,18 +28,12 @@ from .nats_refusals import AWAY_REMEDY
 from .node import DISCONNECTED, Node
 from .past import PastShapes
 from .shared_values import SharedValues
+from .stored_replies import StoredReplies
 
-REPLIES_AT_MOST = 4 * 1024 * 1024  # bytes of replies, some 40,000 acks: as many as JOURNAL_SYNC_MS holds
 CLOSED_AT_ONCE = 100  # connections: some 5 ms
 CLOSE_PAUSE_S = 0.05
 TROUBLE_AGAIN_S = 30.0  # the same trouble is logged again after so long
 _NS_OF_MS = 1_000_000
-
-
-class _Held(NamedTuple):
-    upto: int
-    replies: bytes
-    write: Callable[[bytes], object]
 
 
 class OtherRuns:
@@ -80,8 +72,7 @@ class ClusterBackplane:
         self._clock = clock
         self._fleet_of_flat = fleet_of_flat
         self._here: dict[str, Entry] = {}  # how each vehicle of ours is connected
-        self._held: deque[_Held] = deque()
-        self._held_bytes = 0
+        self.replies = StoredReplies(lambda: self.node.writer)
         self._begun = False
         self._began_s = clock()
         self._said: dict[str, float] = {}
@@ -116,35 +107,20 @@ class ClusterBackplane:
             self._here[entry.vin] = entry
         self.node.tell(entry)
 
-    # ---- turn.ReplyHold
-
-    @property
-    def idle(self) -> bool:
-        return not self._held
-
-    def hold(self, replies: bytes, write: Callable[[bytes], object], give_up: Callable[[], object]) -> bool:
-        """`give_up` is never called: what is not stored yet is tried for as long as the process lives."""
-        writer = self.node.writer
-        if not self._held and writer.stored >= writer.submitted:
-            write(replies)
-            return True
-        self._held.append(_Held(writer.submitted, replies, write))
-        self._held_bytes += len(replies)
-        return not writer.full and self._held_bytes <= REPLIES_AT_MOST
-
     # ---- node.Application
 
     def stored(self, upto: int) -> None:
-        while self._held and self._held[0].upto <= upto:
-            one = self._held.popleft()
-            self._held_bytes -= len(one.replies)
-            one.write(one.replies)
+        self.replies.stored(upto)
+
+    def shown(self, upto: int) -> None:
+        self.replies.shown(upto)
 
     def begin(self, epoch: bytes, seq: int) -> None:
         if self._begun:
             log.warning("cluster_epoch", extra=fields(epoch=epoch.hex(), seq=seq, meaning="the cluster's log begins anew"))
             self._close(self._hub.connections.dashboards, LOG_RENEWED)
         self._begun = True
+        self.replies.begin_anew()
         self._hub.begin_at(epoch.hex(), seq)
 
     def apply(self, events: Applied) -> None:
@@ -209,7 +185,8 @@ class ClusterBackplane:
         meaning = "last values come from other nodes, or from the log; the file is written anew"
         log.warning("state_not_used", extra=fields(reason=reason, meaning=meaning))
 
-    def lost(self, reason: str) -> None:
+    def lost(self, reason: str, rolled_back: bool) -> None:
+        self.replies.lost(rolled_back)
         self._began_s = self._clock()
         log.error("cluster_log_lost", extra=fields(reason=reason, meaning="dashboards are told a gap; everything goes on"))
         self._close(self._hub.connections.dashboards, LOG_RENEWED)

@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..event_loop import Timer
+from .batch import NotABatch
 from .engine import Engine, StreamMessage
 from .held_output import CustodySite, HeldOutput, Workers
-from .places import NOBODY, output_of
+from .places import NOBODY, output_of, read_place
 from .runs import beats_needed
 
 WISH_EVERY_S = 2.0
@@ -76,8 +77,15 @@ class Custody:
         output = self._outputs.get(output_of(message.subject))
         if output is not None:
             output.subject.read(message)
-            place = output.subject.place
-            if place is not None and place.epoch == self.epoch:
+            try:
+                place = read_place(
+                    message.payload
+                )  # this one: the subject may know a newer one, and what that passes over is not read
+            except NotABatch:
+                return
+            if place.epoch == self.epoch:
+                if place.lost_upto:
+                    self.workers.lose(output.name, place.lost_from, place.lost_upto)
                 self.workers.confirm(output.name, place.seq)
 
     def on_ended(self, run: bytes) -> None:
@@ -118,9 +126,9 @@ class Custody:
 
     # ---- the workers
 
-    def note(self, output: str, seq: int) -> None:
-        """The output has everything up to `seq`."""
-        self._outputs[output].note(seq)
+    def note(self, output: str, seq: int, lost: tuple[int, int] | None = None) -> None:
+        """The output has everything up to `seq`, but for some from the first to the last of `lost`."""
+        self._outputs[output].note(seq, lost)
 
     def may_send(self, output: str) -> bool:
         """Whether a batch may be sent now."""

@@ -43,6 +43,9 @@ class Workers(Protocol):
     def confirm(self, output: str, seq: int) -> None:
         """Whoever works it, the output has everything up to `seq`."""
 
+    def lose(self, output: str, first: int, last: int) -> None:
+        """But for some of these, which it will never have. Comes before the `confirm` that passes them."""
+
 
 class CustodySite(PlaceSite, Protocol):
     """What is asked of the node."""
@@ -105,7 +108,7 @@ class HeldOutput:
     """
     subject   the output's place in the log
     working   `Workers.begin` has been called, and `end` or `yielded` has not
-    noted     the worker has delivered everything up to this seq
+    noted     the worker has delivered everything up to this seq, but for some of the stretch `losing`
     """
 
     def __init__(
@@ -130,6 +133,7 @@ class HeldOutput:
         self._written_s = 0.0
         self._heard: tuple[int | None, float] = (None, 0.0)  # the subject's newest message, and since when it is that
         self._lost = 0
+        self._losing: tuple[int, int] | None = None
 
     # ---- what holds now
 
@@ -156,13 +160,19 @@ class HeldOutput:
 
     # ---- what happens
 
-    def note(self, seq: int) -> None:
-        """The output has everything up to `seq`."""
+    def note(self, seq: int, lost: tuple[int, int] | None = None) -> None:
+        """The output has everything up to `seq`, but for some of `lost`."""
         self._noted = max(self._noted, seq)
+        if lost is not None:
+            self._lose(*lost)
         self._save()
 
+    def _lose(self, first: int, last: int) -> None:
+        least, most = self._losing or (first, last)
+        self._losing = min(first, least), max(last, most)
+
     def yielded(self) -> None:
-        """The worker has ended, after it had been asked to."""
+        """As `hand_over` asked: the worker has ended."""
         self.working = False
         self.consider()
 
@@ -180,6 +190,8 @@ class HeldOutput:
         if not site.is_well or subject.flight is not None:
             return
         place = subject.place
+        if place is None or not self.is_ours or (place.lost_from, place.lost_upto) == self._losing:
+            self._losing = None
         if subject.number is None:
             subject.look()
         elif place is not None and self.is_ours:
@@ -190,10 +202,7 @@ class HeldOutput:
             self._doubt()
 
     def _doubt(self) -> None:
-        """
-        Another has it. A server that lags may have told us so of a message that has been replaced before we read on; then nobody
-        would work it, if we are the one to whom it was handed over.
-        """
+        """Another has it. Or a server that lags has said so, and it was handed over to us: then nobody would work it."""
         number, since_s = self._heard
         if number != self.subject.number:
             self._heard = self.subject.number, self._clock()
@@ -272,6 +281,8 @@ class HeldOutput:
             seq, self._lost = 0, max(0, self._all.heads.get(place.epoch, 0) - place.seq)
         else:  # new; unless what was known of it went with a former epoch
             seq = 0 if self._all.heads else self._all.begins_after
+            if seq:  # other nodes may wait for what was before it
+                self._lose(1, seq)
         self._noted = seq
         self._write(OutputPlace(self._all.site.run, self._all.epoch, seq, NOBODY, self._all.label))
 
@@ -285,4 +296,5 @@ class HeldOutput:
 
     def _write(self, place: OutputPlace) -> None:
         self._written_s = self._clock()
-        self.subject.write(place)
+        lost_from, lost_upto = self._losing or (0, 0)
+        self.subject.write(place._replace(lost_from=lost_from, lost_upto=lost_upto))

@@ -27,7 +27,7 @@ from .history import Replay, Show
 from .obituaries import Obituaries
 from .peer_values import PART_BYTES, PeerAnswers, PeerQuestions
 from .runs import Run, Runs
-from .writer import Known, Writer
+from .writer import Item, Known, Writer
 
 NODE_TICK_S = 0.25
 AWAY_S = 2.0  # a batch that is not proven for so long, or a reader as silent: the log is away
@@ -69,6 +69,7 @@ class Node:
         self._handed_on = False
         self._stopped = False
         self.joined = False
+        self.tells_shown = False
         self.custody: OutputCustody = NoOutputs()
         self.fences = self.losses = self.epochs = self.buried = 0
 
@@ -196,7 +197,7 @@ class Node:
         if rolled_back:
             self.runs = Runs()
         self._begin_run(unread=rolled_back)
-        self._application.lost(reason)
+        self._application.lost(reason, rolled_back)
 
     def _begin_run(self, unread: bool = False) -> None:
         self.writer.begin_run(self._application.holds(), unread=unread)
@@ -216,8 +217,15 @@ class Node:
         self._note_vehicles(head, entries)
         if head.counted:
             self._application.apply(Applied(first, message.time_ms, head.counted, entries, handles))
+        if items and self.tells_shown:
+            self._tell_shown(items)
         if head.flags:
             self._take_flags(head, run, own)
+
+    def _tell_shown(self, items: list[Item]) -> None:
+        upto = max(item.number for item in items)
+        if upto:
+            self._application.shown(upto)
 
     def _note_vehicles(self, head: BatchHead, entries: list[Entry]) -> None:
         """Who holds whom; a vehicle that has left one run and is held by another is told as connected there."""

@@ -2,11 +2,12 @@
 How far an output has come, and which node works it: the newest message of the output's own subject in the log.
 
     head     a batch's, with the flag PLACE and without events; its run and number tell who wrote it
-    body     holder, epoch, seq, wanted | the holder's name for people
+    body     holder, epoch, seq, wanted, lost_from, lost_upto | the holder's name for people
 
     holder   the run that works the output; NOBODY: whoever wants may
     epoch, seq   the output has everything of this epoch up to this seq
     wanted   a run that asks the holder to hand it over; NOBODY: none does
+    lost_from, lost_upto   some events of this stretch will never be delivered; 0: there is none such since the message before
 
 A message replaces the one before it by compare-and-set, so of two writers one is refused, whatever either believes. Here is what
 one node knows of one output's subject, and its own writing there: one message at a time. Pure.
@@ -27,7 +28,7 @@ from .writer import RETRY_S, STEADY_RETRY_S, Known
 NOBODY = bytes(8)
 NODE_LABEL_AT_MOST = 64  # characters of a node's name for people
 LOOK_ANSWER_S = 1.0
-_BODY = struct.Struct("<8s8sQ8s")
+_BODY = struct.Struct("<8s8sQ8sQQ")
 
 
 class OutputPlace(NamedTuple):
@@ -36,6 +37,8 @@ class OutputPlace(NamedTuple):
     seq: int
     wanted: bytes = NOBODY
     label: str = ""
+    lost_from: int = 0
+    lost_upto: int = 0
 
 
 def subject_of(output: str) -> str:
@@ -49,7 +52,7 @@ def output_of(subject: str) -> str:
 
 
 def packed_place(head: BatchHead, place: OutputPlace) -> bytes:
-    body = _BODY.pack(place.holder, place.epoch, place.seq, place.wanted)
+    body = _BODY.pack(place.holder, place.epoch, place.seq, place.wanted, place.lost_from, place.lost_upto)
     return packed(head, ()) + body + place.label[:NODE_LABEL_AT_MOST].encode()
 
 
@@ -57,9 +60,9 @@ def read_place(payload: bytes) -> OutputPlace:
     """Raises NotABatch."""
     if len(payload) < HEAD_BYTES + _BODY.size:
         raise NotABatch("no place")
-    holder, epoch, seq, wanted = _BODY.unpack_from(payload, HEAD_BYTES)
+    holder, epoch, seq, wanted, lost_from, lost_upto = _BODY.unpack_from(payload, HEAD_BYTES)
     label = payload[HEAD_BYTES + _BODY.size :][: 4 * NODE_LABEL_AT_MOST].decode("utf-8", "replace")
-    return OutputPlace(holder, epoch, seq, wanted, label[:NODE_LABEL_AT_MOST])
+    return OutputPlace(holder, epoch, seq, wanted, label[:NODE_LABEL_AT_MOST], lost_from, lost_upto)
 
 
 class PlaceSite(Protocol):

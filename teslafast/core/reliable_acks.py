@@ -24,7 +24,7 @@ from .turn import ReplyHold
 
 UNCONFIRMED_AT_MOST = 16 * 1024 * 1024  # bytes: 50,000 acks, or a receiver that is away for four minutes at 200 messages a second
 ENTRY_BYTES = (
-    264  # measured with tracemalloc: what keeping one reply costs besides its own bytes (without a disk to wait for, 216)
+    272  # measured with tracemalloc: what keeping one reply costs besides its own bytes (without a disk to wait for, 216)
 )
 
 
@@ -33,13 +33,13 @@ class PublishedLog(Protocol):
     def seq(self) -> int: ...
 
 
-class _Entry:
-    """`seq`: where the log stood when the reply was ready, so what it acknowledges has this seq at most."""
+class ReplyEntry:
+    """`after`, `seq`: where the log stood when the reply was ready, so what it acknowledges has this seq at most."""
 
-    __slots__ = ("give_up", "lost", "replies", "safe", "seq", "write")
+    __slots__ = ("after", "give_up", "lost", "replies", "safe", "seq", "write")
 
     def __init__(self, seq: int, replies: bytes, write: Callable[[bytes], object], give_up: Callable[[], object]) -> None:
-        self.seq = seq
+        self.after = self.seq = seq
         self.replies = replies
         self.write = write
         self.give_up = give_up
@@ -56,7 +56,7 @@ class ReliableAcks:
         self._log = log
         self._confirmed = dict(confirmed)
         self._before = before
-        self._entries: deque[_Entry] = deque()
+        self._entries: deque[ReplyEntry] = deque()
         self._lowest = min(self._confirmed.values())
         self._cost = 0
         self._releasing = False
@@ -78,7 +78,7 @@ class ReliableAcks:
         if self._cost > 2 * UNCONFIRMED_AT_MOST:
             give_up()
             return False
-        entry = _Entry(self._log.seq, replies, write, give_up)
+        entry = self._entry(replies, write, give_up)
         self._entries.append(entry)
         self._cost += ENTRY_BYTES + len(replies)
         room = True
@@ -87,6 +87,9 @@ class ReliableAcks:
         else:
             room = self._before.hold(replies, lambda _: self._settle(entry, safe=True), lambda: self._settle(entry, safe=False))
         return room and self._cost <= UNCONFIRMED_AT_MOST
+
+    def _entry(self, replies: bytes, write: Callable[[bytes], object], give_up: Callable[[], object]) -> ReplyEntry:
+        return ReplyEntry(self._log.seq, replies, write, give_up)
 
     def confirm(self, output: str, seq: int) -> None:
         """This output has delivered everything up to `seq`."""
@@ -105,7 +108,10 @@ class ReliableAcks:
             entry.lost = entry.lost or entry.seq >= first
         self._release()
 
-    def _settle(self, entry: _Entry, safe: bool) -> None:
+    def stop(self) -> None:
+        """An output wants no more, ever: acks that wait for it go on waiting, because it confirms nothing from now on."""
+
+    def _settle(self, entry: ReplyEntry, safe: bool) -> None:
         entry.safe, entry.lost = safe, entry.lost or not safe
         self._release()
 

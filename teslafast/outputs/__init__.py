@@ -88,10 +88,11 @@ class Checkable(Protocol):
 
 
 class Confirmations(Protocol):
-    """Whoever waits for an output: `core.reliable_acks.ReliableAcks`."""
+    """Whoever waits for an output: `core.reliable_acks.ReliableAcks`. `stop`: it wants no more, and confirms nothing after."""
 
     def confirm(self, output: str, seq: int) -> None: ...
     def lose(self, first: int, last: int) -> None: ...
+    def stop(self) -> None: ...
 
 
 class Moving(NamedTuple):

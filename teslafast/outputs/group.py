@@ -16,7 +16,7 @@ from ..core.reliable_acks import ReliableAcks
 from ..core.tail import Tail, TailedLog
 from ..core.turn import ReplyHold
 from ..logs import fields, log
-from . import Context, OutputGauges
+from . import Confirmations, Context, OutputGauges
 from .runner import Runner
 from .runner_options import BATCH_EVENTS, RunnerOptions
 from .settings import OutputPlan
@@ -60,7 +60,7 @@ def told_values(hub: WatchedHub) -> Iterator[tuple[str, Mapping[str, Any]]]:
     return ((vin, vehicle.values) for vin, vehicle in hub.last_values.each())
 
 
-def runner_options(plan: OutputPlan, context: Context, acks: ReliableAcks | None = None) -> RunnerOptions:
+def runner_options(plan: OutputPlan, context: Context, acks: Confirmations | None = None) -> RunnerOptions:
     """What a plan, and the context of the output that was made from it, say to its runner."""
     return RunnerOptions(
         kinds=plan.kinds if len(plan.kinds) < len(KINDS) else None,

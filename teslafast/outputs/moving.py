@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from ..core.shared_reliable_acks import SharedReliableAcks
 from ..core.tail import Tail
 from ..errors import Misconfigured
 from ..logs import fields, log
@@ -41,7 +42,34 @@ class _Work:
         self.context = context
         self.tail = tail
         self.changed = asyncio.Event()
+        self.losses = _Losses(tail.next - 1)
         self.runner: Runner
+
+
+class _Losses:
+    """What an output did not deliver and never will, since its place was noted last: the nodes that wait for it are told so."""
+
+    def __init__(self, noted: int) -> None:
+        self._noted = noted
+        self._lost: tuple[int, int] | None = None
+        self._stopped = False
+
+    def confirm(self, output: str, seq: int) -> None:
+        """Its place in the cluster's log does that."""
+
+    def lose(self, first: int, last: int) -> None:
+        before = self._lost or (first, last)
+        self._lost = min(first, before[0]), max(last, before[1])
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def told_with(self, seq: int) -> tuple[int, int] | None:
+        """With the note that the output has everything up to `seq`."""
+        if self._stopped:
+            self.lose(self._noted + 1, seq)
+        lost, self._lost, self._noted = self._lost, None, seq
+        return lost
 
 
 class MovingOutputs:
@@ -51,8 +79,6 @@ class MovingOutputs:
     moving      what each output has to know about it
     open_past   reads the shared log
     """
-
-    acks = None  # RELIABLE_ACKS needs one process
 
     def __init__(self, plans: Sequence[OutputPlan], hub: WatchedHub, moving: Moving, open_past: OpenPastOfEvents) -> None:
         """Raises Misconfigured if a package that one of them needs is not installed."""
@@ -65,6 +91,9 @@ class MovingOutputs:
         self._closing: set[_Work] = set()
         self._finishing = self._handed_on = self._stopped = False
         self._seen = hub.log.seq
+        self._reliable = {plan.cursor: plan.name for plan in plans if plan.reliable}
+        stored, names = hub.turn.hold, self._reliable.values()
+        self.acks = SharedReliableAcks(hub.log, names, stored) if names and stored is not None else None
         self.custody: OutputsCustody
         for plan in plans:  # made anew for each runner: this one only tells whether it can be
             plan.make(self._context(plan, hub.epoch))
@@ -104,7 +133,8 @@ class MovingOutputs:
 
     def _runner(self, plan: OutputPlan, work: _Work) -> Runner:
         context = work.context
-        options = replace(runner_options(plan, context), permit=partial(self._permit, work))
+        losses = work.losses if plan.reliable else None
+        options = replace(runner_options(plan, context, losses), permit=partial(self._permit, work))
         return Runner(
             plan.name, plan.make(context), work.tail, self._hub.log, context.dropped, partial(self._note, work), options=options
         )
@@ -114,7 +144,7 @@ class MovingOutputs:
 
     def _note(self, work: _Work, seq: int) -> None:
         if self._is_mine(work):
-            self.custody.note(work.output, seq)
+            self.custody.note(work.output, seq, work.losses.told_with(seq))
 
     async def _permit(self, work: _Work) -> bool:
         """Until a batch may be sent; False: none may any more."""
@@ -150,7 +180,12 @@ class MovingOutputs:
                 work.runner.wake()
 
     def confirm(self, output: str, seq: int) -> None:
-        """Nobody waits for it here."""
+        if self.acks is not None and output in self._reliable:
+            self.acks.confirm(self._reliable[output], seq)
+
+    def lose(self, output: str, first: int, last: int) -> None:
+        if self.acks is not None and output in self._reliable:
+            self.acks.lose(first, last)
 
     def _done(self, work: _Work) -> None:
         """Its runner has ended, and let go of its connection."""
@@ -167,6 +202,8 @@ class MovingOutputs:
     # ---- its life
 
     def start(self) -> None:
+        if self.acks is not None:
+            self._hub.turn.hold_replies_by(self.acks)
         self._hub.turn.watch(self._wake)
 
     def _wake(self) -> None:

@@ -271,6 +271,8 @@ class Runner:
     async def _stop(self, error: Unwanted) -> None:
         """From now on events are only counted, until the end. Acks that wait for this output go on waiting."""
         self._state.stopped(str(error))
+        if self._acks is not None:
+            self._acks.stop()
         self._acks, self._gap = None, None
         while await self._permitted():
             self._awake.clear()

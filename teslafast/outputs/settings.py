@@ -90,9 +90,6 @@ def planned(environment: Mapping[str, str], server: Settings, rows: Sequence[Out
             check(settings, settings.rules(server))
             plans += _parts(row, settings, shared)
     _check_named("RELIABLE_ACKS", shared.reliable_acks, plans, rows)
-    if shared.reliable_acks and server.cluster_url:
-        fault = "is set, and CLUSTER_URL too: the node that works an output is not the one that acknowledges"
-        raise Misconfigured("RELIABLE_ACKS", fault, "leave it out: an acknowledged record is in the cluster's log")
     _check_named("OUTPUT_ROUTES", shared.routes, plans, rows)
     return tuple(plans)
 

@@ -60,7 +60,7 @@ class ClusteredServer:
         self.on_the_disk = False  # known: the supervisor's own NATS server writes everything to the disk before it says so
         self._starting: asyncio.Task[None] | None = None
         hub.share_log(self.backplane)
-        hub.turn.hold_replies_by(self.backplane)
+        hub.turn.hold_replies_by(self.backplane.replies)
 
     def moving_outputs(self, plans: Sequence[OutputPlan]) -> MovingOutputs:
         """The outputs that this node works in turn with the others. Raises Misconfigured."""

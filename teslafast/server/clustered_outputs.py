@@ -55,5 +55,8 @@ def moving_outputs(
         lambda: hub.log.seq,
     )
     outputs.custody = custody
+    if outputs.acks is not None:
+        backplane.replies.until_shown = node.tells_shown = True
+        backplane.replies.begin_anew = outputs.acks.begin_anew
     node.custody = custody
     return outputs

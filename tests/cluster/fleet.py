@@ -21,6 +21,7 @@ from teslafast.core.records import DATA
 from teslafast.core.value_lines import merge_event
 
 from tests.cluster.fake_engine import FakeEngine
+from tests.cluster.fleet_acks import SimAcks
 from tests.cluster.fleet_outputs import SimWorkers
 from tests.cluster.fleet_sinks import Sink
 from tests.cluster.judge import Judge
@@ -50,6 +51,7 @@ class Process:
         sinks: dict[str, Sink],
         fill_bytes: int = FILL_BYTES[0],
         disk: bytes | None = None,
+        reliable: bool = False,
     ) -> None:
         self.world = world
         self.judge = judge
@@ -67,9 +69,8 @@ class Process:
         self.engine.on_connected = self.node.on_connected
         self.vehicles: dict[str, Vehicle] = {}
         self.dashboards: list[Dashboard] = []
-        self.waiting: list[
-            tuple[int, Vehicle, int, int]
-        ] = []  # what an ack waits for: (submissions, vehicle, submission, record)
+        self.acks = SimAcks(self, reliable)
+        self.node.tells_shown = reliable
         self.troubles: list[str] = []
         self.draining = False
         self.outputs = SimWorkers(self, sinks)
@@ -98,6 +99,7 @@ class Process:
 
     def begin(self, epoch: bytes, seq: int) -> None:
         self._send_away()
+        self.acks.replies.begin_anew()
         self.epoch, self.base, self.ring, self.times = epoch, seq, [], []
 
     def apply(self, events: Applied) -> None:
@@ -116,16 +118,17 @@ class Process:
         self.world.later(0.0, self.outputs.wake, self.host)
 
     def stored(self, upto: int) -> None:
-        while self.waiting and self.waiting[0][0] <= upto:
-            _, vehicle, submission, record = self.waiting.pop(0)
-            self.judge.acked.add(submission)
-            vehicle.acknowledge(self, record)
+        self.acks.replies.stored(upto)
+
+    def shown(self, upto: int) -> None:
+        self.acks.replies.shown(upto)
 
     def joined(self) -> None:
         self.judge_values(self)
 
-    def lost(self, reason: str) -> None:
+    def lost(self, reason: str, rolled_back: bool) -> None:
         self._send_away()
+        self.acks.replies.lost(rolled_back)
 
     def fenced(self) -> None: ...
 
@@ -158,7 +161,6 @@ class Process:
     def disconnect(self, vehicle: Vehicle) -> None:
         del self.vehicles[vehicle.vin]
         self.node.tell(vehicle.connectivity("DISCONNECTED"))
-        self.waiting = [one for one in self.waiting if one[1] is not vehicle]
         vehicle.at = None
 
     def take(self, vehicle: Vehicle, record: int) -> None:
@@ -167,7 +169,7 @@ class Process:
         submission = self.judge.submitted(vehicle.vin, vehicle.connection, record)
         entry = Entry(0, vehicle.vin, b"%d" % record, b"%d" % submission, self.world.wall_ns() // 1_000_000)
         self.node.submit(entry, submission)
-        self.waiting.append((self.node.writer.submitted, vehicle, submission, record))
+        self.acks.hold(vehicle, submission, record)
 
     # ---- its end
 

@@ -7,7 +7,7 @@ The outputs of simulated processes, and what they lead to (fleet_sinks.py): the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from teslafast.cluster.batch import Entry
 from teslafast.cluster.contents import entries_of
@@ -20,8 +20,13 @@ from teslafast.cluster.node import Node
 from tests.cluster.fleet_sinks import Settling, Sink, faults_of_places, faults_of_sink
 from tests.cluster.world import Host, World
 
+if TYPE_CHECKING:
+    from tests.cluster.fleet_acks import SimAcks
+
 OUTPUTS = ("mqtt", "webhook-1", "jsonl")
 ON_SOME_ONLY = "jsonl"  # every other process has it set
+RELIABLE = ("mqtt", "webhook-1")  # what acks wait for, in some simulations
+REFUSED = 0.01  # of the events there: the receiver wants this one never
 BATCH_AT_MOST = 8
 LINGER_S = 0.1
 RING_KEPT = 40  # events: what is older comes from the stream
@@ -37,6 +42,7 @@ class Process(Protocol):
     base: int
     epoch: bytes
     ring: list[Entry]
+    acks: SimAcks
 
     @property
     def seq(self) -> int: ...
@@ -58,6 +64,7 @@ class SimWorker:
         self._rests = False
         self._past: Replay | None = None
         self._found: list[int] = []
+        self._lost: tuple[int, int] | None = None
 
     # ---- held_output.Workers, for one output
 
@@ -85,6 +92,7 @@ class SimWorker:
         if self._past is not None:
             self._past.end()
         self._past, self._batch, self._found, self._settling, self.working = None, [], [], False, False
+        self._lost = None
         self._term += 1
 
     def die(self) -> None:
@@ -139,6 +147,7 @@ class SimWorker:
     def _miss(self, oldest: int) -> None:
         self._past = None
         self._sink.gaps.append((self._epoch, self._next, oldest - 1))
+        self._lose(self._next, oldest - 1)
         self._next = oldest
 
     def _send(self, seqs: list[int]) -> None:
@@ -152,7 +161,11 @@ class SimWorker:
             return
         world, key = self._process.world, (self._epoch, self._batch[place])
         there_s = world.random.uniform(0.0005, 0.01)
-        world.later(there_s, lambda: self._sink.arrived.append(key))
+        if self._process.acks.reliable is not None and self._name in RELIABLE and world.random.random() < REFUSED:
+            world.later(there_s, lambda: self._sink.refused.add(key))
+            self._lose(key[1], key[1])
+        else:
+            world.later(there_s, lambda: self._sink.arrived.append(key))
         later = self._step_after
         world.later(2 * there_s, lambda: later(term, place + 1), self._process.host)
 
@@ -165,13 +178,20 @@ class SimWorker:
         self._next = self._batch[-1] + 1
         self._settling = self._rests = True
         self._process.world.later(LINGER_S, self._awake, self._process.host)
-        self._custody().note(self._name, self._batch[-1])
+        lost, self._lost = self._lost, None
+        self._custody().note(self._name, self._batch[-1], lost)
+
+    def _lose(self, first: int, last: int) -> None:
+        before = self._lost or (first, last)
+        self._lost = min(first, before[0]), max(last, before[1])
 
 
 class SimWorkers:
     """held_output.Workers of one process."""
 
     def __init__(self, process: Process, sinks: dict[str, Sink]) -> None:
+        self._process = process
+        self.sinks = sinks
         names = [name for name in OUTPUTS if name != ON_SOME_ONLY or process.number % 2]
         self._workers = {name: SimWorker(process, name, sinks[name], lambda: self.custody) for name in names}
         node, world = process.node, process.world
@@ -203,7 +223,13 @@ class SimWorkers:
     def go_on(self, output: str) -> None:
         self._workers[output].go_on()
 
-    def confirm(self, output: str, seq: int) -> None: ...
+    def confirm(self, output: str, seq: int) -> None:
+        if self._process.acks.reliable is not None and output in RELIABLE:
+            self._process.acks.reliable.confirm(output, seq)
+
+    def lose(self, output: str, first: int, last: int) -> None:
+        if self._process.acks.reliable is not None and output in RELIABLE:
+            self._process.acks.reliable.lose(first, last)
 
     def cancel(self) -> None:
         """The process ends, and waits no longer for a batch that is under way."""

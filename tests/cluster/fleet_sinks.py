@@ -45,6 +45,7 @@ class Sink:
     begins: list[tuple[Custody, bytes, int]] = field(default_factory=list)  # who began, in which epoch, after which seq
     first: dict[bytes, int] = field(default_factory=dict)  # epoch → the seq with which it began
     gaps: list[tuple[bytes, int, int]] = field(default_factory=list)  # epoch, first, last
+    refused: set[Key] = field(default_factory=set)
 
     def doubt(self, one: Settling, since: int) -> bool:
         """Whether a worker that began `since` has taken up its epoch; what the first of them sends again is in doubt."""
@@ -73,13 +74,14 @@ def faults_of_places(messages: list[StreamMessage]) -> list[str]:
 def faults_of_sink(name: str, sink: Sink, epoch: bytes, head: int, rolled_back: set[bytes]) -> list[str]:
     faults = []
     first = sink.first.get(epoch)
-    lacks = set(range(first or 1, head + 1)) - {seq for of, seq in sink.arrived if of == epoch}
+    lacks = set(range(first or 1, head + 1)) - {seq for of, seq in (*sink.arrived, *sink.refused) if of == epoch}
     if lacks or first is None:
         faults.append(f"{name} lacks {sorted(lacks)[:5]} of {head}, having begun at {first}; gaps {sink.gaps}")
     for key, count in Counter(sink.arrived).items():
         if count > 1 + sink.doubtful[key] and key[0] not in rolled_back:  # there, one seq may be two events
             faults.append(f"{name} got {key[1]} {count} times, and was in doubt {sink.doubtful[key]} times")
-    first_times = [seq for of, seq in dict.fromkeys(sink.arrived) if of == epoch]
+    told = dict.fromkeys(key for key in sink.arrived if key not in sink.refused)  # one that was refused may be tried again
+    first_times = [seq for of, seq in told if of == epoch]
     if first_times != sorted(first_times):
         faults.append(f"{name} is out of order")
     return faults

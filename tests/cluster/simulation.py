@@ -46,7 +46,7 @@ class Simulation:
         self.made += 1
         random = self.world.random
         disk = random.choice((None, b"", self.disks.pop() if self.disks else b""))
-        process = Process(self.world, self.judge, self.made, self.sinks, random.choice(FILL_BYTES), disk)
+        process = Process(self.world, self.judge, self.made, self.sinks, random.choice(FILL_BYTES), disk, self.seed % 3 == 0)
         if not self.disasters:
             process.judge_values = self.judge_values
         self.processes.append(process)

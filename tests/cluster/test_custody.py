@@ -25,6 +25,7 @@ class Desk:
     run = OURS
 
     def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
         self.world = World(1)
         self.world.copies = 0.0
         self.world.stream.make()
@@ -74,7 +75,11 @@ class Desk:
         self.happened.append(f"{output} ends")
 
     def go_on(self, output: str) -> None: ...
-    def confirm(self, output: str, seq: int) -> None: ...
+    def confirm(self, output: str, seq: int) -> None:
+        self.told.append(("confirm", seq))
+
+    def lose(self, output: str, first: int, last: int) -> None:
+        self.told.append(("lose", first, last))
 
     # ---- the world
 
@@ -110,7 +115,8 @@ def test_a_lone_node_takes_all_and_a_new_output_begins_with_what_it_may_have_tak
     desk.read_seq = 9
     desk.world.run(5.0)
     assert desk.working == dict.fromkeys(OUTPUTS, 7)
-    assert desk.place("mqtt") == OutputPlace(OURS, EPOCH, 7, NOBODY, "here")
+    assert desk.place("mqtt") == OutputPlace(OURS, EPOCH, 7, NOBODY, "here", 1, 7)
+    assert ("lose", 1, 7) in desk.told
 
 
 def test_what_a_living_node_holds_is_left_to_it_until_it_leaves_or_is_declared_dead() -> None:
@@ -260,3 +266,17 @@ def test_a_new_epoch_begins_with_its_first_event_and_what_was_lost_with_the_old_
     assert "mqtt begins after 0, 16 lost" in desk.happened
     assert "kafka begins after 0, 20 lost" in desk.happened
     assert desk.place("mqtt").epoch == NEXT_EPOCH
+
+
+def test_what_an_output_gives_up_is_told_once_with_the_place_that_passes_it() -> None:
+    desk = Desk()
+    desk.custody.on_joined()
+    desk.world.run(5.0)
+    desk.told.clear()
+    desk.custody.note("mqtt", 9, (3, 5))
+    desk.world.run(1.0)
+    assert desk.told == [("lose", 3, 5), ("confirm", 9)]
+    desk.told.clear()
+    desk.custody.note("mqtt", 12)
+    desk.world.run(1.0)
+    assert desk.told == [("confirm", 12)]

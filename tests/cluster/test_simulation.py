@@ -14,7 +14,9 @@ from teslafast.cluster.node import Node
 from teslafast.cluster.peer_values import PeerQuestions
 from teslafast.cluster.places import PlaceSubject, PlaceWrite
 from teslafast.cluster.shared_values import SharedValues
+from teslafast.cluster.stored_replies import StoredReplies
 from teslafast.cluster.writer import Flight, Writer
+from teslafast.core.shared_reliable_acks import SharedReliableAcks
 from teslafast.core.value_lines import ValueLine
 
 from tests.cluster.simulation import Simulation
@@ -104,6 +106,19 @@ def work_on_without_being_sure(monkeypatch: pytest.MonkeyPatch) -> None:
 OURS = HeldOutput.is_ours.fget  # type: ignore[attr-defined]
 
 
+def acknowledge_what_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SharedReliableAcks, "lose", lambda *_: None)
+
+
+def acknowledge_when_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RELIABLE_ACKS: before anybody knows its seq."""
+    monkeypatch.setattr(StoredReplies, "stored", StoredReplies._release)
+
+
+def acknowledge_across_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SharedReliableAcks, "begin_anew", lambda acks: None)
+
+
 def put_values_in_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer's or a checkpoint's, whatever seq they are of."""
 
@@ -149,6 +164,9 @@ MISTAKES = [(ack_at_once, 15), (expect_the_newest, 0), (ignore_the_obituary, 20)
 MISTAKES += [(work_what_others_work, 0), (replace_whatever_stands_there, 2), (send_before_the_place_is_stored, 1)]
 MISTAKES += [
     (work_on_without_being_sure, 20),
+    (acknowledge_what_was_given_up, 0),
+    (acknowledge_when_it_is_stored, 0),
+    (acknowledge_across_epochs, 9),
     (put_values_in_at_once, 1),
     (ask_no_peer, 0),
     (restate_nothing, 0),

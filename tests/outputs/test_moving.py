@@ -38,7 +38,7 @@ class Custody:
         self.holds = Held()
         self.held = 0
 
-    def note(self, output: str, seq: int) -> None:
+    def note(self, output: str, seq: int, lost: tuple[int, int] | None = None) -> None:
         self.noted.append(seq)
 
     def may_send(self, output: str) -> bool:

@@ -38,13 +38,6 @@ def test_no_variable_no_output() -> None:
     assert read(JSONL_PATH=" ", JSONL_KEEP="3") == []
 
 
-def test_acks_cannot_wait_for_outputs_of_several_nodes() -> None:
-    cluster = Settings.from_env({"NODE_ENV": "development", "CLUSTER_URL": "nats://127.0.0.1:4222"})
-    assert [plan.name for plan in planned({"JSONL_PATH": "x"}, cluster)] == ["jsonl"]
-    with pytest.raises(Misconfigured, match="RELIABLE_ACKS: is set, and CLUSTER_URL too"):
-        planned({"JSONL_PATH": "x", "RELIABLE_ACKS": "jsonl"}, cluster)
-
-
 def test_an_output_has_the_settings_of_its_variables() -> None:
     settings = JsonlSettings(path=Path("/x/events.jsonl"), max_bytes=1 << 20, keep=2)
     assert read(JSONL_PATH="/x/events.jsonl", JSONL_MAX_BYTES="1MiB", JSONL_KEEP="2") == [("jsonl", settings)]
