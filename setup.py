@@ -25,6 +25,7 @@ MODULES = (
     "teslafast.dashboards._teslamate_rows",
     "teslafast.protocol._wire",
     "teslafast.server._tls_messages",
+    "teslafast.server._tls_sessions",
     "teslafast.storage._mapping",
     "teslafast.storage._recover",
     "teslafast.websocket._ends",

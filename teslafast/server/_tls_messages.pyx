@@ -25,6 +25,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uintptr_t
 
 from ..websocket cimport _ends
+from ._tls_sessions cimport keep_session
 
 cdef enum:
     SSL_CB_HANDSHAKE_DONE = 0x20        # openssl/ssl.h; part of its ABI
@@ -99,9 +100,18 @@ cdef uintptr_t address_of(library, str name, str older="") except 0:
     return ctypes.cast(function, ctypes.c_void_p).value
 
 
-def read_one_message_at_once(context not None, str libssl not None):
+cdef void on_info_keep(const void *ssl, int what, int value) noexcept nogil:
+    on_info(ssl, what, value)
+    if what & SSL_CB_HANDSHAKE_DONE:
+        keep_session(<void *>ssl)
+
+
+def read_one_message_at_once(context not None, str libssl not None, bint keeps_sessions=False):
     """
-    For all connections of this `ssl.SSLContext`. `libssl`: path of the library that the ssl module uses.
+    For all connections of this `ssl.SSLContext`.
+
+    libssl           path of the library that the ssl module uses
+    keeps_sessions   `_tls_sessions.pyx` is to be told when a handshake is over: a context has one such callback
 
     Raises OSError if that is not its library, or not OpenSSL.
     """
@@ -126,4 +136,4 @@ def read_one_message_at_once(context not None, str libssl not None):
         raise OSError(f"{libssl} is not OpenSSL: {error}") from None
     if <unsigned int>options(found) != <unsigned int>int(context.options):
         raise OSError(f"{libssl} is not what the ssl module uses")
-    set_callback(found, on_info)
+    set_callback(found, on_info_keep if keeps_sessions else on_info)

@@ -100,7 +100,11 @@ class Acceptor:
             context=context,
             handshake_s=self._handshake_s,
             readiness=self._readiness,
-            turns=FairTurns(self._loop, lambda: context is None or self._pending.may_begin(time.monotonic())),
+            turns=FairTurns(
+                self._loop,
+                lambda: context is None or self._pending.may_begin(time.monotonic()),
+                lambda: context is None or self._pending.known_may_begin(),
+            ),
             ends=self.ends,
             pending=self._pending,
             connect=self._connect,

@@ -80,6 +80,7 @@ class PendingConnections:
         self._total = total
         self._held_bytes = held_bytes
         self._held_sum = 0
+        self._held_by_known = 0
         # Those who hold nothing, and the others: in each of the two strangers, and known ones.
         self._silent: tuple[SourcePlaces[Ticket], ...] = (SourcePlaces(), SourcePlaces())
         self._holding: tuple[SourcePlaces[Ticket], ...] = (SourcePlaces(), SourcePlaces())
@@ -135,9 +136,17 @@ class PendingConnections:
         self.leave(ticket)
         abort()
 
+    @property
+    def _begin_below(self) -> int:
+        return self._held_bytes * BEGIN_BELOW_BYTES // HELD_BYTES_AT_MOST
+
+    def known_may_begin(self) -> bool:
+        """Whether one more known address may: whatever strangers hold, known ones may hold half of the memory."""
+        return self._held_sum <= self._begin_below or self._held_by_known <= self._begin_below // 2
+
     def may_begin(self, now_s: float) -> bool:
-        """Whether one more may begin to hold memory. Somebody who has held some for too long may be closed for it."""
-        if self._held_sum <= self._held_bytes * BEGIN_BELOW_BYTES // HELD_BYTES_AT_MOST:
+        """Whether one more stranger may begin to hold memory. Somebody who has held some for too long may be closed for it."""
+        if self._held_sum <= self._begin_below:
             return True
         if not self._begun or now_s - next(iter(self._begun.values())) < BEGUN_S:
             return False
@@ -154,11 +163,16 @@ class PendingConnections:
                 return
             holding.add(ticket.source, ticket)
             self._begun[ticket] = now_s
-        self._held_sum += size - ticket.held
-        ticket.held = size
+        self._count_held(ticket, size)
         while self._held_sum > self._held_bytes:
             self._refused["crowded_bytes"] += 1
             self._end(max(self._holding, key=len).most_crowded())
+
+    def _count_held(self, ticket: Ticket, size: int) -> None:
+        self._held_sum += size - ticket.held
+        if ticket.known:
+            self._held_by_known += size - ticket.held
+        ticket.held = size
 
     def admit(self, ticket: Ticket) -> None:
         """The connection was admitted: those who come from its address after it are known."""
@@ -170,8 +184,7 @@ class PendingConnections:
         """The connection was admitted or answered, or is gone. Does nothing the second time."""
         if ticket.held:
             self._holding[ticket.known].discard(ticket.source, ticket)
-            self._held_sum -= ticket.held
-            ticket.held = 0
+            self._count_held(ticket, 0)
             del self._begun[ticket]
         self._silent[ticket.known].discard(ticket.source, ticket)
         ticket.abort = _nothing  # it refers to the connection, which refers to the ticket

@@ -6,7 +6,7 @@ The turns of one listening socket's new connections at what costs CPU: steps of 
 The queues are served one after the other: known addresses, strangers; those who have begun FINISHING_TURNS times before those who
 have not. In each of them turns go round networks and addresses (sources.py). So strangers take half of the turns at most from
 addresses from which somebody was admitted before, and a fleet that comes back has few handshakes under way at a time: what they
-hold is memory. No stranger begins while those under way hold as much as they may.
+hold is memory. Nobody begins while those under way hold as much as they may; known addresses have half of that for themselves.
 
 A handshake costs one to two milliseconds of CPU, most of it for checking the vehicle's chain up to a P-521 root. TURN_S bounds
 what is done in one turn of the event loop: so it breathes while thousands of vehicles come back at once.
@@ -39,17 +39,22 @@ class TurnTaker(Hashable, Protocol):
         """Goes on as far as the bytes go. Never raises."""
 
 
-class FairTurns:
-    """`may_begin()`: whether there is memory for one more."""
+def always() -> bool:
+    return True
 
-    def __init__(self, loop: Loop, may_begin: Callable[[], bool] = lambda: True) -> None:
+
+class FairTurns:
+    """`may_begin()`, `known_may_begin()`: whether there is memory for one more stranger, for one more known address."""
+
+    def __init__(
+        self, loop: Loop, may_begin: Callable[[], bool] = lambda: True, known_may_begin: Callable[[], bool] = lambda: True
+    ) -> None:
         self._loop = loop
-        self._may_begin = may_begin
         self._queues: dict[tuple[bool, bool], FairQueue[TurnTaker]] = {
             (known, begun): FairQueue() for known in (True, False) for begun in (True, False)
         }
         self._order = deque(
-            (begun or known, self._queues[known, begun])
+            (always if begun else known_may_begin if known else may_begin, self._queues[known, begun])
             for begun in (True,) * FINISHING_TURNS + (False,)
             for known in (True, False)
         )
@@ -91,8 +96,8 @@ class FairTurns:
 
     def _next(self) -> TurnTaker | None:
         for _ in range(len(self._order)):
-            at_once, queue = self._order[0]
+            may_go, queue = self._order[0]
             self._order.rotate(-1)
-            if queue and (at_once or self._may_begin()):
+            if queue and may_go():
                 return queue.pop()
         return None

@@ -16,10 +16,13 @@ from ..certificates.anchors import load_anchors, load_chain
 from ..config import Settings
 from ..logs import fields, log
 from ._tls_messages import read_one_message_at_once
+from ._tls_sessions import Sessions, keep_sessions
 
 if TYPE_CHECKING:
     from .ticket_keys import TicketKeys
 
+# Of vehicles, on each port: 1 KB while one is connected; when it has gone, its certificate besides, some KB.
+SESSIONS_AT_MOST = 10_000
 _KERNEL_TLS: int = getattr(ssl, "OP_ENABLE_KTLS", 0)  # since Python 3.12
 
 
@@ -33,6 +36,7 @@ class ServerContext(ssl.SSLContext):
     """
 
     _settled = False
+    sessions: Sessions | None = None  # where they are kept; it lives as long as this
     _aiofastnet_force_socket_bio = False
 
     def settle(self) -> None:
@@ -64,8 +68,9 @@ def contexts(settings: Settings, tickets: TicketKeys | None = None) -> Contexts:
     if not settings.tls:
         return None, None
     asked = ssl.CERT_OPTIONAL if settings.request_client_cert else ssl.CERT_NONE
-    everything = _context(settings, asked) if settings.dashboard_tls else None
-    vehicles = _context(settings, ssl.CERT_REQUIRED) if settings.vehicle_port is not None else None
+    shared = tickets is not None
+    everything = _context(settings, asked, shared) if settings.dashboard_tls else None
+    vehicles = _context(settings, ssl.CERT_REQUIRED, shared) if settings.vehicle_port is not None else None
     if tickets is not None and OPENSSL_DYN_LIBS is not None:
         for use, context in (("PORT", everything), ("VEHICLE_PORT", vehicles)):
             if context is not None:
@@ -73,7 +78,7 @@ def contexts(settings: Settings, tickets: TicketKeys | None = None) -> Contexts:
     return everything, vehicles
 
 
-def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ServerContext:
+def _context(settings: Settings, client_certificate: ssl.VerifyMode, shared_tickets: bool) -> ServerContext:
     context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
@@ -93,7 +98,10 @@ def _context(settings: Settings, client_certificate: ssl.VerifyMode) -> ServerCo
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         load_anchors(context, settings.ca_path)
     if OPENSSL_DYN_LIBS is not None:  # else OpenSSL is linked into Python, and aiofastnet feeds it 16 KiB at a time
-        read_one_message_at_once(context, OPENSSL_DYN_LIBS.libssl)
+        kept = client_certificate is not ssl.CERT_NONE and not shared_tickets
+        if kept:
+            context.sessions = keep_sessions(context, OPENSSL_DYN_LIBS.libssl, OPENSSL_DYN_LIBS.libcrypto, SESSIONS_AT_MOST)
+        read_one_message_at_once(context, OPENSSL_DYN_LIBS.libssl, kept)
     context.settle()
     return context
 

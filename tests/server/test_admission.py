@@ -229,3 +229,16 @@ def test_whoever_holds_the_most_and_for_too_long_loses_it_to_a_beginner() -> Non
         holding(hall, "1.1.1.1", str(number), 200)
     assert hall.waiting.may_begin(BEGUN_S)
     assert hall.cut_off == ["0"]
+
+
+def test_known_ones_begin_whatever_strangers_hold_until_they_hold_half_themselves() -> None:
+    hall = Hall(held_bytes=900)  # of which 800 may be taken by those who begin
+    first = hall.enter("9.9.9.9")
+    assert first is not None
+    hall.waiting.admit(first)
+    holding(hall, "1.1.1.1", "stranger", 450)
+    holding(hall, "9.9.9.9", "known", 400)
+    assert hall.waiting.known_may_begin()
+    holding(hall, "9.9.9.9", "known too", 40)
+    assert not hall.waiting.known_may_begin()
+    assert hall.cut_off == []

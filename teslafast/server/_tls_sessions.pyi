@@ -1,0 +1,13 @@
+import ssl
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class KeptSession: ...
+
+@disjoint_base
+class Sessions:
+    def __init__(self, most: int) -> None: ...
+    def __len__(self) -> int: ...
+
+def keep_sessions(context: ssl.SSLContext, libssl: str, libcrypto: str, most: int) -> Sessions: ...

@@ -1,0 +1,192 @@
+# cython: language_level=3
+"""
+TLS sessions of vehicles are kept here, not given to them as tickets.
+
+A TLS 1.3 ticket holds the whole session, and with it the vehicle's certificate. OpenSSL parses that certificate when the ticket
+comes back and once more when it makes the next ticket: together that is more than half of what a resumed handshake costs. So the
+ticket of a client that showed a certificate is only a number, and its session stands here, where the parsed certificate is shared
+by whatever comes of it. All others get tickets as before: nobody without a certificate takes a place.
+
+    hello ──a ticket of 32 bytes: a number──▶ look here              handshake over ──a certificate──▶ the ticket is a number
+      └─────else────────────────────────────▶ decrypt the ticket           └─────────none────────────▶ the ticket holds it all
+
+OpenSSL has a cache of its own, but takes a session out of it, and marks it as not to be resumed, if its connection ends without a
+close_notify: a rule of TLS 1.0 (RFC 2246, 7.2.1) that later versions dropped. Whoever loses the network ends so. Therefore what
+stands here is a copy: 1 KB, besides the certificate that it shares with the connection.
+
+A session is found once, as RFC 8446 (C.4) advises: the resumed connection gets another. They go with their context: none outlives
+the removal of a CA.
+"""
+
+import ctypes
+from collections import OrderedDict
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t, uintptr_t
+
+cdef enum:                              # openssl/ssl.h, tls1.h, crypto.h; part of its ABI
+    SSL_OP_NO_TICKET = 0x4000
+    SSL_CLIENT_HELLO_SUCCESS = 1
+    SSL_CTRL_SET_SESS_CACHE_MODE = 44
+    SSL_SESS_CACHE_SERVER = 2
+    SSL_SESS_CACHE_NO_INTERNAL = 0x300
+    TLS1_3_VERSION = 0x304
+    TLSEXT_TYPE_PSK = 41
+    CRYPTO_EX_INDEX_SSL_CTX = 1
+    ID_BYTES = 32                       # of a session's number
+    NONE = -1
+
+ctypedef int (*hello_callback)(void *ssl, int *alert, void *argument) noexcept nogil
+ctypedef int (*new_callback)(void *ssl, void *session) noexcept nogil
+ctypedef void *(*find_callback)(void *ssl, const unsigned char *number, int size, int *copied) noexcept nogil
+ctypedef void (*set_hello_function)(void *context, hello_callback callback, void *argument) noexcept nogil
+ctypedef void (*set_new_function)(void *context, new_callback callback) noexcept nogil
+ctypedef void (*set_find_function)(void *context, find_callback callback) noexcept nogil
+ctypedef long (*control_function)(void *context, int command, long number, void *pointer) noexcept nogil
+ctypedef int (*extension_function)(void *ssl, unsigned int kind, const unsigned char **data, size_t *size) noexcept nogil
+ctypedef uint64_t (*set_options_function)(void *ssl, uint64_t options) noexcept nogil
+ctypedef uint64_t (*options_function)(const void *ssl) noexcept nogil
+ctypedef void *(*get_function)(const void *of) noexcept nogil
+ctypedef const unsigned char *(*number_function)(const void *session, unsigned int *size) noexcept nogil
+ctypedef int (*version_function)(const void *ssl) noexcept nogil
+ctypedef void (*free_function)(void *session) noexcept nogil
+ctypedef int (*set_data_function)(void *context, int index, void *data) noexcept nogil
+ctypedef void *(*get_data_function)(const void *context, int index) noexcept nogil
+ctypedef int (*new_index_function)(int kind, long number, void *pointer, void *new, void *dup, void *free) noexcept nogil
+
+cdef struct Context:                    # the beginning of CPython's PySSLContext
+    PyObject base
+    void *context
+
+cdef:
+    int place = NONE                    # where a context has its Sessions
+    extension_function extension
+    set_options_function set_options
+    options_function options_of
+    get_function session_of, certificate_of, context_of, copy_of
+    number_function number_of
+    version_function version_of
+    free_function free_session
+    get_data_function data_of
+
+
+cdef class KeptSession:
+    """A copy that OpenSSL has made."""
+
+    cdef void *pointer
+
+    def __dealloc__(self):
+        if self.pointer != NULL:
+            free_session(self.pointer)
+
+
+cdef class Sessions:
+    """Those of one context, which is to hold this object; `most` of them, of which the oldest go first."""
+
+    cdef object kept                    # number -> KeptSession
+    cdef Py_ssize_t most
+
+    def __init__(self, Py_ssize_t most):
+        self.kept = OrderedDict()
+        self.most = most
+
+    def __len__(self):
+        return len(self.kept)
+
+    cdef int keep(self, void *session) except -1:
+        cdef unsigned int size = 0
+        cdef const unsigned char *number = number_of(session, &size)
+        cdef KeptSession one = KeptSession()
+        one.pointer = copy_of(session)
+        if one.pointer != NULL:
+            self.kept[PyBytes_FromStringAndSize(<const char *>number, size)] = one
+            if len(self.kept) > self.most:
+                self.kept.popitem(last=False)
+        return 0
+
+    cdef void *take(self, const unsigned char *number, int size) except? NULL:
+        cdef KeptSession one = self.kept.pop(PyBytes_FromStringAndSize(<const char *>number, size), None)
+        if one is None:
+            return NULL
+        cdef void *pointer = one.pointer
+        one.pointer = NULL              # from now on it is OpenSSL's
+        return pointer
+
+
+cdef int on_hello(void *ssl, int *alert, void *argument) noexcept nogil:
+    """Before OpenSSL looks at it: the first ticket's size says of which sort it is."""
+    cdef const unsigned char *data = NULL
+    cdef size_t size = 0
+    # two bytes for the list's size, two for the ticket's, the ticket (RFC 8446, 4.2.11)
+    if extension(ssl, TLSEXT_TYPE_PSK, &data, &size) == 1 and size >= 4 and (data[2] << 8 | data[3]) == ID_BYTES:
+        set_options(ssl, SSL_OP_NO_TICKET)
+    return SSL_CLIENT_HELLO_SUCCESS
+
+
+cdef void keep_session(void *ssl) noexcept nogil:
+    """A handshake is over, and its ticket is yet to be made."""
+    cdef void *session = session_of(ssl) if version_of(ssl) == TLS1_3_VERSION else NULL
+    if session != NULL and certificate_of(session) != NULL:
+        set_options(ssl, SSL_OP_NO_TICKET)
+
+
+cdef int on_new(void *ssl, void *session) noexcept with gil:
+    """Its ticket is being sent. 0: the reference that comes with it is not taken."""
+    if options_of(ssl) & SSL_OP_NO_TICKET and certificate_of(session) != NULL:
+        (<Sessions>data_of(context_of(ssl), place)).keep(session)
+    return 0
+
+
+cdef void *on_find(void *ssl, const unsigned char *number, int size, int *copied) noexcept with gil:
+    copied[0] = 0
+    return (<Sessions>data_of(context_of(ssl), place)).take(number, size)
+
+
+cdef uintptr_t address(library, str name) except 0:
+    return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+
+
+cdef int load(ssl, crypto) except -1:
+    global place, extension, set_options, options_of, session_of, certificate_of, context_of, copy_of, number_of, version_of
+    global free_session, data_of
+    extension = <extension_function>address(ssl, "SSL_client_hello_get0_ext")
+    set_options = <set_options_function>address(ssl, "SSL_set_options")
+    options_of = <options_function>address(ssl, "SSL_get_options")
+    session_of = <get_function>address(ssl, "SSL_get_session")
+    certificate_of = <get_function>address(ssl, "SSL_SESSION_get0_peer")
+    context_of = <get_function>address(ssl, "SSL_get_SSL_CTX")
+    copy_of = <get_function>address(ssl, "SSL_SESSION_dup")
+    number_of = <number_function>address(ssl, "SSL_SESSION_get_id")
+    version_of = <version_function>address(ssl, "SSL_version")
+    free_session = <free_function>address(ssl, "SSL_SESSION_free")
+    data_of = <get_data_function>address(ssl, "SSL_CTX_get_ex_data")
+    place = (<new_index_function>address(crypto, "CRYPTO_get_ex_new_index"))(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL, NULL)
+    return 0
+
+
+def keep_sessions(context not None, str libssl not None, str libcrypto not None, Py_ssize_t most):
+    """
+    For all connections of this `ssl.SSLContext`, whose info callback is to call `keep_session`. Returns its Sessions, which have
+    to live as long as the context does.
+
+    libssl, libcrypto   paths of the libraries that the ssl module uses
+    most                sessions; the oldest go first
+    Raises OSError if they are not OpenSSL.
+    """
+    cdef void *found = (<Context *><PyObject *>context).context
+    cdef Sessions sessions = Sessions(most)
+    ssl = ctypes.CDLL(libssl)
+    try:
+        if place == NONE:
+            load(ssl, ctypes.CDLL(libcrypto))
+        (<set_data_function>address(ssl, "SSL_CTX_set_ex_data"))(found, place, <void *>sessions)
+        (<set_new_function>address(ssl, "SSL_CTX_sess_set_new_cb"))(found, on_new)
+        (<set_find_function>address(ssl, "SSL_CTX_sess_set_get_cb"))(found, on_find)
+        (<set_hello_function>address(ssl, "SSL_CTX_set_client_hello_cb"))(found, on_hello, NULL)
+        (<control_function>address(ssl, "SSL_CTX_ctrl"))(
+            found, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL, NULL
+        )
+    except AttributeError as error:
+        raise OSError(f"{libssl} is not OpenSSL: {error}") from None
+    return sessions
