@@ -3,14 +3,13 @@ Heights above the sea, from SRTM tiles on this machine: no service is asked, and
 
 A tile is one square degree, named by its south-west corner (`N37W123.hgt`): rows from north to south, each from west to east, of
 big-endian 16-bit metres; 1,201 or 3,601 in a row and as many rows, so that neighbouring tiles share an edge. A height is drawn
-between the four samples around a place; a void one among them (−32,768) leaves it unknown. Tiles are mapped into memory as they
-are needed: what is never looked up is never read.
+between the four samples around a place; a void one among them (−32,768) leaves it unknown. Tiles are opened as they are needed:
+what is never looked up is never read.
 """
 
 from __future__ import annotations
 
 import math
-import mmap
 import struct
 from collections import OrderedDict
 from pathlib import Path
@@ -19,11 +18,12 @@ from ..errors import Misconfigured
 from ..logs import fields, log
 from .bilinear import height_between
 from .geotiff import open_geotiff
+from .sample_file import SampleFile
 from .teslamate_rows import HeightModel
 
 SIDES = {2 * side * side: side for side in (1201, 3601)}  # bytes of a file → samples in a row: three arc seconds, or one
 VOID = -32768
-TILES_AT_MOST = 64  # mapped at once, 26 MB of addresses each: more than a fleet crosses in an hour
+TILES_AT_MOST = 64  # open at once, a descriptor each: more than a fleet crosses in an hour
 _SUFFIX = ".hgt"
 _SAMPLE = struct.Struct(">h")
 
@@ -36,10 +36,10 @@ def height_model(path: Path) -> HeightModel:
 class Tile:
     """One square degree. `side`: samples in a row."""
 
-    __slots__ = ("_memory", "_side")
+    __slots__ = ("_samples", "_side")
 
-    def __init__(self, memory: mmap.mmap | bytes, side: int) -> None:
-        self._memory = memory
+    def __init__(self, samples: SampleFile, side: int) -> None:
+        self._samples = samples
         self._side = side
 
     def height(self, north: float, east: float) -> int | None:
@@ -48,7 +48,7 @@ class Tile:
         return height_between((1 - north) * last, east * last, self._side, self._side, self._sample)
 
     def _sample(self, row: int, column: int) -> float | None:
-        metres: int = _SAMPLE.unpack_from(self._memory, 2 * (row * self._side + column))[0]
+        metres: int | None = self._samples.read(_SAMPLE, 2 * (row * self._side + column))
         return None if metres == VOID else metres
 
 
@@ -91,15 +91,14 @@ class Elevation:
     def _open(self, name: str) -> Tile | None:
         path = self._folder / name
         try:
-            with path.open("rb") as file:
-                memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            samples = SampleFile(path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:  # the latter: an empty file
+        except OSError as error:
             log.warning("elevation_tile_unusable", extra=fields(cause="unreadable", file=name, reason=str(error)))
             return None
-        side = SIDES.get(len(memory))
+        side = SIDES.get(samples.size)
         if side is None:
-            log.warning("elevation_tile_unusable", extra=fields(cause="size", file=name, reason=f"{len(memory)} bytes"))
+            log.warning("elevation_tile_unusable", extra=fields(cause="size", file=name, reason=f"{samples.size} bytes"))
             return None
-        return Tile(memory, side)
+        return Tile(samples, side)

@@ -1,5 +1,5 @@
 """
-Heights above the sea from one GeoTIFF, mapped into memory: what is never looked up is never read.
+Heights above the sea from one GeoTIFF: what is never looked up is never read.
 
 Read are grids in degrees of longitude and latitude (EPSG:4326 and its like), north up, of one band, uncompressed, in strips or in
 tiles: what `gdal_translate -co COMPRESS=NONE` writes of any height model. TIFF 6.0 and BigTIFF; GeoTIFF 1.1 (OGC 19-008r4). The
@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import Misconfigured
 from .bilinear import height_between
+from .sample_file import SampleFile
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION = 256, 257, 258, 259
 _STRIP_OFFSETS, _BANDS, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _FORMAT = 273, 277, 278, 322, 323, 324, 339
@@ -45,7 +46,7 @@ def open_geotiff(path: Path) -> GeoTiff:
     """Raises Misconfigured."""
     try:
         with path.open("rb") as file:
-            return GeoTiff(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            return GeoTiff(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), SampleFile(path))
     except _Unreadable as error:
         raise Misconfigured("ELEVATION_PATH", f"{path}: {error}", error.remedy) from None
     except (OSError, ValueError) as error:  # the latter: an empty file
@@ -53,16 +54,16 @@ def open_geotiff(path: Path) -> GeoTiff:
 
 
 class GeoTiff:
-    """One grid. Raises _Unreadable, for `open_geotiff` to say."""
+    """One grid. `memory`: the file, for its tags. Raises _Unreadable, for `open_geotiff` to say."""
 
-    def __init__(self, memory: mmap.mmap | bytes) -> None:
-        self._memory = memory
+    def __init__(self, memory: mmap.mmap | bytes, samples: SampleFile) -> None:
+        self._samples = samples
         order, tags = _tags_of(memory)
         self._columns, self._rows = _one(tags, _WIDTH), _one(tags, _LENGTH)
         if self._columns < 2 or self._rows < 2:
             raise _Unreadable(f"a grid of {self._columns} × {self._rows}")
         if _one(tags, _COMPRESSION, _UNCOMPRESSED) != _UNCOMPRESSED:
-            raise _Unreadable("it is compressed, and cannot be mapped into memory")
+            raise _Unreadable("it is compressed, so heights cannot be looked up in it")
         if _one(tags, _BANDS, 1) != 1:
             raise _Unreadable("it has several bands: heights are one")
         letter = _SAMPLES.get((_one(tags, _FORMAT, 1), _one(tags, _BITS)))
@@ -108,7 +109,7 @@ class GeoTiff:
         for number in range(self._across * down):
             rows = self._block_rows if tiled else min(self._block_rows, self._rows - number * self._block_rows)
             size = self._block_columns * rows * self._sample.size
-            if self._offsets[number] + size > len(self._memory):
+            if self._offsets[number] + size > self._samples.size:
                 raise _Unreadable("it is cut short", "copy it again")
 
     def height(self, latitude: float, longitude: float) -> int | None:
@@ -126,8 +127,9 @@ class GeoTiff:
         offset = self._offsets[block_row * self._across + block_column]
         if offset == 0:  # a block that was never written
             return None
-        (metres,) = self._sample.unpack_from(self._memory, offset + (down * self._block_columns + right) * self._sample.size)
-        return metres if metres != self._no_data and abs(metres) <= HIGHEST_M else None
+        at = offset + (down * self._block_columns + right) * self._sample.size
+        metres: float | None = self._samples.read(self._sample, at)
+        return metres if metres is not None and metres != self._no_data and abs(metres) <= HIGHEST_M else None
 
 
 def _tags_of(memory: mmap.mmap | bytes) -> tuple[str, dict[int, tuple[Any, ...]]]:

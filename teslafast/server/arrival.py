@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..logs import fields, log
 from ..websocket._ends import Ends
 from ..websocket._transport import PlainTransport
 from .admission import PendingConnections, Ticket
@@ -104,6 +105,21 @@ class Arrival:
         self._entrance.turns.add(self)
 
     def step(self) -> None:
+        self._guarded(self._step)
+
+    def _guarded(self, call: Callable[[], object]) -> None:
+        """A fault in one connection ends that one: the others' turns and deadlines come after it in the same call."""
+        try:
+            call()
+        except Exception as error:
+            log.error(
+                "fault",
+                extra=fields(cause=type(error).__name__, what="a new connection", address=shown(self.address)),
+                exc_info=error,
+            )
+            self.abort()
+
+    def _step(self) -> None:
         if self.connection is None:
             self.begun = True
             self._entrance.on_begin(self)
@@ -160,6 +176,9 @@ class Arrival:
 
     def expire(self) -> None:
         """HANDSHAKE_TIMEOUT is over."""
+        self._guarded(self._expire)
+
+    def _expire(self) -> None:
         self._stop_waiting()
         if self.connection is None:
             self._begin()

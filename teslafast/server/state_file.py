@@ -16,7 +16,7 @@ from ..cluster.shared_values import STATE_LINES, read_checkpoint
 from ..core.hub import Hub
 from ..core.value_lines import BadLines
 from ..errors import Misconfigured
-from ..storage.journal_file import read_state
+from ..storage.journal_file import read_state, unusable
 from ..storage.sliced_checkpoint import MODE, SlicedCheckpoint
 from ..whole_file import WholeFile
 
@@ -48,8 +48,7 @@ class StateFile:
             fault = f"{self._path} is being written by another process"
             raise Misconfigured("STATE_PATH", fault, "give each node a file of its own") from None
         except OSError as error:
-            fault = f"{self._path} cannot be written ({error.strerror})"
-            raise Misconfigured("STATE_PATH", fault, "let the server write in its folder") from None
+            raise unusable(self._path, error, "let the server write in its folder", "STATE_PATH") from None
 
     def _read(self, content: bytes) -> None:
         try:

@@ -4,7 +4,8 @@ What only C can say to the system about a mapped file: how a failing disk is sur
 
 A write to a mapped file that needs a block which the disk has not got is a SIGBUS, in the middle of a `memcpy`, where Python can
 neither be asked nor told. The handler puts a private view of the same file over the map: what was written is still there, the
-same instruction runs again, and from then on what is written stays in memory (`Guard.left`). If that cannot help, because the
+same instruction runs again, and from then on what is written stays in memory (`Guard.left`). A map whose content may be lost gets
+empty memory instead, so that it survives a file that is cut short, too. If none of that can help, because the
 file was cut short or its disk cannot be read, the handler writes the line that it was given before, and the process ends.
 
 In the handler nothing but mmap, fstat, write, sigaction and raise is called: each is one system call.
@@ -39,7 +40,7 @@ cdef extern from *:
     typedef struct {
         char *start;
         size_t size;
-        int descriptor;
+        int descriptor;                 /* -1: its content may be lost */
         volatile sig_atomic_t used;
         volatile sig_atomic_t left;
     } guarded_map;
@@ -70,6 +71,12 @@ cdef extern from *:
             struct stat now;
             if (!map->used || at < map->start || at >= map->start + map->size)
                 continue;
+            if (!map->left && map->descriptor < 0) {
+                if (make_empty(map->start, map->size) != 0)
+                    return 0;
+                map->left = 1;
+                return 1;
+            }
             if (map->left || fstat(map->descriptor, &now) != 0 || now.st_size <= at - map->start)
                 return 0;
             if (make_private(map->start, map->size, map->descriptor) != 0)
@@ -187,7 +194,11 @@ cdef extern from *:
 
 
 cdef class Guard:
-    """Keeps a SIGBUS in this map of a whole file from ending the process, if it can. `release` it before the file is closed."""
+    """
+    Keeps a SIGBUS in this map of a whole file from ending the process, if it can. `release` it before the file is closed.
+
+    descriptor    of the file; -1 if its content may be lost: then the map is empty memory once a SIGBUS has come
+    """
 
     cdef Py_buffer view
     cdef bint held

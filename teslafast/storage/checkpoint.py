@@ -9,7 +9,7 @@ A file that is missing, torn, or of another journal is no loss as long as the lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..core import records
@@ -45,13 +45,26 @@ def _lines(state: LastValues, log: ReadableLog, of: dict[str, str]) -> Iterator[
     yield from vehicle_lines(state, log)
 
 
-def restore(state: LastValues, log: ReadableLog, content: bytes, journal: str, former: Life) -> int:
+def restore(
+    state: LastValues,
+    log: ReadableLog,
+    content: bytes,
+    journal: str,
+    former: Life,
+    tell: Callable[[str], object] = lambda reason: None,
+) -> int:
     """
     Fills an empty `state` from the file's content (b"" if there is none) and the log; returns how many events had to be read.
 
-    former: the journal's life in which the file was written, or the one after that.
+    former          the journal's life in which the file was written, or the one after that
+    tell(reason)    why the content is not used; not called if there is none
     """
-    seq, seen = _read(state, content, journal, former, log.seq)
+    seq, seen = 0, dict[str, int]()
+    try:
+        if content:
+            seq, seen = _read(state, content, journal, former, log.seq)
+    except BadLines as error:
+        tell(str(error))
     count = 0
     while batch := log.events_after(seq, BATCH):
         for seq, kind, vin, text, time_ms in batch:
@@ -63,17 +76,16 @@ def restore(state: LastValues, log: ReadableLog, content: bytes, journal: str, f
 
 
 def _read(state: LastValues, content: bytes, journal: str, former: Life, newest: int) -> tuple[int, dict[str, int]]:
-    """Puts the file's vehicles into `state`; the seq to read the log from, and each vehicle's own. (0, {}) if it is no good."""
-    try:
-        head, vehicles = opened(content, CHECKPOINT)
-        if head.get("journal") != journal or head.get("epoch") not in (former.epoch, former.previous):
-            return 0, {}
-        # what the file knows of seqs that the log has lost must not hide the events that have these seqs now
-        limit = newest if head["epoch"] == former.epoch else min(newest, former.base_seq)
-        known = [read_vehicle(line) for line in vehicles]
-        seq = number_in(head, "seq")
-    except BadLines:
-        return 0, {}
+    """Puts the file's vehicles into `state`; the seq to read the log from, and each vehicle's own. Raises BadLines."""
+    head, vehicles = opened(content, CHECKPOINT)
+    if head.get("journal") != journal:
+        raise BadLines("it belongs to another journal")
+    if head.get("epoch") not in (former.epoch, former.previous):
+        raise BadLines("it is of an epoch that the journal does not know")
+    # what the file knows of seqs that the log has lost must not hide the events that have these seqs now
+    limit = newest if head["epoch"] == former.epoch else min(newest, former.base_seq)
+    known = [read_vehicle(line) for line in vehicles]
+    seq = number_in(head, "seq")
     for one in known:
         state.put(one.vin, one.vehicle)
     return min(seq, limit), {one.vin: min(one.seq, limit) for one in known}

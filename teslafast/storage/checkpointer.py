@@ -54,12 +54,19 @@ class Checkpointer:
         self._journal = journal
         self._commit = commit
         self._path = checkpoint.path_of(journal.path)
-        read = checkpoint.restore(hub.last_values, hub.log, read_state(self._path), journal.name, journal.former)
+        content = read_state(self._path)
+        if not content and self._path.exists():
+            self._tell_not_used("it is empty")
+        read = checkpoint.restore(hub.last_values, hub.log, content, journal.name, journal.former, self._tell_not_used)
         self.recovery_s = time.monotonic() - began_s
         self._file = SlicedCheckpoint(self._path, loop, hub.log.seq - read)
         self._tell(read)
         self._watch = JournalWatch(journal, DiskThread("journal", "no change of the journal's file is noticed"))
         self._watch.start()
+
+    def _tell_not_used(self, reason: str) -> None:
+        meaning = "last known values come from the log alone: older ones than it holds are gone"
+        log.warning("checkpoint_not_used", extra=fields(path=str(self._path), reason=reason, meaning=meaning))
 
     def _tell(self, read: int) -> None:
         tell = log.warning if self._journal.lost else log.info

@@ -6,7 +6,8 @@ How far each output has come, in a file beside the journal (JOURNAL_PATH + `.out
                 checksum; they are written in turn, so one of the two is whole whenever the process is killed
 
 The file is one mapped page, as the journal is mapped: noting a cursor is a copy of 64 bytes, costs no system call, needs no room
-on the disk, and no kill takes it back. It is made anew, whole, at each start.
+on the disk, and no kill takes it back. It is made anew, whole, at each start; on a full disk the old one is written over.
+One that is cut short while the server runs is missed only at the next start.
 
     A cursor of   this epoch                     goes on after its seq
                   the epoch before this one      the same, but never beyond what the log still had when this epoch began
@@ -16,6 +17,7 @@ on the disk, and no kill takes it back. It is made anew, whole, at each start.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
@@ -23,10 +25,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import Misconfigured
+from ..logs import fields, log
 from ..whole_file import write_whole
+from ._mapping import Guard
 from .journal import Life
-from .journal_file import refuse_others
+from .journal_file import refuse_others, unusable
 from .sealed import sealed, text_of, unsealed
 
 CURSORS_MAGIC = b"teslcurs"
@@ -53,11 +56,14 @@ class Kept(NamedTuple):
 class Cursors:
     """An open file of cursors. `first[output]`: the seq with which it begins."""
 
-    def __init__(self, descriptor: int, epoch: str, first: Mapping[str, int]) -> None:
+    def __init__(self, path: Path, descriptor: int, epoch: str, first: Mapping[str, int]) -> None:
         """Takes the descriptor over."""
         self.first = first
+        self._path = path
+        self._told = False
         self._epoch = epoch.encode()
         self._map = mmap.mmap(descriptor, mmap.PAGESIZE)
+        self._guard = Guard(self._map, -1)
         os.close(descriptor)
         self._places = {name: number for number, name in enumerate(first)}
         self._written = dict.fromkeys(first, 0)
@@ -77,11 +83,12 @@ class Cursors:
         refuse_others(path)
         try:
             kept = _read(path)
+            _tell_if_not_used(path, kept, name)
             first = {one: _first(one, kept, name, former, log_seq, log_oldest) for one in outputs}
             descriptor = _made(path, name, epoch, first)
         except OSError as error:
-            raise Misconfigured("JOURNAL_PATH", f"{path}: {error.strerror}", "let the server read and write it") from None
-        return cls(descriptor, epoch, first)
+            raise unusable(path, error, "let the server read and write it") from None
+        return cls(path, descriptor, epoch, first)
 
     def put(self, output: str, seq: int) -> None:
         """The output has been given everything up to `seq`."""
@@ -89,11 +96,17 @@ class Cursors:
         at = RECORD * (1 + 2 * self._places[output] + written % 2)
         record = sealed(_CURSOR.pack(output.encode(), self._epoch, seq, written))
         self._map[at : at + len(record)] = record
+        if self._guard.left and not self._told:
+            self._told = True
+            meaning = "the file was cut short, or its disk fails: how far outputs have come is known until the server ends"
+            remedy = "restart the server: outputs begin with the oldest event again"
+            log.error("cursors_stopped", extra=fields(path=str(self._path), meaning=meaning, remedy=remedy))
 
     def close(self) -> None:
         """Waits for the disk to have it. OSError."""
         if not self._map.closed:
             self._map.flush()
+            self._guard.release()
             self._map.close()
 
 
@@ -123,6 +136,13 @@ def _read(path: Path) -> Kept | None:
         return None
 
 
+def _tell_if_not_used(path: Path, kept: Kept | None, journal: str) -> None:
+    if kept is not None and kept.journal != journal:
+        reason = "it belongs to another journal" if kept.journal else "it is damaged"
+        meaning = "outputs begin with the oldest event that is kept: they may send some twice"
+        log.warning("cursors_not_used", extra=fields(path=str(path), reason=reason, meaning=meaning))
+
+
 def _first(output: str, kept: Kept | None, journal: str, former: Life, log_seq: int, log_oldest: int) -> int:
     """The seq with which an output begins: the table at the top."""
     if kept is None or (kept.journal == journal and output not in kept.cursors):
@@ -144,5 +164,26 @@ def _made(path: Path, journal: str, epoch: str, first: Mapping[str, int]) -> int
         record = sealed(_CURSOR.pack(name.encode(), epoch.encode(), seq - 1, 0))
         at = RECORD * (1 + 2 * number)
         page[at : at + len(record)] = record
-    write_whole(path, bytes(page), mode=0o600, replace=True)
+    try:
+        write_whole(path, bytes(page), mode=0o600, replace=True)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _written_over(path, bytes(page), error)
     return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+
+def _written_over(path: Path, page: bytes, full: OSError) -> int:
+    """The old file, whose room it has already; a kill in between leaves records of both, each of them whole or not believed."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise full from None
+    try:
+        if os.fstat(descriptor).st_size != len(page) or os.pwrite(descriptor, page, 0) != len(page):
+            raise full
+        os.fdatasync(descriptor)  # whether there is room shows now, and not when the map is written to
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -250,7 +250,10 @@ class Journal:
 def _check(head: bytes, size: int, path: Path, ring_bytes: int, total: int) -> None:
     """Whether it is a journal, and one of ours. Raises Misconfigured."""
     held = Nature.read(head, path)
-    if held.ring_bytes != ring_bytes or held.total != total or size > total:
+    if size > held.total:
+        fault = f"{path} has {size} bytes, and {held.total} of them are the journal's: something was written after its end"
+        raise Misconfigured("JOURNAL_PATH", fault, f"cut it with `truncate -s {held.total}`, or {_AWAY}")
+    if held.ring_bytes != ring_bytes or held.total != total:
         fault = f"{path} holds a ring of {held.ring_bytes} bytes, RING_BYTES is {ring_bytes}"
         remedy = f"set RING_BYTES={held.ring_bytes}, or carry its events over with `teslafast journal resize`"
         raise Misconfigured("JOURNAL_PATH", fault, remedy)

@@ -28,6 +28,10 @@ from .file_system import FileSystem, Room
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_FALLOCATE = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
+_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room on its disk: space, or inodes (df, df -i)") | {
+    errno.EROFS: "mount its file system writable, or give a path on another one",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
 _KINDS = ((stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
 _OPEN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO, a terminal or a device neither blocks nor takes us over
 _ZEROS = bytes(1 << 20)
@@ -85,7 +89,7 @@ def read_state(path: Path, variable: str = "JOURNAL_PATH") -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise Misconfigured(variable, f"{path}: {error.strerror}", "let the server read and write it") from None
+        raise unusable(path, error, "let the server read and write it", variable) from None
 
 
 def refuse_others(path: Path, variable: str = "JOURNAL_PATH") -> None:
@@ -269,7 +273,12 @@ def _no_room(path: Path, size: int, reason: str) -> Misconfigured:
 
 
 def _unopened(path: Path, error: OSError, variable: str = "JOURNAL_PATH") -> Misconfigured:
-    return Misconfigured(variable, f"{path}: {error.strerror}", "give the path of a file that the server may write")
+    return unusable(path, error, "give the path of a file that the server may write", variable)
+
+
+def unusable(path: Path, error: OSError, remedy: str, variable: str = "JOURNAL_PATH") -> Misconfigured:
+    """`remedy`: for what is no matter of the disk."""
+    return Misconfigured(variable, f"{path}: {error.strerror}", _REMEDIES.get(error.errno or 0, remedy))
 
 
 def _cannot(path: Path, call: str, error: OSError) -> Misconfigured:

@@ -8,7 +8,7 @@ import pytest
 from teslafast.core import records
 from teslafast.core.hub import Hub
 from teslafast.core.records import Report
-from teslafast.core.views import FLEET_SIGNALS_AT_MOST, MERGED_AT_MOST, ViewKey
+from teslafast.core.views import FLEET_SIGNALS_AT_MOST, MERGED_AT_MOST, VIEW_RING_BYTES, ViewKey
 
 from tests.support.fake_log import Dashboard
 from tests.support.fake_loop import CREATED_NS, VIN, FakeLoop, make_hub, publish
@@ -53,6 +53,18 @@ def test_the_plain_stream_is_read_from_the_flat_log_itself(stage: tuple[Hub, Fak
     own, _ = stage
     assert own.views.log_for(ViewKey(), own.log) is own.log
     assert not own.views.active
+
+
+@pytest.mark.parametrize(("frame_bytes", "view_bytes"), [("1MB", VIEW_RING_BYTES), ("4MiB", 4 * 4 << 20)])
+def test_a_views_ring_is_small_however_large_the_log_is(frame_bytes: str, view_bytes: int) -> None:
+    own, _ = make_hub({"RING_BYTES": "64MiB", "MAX_FRAME_BYTES": frame_bytes})
+    for key in (HALF_A_SECOND, ViewKey("fleet")):
+        assert own.views.log_for(key, own.log).capacity == view_bytes
+
+
+def test_a_views_ring_is_no_larger_than_the_log() -> None:
+    own, _ = make_hub({"RING_BYTES": "4MiB"})
+    assert own.views.log_for(HALF_A_SECOND, own.log).capacity == own.log.capacity == 4 << 20
 
 
 # ---- fleet

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from teslafast.storage import checkpoint
 from teslafast.storage.journal import Life
 
 from tests.support.journals import Kept
+from tests.support.servers import Process
 
 MS = 1_000_000
 NOW_MS = 1_795_000_000_000
@@ -163,3 +165,29 @@ def test_what_the_log_has_lost_does_not_hide_the_events_that_have_its_seqs_now(s
     restored, read = server.restored(content, Life("epoch", previous="the epoch before", base_seq=1))
     assert read == 2
     assert restored["A"][0] == {"Soc": 9, "Gear": "ShiftStateP"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda content: b"", "it is empty"),
+        (lambda content: content[:-1], "it is torn"),
+        (lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:], "it is torn"),
+        (lambda content: os.urandom(500), "it is torn"),
+    ],
+)
+def test_a_server_says_that_it_does_not_use_a_damaged_checkpoint(
+    tmp_path: Path, spoil: Callable[[bytes], bytes], reason: str
+) -> None:
+    path = tmp_path / "journal"
+    with Process(JOURNAL_PATH=str(path)) as process, process.place.vehicle("one") as vehicle:
+        vehicle.tell({"Odometer": {"doubleValue": 1.0}})
+    state = checkpoint.path_of(path)
+    state.write_bytes(spoil(state.read_bytes()))
+    with Process(JOURNAL_PATH=str(path)) as process:
+        [line] = process.lines.wait_for("checkpoint_not_used")
+        assert (line["level"], line["path"]) == ("warning", str(state))
+        assert line["reason"].startswith(reason)
+        assert process.lines.wait_for("journal_recovered", vehicles=1)
+    with Process(JOURNAL_PATH=str(path)) as process:
+        assert "checkpoint_not_used" not in process.lines.text

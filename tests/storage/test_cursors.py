@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from teslafast.errors import Misconfigured
+from teslafast.logs import log
 from teslafast.storage.cursors import RECORD, Cursor, Cursors, path_of, read
 from teslafast.storage.journal import Life
+
+from tests.support.disks import fill, mounted
 
 JOURNAL = "0123456789abcdef"
 EPOCH, FORMER = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
@@ -22,15 +27,21 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal"
 
 
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    monkeypatch.setattr(log, "propagate", True)
+    return caplog
+
+
 def opened(
     path: Path, *outputs: str, former: Life = PRESENT, epoch: str = EPOCH, name: str = JOURNAL, newest: int = NEWEST
 ) -> Cursors:
     return Cursors.open(path, name, former, epoch, newest, OLDEST, outputs or ("jsonl",))
 
 
-def kept(path: Path, seq: int, *outputs: str, epoch: str = EPOCH) -> None:
+def kept(path: Path, seq: int, *outputs: str, epoch: str = EPOCH, name: str = JOURNAL) -> None:
     """A server ran with these outputs, and each came to `seq`."""
-    cursors = opened(path, *outputs, former=Life(epoch), epoch=epoch)
+    cursors = opened(path, *outputs, former=Life(epoch), epoch=epoch, name=name)
     for output in outputs or ("jsonl",):
         cursors.put(output, seq)
     cursors.close()
@@ -124,3 +135,52 @@ def test_the_file_is_its_owners_only(path: Path) -> None:
     kept(path, 1)
     assert path_of(path).stat().st_mode & 0o777 == 0o600
     assert not path_of(path).with_name("journal.outputs.new").exists()
+
+
+# ---- disks
+
+
+def test_on_a_full_disk_the_old_file_is_written_over(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "tmpfs") as disk:
+        kept(disk / "journal", 321, "jsonl", "mqtt")
+        other = fill(disk)
+        assert first(disk / "journal") == 322
+        kept(disk / "journal", 400)
+        assert first(disk / "journal") == 401
+        path_of(disk / "journal").unlink()
+        fill(disk)
+        with pytest.raises(Misconfigured, match="make room on its disk"):
+            opened(disk / "journal")
+        assert [one.name for one in disk.iterdir()] == [other.name]
+
+
+def test_a_file_that_is_cut_short_while_it_is_in_use_is_said_once_and_outputs_go_on(
+    path: Path, said: pytest.LogCaptureFixture
+) -> None:
+    cursors = opened(path, "jsonl", "mqtt")
+    os.truncate(path_of(path), 0)
+    for seq in range(300, 310):
+        cursors.put("jsonl", seq)
+        cursors.put("mqtt", seq)
+    assert [record.getMessage() for record in said.records] == ["cursors_stopped"]
+    cursors.close()
+    assert first(path) == OLDEST, "twice is better than never"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path_of(path).write_bytes(bytes(4096)), "it is damaged"),
+        (lambda path: path_of(path).write_bytes(b""), "it is damaged"),
+        (lambda path: kept(path, 321, name="fedcba9876543210"), "it belongs to another journal"),
+    ],
+)
+def test_a_file_that_is_not_used_is_said_with_the_reason(
+    path: Path, said: pytest.LogCaptureFixture, spoil: Callable[[Path], object], reason: str
+) -> None:
+    kept(path, 321)
+    spoil(path)
+    said.clear()
+    assert first(path) == OLDEST
+    [record] = said.records
+    assert (record.getMessage(), vars(record)["fields"]["reason"]) == ("cursors_not_used", reason)

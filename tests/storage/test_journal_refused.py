@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from teslafast.errors import Misconfigured
 from teslafast.storage.journal import PAGE, Journal
 
 from tests.support import ROOT
+from tests.support.disks import mounted
 from tests.support.journals import MIB, Kept
 
 
@@ -103,3 +105,27 @@ def test_a_disk_without_room_is_said_at_the_start_and_leaves_no_journal(tmp_path
     assert "there is no room" in done.stdout
     assert "smaller RING_BYTES" in done.stdout
     assert not (tmp_path / "journal").exists()
+
+
+def test_a_journal_with_something_after_its_end_is_refused_with_where_to_cut(path: Path) -> None:
+    with Kept(path) as kept:
+        kept.fill(10)
+    size = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b"\n")
+    assert f"truncate -s {size}" in refusal(path)
+    os.truncate(path, size)
+    with Kept(path) as kept:
+        assert len(kept.events) == 10
+
+
+def test_a_disk_without_inodes_or_mounted_read_only_is_named_as_that(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "tmpfs") as disk:
+        subprocess.run(["mount", "-o", "remount,nr_inodes=1", str(disk)], check=True)
+        assert "make room on its disk: space, or inodes" in refusal(disk / "journal")
+        subprocess.run(["mount", "-o", "remount,nr_inodes=100", str(disk)], check=True)
+        with Kept(disk / "journal"):
+            pass
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        for name in ("journal", "another"):
+            assert "mount its file system writable" in refusal(disk / name)

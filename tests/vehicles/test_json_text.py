@@ -67,6 +67,18 @@ def test_a_resent_message_says_so() -> None:
     assert read({"data": {}, "isResend": True}).report.is_resend
 
 
+def tower(floors: int) -> object:
+    """So many lists and objects in each other, in turns."""
+    value: object = 1
+    for floor in range(floors):
+        value = [value] if floor % 2 else {"inside": value}
+    return value
+
+
+def test_json_may_be_nested_as_deep_as_the_schema_needs_and_further() -> None:
+    assert read({"data": {"Tower": tower(json_text.DEPTH_AT_MOST - 2)}})
+
+
 BAD = [
     7,
     [],
@@ -87,6 +99,8 @@ BAD = [
     {"alerts": "many"},
     {"errors": [{"tags": 7}]},
     {"status": "PERHAPS"},
+    {"data": {"Tower": tower(json_text.DEPTH_AT_MOST)}},
+    {"data": {"Tower": tower(250)}},
 ]
 
 
