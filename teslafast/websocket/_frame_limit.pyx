@@ -76,6 +76,7 @@ cdef class FrameLimit(Protocol):
         MemoryBuffer lent           # what picows reads into
         object listener
         bint takes_binary           # it has `on_binary`
+        bint asked                  # `read_again` will be called in the next turn
         WSTransport transport
         object read_again           # of a TLS transport: asks for what OpenSSL has decrypted already
         uint64_t limit
@@ -161,9 +162,16 @@ cdef class FrameLimit(Protocol):
             self.closing_left -= size
             if self.refused or self.closing_left < 0:
                 self.transport.underlying_transport.pause_reading()
-        elif size == READ_BYTES and self.read_again is not None:
-            # OpenSSL may hold the rest of a TLS record, and the socket would not tell of that
-            asyncio.get_running_loop().call_soon(self.read_again)
+        elif size == READ_BYTES and self.read_again is not None and not self.asked:
+            # OpenSSL may hold the rest of a TLS record, and the socket would not tell of that. One call at a time: each read that
+            # the socket tells of would add one, and under a flood every turn would read 32 KiB more than the last
+            self.asked = True
+            asyncio.get_running_loop().call_soon(self.go_on_reading)
+
+    def go_on_reading(self):
+        self.asked = False
+        if self.read_again is not None:
+            self.read_again()
 
     cdef int take(self, uint8_t *data, Py_ssize_t size) except -1:
         """Goes over `size` bytes: data[start:at] are whole frames for picows, or the rest of one, that it has not been given."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 import ssl
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiofastnet.ssl_transport import SSLTransport_Socket  # type: ignore[import-not-found]  # compiled, without a stub
 from teslafast.certificates import peer
 from teslafast.config import Settings
 from teslafast.server import acceptor, handshakes, tls
@@ -199,3 +203,31 @@ def test_anchors_are_loaded_without_a_temporary_file(world: World, monkeypatch: 
     context = tls.contexts(Settings.from_env(BASE | world.environment | {"VEHICLE_PORT": "0"}))[1]
     assert context is not None
     Ends(world.client(world.vehicle("device-1")), context).shake()
+
+
+def test_a_flood_over_tls_is_read_again_once_a_turn_however_long_it_lasts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What OpenSSL holds is read besides what the socket tells of; the calls must not add up."""
+    turns, at_turns = [0], Counter[int]()
+
+    def counted(transport: Any) -> None:
+        at_turns[turns[0]] += 1
+        SSLTransport_Socket._retry_ssl_read(transport)
+
+    def tick() -> None:
+        turns[0] += 1
+        if not ended:
+            asyncio.get_running_loop().call_soon(tick)
+
+    monkeypatch.setattr(handshakes._Transport, "_retry_ssl_read", counted, raising=False)
+    ended: list[bool] = []
+    content = payload({"VehicleName": {"stringValue": "x" * 16_000}})
+    with Inside(world, VEHICLE_PORT="0") as server, server.place.vehicle() as vehicle:
+        server.ask(lambda one: tick())
+        for number in range(400):
+            vehicle.connection._protocol.send_binary(envelope(b"V", b"%d" % number, content))
+        vehicle.connection._flush()
+        assert [vehicle.reply() for _ in range(400)] == [ack(b"%d" % number) for number in range(400)]
+        server.ask(lambda one: ended.append(True))
+    del at_turns[0]  # before the first tick: the handshake's own
+    assert at_turns
+    assert max(at_turns.values()) == 1
