@@ -30,14 +30,18 @@ def _file(environment: Mapping[str, str]) -> Path:
 def remember(environment: Mapping[str, str], host: str, port: int) -> Path | None:
     """Writes where this process answers; returns the file to remove at the end, None if there is no folder to write to."""
     text = json.dumps({"host": host, "port": port, "pid": os.getpid()})
+    path = _file(environment)
+    unfinished = path.with_suffix(f".{os.getpid()}")  # whoever looks meanwhile must not find half of it
     try:
-        path = _file(environment)
         with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            unfinished.unlink()
+        file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(file, "w") as written:
             written.write(text)
+        unfinished.replace(path)
     except OSError:  # a read-only root without /tmp, or another user's file
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
         return None
     return path
 

@@ -31,6 +31,7 @@ _NO_FALLOCATE = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.
 _REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room on its disk: space, or inodes (df, df -i)") | {
     errno.EROFS: "mount its file system writable, or give a path on another one",
     errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOENT: "make its folder first, and let the server write there",
 }
 _KINDS = ((stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
 _OPEN = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY  # a FIFO, a terminal or a device neither blocks nor takes us over

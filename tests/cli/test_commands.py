@@ -224,7 +224,7 @@ def test_health_finds_the_server_that_was_started_with_a_port_of_its_own(
         with spawn(["serve", *arguments], variables | more, stderr=subprocess.PIPE) as process:
             assert process.stderr is not None
             assert any('"listening"' in line for line in process.stderr)
-            while not list(tmp_path.iterdir()):
+            while not list(tmp_path.glob("*.json")):
                 assert process.poll() is None
             code, out, err = run("health", **variables)
             process.terminate()

@@ -170,7 +170,7 @@ def odd(tmp_path: Path) -> Callable[[str], Path]:
         ("a FIFO", "is a FIFO, not a file"),
         ("a link to nothing", "which does not exist"),
         ("something else", "is a file of something else"),
-        ("in no folder", "cannot be written (No such file or directory)"),
+        ("in no folder", "No such file or directory — make its folder first"),
     ],
 )
 def test_a_path_that_cannot_be_a_checkpoint_stops_the_start(odd: Callable[[str], Path], kind: str, fault: str) -> None:

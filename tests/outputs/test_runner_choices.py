@@ -23,6 +23,9 @@ class Acks:
     def lose(self, first: int, last: int) -> None:
         self.told.append(("lost", first, last))
 
+    def stop(self) -> None:
+        self.told.append(("stopped",))
+
 
 # ---- kinds
 
@@ -175,7 +178,7 @@ def test_an_output_whose_receiver_wants_no_more_stops_and_counts_what_it_is_not_
         await stage.until(lambda: stage.runner.arrived == 605)
         assert (stage.broker.batches, stage.runner.state) == ([[1, 2]], "failing")
         assert stage.dropped[UNWANTED] == 603
-        assert acks.told == [("broker", 2)], "nobody is told that what follows has arrived"
+        assert acks.told == [("broker", 2), ("stopped",)], "nobody is told that what follows has arrived"
         assert stage.broker.closed == 1
         await stage.end()
 

@@ -127,7 +127,7 @@ def test_a_cursor_that_is_noted_is_in_the_file_before_anything_else_happens(path
 
 
 def test_a_place_where_no_file_can_be_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="let the server read and write it"):
+    with pytest.raises(Misconfigured, match="make its folder first"):
         opened(tmp_path / "nowhere" / "journal")
 
 
