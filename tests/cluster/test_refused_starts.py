@@ -20,6 +20,7 @@ from tests.support.nats_servers import NatsServers
 from tests.support.peers import PATIENCE_S
 from tests.support.servers import Inside, spawn
 
+pytestmark = pytest.mark.cluster
 DOCTOR = "`teslafast doctor`"
 
 
