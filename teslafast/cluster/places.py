@@ -28,6 +28,7 @@ from .writer import RETRY_S, STEADY_RETRY_S, Known
 NOBODY = bytes(8)
 NODE_LABEL_AT_MOST = 64  # characters of a node's name for people
 LOOK_ANSWER_S = 1.0
+UNREAD_S = 3.0  # what was stored is read at once, but for a reader who is behind
 _BODY = struct.Struct("<8s8sQ8sQQ")
 
 
@@ -187,12 +188,19 @@ class PlaceSubject:
         if flight is self.flight and flight.attempts == attempts and not flight.stored:
             self._send(flight)
 
+    def _unread(self, flight: PlaceWrite) -> None:
+        """A log that has lost its end has lost this with it. If it has not, its compare-and-set is refused, and it is yet to be read."""
+        if flight is self.flight:
+            flight.stored = False
+            self._send(flight)
+
     def _answered(self, flight: PlaceWrite, how: Published) -> None:
         if flight is not self.flight:
             return
         match how:
             case Stored():
                 flight.stored = True
+                self._timer.call_later(UNREAD_S, partial(self._unread, flight))
             case WrongLast(last) if last > flight.expected:
                 self._refused(last)
             case WrongLast(0):  # the limits took our last message, or the log has lost its end: that, the node finds out
