@@ -189,7 +189,7 @@ class PlaceSubject:
             self._send(flight)
 
     def _unread(self, flight: PlaceWrite) -> None:
-        """A log that has lost its end has lost this with it. If it has not, its compare-and-set is refused, and it is yet to be read."""
+        """A log that lost its end may have lost this. If it stands there and is read late, the compare-and-set is refused."""
         if flight is self.flight:
             flight.stored = False
             self._send(flight)
