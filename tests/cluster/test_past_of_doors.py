@@ -13,6 +13,8 @@ from tests.support.nats_servers import NatsServers
 from tests.support.peers import Place
 from tests.support.servers import Inside
 
+pytestmark = pytest.mark.cluster
+
 OTHER = "5YJ3E1EA7KF000002"
 SMALL = {"RING_BYTES": "1MiB", "MAX_FRAME_BYTES": "100000"}
 RECORDS = 150

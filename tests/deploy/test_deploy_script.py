@@ -22,6 +22,8 @@ from tests.support.certificates import HOST, World
 from tests.support.peers import token
 from tests.support.servers import Inside
 
+pytestmark = pytest.mark.faults
+
 
 class Operator:
     """A checkout with deploy.sh, a fake `fly` and a `teslafast` on PATH, and certificates that are there already."""

@@ -25,6 +25,8 @@ from tests.support.healthy import Healthy
 from tests.support.peers import Place, Raw, envelope, payload
 from tests.support.servers import Inside, Process
 
+pytestmark = pytest.mark.faults
+
 KILLS = int(os.environ.get("TESLAFAST_KILLS", "20"))
 VINS = ["one", "two", "three", "four"]
 HALF_A_MB = 1 << 19

@@ -24,6 +24,8 @@ from tests.support.peers import KEY, Place, Raw, token
 from tests.support.servers import Inside
 from tests.support.vins import vin_of
 
+pytestmark = pytest.mark.faults
+
 EXAMPLES = int(os.environ.get("TESLAFAST_EXAMPLES", "0")) or 120
 SEED = int(os.environ.get("TESLAFAST_SEED", "20261126"))
 VIN = vin_of("a")

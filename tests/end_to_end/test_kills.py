@@ -20,6 +20,8 @@ from tests.support.faults import WINDOW, Crowd, Follower, Load, Victim, events_s
 from tests.support.peers import Place
 from tests.support.servers import Inside, Process
 
+pytestmark = pytest.mark.faults
+
 KILLS = int(os.environ.get("TESLAFAST_KILLS", "100"))
 VINS = ["one", "two", "three", "four"]
 

@@ -24,6 +24,8 @@ from tests.support.nodes import wait_until
 from tests.support.peers import Place, Raw
 from tests.support.servers import Inside
 
+pytestmark = pytest.mark.faults
+
 OURS = ("teslafast", "picows", "aiofastnet", "uvloop", "_asyncio", "asyncio")
 TIMES = 20
 BACKLOG_MESSAGES = 40  # of 100 KB: a connection that reads nothing takes 29
