@@ -41,6 +41,7 @@ from tests.support.servers import Process
 from ..support import load_tools, servers
 from .all_cores import cpu_ns
 from .following import FIELDS, VEHICLES, follow
+from .sustained import load_between
 
 RING = "256MiB"  # keeps 300,000 events, so that all of them are read
 WITHOUT_ANSWER = 50  # messages
@@ -126,23 +127,8 @@ def joining(url: str, events: int, joins: list[str]) -> Iterator[None]:
 
 def window(nodes: list[Process], rate: float, seconds: float) -> dict[str, Any]:
     """The load tool's figures: vehicles on the first node, dashboards on the second."""
-    ours = servers.teslafast()
     taking, following = nodes
-    figures = load_tools.run(
-        "readers",
-        ours.dialect(300),
-        port=following.place.port,
-        publisher_port=taking.place.port,
-        server_pid=following.process.pid,
-        reader_path=ours.reader_path,
-        publisher_path=ours.publisher_path,
-        token=ours.token,
-        readers=DASHBOARDS,
-        publishers=PUBLISHERS,
-        rate=rate,
-        warmup=1,
-        seconds=seconds,
-    )
+    figures = load_between(taking, following, readers=DASHBOARDS, publishers=PUBLISHERS, rate=rate, warmup=1, seconds=seconds)
     faults = {name: figures[name] for name in ("lost", "disordered", "closed", "ack_errors") if figures[name]}
     assert not faults, faults
     return figures

@@ -56,6 +56,22 @@ class Watch:
         self._thread.join()
 
 
+def load_between(taking: Process, following: Process, **load: load_tools.Option) -> dict[str, Any]:
+    """The load tool's figures: vehicles on one node, dashboards on the other, whose CPU is counted."""
+    ours = servers.teslafast()
+    return load_tools.run(
+        "readers",
+        ours.dialect(300),
+        port=following.place.port,
+        publisher_port=taking.place.port,
+        server_pid=following.process.pid,
+        reader_path=ours.reader_path,
+        publisher_path=ours.publisher_path,
+        token=ours.token,
+        **load,
+    )
+
+
 def measured(folder: Path, asked: argparse.Namespace) -> tuple[dict[str, Any], dict[str, float], int]:
     """The load tool's figures; CPU by process, as a fraction of a core; the most bytes that were unstored."""
     with NatsServers(folder, asked.servers, always=asked.always) as nats, ExitStack() as stack:
@@ -66,23 +82,10 @@ def measured(folder: Path, asked: argparse.Namespace) -> tuple[dict[str, Any], d
         taking, following = nodes
         pids = {"taking node": taking.process.pid, "following node": following.process.pid}
         pids |= {f"nats {number}": process.pid for number, process in enumerate(nats.processes) if process is not None}
-        ours = servers.teslafast()
         began_s, began = time.monotonic(), {name: cpu_ns(pid) for name, pid in pids.items()}
         with Watch(taking.place.port) as watch:
-            figures = load_tools.run(
-                "readers",
-                ours.dialect(300),
-                port=following.place.port,
-                publisher_port=taking.place.port,
-                server_pid=following.process.pid,
-                reader_path=ours.reader_path,
-                publisher_path=ours.publisher_path,
-                token=ours.token,
-                readers=DASHBOARDS,
-                publishers=VEHICLES,
-                rate=asked.rate,
-                warmup=2,
-                seconds=asked.seconds,
+            figures = load_between(
+                taking, following, readers=DASHBOARDS, publishers=VEHICLES, rate=asked.rate, warmup=2, seconds=asked.seconds
             )
         took_ns = (time.monotonic() - began_s) * 1e9
         cpu = {name: (cpu_ns(pid) - began[name]) / took_ns for name, pid in pids.items()}

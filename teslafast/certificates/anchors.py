@@ -14,9 +14,10 @@ import os
 import ssl
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..config import Settings
@@ -44,7 +45,7 @@ class ServerPair:
     def load(self, context: ssl.SSLContext) -> None:
         """Into a context, also one in use, for later handshakes. Raises Misconfigured."""
         try:
-            if not self._loaded_from_memory(context):
+            if not _loaded_from_memory(partial(context.load_cert_chain, password=_no_password), *self.contents):
                 context.load_cert_chain(self.certificate, self.key, password=_no_password)
         except (ssl.SSLError, ValueError) as error:
             remedy = "give the PEM chain (server first) and the unencrypted PEM key that belongs to it"
@@ -53,17 +54,6 @@ class ServerPair:
                 if form := pem.foreign_form(content):
                     raise Misconfigured(variable, f"{path} {form}", remedy) from None
             raise Misconfigured(*_chain_fault(error, *paths), remedy) from None
-
-    def _loaded_from_memory(self, context: ssl.SSLContext) -> bool:
-        """False where memory cannot have a name (`_named`). Raises ssl.SSLError, ValueError."""
-        try:
-            with _named(self.contents[0]) as certificate, _named(self.contents[1]) as key:
-                context.load_cert_chain(certificate, key, password=_no_password)
-        except ssl.SSLError:
-            raise
-        except OSError:
-            return False
-        return True
 
 
 def load_chain(context: ssl.SSLContext, settings: Settings) -> None:
@@ -110,7 +100,7 @@ def load_anchors(context: ssl.SSLContext, path: Path) -> int:
     blocks = anchors(path)
     text = "".join(trusted_block(der) for der in blocks).encode()
     try:
-        if not _loaded_from_memory(context, text):
+        if not _loaded_from_memory(context.load_verify_locations, text):
             _load_from_temporary_file(context, text)
     except ssl.SSLError as error:
         raise Misconfigured("CA_PATH", f"{path} cannot be used ({error.reason})", "give a PEM file of CA certificates") from None
@@ -120,11 +110,11 @@ def load_anchors(context: ssl.SSLContext, path: Path) -> int:
     return len(blocks)
 
 
-def _loaded_from_memory(context: ssl.SSLContext, text: bytes) -> bool:
-    """False where memory cannot have a name (`_named`). Raises ssl.SSLError."""
+def _loaded_from_memory(load: Callable[..., object], *contents: bytes) -> bool:
+    """`load` with a path of each of these; False where memory cannot have a name (`_named`). Raises ssl.SSLError, ValueError."""
     try:
-        with _named(text) as name:
-            context.load_verify_locations(cafile=name)
+        with ExitStack() as named:
+            load(*[named.enter_context(_named(content)) for content in contents])
     except ssl.SSLError:
         raise
     except OSError:

@@ -137,12 +137,17 @@ def test_an_answer_that_was_not_the_newest_is_asked_for_again() -> None:
     assert desk.subject.number == 3
 
 
-def test_what_the_log_had_stored_and_lost_before_anybody_read_it_is_written_again() -> None:
+def desk_that_has_written_and_reads_nothing() -> Desk:
     desk = Desk()
     desk.subject.look()
     desk.world.run(1.0)
     desk.engine._following = False
     desk.subject.write(PLACE_OF)
+    return desk
+
+
+def test_what_the_log_had_stored_and_lost_before_anybody_read_it_is_written_again() -> None:
+    desk = desk_that_has_written_and_reads_nothing()
     desk.world.run(1.0)
     assert (len(desk.world.stream.messages), desk.subject.place) == (1, None), "stored, and not read"
     desk.world.stream.roll_back(1)
@@ -152,11 +157,7 @@ def test_what_the_log_had_stored_and_lost_before_anybody_read_it_is_written_agai
 
 
 def test_what_is_stored_and_read_late_stands_there_once() -> None:
-    desk = Desk()
-    desk.subject.look()
-    desk.world.run(1.0)
-    desk.engine._following = False
-    desk.subject.write(PLACE_OF)
+    desk = desk_that_has_written_and_reads_nothing()
     desk.world.run(20.0)
     desk.engine.read(1, desk.take)
     desk.world.run(10.0)
