@@ -4,13 +4,13 @@ Vehicles' messages over mutual TLS with picows on uvloop, and nothing done about
 What a Python server cannot do without. Its arguments: PORT CERTIFICATES MESSAGE ACK, as for tls_acks.c.
 """
 
-import ssl
 import sys
 from pathlib import Path
 
 import uvloop
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
+from bench.peers.picows_server import serve
 from bench.support.events import TXID
 
 
@@ -24,24 +24,12 @@ class Vehicle(WSListener):
             transport.send(WSMsgType.BINARY, self.before + txid + self.after)
 
 
-def vehicle(request: WSUpgradeRequest) -> WSListener:
-    return Vehicle()
-
-
 def learn(message: Path, ack: Path) -> None:
     txid = TXID.encode()
     Vehicle.at = message.read_bytes().index(txid)
     Vehicle.before, Vehicle.after = ack.read_bytes().split(txid)
 
 
-async def main(port: int, directory: Path) -> None:
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=directory / "vehicle_ca.pem")
-    tls.load_cert_chain(directory / "server.pem", directory / "server.key")
-    tls.verify_mode = ssl.CERT_REQUIRED
-    server = await ws_create_server(vehicle, "127.0.0.1", port, ssl=tls, backlog=1024)
-    await server.serve_forever()
-
-
 if __name__ == "__main__":
     learn(Path(sys.argv[3]), Path(sys.argv[4]))
-    uvloop.run(main(int(sys.argv[1]), Path(sys.argv[2])))
+    uvloop.run(serve(Vehicle, int(sys.argv[1]), Path(sys.argv[2])))

@@ -5,7 +5,6 @@ It does per message what ours does but the log: envelope read, record parsed, th
 and sent; the JSON goes nowhere. Mutual TLS, with the files of `teslafast certs init`. Its arguments: PORT DIRECTORY.
 """
 
-import ssl
 import sys
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import orjson
 import uvloop
 from flatbuffers import encode, packer, table
 from google.protobuf.json_format import MessageToDict
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
+from bench.peers.picows_server import serve
 from bench.support.events import ack
 from bench.support.payload import Payload
 
@@ -50,17 +50,5 @@ class Vehicle(WSListener):
         transport.send(WSMsgType.BINARY, ack(txid, topic))
 
 
-def vehicle(request: WSUpgradeRequest) -> WSListener:
-    return Vehicle()
-
-
-async def main(port: int, directory: Path) -> None:
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=directory / "vehicle_ca.pem")
-    tls.load_cert_chain(directory / "server.pem", directory / "server.key")
-    tls.verify_mode = ssl.CERT_REQUIRED
-    server = await ws_create_server(vehicle, "127.0.0.1", port, ssl=tls, backlog=1024)
-    await server.serve_forever()
-
-
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), Path(sys.argv[2])))
+    uvloop.run(serve(Vehicle, int(sys.argv[1]), Path(sys.argv[2])))

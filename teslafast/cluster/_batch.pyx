@@ -6,27 +6,19 @@ little-endian and stand anywhere, so they are copied out.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from ._named_tuples cimport PyType_GenericAlloc, put
+
 cdef extern from "Python.h":
-    object PyType_GenericAlloc(type made, Py_ssize_t items)
     object PyUnicode_DecodeASCII(const char *text, Py_ssize_t size, const char *errors)
-    void PyTuple_SET_ITEM(PyObject *made, Py_ssize_t place, PyObject *item)
 
 cdef enum:
     BATCH_HEAD_SIZE = 56    # as batch._HEAD says
     VERSION = 1
     HEAD_SIZE = 18          # code:u8 vin:u8 txid:u32 payload:u32 time_ms:u64
     LONGEST_VIN = 64
-
-
-cdef inline void put(object made, Py_ssize_t place, object item) noexcept:
-    """Into a tuple that nobody has seen yet; the reference goes over to it."""
-    Py_INCREF(item)
-    PyTuple_SET_ITEM(<PyObject *>made, place, <PyObject *>item)
 
 
 cdef inline bint can_name_a_vehicle(const uint8_t *text, Py_ssize_t size) noexcept:

@@ -11,15 +11,13 @@ by, and no byte is read at or behind it. tests/cluster/test_deliveries.py holds 
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t
 from libc.string cimport memchr, memcmp
 
+from ._named_tuples cimport PyType_GenericAlloc, put
+
 cdef extern from "Python.h":
-    object PyType_GenericAlloc(type made, Py_ssize_t items)
     object PyUnicode_DecodeASCII(const char *text, Py_ssize_t size, const char *errors)
-    void PyTuple_SET_ITEM(PyObject *made, Py_ssize_t place, PyObject *item)
 
 cdef enum:
     LONGEST_LINE = 1048576          # an INFO line names every server of a cluster
@@ -37,12 +35,6 @@ cdef struct Line:
     Word words[WORDS]
     int count               # of words, also if they are more than WORDS
     Py_ssize_t after        # place of the first byte behind the line
-
-
-cdef inline void put(object made, Py_ssize_t place, object item) noexcept:
-    """Into a tuple that nobody has seen yet; the reference goes over to it."""
-    Py_INCREF(item)
-    PyTuple_SET_ITEM(<PyObject *>made, place, <PyObject *>item)
 
 
 cdef int split(const char *text, Py_ssize_t size, char mark, Word *words, int most) noexcept:
