@@ -80,16 +80,15 @@ class PlaceSite(Protocol):
 
 
 class PlaceWrite:
-    """`stored`: the engine has said so; it is over when it has been read."""
+    """`steps`: how often it was sent, or said to be stored: only the newest counts. It is over when it has been read."""
 
-    __slots__ = ("attempts", "expected", "payload", "place", "stored")
+    __slots__ = ("expected", "payload", "place", "steps")
 
     def __init__(self, place: OutputPlace, payload: bytes, expected: int) -> None:
         self.place = place
         self.payload = payload
         self.expected = expected
-        self.attempts = 0
-        self.stored = False
+        self.steps = 0
 
 
 class PlaceSubject:
@@ -179,34 +178,29 @@ class PlaceSubject:
         self._send(flight)
 
     def _send(self, flight: PlaceWrite) -> None:
-        wait_s = RETRY_S[flight.attempts] if flight.attempts < len(RETRY_S) else STEADY_RETRY_S
-        flight.attempts += 1
-        self._timer.call_later(wait_s, partial(self._again, flight, flight.attempts))
-        self._engine.publish(self._subject, flight.payload, flight.expected, partial(self._answered, flight))
+        wait_s = RETRY_S[flight.steps] if flight.steps < len(RETRY_S) else STEADY_RETRY_S
+        flight.steps += 1
+        self._timer.call_later(wait_s, partial(self._again, flight, flight.steps))
+        self._engine.publish(self._subject, flight.payload, flight.expected, partial(self._answered, flight, flight.steps))
 
-    def _again(self, flight: PlaceWrite, attempts: int) -> None:
-        if flight is self.flight and flight.attempts == attempts and not flight.stored:
+    def _again(self, flight: PlaceWrite, step: int) -> None:
+        if flight is self.flight and flight.steps == step:
             self._send(flight)
 
-    def _unread(self, flight: PlaceWrite) -> None:
-        """A log that lost its end may have lost this. If it stands there and is read late, the compare-and-set is refused."""
-        if flight is self.flight:
-            flight.stored = False
-            self._send(flight)
-
-    def _answered(self, flight: PlaceWrite, how: Published) -> None:
+    def _answered(self, flight: PlaceWrite, step: int, how: Published) -> None:
         if flight is not self.flight:
             return
         match how:
             case Stored():
-                flight.stored = True
-                self._timer.call_later(UNREAD_S, partial(self._unread, flight))
+                # A log that lost its end may have lost this. If it stands there and is read late, the compare-and-set is refused.
+                flight.steps += 1
+                self._timer.call_later(UNREAD_S, partial(self._again, flight, flight.steps))
             case WrongLast(last) if last > flight.expected:
                 self._refused(last)
             case WrongLast(0):  # the limits took our last message, or the log has lost its end: that, the node finds out
                 self._engine.look(partial(self._evicted, flight))
             case Later(after_s):
-                self._timer.call_later(after_s, partial(self._again, flight, flight.attempts))
+                self._timer.call_later(after_s, partial(self._again, flight, step))
             case Failed(reason):
                 self._site.on_trouble(reason)
 
