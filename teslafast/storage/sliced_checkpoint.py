@@ -45,9 +45,9 @@ class SlicedCheckpoint:
         self.saved_seq = saved_seq
 
     def due(self, written: int, capacity: int) -> bool:
-        """`written`: bytes that the log has taken; `capacity`: of its ring. The first is due at once."""
+        """`written`: bytes that the log has taken; `capacity`: of its ring. The first is due at once; none is after the end."""
         enough = max(capacity // SHARE, min(TIMES_ITS_SIZE * self._size, capacity // 2))
-        return not self._saving and (written - self._saved_at >= enough or not self._size)
+        return not self._ended and not self._saving and (written - self._saved_at >= enough or not self._size)
 
     def check(self, now_s: float) -> None:
         """Called now and then (`now_s`: monotonic): says when the disk does not answer."""
