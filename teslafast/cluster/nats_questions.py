@@ -67,11 +67,9 @@ class NatsQuestions:
         number = str(next(self._numbers))
         question = self._open[number] = _Question(others)
         try:
-            await self._client.publish(self._subject, about, reply=f"{self._inbox}.{number}")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(question.complete.wait(), patience_s)
-        except Exception as error:  # nats-py's, of a connection that breaks just now: nobody has answered then
-            log.warning("cluster_connection_error", extra=fields(reason=str(error)[:300]))
+            if await self._sent(self._subject, about, reply=f"{self._inbox}.{number}"):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(question.complete.wait(), patience_s)
         finally:
             del self._open[number]
         question.answers.pop(self._name(), None)
@@ -87,7 +85,18 @@ class NatsQuestions:
             return
         try:
             answer = self.answer(bytes(message.data))
-            if len(answer) <= LONGEST_REPORT:
-                await self._client.publish(message.reply, self._name().encode() + answer)
         except Exception as error:
             log.error("fault", extra=fields(cause=type(error).__name__, what="an answer to another node"), exc_info=error)
+            return
+        if len(answer) <= LONGEST_REPORT:
+            await self._sent(message.reply, self._name().encode() + answer)
+
+    async def _sent(self, subject: str, data: bytes, reply: str = "") -> bool:
+        """A question may come while the node leaves: it goes unanswered, as one to a node that has left."""
+        try:
+            await self._client.publish(subject, data, reply=reply)
+        except Exception as error:  # nats-py's, of a connection that breaks just now: nobody hears of it then
+            if not self._client.is_closed:
+                log.warning("cluster_connection_error", extra=fields(reason=str(error)[:300]))
+            return False
+        return True
