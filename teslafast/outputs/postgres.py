@@ -45,6 +45,8 @@ class PostgresOutput:
         import asyncpg
 
         self._asyncpg: Any = asyncpg
+        # The last: what was under way when the connection broke off leaves asyncpg's own state behind, until it is opened anew.
+        self._errors = asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
         self._url = settings.url
         self._table = settings.table
         self._context = context
@@ -60,13 +62,13 @@ class PostgresOutput:
         try:
             await prepare(self._connection, self._table)
             self._rows = RowEncoder(await epoch_number(self._connection, self._table, self._context.epoch))
-        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError) as error:
+        except self._errors as error:
             raise self._trouble(error) from None
 
     async def send(self, events: Sequence[Event]) -> None:
         try:
             await self._store([event for event in events if event.seq not in self._refused])
-        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError) as error:
+        except self._errors as error:
             raise self._trouble(error) from None
         self._refused.clear()
 
@@ -76,7 +78,7 @@ class PostgresOutput:
             self._connection = await self._opened()
             async with self._connection.transaction():
                 return await self._found(self._connection)
-        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError) as error:
+        except self._errors as error:
             raise self._trouble(error) from None
         finally:
             await self.close()
@@ -117,13 +119,14 @@ class PostgresOutput:
         except (OSError, ValueError) as error:  # ValueError: what the URL's query says, such as an unknown sslmode
             kind = Unreachable if isinstance(error, OSError) else Undelivered
             raise kind(f"the database cannot be reached: {error}") from None
-        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError) as error:
+        except self._errors as error:
             raise self._trouble(error) from None
 
     def _trouble(self, error: Exception) -> Undelivered:
         """What the database, or asyncpg, has said, as what it means here. It names no password."""
         state = getattr(error, "sqlstate", None)
-        away = state.startswith(_AWAY) if state else self._connection is None or self._connection.is_closed()
+        gone = self._connection is None or self._connection.is_closed() or isinstance(error, self._asyncpg.InternalClientError)
+        away = state.startswith(_AWAY) if state else gone
         words = " ".join(str(error).split()) or type(error).__name__
         return (Unreachable if away else Undelivered)(f"the database says: {words}" if state else words)
 

@@ -6,8 +6,9 @@ import asyncio
 from collections import Counter
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
-from teslafast.errors import Undelivered
+from teslafast.errors import Undelivered, Unreachable
 from teslafast.outputs import Context
 from teslafast.outputs.postgres import SLICE, PostgresOutput, PostgresSettings
 from teslafast.outputs.postgres_rows import RowEncoder
@@ -160,3 +161,24 @@ def test_columns_that_somebody_has_changed_cost_no_event(database: Postgres) -> 
     run(database, scene, context)
     assert database.ask("SELECT count(*) FROM telemetry") == [(2,)]
     assert (context.given_up, context.dropped) == ([], {"refused": 0})
+
+
+def test_what_asyncpg_cannot_go_on_from_is_a_connection_that_broke_off(
+    database: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so, at times, when the database is killed while a statement is under way; the next connection does as ever."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+
+    async def scene(output: PostgresOutput) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(output, "_copy", broken)
+            with pytest.raises(Unreachable, match="cannot switch to state 15"):
+                await output.send([data(1, {"Soc": 1})])
+        await output.close()
+        await output.connect()
+        await output.send([data(1, {"Soc": 1})])
+
+    run(database, scene)
+    assert database.ask("SELECT count(*) FROM telemetry") == [(1,)]
