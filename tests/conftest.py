@@ -4,6 +4,7 @@ leaves as it was. Servers, peers and doubles stand in tests/support.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from teslafast.doctor import authorities
 from teslafast.log_writer import LogWriter
 
 from tests.support.certificates import World
+from tests.support.clocks import SetClockAhead
 from tests.support.fake_fleet_api import Car, FleetServer
 from tests.support.sites import VIN, Site
 
@@ -32,6 +34,13 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def set_clock_ahead(monkeypatch: pytest.MonkeyPatch) -> SetClockAhead:
+    """So many seconds ahead of the machine's: the time of day of this process, and of each server `Inside` it. Others go on."""
+    real = time.time
+    return lambda seconds: monkeypatch.setattr(time, "time", lambda: real() + seconds)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from collections import Counter
 import uvloop
 from teslafast.outputs import Context
 from teslafast.outputs.zmq import ZmqOutput, ZmqSettings
-from tests.support.started import free_port
+from tests.support.ports import free_port
 
 from bench.outputs.load import arguments, compared_in_batches
 

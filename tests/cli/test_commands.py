@@ -22,6 +22,7 @@ from teslafast.simulator import chaos
 from tests.support import ROOT
 from tests.support.certificates import World
 from tests.support.peers import PATIENCE_S, SECRET
+from tests.support.ports import free_port
 from tests.support.servers import spawn
 
 Run = Callable[..., tuple[int, str, str]]
@@ -206,8 +207,7 @@ def test_the_shortest_and_the_longest_lifetime_give_valid_tokens(run: Run) -> No
 
 
 def test_health_of_a_port_where_nothing_listens_is_one_line_and_exit_1(run: Run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    port = free_port()
     code, out, err = run("health", f"http://127.0.0.1:{port}")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert err.startswith(f"teslafast: 127.0.0.1:{port}: no answer")

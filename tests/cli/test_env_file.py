@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from teslafast.cli import env_file
 from teslafast.errors import Misconfigured
 
+from tests.support.nodes import wait_until
 from tests.support.peers import PATIENCE_S, SECRET
 from tests.support.servers import spawn
 
@@ -107,10 +108,11 @@ def test_demo_open_gives_the_page_with_its_token_to_the_browser(tmp_path: Path) 
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/bash\nprintf "%s" "$1" > {tmp_path}/url.new\nmv {tmp_path}/url.new {tmp_path}/url\n')
     browser.chmod(0o755)
-    arguments = ["demo", "--port", "0", "--open", "--seconds", "3"]
+    arguments = ["demo", "--port", "0", "--open", "--seconds", "1"]
     process = spawn(arguments, {"BROWSER": f"{browser} %s"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    _, err = process.communicate(timeout=PATIENCE_S + 10)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
+    wait_until((tmp_path / "url").exists)  # the browser is a process of its own
     assert (tmp_path / "url").read_text() == err.split()[1]
     assert "#token=" in err.split()[1]
 

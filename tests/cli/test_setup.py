@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.certificates import HOST, World
+from tests.support.ports import free_port
 from tests.support.setup_stage import FIRST_REFRESH_TOKEN, VIN, SetupStage, grant, setup_stage
 
 
@@ -198,8 +198,7 @@ def where(stage: SetupStage, address: str) -> str:
 
 @pytest.mark.parametrize("command", ["login", "setup"])
 def test_a_login_in_a_browser_on_this_machine(stage: SetupStage, command: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        redirect = f"http://localhost:{found.getsockname()[1]}/callback"
+    redirect = f"http://localhost:{free_port()}/callback"
     stage.tesla.redirect = redirect
     words = [] if command == "login" else ["--yes", "--until", "login"]
     process = start(stage, command, "--redirect", redirect, *words, TESLA_REFRESH_TOKEN="")

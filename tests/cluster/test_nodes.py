@@ -147,7 +147,7 @@ def test_nothing_is_acknowledged_while_the_log_is_away_and_everything_is_afterwa
             for _ in range(3):
                 vehicle.reply()
             assert [far.until("data")["data"]["Soc"] for _ in range(4)] == [0.0, 1.0, 2.0, 3.0]
-            assert here.get("/health").json["cluster"]["state"] == "ok"
+            wait_for(here, "ok")
 
 
 def test_every_node_knows_who_is_connected_anywhere(nats: NatsServers) -> None:

@@ -228,7 +228,8 @@ def test_after_an_id_that_is_not_kept_comes_the_gap_and_what_holds_now() -> None
         with server.place.vehicle(A) as vehicle:
             for _ in range(30):
                 vehicle.tell({"VehicleName": {"stringValue": "x" * 60_000}})
-        newest = server.server.hub.log.seq
+        server.lines.wait_for("vehicle_disconnected")
+        newest = server.ask(lambda running: running.hub.log.seq)
         with listen(server.place, "/sse?topics=data", f"Last-Event-ID: {server.server.hub.epoch}-1") as reader:
             assert reader.next().data["isCache"] is True
             assert reader.comments == [f"gap 2-{newest}"]

@@ -15,9 +15,9 @@ from teslafast.core.connections import STRANGERS_AT_MOST
 from teslafast.dashboards import teslamate, teslamate_session
 from teslafast.dashboards.vehicle_ids import vehicle_id
 from teslafast.websocket import connection
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 
-from tests.support.peer_connections import Raw
+from tests.support.clocks import SetClockAhead
 from tests.support.peers import token
 from tests.support.servers import Inside, Process
 from tests.support.teslamate import TeslaMate
@@ -155,9 +155,11 @@ def test_a_drain_ends_tcp_without_a_close_frame(server: Inside) -> None:
     server.lines.wait_for("dashboard_disconnected", 2, cause="drain")
 
 
-def test_a_tokens_end_ends_tcp_without_a_close_frame(server: Inside) -> None:
+def test_a_tokens_end_ends_tcp_without_a_close_frame(server: Inside, set_clock_ahead: SetClockAhead) -> None:
     with TeslaMate(server.place, VIN) as client:
-        client.subscribe(token(exp=time.time() + 1.5))
+        client.subscribe(token(exp=time.time() + 3600))
+        server.lines.wait_for("dashboard_connected")
+        set_clock_ahead(3600)
         assert client.ended()
     server.lines.wait_for("dashboard_disconnected", cause="token_expired")
 
@@ -235,17 +237,18 @@ def test_a_stranger_that_shows_no_token_is_ended(server: Inside, monkeypatch: py
 
 
 def test_a_stranger_whose_token_was_refused_has_longer(server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(teslamate, "FIRST_MESSAGE_S", 0.0)
     monkeypatch.setattr(teslamate, "REFUSED_S", 1000.0)
     with TeslaMate(server.place, VIN) as client, TeslaMate(server.place, VIN) as silent:
         client.subscribe("nonsense")
         client.until("data:error")
+        monkeypatch.setattr(teslamate, "FIRST_MESSAGE_S", 0.0)  # not before it has spoken
         assert silent.ended(), "a whole round has passed"
         client.raw.frame(Opcode.PING)
         assert client.raw.read_frame() == (Opcode.PONG, b"")
 
 
-def test_of_too_many_strangers_the_oldest_goes_and_they_keep_no_dashboard_out() -> None:
+def test_of_too_many_strangers_the_oldest_goes_and_they_keep_no_dashboard_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teslamate, "FIRST_MESSAGE_S", 3600.0)
     with Inside(MAX_DASHBOARDS="2") as server:
         clients = [TeslaMate(server.place, VIN) for _ in range(STRANGERS_AT_MOST + 1)]
         for client in clients:
@@ -268,17 +271,16 @@ def test_a_flood_is_ended(server: Inside, flood: str) -> None:
         client.until("control:hello")
         client.subscribe(token())
         client.until("control:hello")
-        raw: Raw = client.raw
-        try:
-            for _ in range(teslamate.SAID_AT_MOST + 1):
-                if flood == "messages":
-                    raw.frame(Opcode.PONG)
-                elif flood == "subscriptions":
-                    client.subscribe(token())
-                else:
-                    raw.frame(Opcode.TEXT, b"nonsense" * (1 if flood == "nonsense" else 10_000))
-        except OSError:
-            pass  # it is ended already
+        said = {
+            "messages": Frame(Opcode.PONG, b""),
+            "subscriptions": Frame(Opcode.TEXT, client.double.subscribe(token())),
+            "nonsense": Frame(Opcode.TEXT, b"nonsense"),
+            "large": Frame(Opcode.TEXT, b"nonsense" * 10_000),
+        }[flood].serialize(mask=True)
+        burst = said * (1 if flood == "large" else teslamate.SAID_AT_MOST + 1)
+        with suppress(OSError):  # it is ended already
+            for _ in range(20):  # a check of the connection, once a second, begins anew to count
+                client.raw.send(burst)
         assert client.ended()
     causes = {"messages": "flood", "subscriptions": "flood", "nonsense": "errors", "large": "too_large"}
     server.lines.wait_for("dashboard_disconnected", cause=causes[flood])

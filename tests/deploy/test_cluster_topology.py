@@ -32,8 +32,8 @@ from tests.support.faults import Victim
 from tests.support.nats_logins import nkey_login
 from tests.support.nats_servers import PROGRAM, NatsServers
 from tests.support.peers import PATIENCE_S, SECRET, Connection, Place
+from tests.support.ports import free_ports
 from tests.support.proxies import haproxy, running
-from tests.support.started import free_ports
 
 pytestmark = [
     pytest.mark.deploy,

@@ -18,9 +18,9 @@ from websockets.uri import parse_uri
 
 from tests.support.certificates import Pair, World
 from tests.support.peers import PATIENCE_S, Connection, Vehicle
+from tests.support.ports import free_port
 from tests.support.proxies import MISSING, haproxy, nginx, running
 from tests.support.servers import Process
-from tests.support.started import free_port
 
 pytestmark = [
     pytest.mark.deploy,

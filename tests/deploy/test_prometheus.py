@@ -27,8 +27,8 @@ from tests.deploy.test_grafana import expressions
 from tests.support import ROOT
 from tests.support.certificates import World
 from tests.support.peers import PATIENCE_S, Place, token
+from tests.support.ports import free_port
 from tests.support.servers import Process, spawn
-from tests.support.started import free_port
 
 pytestmark = [
     pytest.mark.deploy,

@@ -23,10 +23,10 @@ from teslafast.doctor.report import examine
 from tests.support import ROOT
 from tests.support.certificates import HOST, SERVER_AUTH, Pair, World
 from tests.support.peers import PATIENCE_S, Place, Vehicle
+from tests.support.ports import free_port
 from tests.support.proxies import MISSING, Started, haproxy, nginx, running
 from tests.support.servers import Process
 from tests.support.sites import answering, dial
-from tests.support.started import free_port
 
 VIN = "5YJ3TEST5PF000001"
 pytestmark = [

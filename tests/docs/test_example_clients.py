@@ -6,7 +6,6 @@ against a recording of all that happened. The TypeScript one needs npm, and some
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from websockets.typing import Subprotocol
 from tests.support.example_clients import Client, node_command, python_command
 from tests.support.faults import Load, Victim, events_since, numbers_in
 from tests.support.peers import PATIENCE_S, Place, Vehicle, token
+from tests.support.ports import free_port
 
 CAME = {
     "type": "connectivity",
@@ -45,8 +45,7 @@ def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def port() -> str:
     """A port that the server can have again after it was killed."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
+    return str(free_port())
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from teslafast.dashboards.subscription import INTERVALS_MS
 from teslafast.protocol import messages, signals
 
 from tests.support import ROOT, oracle
+from tests.support.clocks import SetClockAhead
 from tests.support.pages import blocks
 from tests.support.peers import Dashboard, Place, token
 from tests.support.servers import Inside
@@ -128,13 +129,13 @@ def checked(message: dict[str, Any], name: str = "") -> dict[str, Any]:
 
 
 def test_events_of_every_kind_are_as_the_schema_says(place: Place) -> None:
-    with place.vehicle(VIN) as vehicle, place.dashboard() as dashboard:
+    with place.vehicle(VIN) as vehicle, place.dashboard(f"?vin={VIN}&snapshot=0") as dashboard:
         vehicle.tell(OF_EACH_SORT)
         for topic, members in RECORDS.items():
             vehicle.send_payload(topic, oracle.CLASSES[topic](**members).SerializeToString())
         kinds = {message["type"] for message in (checked(dashboard.next()) for _ in range(5))}
     assert kinds == {"hello", "data", "alerts", "errors", "connectivity"}
-    with place.dashboard() as dashboard:
+    with place.dashboard(f"?vin={VIN}") as dashboard:
         assert [checked(dashboard.next())["type"] for _ in range(2)] == ["hello", "snapshot"]
 
 
@@ -161,10 +162,11 @@ def answer(dashboard: Dashboard) -> dict[str, Any]:
     return message
 
 
-def test_a_warning_and_a_gap_are_as_the_schema_says(place: Place) -> None:
-    with place.dashboard("?since=0&epoch=another", bearer=token(exp=int(time.time()) + 3)) as dashboard:
+def test_a_warning_and_a_gap_are_as_the_schema_says(place: Place, set_clock_ahead: SetClockAhead) -> None:
+    with place.dashboard("?since=0&epoch=another", bearer=token(exp=int(time.time()) + 3600)) as dashboard:
         assert checked(dashboard.next())["type"] == "hello"
         assert checked(dashboard.until("gap"))["from"] == 0
+        set_clock_ahead(3600 - 30)
         checked(dashboard.until("token_expiring"))
 
 

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -23,6 +22,7 @@ import yaml
 
 from tests.support import ROOT
 from tests.support.pages import Block, blocks, pages
+from tests.support.ports import free_port
 
 PATIENCE_S = 60
 USUAL_PORTS = ("3000", "8443")
@@ -38,8 +38,7 @@ def runs(block: Block) -> bool:
 
 def with_free_ports(text: str) -> str:
     for usual in USUAL_PORTS:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            text = re.sub(rf"\b{usual}\b", str(free.getsockname()[1]), text)
+        text = re.sub(rf"\b{usual}\b", str(free_port()), text)
     return text
 
 

@@ -10,8 +10,8 @@ from teslafast.doctor.finding import State
 
 from tests.support.certificates import HOST, NOW
 from tests.support.fake_fleet_api import access_token
+from tests.support.ports import free_port
 from tests.support.sites import VIN, N, Row, Site, W, assert_said, only
-from tests.support.started import free_port
 
 
 def _told(**members: Any) -> Callable[[Site], None]:

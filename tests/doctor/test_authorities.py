@@ -9,8 +9,8 @@ from teslafast.certificates import folder
 from teslafast.doctor.finding import State
 
 from tests.support.certificates import HOST
+from tests.support.ports import free_port
 from tests.support.sites import N, Row, Site, W, assert_said
-from tests.support.started import free_port
 
 
 def _no_ca_path(site: Site) -> None:

@@ -13,8 +13,8 @@ from teslafast.doctor import certificate
 from teslafast.doctor.finding import State
 
 from tests.support.certificates import CLIENT_AUTH, EXPIRED, HOST, NOW, SERVER_AUTH, TO_COME
+from tests.support.ports import free_port
 from tests.support.sites import N, Row, Site, W, assert_said, only, pem_of
-from tests.support.started import free_port
 
 
 def _no_certificate(site: Site) -> None:

@@ -22,9 +22,9 @@ from tests.cluster.test_nodes import VIN, joined
 from tests.support.certificates import World
 from tests.support.nats_logins import PUBLISH, SUBSCRIBE, Login, creds_login, nkey_login
 from tests.support.nats_servers import NatsServers
+from tests.support.ports import free_port
 from tests.support.servers import Inside
 from tests.support.sites import answering
-from tests.support.started import free_port
 
 
 def findings(url: str, **changed: str) -> dict[str, list[Finding]]:

@@ -6,8 +6,8 @@ import pytest
 from teslafast.doctor.finding import State
 
 from tests.support.certificates import HOST
+from tests.support.ports import free_port
 from tests.support.sites import VIN, N, Site, W, assert_said
-from tests.support.started import free_port
 
 # name -> what is changed in the environment, and the check, state, fault and remedy that must be reported
 BROKEN: dict[str, tuple[dict[str, str], str, State, str, str]] = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from teslafast.doctor.finding import State
 
+from tests.support.ports import free_port
 from tests.support.servers import Inside
 from tests.support.sites import VARIABLES, Site, W, answering, assert_said, only, serving
-from tests.support.started import free_port
 
 
 def test_the_vehicles_port_in_place_of_the_dashboards_is_wrong(site: Site) -> None:

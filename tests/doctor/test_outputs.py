@@ -12,8 +12,8 @@ from teslafast.doctor.options import DoctorOptions
 from teslafast.doctor.outputs import _words, check_outputs, read_gauges
 
 from tests.outputs.test_check import run
+from tests.support.ports import free_port
 from tests.support.servers import Inside
-from tests.support.started import free_port
 from tests.support.webhook_receiver import Receiver
 
 
@@ -47,6 +47,7 @@ def test_a_webhook_is_connected_to_and_nothing_is_posted() -> None:
         ((_, state, says),) = findings(WEBHOOK_URL=receiver.url, WEBHOOK_PRIVATE="true")
         assert state is State.WELL
         assert says == "127.0.0.1 answers at 127.0.0.1; nothing was posted (unsigned: WEBHOOK_SECRET is not set)"
+        receiver.wait_connected(1)
         assert (receiver.posted, receiver.connections) == ([], 1)
 
 

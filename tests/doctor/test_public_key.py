@@ -15,8 +15,8 @@ from teslafast.onboarding.setup_notes import SetupNotes, save_notes
 from teslafast.onboarding.state_folder import StateFolder
 
 from tests.support.certificates import HOST
+from tests.support.ports import free_port
 from tests.support.sites import Site, assert_said, only
-from tests.support.started import free_port
 
 KEY, OTHER = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
 

@@ -10,8 +10,8 @@ from teslafast.doctor import tls_probe
 from teslafast.doctor.finding import State
 
 from tests.support.certificates import HOST, SERVER_AUTH
+from tests.support.ports import free_port
 from tests.support.sites import VIN, N, Site, W, answering, assert_said, only, proxy, serving
-from tests.support.started import free_port
 
 
 def test_a_name_that_dns_does_not_know_needs_an_a_record(site: Site) -> None:

@@ -8,8 +8,8 @@ import pytest
 from teslafast.doctor.tls_probe import Endpoint, ProbeResult, probe, verify_error
 
 from tests.support.certificates import HOST, World
+from tests.support.ports import free_port
 from tests.support.sites import Site, answering, serving
-from tests.support.started import free_port
 
 
 @pytest.fixture

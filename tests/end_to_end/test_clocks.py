@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from teslafast.rfc3339 import parse_rfc3339, rfc3339
 
+from tests.support.clocks import MovedServer, moved
 from tests.support.event_stream import listen
 from tests.support.peers import Place, Vehicle, token
-from tests.support.servers import Inside, Process
+from tests.support.servers import Inside
 
 VIN = "5YJ3E1EA7KF000001"
 YEAR_S = 31_536_000
@@ -76,14 +77,6 @@ def test_a_vehicle_that_wakes_with_its_clock_ahead_shows_what_it_says_later(ahea
 
 
 # ---- the server's
-
-
-def moved(file: Path, ahead_s: int) -> None:
-    file.write_text(str(ahead_s))
-
-
-class MovedServer(Process):
-    module = "tests.programs.moved_clock"
 
 
 @pytest.fixture

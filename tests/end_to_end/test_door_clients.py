@@ -7,7 +7,6 @@ They are installed and run by `make test-doors`.
 from __future__ import annotations
 
 import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -17,6 +16,7 @@ from tests.support.certificates import World
 from tests.support.door_clients import COMMANDS, RESUMING, DoorClient
 from tests.support.faults import Victim
 from tests.support.peers import Place, token
+from tests.support.ports import free_port
 from tests.support.relay import Relay
 from tests.support.servers import Process
 from tests.support.vins import vin_of
@@ -37,8 +37,7 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def port() -> str:
     """A port that the server can have again after it was killed."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
+    return str(free_port())
 
 
 @pytest.fixture

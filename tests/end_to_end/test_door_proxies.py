@@ -14,9 +14,9 @@ import pytest
 
 from tests.support.event_stream import EventStreamReader, listen
 from tests.support.peers import Place, token
+from tests.support.ports import free_port
 from tests.support.proxies import Started, haproxy, nginx, running
 from tests.support.servers import Inside
-from tests.support.started import free_port
 from tests.support.teslamate import TeslaMate
 from tests.support.vins import vin_of
 

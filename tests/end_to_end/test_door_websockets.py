@@ -7,7 +7,6 @@ close code is always 1006, which stands for none. Run by `make test-doors`.
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -17,6 +16,7 @@ from tests.support.certificates import World
 from tests.support.door_clients import NODE_MODULES, WEBSOCKET_CLIENT, DoorClient
 from tests.support.faults import Victim
 from tests.support.peers import Place, token
+from tests.support.ports import free_port
 from tests.support.relay import Relay
 from tests.support.servers import Process
 from tests.support.vins import vin_of
@@ -45,8 +45,7 @@ def door(pair: tuple[str, str]) -> str:
 @pytest.fixture
 def port() -> str:
     """A port that the server can have again after it was killed."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
+    return str(free_port())
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 
 from tests.support.certificates import World
 from tests.support.peers import Place
+from tests.support.ports import free_port
 from tests.support.servers import Process, spawn
-from tests.support.started import free_port
 
 VIN = "5YJ3TEST5PF000001"
 

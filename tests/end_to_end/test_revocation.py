@@ -18,6 +18,7 @@ from teslafast.server.server import Server
 from websockets.frames import Opcode
 
 from tests.support.certificates import DAY, NOW, World
+from tests.support.clocks import SetClockAhead
 from tests.support.peers import Place, Raw, upgrade_head
 from tests.support.servers import Inside
 from tests.support.vins import vin_of
@@ -43,7 +44,7 @@ class Files(Inside):
     def __init__(self, path: Path) -> None:
         self.path = path
         path.write_text(pem(*KEYS))
-        super().__init__(JWT_ALGORITHMS="ES256", JWT_PUBLIC_KEY_PATH=str(path), JWT_SECRET="", PING_INTERVAL="1s")
+        super().__init__(JWT_ALGORITHMS="ES256", JWT_PUBLIC_KEY_PATH=str(path), JWT_SECRET="")
 
     def remove_first_key(self) -> None:
         self.path.write_text(pem(KEYS[1]))
@@ -106,9 +107,10 @@ def check_dashboards(running: Server) -> None:
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_a_token_that_ends_ends_its_connection(server: Files, door: Door) -> None:
-    with door(server.place, token(seconds=1.2)) as raw:
+def test_a_token_that_ends_ends_its_connection(server: Files, door: Door, set_clock_ahead: SetClockAhead) -> None:
+    with door(server.place, token()) as raw:
         is_dashboard(server)
+        set_clock_ahead(HOUR_S)
         raw.rest()
     server.lines.wait_for("dashboard_disconnected", cause="token_expired")
 
@@ -195,7 +197,7 @@ def test_whoever_is_shown_out_may_not_come_back_with_the_same_token(server: File
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_vehicles_certificate_that_ends_ends_its_connection_and_session(world: World, version: ssl.TLSVersion) -> None:
     """In real time: nothing of the server is changed."""
-    ends = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + datetime.timedelta(seconds=3)
+    ends = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + datetime.timedelta(seconds=8)
     context = world.client(world.pair(world.issuing, f"ends-{version}", valid=(NOW - DAY, ends)))
     context.minimum_version = context.maximum_version = version
     with Inside(world, VEHICLE_PORT="0", PING_INTERVAL="3s") as server:

@@ -10,7 +10,7 @@ import pytest
 from teslafast.disk_thread import HANGS_S, AtOnce, DiskThread
 from teslafast.logs import log
 
-PATIENCE_S = 10
+from tests.support.peers import PATIENCE_S
 
 
 @pytest.fixture

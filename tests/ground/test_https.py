@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -18,6 +19,18 @@ from tests.support.certificates import World
 OK = b"HTTP/1.1 200 OK\r\nX-Kind: Some\r\nContent-Length: 4\r\n\r\nbody"
 
 
+def whole_request(connection: socket.socket) -> bytes:
+    """With its body, which may come later than its head; all that comes, if that is none."""
+    data = b""
+    while chunk := connection.recv(4096):
+        data += chunk
+        head, end, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        if end and len(body) >= int(length[1] if length else 0):
+            break
+    return data
+
+
 @contextmanager
 def answering(answer: bytes, context: ssl.SSLContext | None = None) -> Iterator[tuple[int, list[bytes]]]:
     """A server that answers one connection with these bytes: its port, and what it was asked."""
@@ -29,7 +42,7 @@ def answering(answer: bytes, context: ssl.SSLContext | None = None) -> Iterator[
             with plain:
                 try:
                     with context.wrap_socket(plain, server_side=True) if context else plain as connection:
-                        asked.append(connection.recv(4096))
+                        asked.append(whole_request(connection))
                         connection.sendall(answer)
                 except OSError:
                     asked.append(b"")

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from teslafast.whole_file import WholeFile, write_whole
 
+from tests.support.peers import PATIENCE_S
+
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -154,7 +156,7 @@ def test_discard_waits_for_a_commit_in_another_thread(tmp_path: Path, monkeypatc
 
     def slow(descriptor: int) -> None:
         syncing.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_S)
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", slow)
@@ -162,10 +164,10 @@ def test_discard_waits_for_a_commit_in_another_thread(tmp_path: Path, monkeypatc
     file.write(b"whole")
     committing = threading.Thread(target=file.commit, kwargs={"replace": False})
     committing.start()
-    assert syncing.wait(10)
+    assert syncing.wait(PATIENCE_S)
     discarding = threading.Thread(target=file.discard)
     discarding.start()
     go_on.set()
-    committing.join(10)
-    discarding.join(10)
+    committing.join(PATIENCE_S)
+    discarding.join(PATIENCE_S)
     assert files(tmp_path) == {"file": b"whole"}

@@ -16,7 +16,8 @@ from teslafast.onboarding.token_store import TokenStore
 
 from tests.support.fake_tesla import FakeTesla, Refusal
 from tests.support.fake_tesla_server import Raw, TeslaServer
-from tests.support.started import free_port
+from tests.support.peers import PATIENCE_S
+from tests.support.ports import free_port
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_browser_on_this_machine_brings_the_code_and_the_tokens_are_kept(
         page = https.request("GET", where_tesla_sends(tesla, attempt))
         assert b"You can close this page" in page.body
         assert page.headers["referrer-policy"] == "no-referrer"
-        answer = listener.wait(5)
+        answer = listener.wait(PATIENCE_S)
     assert answer is not None
     tokens = login.finish(store, attempt, answer)
     assert tokens.refresh_token == tesla.refresh_token
@@ -88,7 +89,7 @@ def test_an_answer_with_another_state_is_refused_and_nothing_is_exchanged(
         login.finish(store, attempt, where_tesla_sends(tesla, other))
     with login.LoopbackListener(attempt) as listener:
         assert https.request("GET", where_tesla_sends(tesla, other)).status == 400
-        assert listener.wait(5) is not None  # it is taken after the browser has its page
+        assert listener.wait(PATIENCE_S) is not None  # it is taken after the browser has its page
     assert ("POST", "/token authorization_code") not in tesla.calls
 
 

@@ -179,12 +179,12 @@ def test_no_answer_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_time_of_a_try_begins_with_each_post(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "TRY_S", 0.3)
+    monkeypatch.setattr(http_client, "TRY_S", 1.0)
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(4):
             await reader.readuntil(b"\r\n\r\n")
-            await asyncio.sleep(0.1)  # what an answer takes: all of them together take longer than one may
+            await asyncio.sleep(0.3)  # what an answer takes: all of them together take longer than one may
             writer.write(OK)
 
     assert len(posted(slow, posts=4)) == 4

@@ -153,8 +153,8 @@ def test_what_the_ring_overtook_meanwhile_is_a_gap_in_the_file(tmp_path: Path) -
 class Standard:
     """A server whose standard output is a pipe of ours."""
 
-    def __init__(self) -> None:
-        environment = BASE | {"NODE_ENV": "development", "JSONL_PATH": "-", "DRAIN_SECONDS": "1"}
+    def __init__(self, drain_seconds: str = "60") -> None:
+        environment = BASE | {"NODE_ENV": "development", "JSONL_PATH": "-", "DRAIN_SECONDS": drain_seconds}
         self.process = spawn(["serve"], environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.lines = Lines()
         assert self.process.stderr is not None
@@ -184,7 +184,7 @@ def test_standard_output_has_the_lines_and_the_log_goes_elsewhere() -> None:
 
 
 def test_a_standard_output_that_nobody_reads_holds_up_neither_vehicles_nor_the_end() -> None:
-    with Standard() as server:
+    with Standard(drain_seconds="1") as server:
         with server.place.vehicle("one") as vehicle:
             for _ in range(30):
                 vehicle.tell({"VehicleName": {"stringValue": "x" * 30_000}})  # in all, far more than a pipe holds
@@ -197,7 +197,7 @@ def test_a_standard_output_that_nobody_reads_holds_up_neither_vehicles_nor_the_e
 
 
 def test_a_standard_output_that_is_closed_is_said_and_holds_nobody_up() -> None:
-    with Standard() as server:
+    with Standard(drain_seconds="1") as server:
         assert server.process.stdout is not None
         assert server.process.stderr is not None
         server.process.stdout.close()

@@ -14,9 +14,9 @@ from tests.support.faults import Load
 from tests.support.histories import caught_up, outage
 from tests.support.kafka import KafkaReader, MockCluster, Read, Tansu
 from tests.support.peers import SECRET
+from tests.support.ports import free_port
 from tests.support.record_cases import FORMS, VERSION, by_topic, check_body, send_cases
 from tests.support.servers import Inside, Process, spawn
-from tests.support.started import free_port
 
 pytestmark = pytest.mark.outputs
 

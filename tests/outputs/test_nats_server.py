@@ -20,9 +20,9 @@ from tests.support.nats_reader import NatsMessage, NatsReader, make_stream, stre
 from tests.support.nats_servers import NatsServers
 from tests.support.output_events import EPOCH, data
 from tests.support.peers import SECRET
+from tests.support.ports import free_port
 from tests.support.record_cases import FORMS, VERSION, by_topic, check_body, send_cases
 from tests.support.servers import Inside, Process, spawn
-from tests.support.started import free_port
 
 pytestmark = pytest.mark.outputs
 SUBJECTS = "tesla_telemetry.>"

@@ -16,9 +16,9 @@ import pytest
 
 from tests.support.output_events import alert, data
 from tests.support.peers import PATIENCE_S
+from tests.support.ports import free_port
 from tests.support.postgres import NOBODY, Postgres
 from tests.support.postgres_stage import check, run
-from tests.support.started import free_port
 
 pytestmark = pytest.mark.outputs
 

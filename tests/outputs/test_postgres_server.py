@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.histories import caught_up, check_history, outage
 from tests.support.peers import SECRET
+from tests.support.ports import free_port
 from tests.support.postgres import Postgres
 from tests.support.servers import Inside, spawn
-from tests.support.started import free_port
 
 pytestmark = pytest.mark.outputs
 

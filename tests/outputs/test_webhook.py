@@ -17,6 +17,8 @@ from teslafast.outputs.http_client import ANSWER_AT_MOST, HttpAnswer, retry_afte
 from teslafast.outputs.webhook import BAD_EVENT_TRIES, LANES, WebhookOutput, WebhookSettings
 from teslafast.rfc3339 import rfc3339
 
+from tests.support.peers import PATIENCE_S
+from tests.support.ports import free_port
 from tests.support.webhook_receiver import Answer, Posted, Receiver
 
 EPOCH = "0123456789abcdef"
@@ -121,7 +123,7 @@ def test_vehicles_are_posted_for_at_once_and_a_slow_one_holds_up_no_other() -> N
 
     def judge(posted: Posted) -> Answer:
         if posted.headers["ce-subject"] == "slow":
-            slow.wait(10)
+            slow.wait(PATIENCE_S)
         return Answer()
 
     async def scene(output: WebhookOutput) -> None:
@@ -175,7 +177,7 @@ def test_410_says_that_nothing_more_is_wanted_whatever_else_failed() -> None:
     both = threading.Barrier(2)
 
     def together(posted: Posted) -> Answer:
-        both.wait(10)
+        both.wait(PATIENCE_S)
         return judge(posted)
 
     with Receiver(judge=together) as receiver, pytest.raises(Unwanted):
@@ -235,7 +237,7 @@ def test_a_receiver_that_closes_after_each_answer_gets_everything_once() -> None
 
 def test_a_receiver_that_is_down_is_unreachable() -> None:
     with Receiver() as receiver:
-        pass
+        receiver.url = f"http://127.0.0.1:{free_port()}/hook"
     with pytest.raises(Unreachable, match="cannot be reached"):
         run(receiver, lambda output: output.send([event(1)]))
 
@@ -251,7 +253,7 @@ def test_a_resolver_that_takes_long_does_not_block_the_event_loop(monkeypatch: p
 
     def slow(*arguments: object, **options: object) -> object:
         asked.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE_S)
         return looked_up(*arguments, **options)  # type: ignore[arg-type]
 
     async def scene() -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from tests.support.faults import Load, Victim
 from tests.support.peers import PATIENCE_S, ack
+from tests.support.ports import free_port
 from tests.support.servers import Inside, Process
-from tests.support.started import free_port
 from tests.support.webhook_receiver import Answer, Receiver, port_of, spawned
 
 VINS = [f"car{number}" for number in range(10)]
@@ -56,11 +56,11 @@ class Receiving:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.port = 0
+        self.port = free_port()
 
     def start(self) -> None:
         self._process = spawned(self.port, self.path)
-        self.port = port_of(self._process)
+        assert port_of(self._process) == self.port
 
     def kill(self) -> None:
         self._process.kill()

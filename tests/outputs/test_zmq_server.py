@@ -18,9 +18,9 @@ from tests.support.faults import Load, Victim
 from tests.support.histories import OUTAGE_S, VINS, caught_up
 from tests.support.output_events import EPOCH, data
 from tests.support.peers import SECRET
+from tests.support.ports import free_port
 from tests.support.record_cases import FORMS, VERSION, by_topic, check_body, send_cases
 from tests.support.servers import Inside, Process, spawn
-from tests.support.started import free_port
 from tests.support.zmq_reader import Frames, ZmqReader
 
 pytestmark = pytest.mark.outputs

@@ -55,8 +55,7 @@ def test_where_descriptors_run_out_strangers_make_room_for_vehicles(world: World
             for acceptor in running.listeners._acceptors:
                 acceptor._highest = highest
 
-        while server.ask(lambda running: len(running.listeners.pending)) < len(crowd):
-            pass
+        server.wait_until(lambda running: len(running.listeners.pending) == len(crowd))
         server.ask(run_out)
         for _ in range(10):
             with server.place.vehicle() as vehicle:

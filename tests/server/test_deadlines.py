@@ -48,8 +48,7 @@ def test_a_client_that_resets_while_it_is_told_that_it_was_too_slow_is_no_fault(
     with Inside(HANDSHAKE_TIMEOUT="60") as server:
         with socket.create_connection(("127.0.0.1", server.place.port)) as slow:
             slow.sendall(b"GET / HT")
-            while not server.ask(lambda running: [one for one in arrivals(running) if one.connection is not None]):
-                pass
+            server.wait_until(lambda running: [one for one in arrivals(running) if one.connection is not None])
 
             def reset_and_expire(running: object) -> None:
                 slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -58,8 +57,7 @@ def test_a_client_that_resets_while_it_is_told_that_it_was_too_slow_is_no_fault(
                     arrival.expire()
 
             server.ask(reset_and_expire)
-        while server.ask(lambda running: len(running.listeners.pending)):
-            pass
+        server.wait_until(lambda running: not len(running.listeners.pending))
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 

@@ -58,7 +58,7 @@ def test_silent_connections_keep_no_vehicle_out(server: Inside) -> None:
     with ExitStack() as strangers:
         for _ in range(SILENT):
             strangers.enter_context(silent(server.place))
-        assert seconds_to_get_in(server.place) < TIMES_AS_LONG * alone
+        assert min(seconds_to_get_in(server.place) for _ in range(3)) < TIMES_AS_LONG * alone
 
 
 def test_a_handshake_that_comes_byte_by_byte_is_as_good_as_any(server: Inside) -> None:
@@ -123,21 +123,27 @@ def test_handshakes_that_do_not_go_on_are_bounded_in_bytes_and_the_oldest_gives_
         with suppress(ConnectionResetError):
             while first.recv(65536):
                 pass
-        for _ in range(100):  # turns of the loop: the third one's end may be on its way
-            left = server.ask(lambda inside: sum(isinstance(one, handshakes._Transport) for one in gc.get_objects()))
-            if left == 2:
-                break
-        assert left == 2, "two of five: each has more than TLS_BYTES"
+        server.wait_until(lambda inside: transports() == 2)  # of five: each has more than TLS_BYTES
         assert server.counts("refused_connections") == {"crowded_bytes": 3}
         assert status(server.place) == 101
+
+
+def transports() -> int:
+    """Handshakes that hold memory, in this process."""
+    return sum(isinstance(one, handshakes._Transport) for one in gc.get_objects())
 
 
 def test_who_leaves_without_a_byte_or_right_after_a_hello_costs_no_handshake(world: World) -> None:
     with Inside(world, VEHICLE_PORT="0") as server:
         hellos = [b"", b"\x16\x03\x01\x00\x05hello"]
-        for hello in hellos:
-            with silent(server.place) as connected:
-                connected.sendall(hello)
+
+        def come_and_leave(running: object) -> None:
+            """While the event loop stands still: it finds them gone."""
+            for hello in hellos:
+                with silent(server.place) as connected:
+                    connected.sendall(hello)
+
+        server.ask(come_and_leave)
         server.lines.wait_for("tls_failed", len(hellos), cause="cut")
         assert server.counts("tls_failures") == {"cut": 2}
 

@@ -8,8 +8,8 @@ import socket
 from teslafast.server.server import Server
 
 from tests.support.peers import PATIENCE_S
+from tests.support.ports import free_port
 from tests.support.servers import Inside
-from tests.support.started import free_port
 
 WAITING = 300  # several times as many as are accepted in a turn
 

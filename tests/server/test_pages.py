@@ -13,6 +13,7 @@ SOC = {"Soc": {"floatValue": 50.0}}
 @pytest.mark.parametrize("layout", ["plain", "one_port", "two_ports"])
 def test_health_needs_no_token_and_contains_no_vin(request: pytest.FixtureRequest, layout: str) -> None:
     server: Inside = request.getfixturevalue(layout)
+    server.wait_until(lambda running: not len(running.hub.connections))  # whoever an earlier test left
     with server.place.vehicle("5YJ3E1EA7KF000001") as vehicle, server.place.dashboard() as dashboard:
         vehicle.tell(SOC)
         dashboard.next()

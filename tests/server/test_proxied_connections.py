@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,13 +65,15 @@ def test_a_check_that_connects_and_says_nothing_leaves_no_line() -> None:
     with Inside(None, **LOOPBACK) as server:
         server.place.bare().socket.close()
         assert server.place.get("/health").status == 200
+        server.wait_until(lambda running: not len(running.listeners.pending))
         assert server.counts("refused_connections") == {}
 
 
 @pytest.mark.parametrize("header", [b"PROXY TCP4 nobody\r\n", b"PROXY TC"])
 def test_a_broken_or_unfinished_header_ends_the_connection_with_a_line(header: bytes) -> None:
     with Inside(None, **LOOPBACK) as server, through(server, header) as raw:
-        raw.socket.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # a broken one has been enough
+            raw.socket.shutdown(socket.SHUT_WR)
         assert raw.rest() == b""
         assert "PROXY" in server.lines.wait_for("connection_refused", cause="proxy_header")[0]["reason"]
         assert server.counts("refused_connections") == {"proxy_header": 1}

@@ -23,8 +23,8 @@ from teslafast.setup.outcome import Blocked, Outcome, StepState, Waiting
 from teslafast.setup.steps import SETUP_STEPS
 
 from tests.support.certificates import HOST, World
+from tests.support.ports import free_port
 from tests.support.setup_stage import VIN, SetupStage, setup_stage
-from tests.support.started import free_port
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from teslafast.setup.own_server import own_command
 
 from tests.support import ROOT
 from tests.support.certificates import HOST, World
+from tests.support.ports import free_port
 from tests.support.servers import Lines
 from tests.support.setup_stage import SetupStage, setup_stage
-from tests.support.started import free_port
 
 FIRST = (Step.APP_KEY, Step.SERVER)
 

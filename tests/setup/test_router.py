@@ -10,6 +10,8 @@ from typing import Self
 import pytest
 from teslafast.setup.router import gateway, outside_address
 
+from tests.support.peers import PATIENCE_S
+
 ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
 eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
@@ -24,7 +26,7 @@ def answering(answer: Callable[[bytes], bytes]) -> Iterator[tuple[str, int]]:
     """A device that answers one datagram."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as device:
         device.bind(("127.0.0.1", 0))
-        device.settimeout(10)
+        device.settimeout(PATIENCE_S)
 
         def serve() -> None:
             asked, who = device.recvfrom(4096)
@@ -36,13 +38,15 @@ def answering(answer: Callable[[bytes], bytes]) -> Iterator[tuple[str, int]]:
         thread.join()
 
 
-def nat_pmp(answer: bytes) -> str:
+def nat_pmp(answer: bytes, answer_s: float = 0.3) -> str:
+    """`answer_s`: how long it is waited for, and then for another router."""
+
     def told(asked: bytes) -> bytes:
         return answer if asked == b"\0\0" else b"what?"
 
     with answering(told) as (host, port), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
         nobody.bind(("127.0.0.1", 0))
-        return outside_address(host, port, nobody.getsockname(), 0.3)
+        return outside_address(host, port, nobody.getsockname(), answer_s)
 
 
 def test_the_gateway_is_the_default_route() -> None:
@@ -51,7 +55,7 @@ def test_the_gateway_is_the_default_route() -> None:
 
 
 def test_a_router_tells_its_address_by_nat_pmp() -> None:
-    assert nat_pmp(b"\0\x80\0\0" + b"\0\0\0\1" + bytes([203, 0, 113, 9])) == "203.0.113.9"
+    assert nat_pmp(b"\0\x80\0\0" + b"\0\0\0\1" + bytes([203, 0, 113, 9]), PATIENCE_S) == "203.0.113.9"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ class Igd:
 def upnp(location: str) -> str:
     head = f"HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\nLocation: {location}\r\n\r\n"
     with answering(lambda asked: head.encode()) as at:
-        return outside_address("", 1, at, 2.0)
+        return outside_address("", 1, at, PATIENCE_S)
 
 
 def said(address: str) -> str:

@@ -22,6 +22,7 @@ from websockets.http11 import Request, Response
 
 from tests.support import ROOT
 from tests.support.fake_vehicle_server import FakeVehicleServer, run
+from tests.support.ports import free_port
 
 
 def test_vehicles_start_at_equal_distances_within_one_interval(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,12 +76,7 @@ def refused(url: str, **options: Any) -> Misconfigured:
 
 
 def test_a_port_where_nothing_listens_is_refused_with_the_reason() -> None:
-    async def closed_port() -> str:
-        async with FakeVehicleServer().listening() as server:
-            return server.url
-
-    url = run(closed_port())
-    assert "nothing listens" in refused(url).fault
+    assert "nothing listens" in refused(f"ws://localhost:{free_port()}/").fault
 
 
 @pytest.mark.parametrize(
@@ -151,9 +147,13 @@ def test_a_certificate_file_that_cannot_be_read_is_refused_with_its_name(
 
 def test_a_vehicle_that_the_server_refuses_for_good_does_not_stop_the_others() -> None:
     server = FakeVehicleServer()
+    let_in: list[Request] = []
 
     def only_the_first(connection: ServerConnection, request: Request) -> Response | None:
-        return connection.respond(HTTPStatus.FORBIDDEN, "not in TESLA_VIN\n") if server.connections else None
+        if let_in:
+            return connection.respond(HTTPStatus.FORBIDDEN, "not in TESLA_VIN\n")
+        let_in.append(request)
+        return None
 
     async def test() -> Summary:
         async with serve(server.handle, "127.0.0.1", 0, process_request=only_the_first) as bound:

@@ -17,6 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from tests.support import oracle
 from tests.support.fake_vehicle_server import Answers, FakeVehicleServer, ack, error_reply, run
+from tests.support.ports import free_port
 
 TXID = re.compile(rb"[0-9a-f]{22}-\d{9}")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -85,7 +86,7 @@ def test_without_tls_a_vehicle_puts_its_vin_into_the_query() -> None:
 
 
 def test_a_message_that_is_never_acknowledged_is_counted_and_the_run_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "SETTLE_S", 0.2)
+    monkeypatch.setattr(fleet, "SETTLE_S", 1.0)
     seen = count(1)
 
     def forgetful(txid: bytes, topic: bytes) -> bytes | None:
@@ -125,7 +126,7 @@ def test_an_error_reply_to_a_valid_message_counts_as_refused() -> None:
     ids=["another txid", "another topic", "not readable", "an error reply to nothing"],
 )
 def test_an_answer_that_belongs_to_no_message_counts_as_a_stray(answer: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "SETTLE_S", 0.1)
+    monkeypatch.setattr(fleet, "SETTLE_S", 0.5)
 
     async def test() -> Summary:
         async with FakeVehicleServer(answer).listening() as server:
@@ -155,12 +156,11 @@ def test_a_second_answer_to_one_message_counts_as_a_stray() -> None:
 
 def test_after_a_server_restart_every_vehicle_connects_again_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("teslafast.backoff.FIRST_S", 0.05)
-    mute = [False]
+    mute, port = [False], free_port()
 
     async def test() -> tuple[FakeVehicleServer, Summary]:
         server, stop = FakeVehicleServer(lambda txid, topic: None if mute[0] else ack(txid, topic)), asyncio.Event()
-        async with server.listening():
-            port = int(server.url.rpartition(":")[2].strip("/"))
+        async with server.listening(port=port):
             running = asyncio.create_task(simulate(server.url, vehicles=3, interval_s=0.1, stop=stop))
             await server.until(lambda: len(server.txids) >= 6)
             mute[0] = True

@@ -10,6 +10,8 @@ from teslafast.metrics import Durations
 from teslafast.storage import group_commit as commit_module
 from teslafast.storage.group_commit import GroupCommit
 
+from tests.support.peers import PATIENCE_S
+
 
 class Clock:
     """An event loop whose time is driven by the test; what a thread hands it waits in `handed` until `run_handed`."""
@@ -37,7 +39,7 @@ class Clock:
     def end(self) -> None:
         """Waits until the thread is through, and runs what it handed over."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self._handed, 10)
+            assert self._changed.wait_for(lambda: self._handed, PATIENCE_S)
             callback = self._handed.pop()
         callback()
 

@@ -15,7 +15,7 @@ from tests.cluster.road import Road
 from tests.support.certificates import World
 from tests.support.nodes import Nodes, kill, wait_until
 from tests.support.peers import PATIENCE_S
-from tests.support.started import free_ports
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.cluster
 

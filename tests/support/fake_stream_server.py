@@ -21,6 +21,8 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from tests.support.peers import PATIENCE_S
+
 VIN = "5YJ3TEST5PF000001"
 HELLO = {"type": "hello", "epoch": "e1", "seq": 4, "oldest": 1, "server": "teslafast/0.1.0"}
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eabc"  # what a terminal would obey
@@ -116,7 +118,7 @@ def run(test: Coroutine[Any, Any, Any]) -> Any:
     """A test's coroutine on an event loop of its own; TimeoutError if it hangs."""
 
     async def bounded() -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             return await test
 
     return asyncio.run(bounded())

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from tests.support import oracle
+from tests.support.peers import PATIENCE_S
 
 Answers = Callable[[bytes, bytes], bytes | None]  # (txid, topic) -> the reply; None: no reply
 
@@ -130,7 +131,7 @@ def _certified_vin(connection: ServerConnection) -> str:
     return str(name)
 
 
-def run(test: Coroutine[Any, Any, Any], timeout_s: float = 30) -> Any:
+def run(test: Coroutine[Any, Any, Any], timeout_s: float = PATIENCE_S) -> Any:
     """A test's coroutine on an event loop of its own; TimeoutError if it hangs."""
 
     async def bounded() -> Any:

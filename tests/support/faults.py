@@ -39,7 +39,7 @@ class Victim(Process):
         if not self.killed:
             super().__exit__(kind, error, trace)
             return
-        self._reader.join(10)
+        self._reader.join(PATIENCE_S)
         assert self.process.stderr is not None
         self.process.stderr.close()
         assert "Traceback" not in self.lines.text, self.lines.text
@@ -111,7 +111,7 @@ class Load:
     def stop(self) -> None:
         self._stopped.set()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(PATIENCE_S)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
@@ -221,7 +221,7 @@ class Crowd:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._thread.join(30)
+        self._thread.join(PATIENCE_S)
         for member in self.members:
             member.socket.close()
         assert not self._thread.is_alive()

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.faults import Load
-from tests.support.peers import Place
+from tests.support.peers import PATIENCE_S, Place
 from tests.support.vins import vin_of
 
 
@@ -77,7 +77,7 @@ class Healthy:
         self._last = acked[-1] + 1
         with self._place.vehicle(self.VIN) as vehicle:  # one more, so that the reader wakes and sees that it is over
             vehicle.tell({"Odometer": {"doubleValue": float(self._last)}})
-        self._thread.join(20)
+        self._thread.join(PATIENCE_S)
         self._dashboard.__exit__(None, None, None)
         assert not self._thread.is_alive()
         assert self.load.faults == []

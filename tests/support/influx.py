@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.peers import PATIENCE_S
-from tests.support.started import free_port
+from tests.support.ports import free_port
 
 CONFIGURATION = """
 reporting-disabled = true

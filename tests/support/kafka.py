@@ -71,6 +71,8 @@ class Gate:
                 return
             with socket.create_connection(("127.0.0.1", self._to_port)) as server:
                 self._ends.append((name, client, server))
+                if not self.is_open:  # since it came
+                    self.shut()
                 back = threading.Thread(target=self._copy, args=(server, client), daemon=True)
                 back.start()
                 self._copy(client, server)

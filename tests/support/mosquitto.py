@@ -67,7 +67,7 @@ class Gate:
                 client, _ = self._server.accept()
             except OSError:
                 return
-            if not self.is_open:
+            if self._is_closed():
                 client.close()
                 continue
             try:
@@ -76,6 +76,8 @@ class Gate:
                 client.close()
                 continue
             self._pairs += [client, behind]
+            if self._is_closed():  # since it came
+                self.cut()
             for ends in ((client, behind), (behind, client)):
                 threading.Thread(target=self._pump, args=ends, daemon=True).start()
 
@@ -87,6 +89,9 @@ class Gate:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
+
+    def _is_closed(self) -> bool:
+        return not self.is_open
 
     def cut(self) -> None:
         for one in self._pairs:

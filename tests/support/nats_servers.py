@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.peers import PATIENCE_S
-from tests.support.started import free_ports
+from tests.support.ports import free_ports
 
 PROGRAM = Path(sys.executable).parent / "nats-server"
 
@@ -130,22 +130,14 @@ class NatsServers:
             time.sleep(0.02)  # nothing tells when it is
 
     def __enter__(self) -> Self:
-        for _ in range(4):
-            for number in range(self.count):
-                self.start(number)
-            try:
-                self.wait_ready()
-                return self
-            except BaseException:
-                self.__exit__(None, None, None)
-                if not self._port_was_taken():
-                    raise
-                self._choose_ports()
-        raise AssertionError("another process takes each port that was free just before")
-
-    def _port_was_taken(self) -> bool:
-        logs = [(self.folder / f"n{number}.log") for number in range(self.count)]
-        return any("address already in use" in log.read_text() for log in logs if log.exists())
+        for number in range(self.count):
+            self.start(number)
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for process in self.processes:

@@ -20,7 +20,7 @@ from typing import Any, Self
 import psycopg
 
 from tests.support.peers import PATIENCE_S
-from tests.support.started import free_port
+from tests.support.ports import free_port
 
 NOBODY = 65534
 

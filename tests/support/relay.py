@@ -20,6 +20,7 @@ class Relay:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open = True
+        self._changing = threading.Lock()
         self._ends: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
 
@@ -29,15 +30,23 @@ class Relay:
                 client, _ = self._listener.accept()
             except OSError:  # the block has ended
                 return
-            if not self._open:
-                self._reset(client)
+            server = self._joined(client)
+            if server is None:
                 continue
-            server = socket.create_connection(("127.0.0.1", self._to_port))
-            self._ends += [client, server]
             for source, target in ((client, server), (server, client)):
                 thread = threading.Thread(target=self._copy, args=(source, target))
                 self._threads.append(thread)
                 thread.start()
+
+    def _joined(self, client: socket.socket) -> socket.socket | None:
+        """The server's side of a line that is not cut; one that comes in the moment of a cut is cut, too."""
+        with self._changing:
+            if not self._open:
+                self._reset(client)
+                return None
+            server = socket.create_connection(("127.0.0.1", self._to_port))
+            self._ends += [client, server]
+            return server
 
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
         try:
@@ -49,10 +58,11 @@ class Relay:
 
     def cut(self) -> None:
         """Every connection ends by a reset, and so does each new one."""
-        self._open = False
-        for end in self._ends:
-            self._reset(end)
-        self._ends.clear()
+        with self._changing:
+            self._open = False
+            for end in self._ends:
+                self._reset(end)
+            self._ends.clear()
 
     def mend(self) -> None:
         self._open = True

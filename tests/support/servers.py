@@ -91,12 +91,22 @@ class Inside:
         self._world = world
         self._handler = _ToLines(self.lines)
         self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: uvloop.run(self._live()))
+        self._failed: BaseException | None = None  # with what it did not start
+        self._thread = threading.Thread(target=self._run)
 
     def kept_by(self, upkeep: Upkeep) -> Self:
         """The same server, which is not started yet, with this upkeep."""
         self._upkeep = upkeep
         return self
+
+    def _run(self) -> None:
+        try:
+            uvloop.run(self._live())
+        except BaseException as error:
+            if self._started.is_set():
+                raise
+            self._failed = error
+            self._started.set()
 
     async def _live(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -117,6 +127,9 @@ class Inside:
         log.setLevel(logging.DEBUG)
         self._thread.start()
         assert self._started.wait(PATIENCE_S)
+        if self._failed is not None:
+            log.removeHandler(self._handler)
+            raise self._failed
         ports = self.server.ports
         self.place = Place(ports[0], ports[-1], self._world)
         return self
@@ -136,6 +149,12 @@ class Inside:
 
         return asyncio.run_coroutine_threadsafe(put(), self._loop).result(PATIENCE_S)
 
+    def wait_until(self, reached: Callable[[Server], object]) -> None:
+        """Until the answer to a question is yes: what the server does after what its clients see of it."""
+        until_s = time.monotonic() + PATIENCE_S
+        while not self.ask(reached):
+            assert time.monotonic() < until_s, self.lines.text
+
     def counts(self, name: str) -> dict[str, int]:
         """One of the server's counters, by cause or kind."""
         return self.ask(lambda server: dict(getattr(server.hub.counts, name)))
@@ -143,12 +162,31 @@ class Inside:
     def renew_certificates(self) -> None:
         """As SIGHUP does; returns when what was read is used."""
         self.ask(lambda server: server.renew_certificates())
-        until_s = time.monotonic() + PATIENCE_S
-        while self.ask(lambda server: server.rereading):
-            assert time.monotonic() < until_s
+        self.wait_until(lambda server: not server.rereading)
 
     async def _drain(self) -> None:
         await self.server.drain()
+
+    def silent_for(self, seconds: float, role: str) -> None:
+        """Its "vehicles" or "dashboards" have said nothing for so much longer, nor answered a ping that is under way."""
+
+        def age(server: Server) -> None:
+            connection: Any
+            for connection in getattr(server.hub.connections, role):
+                connection._received = connection.incoming.received  # looked at, or they would be a sign of life
+                connection._heard_at -= seconds
+                connection._pinged_at -= seconds if connection._pinged_at else 0.0
+
+        self.ask(age)
+
+    def look_ahead(self, seconds: float) -> None:
+        """Each dashboard is checked as it will be so many seconds from now."""
+
+        def check(server: Server) -> None:
+            for dashboard in list(server.hub.connections.dashboards):
+                dashboard.check(time.monotonic() + seconds)
+
+        self.ask(check)
 
     def drain(self) -> None:
         """Begins a drain, and does not wait for its end."""
@@ -179,7 +217,11 @@ class Process:
 
     def __enter__(self) -> Self:
         self._reader.start()
-        ports = [line["port"] for line in self.lines.wait_for("listening", self._ports)]
+        try:
+            ports = [line["port"] for line in self.lines.wait_for("listening", self._ports)]
+        except BaseException:
+            self.process.kill()  # or it would have the machine, and its ports, to itself
+            raise
         self.place = Place(ports[0], ports[-1], self._world)
         return self
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.peers import PATIENCE_S
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,7 @@ class Sink:
         self.got: list[Sent] = []
         self._server: _Server | None = None
         self._open: list[socket.socket] = []
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     def start(self) -> None:
         self._server = _Server(("127.0.0.1", self.port), self._handler())

@@ -17,18 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.peers import PATIENCE_S
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports at which nothing listens."""
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in listeners]
-
-
-def free_port() -> int:
-    """A port at which nothing listens."""
-    return free_ports(1)[0]
+from tests.support.ports import free_port
 
 
 class Started:

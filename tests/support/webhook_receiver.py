@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support import ROOT
+from tests.support.peers import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.port}/hook"
 
     def _opened(self) -> None:
-        self.connections += 1
+        with self._changed:
+            self.connections += 1
+            self._changed.notify_all()
 
     def _answer(self, posted: Posted) -> Answer:
         with self._changed:
@@ -116,8 +119,13 @@ class Receiver:
 
     def wait_for(self, reached: Callable[[list[Posted]], bool]) -> list[Posted]:
         with self._changed:
-            assert self._changed.wait_for(lambda: reached(self.posted), 10), self.posted
+            assert self._changed.wait_for(lambda: reached(self.posted), PATIENCE_S), self.posted
             return list(self.posted)
+
+    def wait_connected(self, count: int) -> None:
+        """Whoever connects is connected before we are told."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.connections >= count, PATIENCE_S), self.connections
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -1,6 +1,7 @@
 """The live table, drawn in place: through a real pseudo-terminal, and as the characters that it writes."""
 
 import asyncio
+import codecs
 import os
 import pty
 import re
@@ -16,6 +17,7 @@ from teslafast.watch.display import Table
 
 from tests.support import ROOT
 from tests.support.fake_stream_server import ESCAPES, HELLO, VIN, FakeStreamServer, Output, data, run, sending
+from tests.support.peers import PATIENCE_S
 
 PROGRAM = "import sys; from teslafast.watch.client import run; run(sys.argv[1])"
 
@@ -25,6 +27,7 @@ class Terminal:
 
     def __init__(self, url: str) -> None:
         self.drawn = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a character may come in two pieces
         self._screen, theirs = pty.openpty()
         self._news = asyncio.Event()
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "90", "LINES": "10"}
@@ -34,7 +37,7 @@ class Terminal:
 
     def _read(self) -> None:
         try:
-            self.drawn += os.read(self._screen, 65536).decode()
+            self.drawn += self._decoder.decode(os.read(self._screen, 65536))
         except OSError:  # the program has closed its side
             asyncio.get_running_loop().remove_reader(self._screen)
         self._news.set()
@@ -46,7 +49,7 @@ class Terminal:
         return self.drawn
 
     async def ended(self) -> int:
-        return await asyncio.to_thread(self.process.wait, 10)
+        return await asyncio.to_thread(self.process.wait, PATIENCE_S)
 
     def close(self) -> None:
         self.process.kill()

@@ -1,6 +1,7 @@
 """Keys of a terminal as names, and what the table does with them."""
 
 import asyncio
+import codecs
 import os
 import pty
 import signal
@@ -76,6 +77,7 @@ class Foreground:
 
     def __init__(self, url: str, **environment: str) -> None:
         self.drawn = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a character may come in two pieces
         self._news = asyncio.Event()
         self.pid, self.screen = pty.fork()
         if self.pid == 0:
@@ -87,7 +89,7 @@ class Foreground:
 
     def _read(self) -> None:
         try:
-            self.drawn += os.read(self.screen, 65536).decode()
+            self.drawn += self._decoder.decode(os.read(self.screen, 65536))
         except OSError:  # the program has ended
             asyncio.get_running_loop().remove_reader(self.screen)
         self._news.set()

@@ -12,6 +12,7 @@ from teslafast.watch.client import watch
 from teslafast.websocket import connect
 
 from tests.support.fake_stream_server import ESCAPES, HELLO, FakeStreamServer, Output, refused, run, sending, watched
+from tests.support.ports import free_port
 
 
 @pytest.mark.parametrize(
@@ -44,13 +45,8 @@ def test_a_redirect_is_not_followed_with_the_token() -> None:
 
 
 def test_a_port_where_nothing_listens_is_refused_with_the_reason() -> None:
-    async def test() -> str:
-        async with FakeStreamServer([sending(HELLO)]).listening() as server:
-            return server.url
-
-    url = run(test())
     with pytest.raises(Misconfigured, match="nothing listens"):
-        run(watch(url, out=Output()))
+        run(watch(f"ws://localhost:{free_port()}", out=Output()))
 
 
 def test_a_server_that_does_not_speak_http_is_refused_with_the_reason() -> None:
