@@ -125,6 +125,7 @@ class TeslaMateConnection(ServerConnection):
 
     def on_ended(self) -> None:
         self._session.leave(self)
+        self._session.end()
         self._hub.connections.remove_stranger(self)
         if self._named is not None:
             self._hub.connections.remove_dashboard(self, self._named)

@@ -41,6 +41,9 @@ _SUBSCRIBE = ("data:subscribe_oauth", "data:subscribe_all", "data:subscribe")
 HELLO = b'{"msg_type":"control:hello","connection_timeout":0}'
 
 
+def _nothing(_: object) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class TagSubscription:
     """What goes out for one tag."""
@@ -126,6 +129,10 @@ class TeslaMateSession:
         for one in self._tags.values():
             self._feed.unsubscribe(one.vin, reader)
         self._tags.clear()
+
+    def end(self) -> None:
+        """Its connection is over: lets go of what refers to that."""
+        self._write = self._require_room = _nothing
 
     # ---- what it is told
 

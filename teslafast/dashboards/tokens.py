@@ -128,13 +128,18 @@ class Verifier:
 
     def verify_first(self, tokens: Sequence[str], now: float) -> Grant:
         """The Grant of the first token that verifies. Raises Refused (401): what is wrong with the first, if none does."""
-        refused: list[Refused] = []
+        refused: Refused | None = None
         for token in tokens:
             try:
                 return self.verify(token, now)
             except Refused as error:
-                refused.append(error)
-        raise refused[0] if refused else Refused(NO_TOKEN)
+                refused = refused or error
+        try:
+            raise refused or Refused(NO_TOKEN)
+        finally:
+            del (
+                refused
+            )  # or this frame would refer to the error, which refers to this frame, and whoever asked would stay with it
 
 
 def keys_of(settings: Settings, public_key: str | None) -> tuple[VerifyingKey, ...]:

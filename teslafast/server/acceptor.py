@@ -34,6 +34,7 @@ from .http_connection import HttpConnection
 from .proxy_reader import read_proxy_header
 from .readiness import readiness
 from .routes import Listener
+from .tls import ServerContext
 
 # In one turn of the event loop: some hundred connections. While more than that come, each turn has twice as long, up to so much.
 ACCEPT_S = 0.002
@@ -152,10 +153,16 @@ class Acceptor:
         self._readiness.close()
 
     def check(self, now_s: float) -> None:
-        """Once in UNADMITTED_CHECK_S at most: counts what came, and ends those who send and send, and are never admitted."""
+        """
+        Once in UNADMITTED_CHECK_S at most: counts what came, and ends those who send and send, and are never admitted; forgets
+        TLS sessions that are too old to be resumed.
+        """
         if now_s >= self._checked_s + UNADMITTED_CHECK_S:
             self._checked_s = now_s
             self._check_bytes()
+            context = self._entrance.context
+            if isinstance(context, ServerContext) and context.sessions is not None:
+                context.sessions.forget_old(now_s)
 
     def _check_bytes(self) -> None:
         for arrival in [arrival for arrival in self._deadlines if arrival.begun]:

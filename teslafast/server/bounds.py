@@ -26,7 +26,7 @@ from ..vehicles.session import REFUSED_AT_MOST
 from ..websocket import tls_traffic
 from ..websocket._frame_limit import READ_AT_MOST
 from ..websocket.connection import EMPTY_FRAMES_AT_MOST
-from . import acceptor, admission, binding, descriptors, fair_turns, handshakes, http_connection, tls, turned_away
+from . import _tls_sessions, acceptor, admission, binding, descriptors, fair_turns, handshakes, http_connection, tls, turned_away
 from .proxy_protocol import V2_AT_MOST
 
 _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -87,6 +87,8 @@ BOUNDS = (
     Bound("vehicles", "last values of one vehicle", last_values.VALUE_BYTES_AT_MOST, "bytes"),
     Bound("vehicles", "connections of one VIN", CONNECTIONS_PER_VIN),
     Bound("vehicles", "TLS sessions that wait to be resumed", tls.SESSIONS_AT_MOST),
+    Bound("vehicles", "TLS sessions that wait to be resumed", tls.SESSIONS_BYTES_AT_MOST, "bytes"),
+    Bound("vehicles", "TLS sessions that wait to be resumed", _tls_sessions.PER_CERTIFICATE),
     Bound("dashboards", "message", websocket.MESSAGE_LIMIT, "bytes"),
     Bound("dashboards", "messages", websocket.FRAMES_AT_MOST),
     Bound("dashboards", "messages", websocket.BYTES_AT_MOST, "bytes"),

@@ -21,8 +21,9 @@ from ._tls_sessions import Sessions, keep_sessions
 if TYPE_CHECKING:
     from .ticket_keys import TicketKeys
 
-# Of vehicles, on each port: 1 KB while one is connected; when it has gone, its certificate besides, some KB.
+# Of vehicles, on each port: 1.4 KB while one is connected; when it has gone, its certificate besides, 3 KB and more.
 SESSIONS_AT_MOST = 10_000
+SESSIONS_BYTES_AT_MOST = 48 * 1024 * 1024  # that many of cars, whose certificates have 0.5 KB
 _KERNEL_TLS: int = getattr(ssl, "OP_ENABLE_KTLS", 0)  # since Python 3.12
 
 
@@ -100,7 +101,8 @@ def _context(settings: Settings, client_certificate: ssl.VerifyMode, shared_tick
     if OPENSSL_DYN_LIBS is not None:  # else OpenSSL is linked into Python, and aiofastnet feeds it 16 KiB at a time
         kept = client_certificate is not ssl.CERT_NONE and not shared_tickets
         if kept:
-            context.sessions = keep_sessions(context, OPENSSL_DYN_LIBS.libssl, OPENSSL_DYN_LIBS.libcrypto, SESSIONS_AT_MOST)
+            libraries = OPENSSL_DYN_LIBS.libssl, OPENSSL_DYN_LIBS.libcrypto
+            context.sessions = keep_sessions(context, *libraries, SESSIONS_AT_MOST, SESSIONS_BYTES_AT_MOST)
         read_one_message_at_once(context, OPENSSL_DYN_LIBS.libssl, kept)
     context.settle()
     return context

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import json
 import socket
 import struct
 from collections import Counter
@@ -18,10 +19,11 @@ from unittest.mock import Mock
 import pytest
 from teslafast.server import gc_policy
 from teslafast.server.server import Server
+from websockets.frames import Frame, Opcode
 
 from tests.support.certificates import World
 from tests.support.nodes import wait_until
-from tests.support.peers import Place, Raw
+from tests.support.peers import Place, Raw, token, upgrade_head
 from tests.support.servers import Inside
 
 pytestmark = pytest.mark.faults
@@ -43,6 +45,10 @@ def server(request: pytest.FixtureRequest, world: World) -> Iterator[Inside]:
 
 def started(world: World | None, **settings: str) -> Inside:
     return Inside(world, **settings, **({"VEHICLE_PORT": "0"} if world is not None else {}))
+
+
+def client_frame(opcode: Opcode, data: bytes, fin: bool = True) -> bytes:
+    return Frame(opcode, data, fin).serialize(mask=True)
 
 
 def reset(connected: socket.socket) -> None:
@@ -121,6 +127,69 @@ def a_stranger(place: Place) -> None:
     assert place.get("/vehicles").status == 401
 
 
+def a_stranger_with_a_bad_token(place: Place) -> None:
+    assert place.get("/vehicles", Authorization="Bearer bad").status == 401
+
+
+def a_stranger_at_the_stream(place: Place) -> None:
+    with place.raw() as raw:
+        raw.send(upgrade_head("/stream?token=bad"))
+        assert raw.status() == 401
+
+
+def a_teslamate_that_shows_no_token(place: Place) -> None:
+    with place.raw() as raw:
+        raw.upgrade("/streaming/", then=client_frame(Opcode.TEXT, b"x" * 1000, False))
+        raw.read_frame()
+
+
+def a_teslamate_that_is_cut_off(place: Place) -> None:
+    said = {"msg_type": "data:subscribe_oauth", "token": token(), "value": "speed,soc", "tag": VIN}
+    raw = place.raw()
+    raw.upgrade("/streaming/", then=client_frame(Opcode.TEXT, json.dumps(said).encode()))
+    raw.read_frame()
+    reset(raw.socket)
+
+
+def a_teslamate_with_its_token_in_the_path(place: Place) -> None:
+    with place.raw() as raw:
+        raw.upgrade(f"/{token()}/streaming/")
+        raw.read_frame()
+
+
+def a_tessie_client(place: Place) -> None:
+    with place.raw() as raw:
+        raw.upgrade(f"/{VIN}?access_token={token()}")
+
+
+def a_reader_of_server_sent_events(place: Place) -> None:
+    with place.raw() as raw:
+        raw.send(f"GET /sse?token={token()} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert raw.status() == 200
+
+
+def a_reader_of_server_sent_events_that_is_cut_off(place: Place) -> None:
+    raw = place.raw(receive_bytes=4096)
+    raw.send(f"GET /sse?token={token()}&since=0 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert raw.status() == 200
+    reset(raw.socket)
+
+
+def a_vehicle_that_leaves_a_message_unfinished(place: Place) -> None:
+    raw = place.raw_vehicle(
+        VIN, then=client_frame(Opcode.BINARY, b"x" * 1000, False) + client_frame(Opcode.CONT, b"x" * 50_000)[:9000]
+    )
+    reset(raw.socket)
+
+
+def a_page_that_nobody_takes(place: Place) -> None:
+    """More than the kernel holds of a connection with so small a window: a write is under way when it goes."""
+    raw = place.raw(receive_bytes=4096)
+    raw.send(f"GET /vehicles/{VIN} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token()}\r\n\r\n".encode())
+    raw.status()
+    reset(raw.socket)
+
+
 def one_who_says_nothing(place: Place) -> Raw:
     return place.bare()
 
@@ -149,6 +218,16 @@ VISITS: list[Visit] = [
     a_page,
     a_page_whose_connection_stays,
     a_stranger,
+    a_stranger_with_a_bad_token,
+    a_stranger_at_the_stream,
+    a_teslamate_that_shows_no_token,
+    a_teslamate_that_is_cut_off,
+    a_teslamate_with_its_token_in_the_path,
+    a_tessie_client,
+    a_reader_of_server_sent_events,
+    a_reader_of_server_sent_events_that_is_cut_off,
+    a_vehicle_that_leaves_a_message_unfinished,
+    a_page_that_nobody_takes,
     one_who_says_nothing,
     one_who_hangs_up,
     one_who_speaks_no_tls,
