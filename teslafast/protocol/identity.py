@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..errors import Refused
 from ..refusals import CERTIFICATE_UNREADABLE, NO_PRODUCT, NO_VIN, NOT_A_VEHICLE, UNKNOWN_ISSUER, WIFI_CERTIFICATE
-from ..vin import is_vin
+from ..vin import is_vin, mended_vin
 
 _TESLA = "1.3.6.1.4.1.49279.2."
 
@@ -77,15 +77,23 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """`vin`: the subject's common name with `.` as `-`; `kind`: what it is, `vehicle_device` for a car."""
+    """
+    `vin`: the subject's common name with `.` as `-`, as every filter, token and setting names it; `kind`: what it is,
+    `vehicle_device` for a car; `spelling`: the name as the certificate has it, if that is another.
+    """
 
     vin: str
     kind: str
+    spelling: str = ""
 
     @property
     def sender_id(self) -> str:
         """What its envelopes name as their sender."""
-        return f"{self.kind}.{self.vin}"
+        return f"{self.kind}.{self.device_id}"
+
+    @property
+    def device_id(self) -> str:
+        return self.spelling or self.vin
 
 
 def identify(certificate: Certificate) -> Device:
@@ -95,10 +103,11 @@ def identify(certificate: Certificate) -> Device:
     kind = _kind_of(certificate)
     if kind not in STREAMING_KINDS:
         raise Refused(NOT_A_VEHICLE, f"the certificate belongs to a {kind.replace('_', ' ')}, not to a vehicle")
-    vin = certificate.common_name.replace(".", "-")
-    if not is_vin(vin):  # what cannot be asked for by a filter, a token or a setting may not come in
+    name = certificate.common_name.replace(".", "-")
+    if not is_vin(name):  # what cannot be asked for by a filter, a token or a setting may not come in
         raise Refused(NO_VIN)
-    return Device(vin, kind)
+    vin = mended_vin(name)  # as those mend it: in lower case nobody would find it
+    return Device(vin, kind, "" if vin == name else name)
 
 
 def _kind_of(certificate: Certificate) -> str:

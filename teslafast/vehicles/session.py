@@ -179,8 +179,9 @@ class VehicleSession:
         log.info("unknown_values", extra=fields(cause="newer_schema", members=sorted(members)[:8], vin=self._vin))
 
     def _answer_unknown_topic(self, envelope: Envelope) -> bytes:
-        device = Device(self._vin, self._admitted.device.kind)
-        if envelope.sender_id not in (device.sender_id.encode(), self._vin.encode()):
+        device = self._admitted.device
+        device = Device(self._vin, device.kind, device.spelling)  # in development it may have said since who it is
+        if envelope.sender_id not in (device.sender_id.encode(), device.device_id.encode()):
             self.refuse("unknown_sender")
             return error_reply(envelope.txid)
         self._hub.counts.take_unknown_topic()

@@ -152,6 +152,13 @@ def test_dots_in_the_name_become_dashes() -> None:
     assert device.sender_id == "vehicle_device.device-1-a"
 
 
+def test_a_vin_in_lower_case_is_the_vin_that_filters_tokens_and_settings_name() -> None:
+    device = identify(certificate(OID_ISSUERS[0], VEHICLE, name=VIN.lower()))
+    assert device.vin == VIN
+    assert device.sender_id == f"vehicle_device.{VIN.lower()}"  # its envelopes name it as its certificate does
+    assert identify(certificate(OID_ISSUERS[0], VEHICLE, name="device-1")).vin == "device-1"
+
+
 @pytest.mark.parametrize("name", ["", "x" * 65, "a\nb", "a\0b", "É" * 17])
 def test_a_name_that_cannot_be_a_vehicles_is_refused(name: str) -> None:
     assert refusal(certificate(OID_ISSUERS[0], VEHICLE, name=name)).cause == "no_vin"

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.support.certificates import World
-from tests.support.peers import Place
+from tests.support.peers import Place, token
 from tests.support.servers import Inside
 
 SPEED = {"VehicleSpeed": {"floatValue": 65.5}}
@@ -57,3 +57,13 @@ def test_a_certificate_of_no_vehicle_is_answered_403_and_the_log_says_why(mutual
         assert head.startswith(b"HTTP/1.1 403 ")
         assert mutual.lines.wait_for("request_refused", cause=cause)[0]["reason"]
         assert mutual.counts("refused_requests")[cause] == 1
+
+
+def test_a_vehicle_whose_certificate_has_its_vin_in_lower_case_is_found_by_setting_filter_token_and_page(world: World) -> None:
+    vin = "5YJ3E1EA7KF000001"
+    with Inside(world, VEHICLE_PORT="0", TESLA_VIN=vin.lower()) as server:
+        with server.place.vehicle(vin.lower()) as vehicle:
+            vehicle.tell(SPEED)
+        with server.place.dashboard(f"?vin={vin.lower()}", bearer=token(vins=[vin])) as dashboard:
+            assert dashboard.until("snapshot")["vin"] == vin
+        assert server.place.get(f"/vehicles/{vin}", Authorization=f"Bearer {token()}").status == 200
