@@ -18,6 +18,7 @@ from itertools import pairwise
 _ECC_LENGTH = (0, 7, 10, 15, 20, 26, 18, 20, 24, 30, 18, 20, 24, 26, 30, 22, 24, 28, 30, 28, 28)
 _BLOCKS = (0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4, 4, 6, 6, 6, 6, 7, 8)
 LARGEST_VERSION = len(_BLOCKS) - 1  # 97 modules: as many columns, and 53 lines of a terminal
+BLOCKS = " ▄▀█"  # light and light, dark below, dark above, both dark
 QUIET = 4  # modules of light around the code, without which readers do not find it
 _LEVEL_L = 1
 _MASKS = (
@@ -47,7 +48,7 @@ def lines(text: str, *, coloured: bool) -> list[str]:
     light = [False] * width
     rows = [light] * QUIET + [[False] * QUIET + row + [False] * QUIET for row in square] + [light] * (QUIET + 1)
     drawn = (
-        "".join(" ▄▀█"[2 * upper + lower] for upper, lower in zip(*pair, strict=True))
+        "".join(BLOCKS[2 * upper + lower] for upper, lower in zip(*pair, strict=True))
         for pair in zip(rows[::2], rows[1::2], strict=False)
     )
     return [f"{_INK}{line}{_PLAIN}" if coloured else line for line in drawn]

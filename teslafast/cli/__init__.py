@@ -9,11 +9,13 @@ import click
 
 from ..errors import Declined, Misconfigured, Unhealthy
 from .commands import teslafast
+from .terminal import print_anything
 
 
 def main() -> None:
     """The console script: the commands, with our own errors as one line."""
     _open_standard_streams()
+    print_anything(sys.stdout, sys.stderr)
     try:
         teslafast(standalone_mode=False)
     except Misconfigured as error:

@@ -25,6 +25,7 @@ from .outputs import outputs
 from .settings import settings
 from .settings_help import ServeCommand
 from .setup import setup
+from .terminal import obeys_escapes
 from .tesla_config import TeslaConfigGroup, current
 from .token import token
 from .vehicle import vehicle
@@ -214,7 +215,7 @@ def simulate(
     def show(so_far: Summary) -> None:
         click.echo(f"\r\033[K{so_far.connected} connected, {so_far.sent} sent, {so_far.acked} acknowledged", nl=False, err=True)
 
-    terminal = sys.stderr.isatty()
+    terminal = obeys_escapes(sys.stderr)
     summary = fleet.run(
         url,
         vehicles=vehicles,

@@ -17,6 +17,8 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from .terminal import has_colours, obeys_escapes, shows
+
 if TYPE_CHECKING:
     from ..setup.console import SetupConsole
     from ..setup.options import SetupOptions
@@ -29,9 +31,10 @@ FIRST_WAITING_S = 10.0  # before the first of them: most waits are over by then
 
 def console_of(options: SetupOptions, as_json: bool) -> SetupConsole:
     """Where this run speaks, and whom it may ask."""
+    from .. import qr_code
     from ..setup.console import SetupConsole
 
-    terminal, stays = sys.stderr.isatty(), sys.stderr if as_json else sys.stdout
+    terminal, stays = obeys_escapes(sys.stderr), sys.stderr if as_json else sys.stdout
 
     def must(text: str) -> None:
         if terminal:
@@ -46,9 +49,10 @@ def console_of(options: SetupOptions, as_json: bool) -> SetupConsole:
         ask=None if options.yes or options.look_only else _asker(as_json),
         paste=_paster(as_json),
         typed=typed_line if sys.stdin.isatty() and not options.yes else None,
-        copy=_copier(stays) if stays.isatty() else None,
+        copy=_copier(stays) if obeys_escapes(stays) else None,
         open=_no_browser if options.look_only else _browser,
-        coloured=stays.isatty(),
+        coloured=has_colours(stays),
+        has_blocks=shows(stays, qr_code.BLOCKS),
     )
 
 

@@ -12,6 +12,7 @@ import click
 
 from ..errors import Misconfigured
 from .options import Duration
+from .terminal import has_colours, shows
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -99,9 +100,9 @@ def _shown(link: str, no_qr: bool) -> Iterator[str]:
     from .. import qr_code
 
     yield link
-    if not no_qr:
+    if not no_qr and shows(sys.stdout, qr_code.BLOCKS):
         try:
-            yield from qr_code.lines(link, coloured=sys.stdout.isatty())
+            yield from qr_code.lines(link, coloured=has_colours(sys.stdout))
         except ValueError as error:
             click.echo(f"note: no QR code, {error}: name fewer VINs", err=True)
 

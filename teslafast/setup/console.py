@@ -34,6 +34,7 @@ class SetupConsole:
     typed    a line that a person has typed while something else is waited for, "" if there is none; None: nobody is there
     copy     puts a text into the person's clipboard; None: there is no terminal
     open     opens an address in a browser
+    coloured, has_blocks   what a QR code is drawn with: colours; half blocks, without which there is none
     """
 
     line: Callable[[str], None]
@@ -46,6 +47,7 @@ class SetupConsole:
     open: Callable[[str], None] = lambda url: None
     clock: Clock = field(default_factory=_real_clock)
     coloured: bool = False
+    has_blocks: bool = True
 
     def answer(self, question: str, default: str, missing: Waiting, secret: bool = False) -> str:
         """The answer of a person; raises `missing` if there is nobody or if the answer is empty."""

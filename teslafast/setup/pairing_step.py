@@ -104,7 +104,7 @@ def _invite(context: SetupContext, vin: str, status: Mapping[str, Any]) -> None:
     if status.get("vehicle_command_protocol_required") is False:
         line(f"  {short_vin(vin)}: {missing_key(status, context.domain)[1]}")
     line(f"  open on the owner's phone with the Tesla app:  {link}")
-    if not context.options.no_qr:
+    if not context.options.no_qr and context.console.has_blocks:
         for row in qr_code.lines(link, coloured=context.console.coloured):
             line(f"  {row}")
     line('  approve "Add virtual key" there; near the car, or with the car awake')
