@@ -8,6 +8,7 @@ holds a token, a secret or a payload.
     ├── Misconfigured      the operator's: a setting, a file, a command-line word   → one line on stderr, exit 2
     ├── Malformed          a vehicle's message that does not parse                  → an error reply, counted
     ├── Unhealthy          a server's that was asked how it is                      → one line on stderr, exit 1
+    │   └── PermanentFault asking again would end the same way                      → nobody waits for it
     ├── Declined           Tesla's: its Fleet API did not do what it was asked      → one line on stderr, exit 1
     ├── Undelivered        an output's: what it was given has not arrived           → tried again, logged
     │   ├── Unreachable    there is no connection to where it should arrive
@@ -43,6 +44,10 @@ class Unhealthy(TeslafastError):
         super().__init__(f"{fault} — {remedy}")
         self.fault = fault
         self.remedy = remedy
+
+
+class PermanentFault(Unhealthy):
+    """Waiting makes it no better: a certificate that does not verify, a proxy that wants a password, an answer without end."""
 
 
 class Declined(TeslafastError):

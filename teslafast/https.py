@@ -18,17 +18,19 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote
 
-from .errors import Misconfigured, Unhealthy
+from .errors import Misconfigured, PermanentFault, Unhealthy
 from .urls import is_this_machine, parse_url
 
 TIMEOUT_S = 20.0  # for each step: to connect, to send, to get the next bytes. Tesla's slow answers take seconds
 PROXY_PORT = 80  # of a proxy whose URL names none, as for curl's http://
 LONGEST_EXCHANGE_S = 25.0  # from the request to the last byte: each byte may be in time, and the answer still never end
+_PROXY_REFUSES = ("Tunnel connection failed: 407", "Tunnel connection failed: 403")  # http.client's words: who asks, or whom for
 _TOO_LATE = f"not whole after {LONGEST_EXCHANGE_S:.0f} s"
 LONGEST_ANSWER = 1 << 20  # bytes of a body; Tesla's bundle of CAs, the largest that is asked for, has 20 KB
 
@@ -40,6 +42,10 @@ class Reply:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
 
 
 def request(
@@ -65,8 +71,14 @@ def request(
     except Unhealthy as error:
         if proxy is None:
             raise
-        remedy = f"{error.remedy}; check HTTPS_PROXY, too, or name the host in NO_PROXY if it needs no proxy"
-        raise Unhealthy(f"{error.fault}, through the proxy {proxy.hostname}:{proxy.port or PROXY_PORT}", remedy) from None
+        raise _through(proxy, error) from None
+
+
+def _through(proxy: SplitResult, error: Unhealthy) -> Unhealthy:
+    """The same fault, with the proxy that may be its cause."""
+    kind = PermanentFault if any(words in error.fault for words in _PROXY_REFUSES) else type(error)
+    remedy = f"{error.remedy}; check HTTPS_PROXY, too, or name the host in NO_PROXY if it needs no proxy"
+    return kind(f"{error.fault}, through the proxy {proxy.hostname}:{proxy.port or PROXY_PORT}", remedy)
 
 
 def _proxy_for(parts: SplitResult) -> SplitResult | None:
@@ -166,15 +178,23 @@ def _exchange(
         response, content = _whole(connection)
     except ssl.SSLCertVerificationError as error:
         fault = f"{parts.netloc}: its certificate does not verify ({error.verify_message})"
-        raise Unhealthy(fault, "check the address; a proxy that ends TLS has a CA of its own: SSL_CERT_FILE") from None
+        raise PermanentFault(fault, _certificate_remedy(error.verify_message)) from None
     except (OSError, UnicodeError, http.client.HTTPException) as error:  # UnicodeError: a name that no host can have
         fault = f"{parts.netloc}: no answer ({error or type(error).__name__})"
         raise Unhealthy(fault, "check the address, the network, and that the server runs") from None
     finally:
         connection.close()
     if len(content) > LONGEST_ANSWER:
-        raise Unhealthy(f"{parts.netloc}: its answer is longer than {LONGEST_ANSWER} bytes", "check the address")
+        raise PermanentFault(f"{parts.netloc}: its answer is longer than {LONGEST_ANSWER} bytes", "check the address")
     return Reply(response.status, content, _lowered(response))
+
+
+def _certificate_remedy(says: str) -> str:
+    """`says`: OpenSSL's words. A clock that is wrong makes every certificate seem so."""
+    remedy = "check the address; a proxy that ends TLS has a CA of its own: SSL_CERT_FILE"
+    if "expired" not in says and "not yet valid" not in says:
+        return remedy
+    return f"check this machine's clock, which says {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC; {remedy}"
 
 
 def _whole(connection: http.client.HTTPConnection) -> tuple[http.client.HTTPResponse, bytes]:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..errors import Misconfigured
 from .login import folder_of, state_option
 from .options import PRESET_NAMES, Duration
 from .setup_console import console_of
+from .terminal import shows
 
 if TYPE_CHECKING:
     from ..onboarding.state_folder import StateFolder
@@ -113,20 +114,42 @@ def setup(state: Path | None, as_json: bool, status: bool, costs: bool, remove: 
 
 
 def _setup_options(given: dict[str, Any], status: bool) -> SetupOptions:
-    from ..onboarding.resolve import resolve_vins
-    from ..onboarding.vehicle_config import parse_fields
-    from ..setup.options import SetupOptions, check_on, chosen_steps
+    from ..setup.options import SetupOptions, chosen_steps
 
     steps = chosen_steps(given.pop("only"), given.pop("first"), given.pop("last"))
     dry_run = given.pop("dry_run")
     wait_s = 0.0 if status or dry_run else given.pop("wait_s")
     given.pop("wait_s", None)
     words = {name: value for name, value in given.items() if value is not None}
-    check_on(words.get("on", ""))
-    parse_fields(given["fields"])  # a typing error is named now, and not half an hour later at the step that needs it
-    if given["vins"]:
-        resolve_vins(given["vins"], os.environ)
+    _check(words)
     return SetupOptions(environment=os.environ, steps=steps, wait_s=wait_s, look_only=status or dry_run, dry_run=dry_run, **words)
+
+
+def _check(words: Mapping[str, Any]) -> None:
+    """A typing error is named now, and not half an hour later at the step that needs the word. Raises Misconfigured."""
+    from ..onboarding.login import check_redirect
+    from ..onboarding.resolve import resolve_ca, resolve_vins
+    from ..onboarding.vehicle_config import parse_fields
+    from ..onboarding.vehicle_host import check_vehicle_host
+    from ..setup.context import read_domain
+    from ..setup.image_source import check_app_name
+    from ..setup.options import check_on
+    from ..setup.portal_step import read_secret_file
+
+    readers: Mapping[str, Callable[[Any], object]] = {
+        "on": check_on,
+        "fields": parse_fields,
+        "vins": lambda vins: resolve_vins(vins, {}),
+        "redirect": check_redirect,
+        "client_secret_file": read_secret_file,
+        "domain": read_domain,
+        "hostname": check_vehicle_host,
+        "fly_app": check_app_name,
+        "ca": lambda path: resolve_ca(path, {}),
+    }
+    for name, read in readers.items():
+        if words.get(name):
+            read(words[name])
 
 
 def _run(options: SetupOptions, folder: StateFolder, as_json: bool, removing: bool) -> None:
@@ -177,11 +200,18 @@ def _go(options: SetupOptions, folder: StateFolder, as_json: bool) -> int:
     context = _context(options, folder, console)
     if not as_json:
         click.echo(f"teslafast setup · state in {folder.path} (0700)      Ctrl-C any time; the same command goes on\n")
-    outcomes = []
-    for outcome in go(SETUP_STEPS, context):
-        outcomes.append(outcome)
-        console.status("")
-        click.echo(json.dumps(outcome.row, ensure_ascii=False) if as_json else "\n".join(_lines(outcome)))
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in go(SETUP_STEPS, context):
+            outcomes.append(outcome)
+            console.status("")
+            click.echo(
+                json.dumps(outcome.row, ensure_ascii=not shows(sys.stdout, "✓")) if as_json else "\n".join(_lines(outcome))
+            )
+    except (click.Abort, KeyboardInterrupt):
+        step = options.steps[min(len(outcomes), len(options.steps) - 1)]
+        click.echo(f"\nteslafast: interrupted in step {step.number}, {step.value}; the same command goes on", err=True)
+        raise
     code = exit_status(outcomes)
     bad = next((outcome for outcome in outcomes if not outcome.well), None)
     seen = not as_json and sys.stdout.isatty() and sys.stderr.isatty()  # the step's own line stands right above

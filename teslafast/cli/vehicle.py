@@ -17,6 +17,7 @@ import click
 from ..errors import Misconfigured
 from .login import folder_of, state_option
 from .options import PRESET_NAMES, Duration
+from .terminal import obeys_escapes
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -216,7 +217,7 @@ def _terminal() -> Terminal:
     """Lines go to stdout; on a terminal, the status line is rewritten on stderr."""
     from ..onboarding.vehicle_commands import Terminal
 
-    if not sys.stderr.isatty():
+    if not obeys_escapes(sys.stderr):
         return Terminal(click.echo, lambda line: None)
     clear = "\r\x1b[K"
 

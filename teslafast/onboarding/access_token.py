@@ -25,6 +25,11 @@ class TokenFacts:
     subject: str = ""
 
 
+def is_token(value: object) -> bool:
+    """Whether it can stand in a header: a token is visible ASCII without blanks, whatever it says."""
+    return isinstance(value, str) and value.isascii() and value.isprintable() and bool(value) and " " not in value
+
+
 def read_claims(token: str) -> dict[str, Any] | None:
     """The claims of a JWT, unverified; None if it is none."""
     parts = token.split(".")

@@ -84,11 +84,16 @@ def errors_api(environment: Mapping[str, str], folder: StateFolder, request: Req
     return partner_api(environment, folder, request=request)
 
 
+def noted_base(notes: SetupNotes, hosts: TeslaHosts) -> str:
+    """
+    The owner's region, as an earlier run found it; "" if that began at another TESLA_API_BASE_URL. A note is a hint: it may not
+    choose who gets a token.
+    """
+    return trusted_base(notes.base_url, hosts.api or NORTH_AMERICA) if notes.api == hosts.api else ""
+
+
 def _base(environment: Mapping[str, str], notes: SetupNotes, token: str) -> str:
     """Where the owner's account is, as far as it is known."""
-    given = TeslaHosts.from_env(environment).api
-    if given:
-        return trusted_base(notes.base_url, given) or given
-    facts = read_token(token)
+    hosts, facts = TeslaHosts.from_env(environment), read_token(token)
     region = region_in(facts.code) if facts else ""
-    return trusted_base(notes.base_url, NORTH_AMERICA) or REGIONS.get(region, NORTH_AMERICA)
+    return noted_base(notes, hosts) or hosts.api or REGIONS.get(region, NORTH_AMERICA)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from ..errors import Declined, Misconfigured
+from ..errors import Declined, Misconfigured, Unhealthy
 from . import jws
 from .accounts import DOMAIN_VARIABLE, domain_of, oauth_of, partner_api
 from .fleet_api import FleetApi
@@ -19,6 +19,7 @@ from .state_folder import StateFolder
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+_NOT_SENT = "nothing was sent, because the key could not be compared with the one that Tesla has"
 KEY_PATH_AT_DOMAIN = "/.well-known/appspecific/com.tesla.3p.public-key.pem"
 
 
@@ -69,15 +70,22 @@ def compare_before_push(
     api: FleetApi,
     note: Callable[[str], None],
 ) -> None:
-    """Raises Misconfigured if Tesla has another key than this. Where that cannot be asked, `note` gets the reason."""
+    """
+    Raises Misconfigured if Tesla has another key than this; Declined or Unhealthy if Tesla does not say: nothing is sent then.
+    Where it cannot be asked, because the app's secret or domain is not known here, `note` gets the reason, and the danger.
+    """
     domain, oauth = domain_of(environment, folder), oauth_of(environment, folder)
     if not domain or not oauth.client_id or not oauth.client_secret:
         lacking = DOMAIN_VARIABLE if not domain else "TESLA_CLIENT_ID and TESLA_CLIENT_SECRET"
-        note(f"the key was not compared with the one that Tesla has: set {lacking}, or use `teslafast setup`")
+        note(
+            f"the key was not compared with the one that Tesla has: set {lacking}, or use `teslafast setup`. Tesla takes a "
+            "config of any key; if this is another than the paired one, only the car refuses it: see `teslafast vehicle errors`"
+        )
         return
     try:
         registered = partner_api(environment, folder, api.base_url).registered_key(domain)
     except Declined as error:
-        note(f"the key was not compared with the one that Tesla has: {error.fault}")
-        return
+        raise Declined(error.status, f"{_NOT_SENT}: {error.fault}", error.remedy, error.words) from None
+    except Unhealthy as error:
+        raise type(error)(f"{_NOT_SENT}: {error.fault}", error.remedy) from None
     require_same_key(registered, key, domain)

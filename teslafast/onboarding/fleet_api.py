@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from .. import https
 from ..errors import Declined, Misconfigured
 from ..text import one_line
+from .access_token import is_token
 from .answers_of_tesla import asked_pause_s, json_of, words_of
 from .refusals_of_tesla import APPS_OWN_TOKEN, NOT_AN_ANSWER, NOT_FOLLOWED, PARTNER_REMEDY, is_limit, remedy
 from .tesla_hosts import NORTH_AMERICA, TESLAS_DOMAINS, base_url, host_named, trusted_base
@@ -105,7 +106,7 @@ class FleetApi:
             rows = self._ask("GET", f"/api/1/vehicles?{query}")
             if not isinstance(rows, list):
                 raise self._not_an_answer()
-            found += [row for row in rows if isinstance(row, dict) and row.get("vin")]
+            found += [row for row in rows if isinstance(row, dict) and isinstance(row.get("vin"), str)]
             if len(rows) < LONGEST_PAGE:
                 break
         return found
@@ -166,7 +167,7 @@ class FleetApi:
         if reply.status == HTTPStatus.UNAUTHORIZED and self._renew is not None:
             self.token = self._renew(self.token)
             reply, answer = self._exchange(method, path, body)
-        if reply.status != HTTPStatus.OK:
+        if not reply.is_success:
             raise self._declined(reply, answer)
         return answer.get("response") if isinstance(answer, dict) else None
 
@@ -215,7 +216,7 @@ def token_in(environment: Mapping[str, str]) -> str:
         raise Misconfigured(
             "TESLA_ACCESS_TOKEN", "is not set", "log in: teslafast login; or set it to an access token of your app"
         )
-    if not token.isascii() or not token.isprintable() or " " in token:
+    if not is_token(token):
         raise Misconfigured("TESLA_ACCESS_TOKEN", "holds characters that no token has", "give the token alone, without quotes")
     return token
 

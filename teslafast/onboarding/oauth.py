@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 from .. import https
 from ..errors import Declined
 from ..text import one_line
+from .access_token import is_token
 from .answers_of_tesla import asked_pause_s, json_of, words_of
 from .refusals_of_tesla import NOT_AN_ANSWER, explain
 from .tesla_hosts import CONSENT_PAGE, TeslaHosts
@@ -122,14 +123,14 @@ class OAuth:
         }
         reply = self._request("POST", self.hosts.token_endpoint, headers, urlencode(fields).encode())
         answer = json_of(reply)
-        if reply.status == 200 and isinstance(answer, dict) and isinstance(answer.get("access_token"), str):
+        if reply.is_success and isinstance(answer, dict) and is_token(answer.get("access_token")):
             return answer
         raise _declined(reply, answer, fields)
 
 
 def _declined(reply: https.Reply, answer: object, fields: Mapping[str, str]) -> Declined:
     words = words_of(reply, answer)
-    if reply.status == 200 and not (isinstance(answer, dict) and words):
+    if reply.is_success and not (isinstance(answer, dict) and words):
         words = f"{NOT_AN_ANSWER} Tesla's token endpoint"
     for name in _SECRETS:
         if fields.get(name):

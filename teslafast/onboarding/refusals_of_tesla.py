@@ -135,6 +135,8 @@ WORDS: tuple[tuple[str, Explained], ...] = (
         "invalid_redirect_url",
         stop("the redirect address is not that of the login page", "give one --redirect for both", Step.LOGIN),
     ),
+    ("temporarily_unavailable", wait("Tesla's login is away for the moment", LATER)),
+    ("server_error", wait("Tesla's login has an error of its own", LATER)),
     ("invalid_grant", do("Tesla no longer takes this code or token", "log in again: teslafast login", Step.LOGIN)),
     (
         "recognize this redirect_uri",
@@ -162,7 +164,7 @@ WORDS: tuple[tuple[str, Explained], ...] = (
     ("must be registered in the current region", _UNREGISTERED),
     ("set a domain for your account", _UNREGISTERED),
     # ---- registration
-    ("invalid domain", do("Tesla does not take the domain", "give the host name alone, in lower case, without https://")),
+    ("ensure that domain", do("Tesla does not take the domain", "give the host name alone, in lower case, without https://")),
     ("expected partner account", wait("Tesla does not know the new app yet", "wait, up to an hour", Step.REGISTRATION)),
     (
         "must match registered allowed origin",
@@ -209,8 +211,16 @@ WORDS: tuple[tuple[str, Explained], ...] = (
             "the host name is not under the app's domain", "give a --hostname under the domain that your app is registered with"
         ),
     ),
+    ("invalid domain", stop("Tesla does not take the host name", "give a --hostname under the app's domain, the name alone")),
     ("not a valid pem", stop("Tesla cannot read the `ca`", "give the CA and root of the server's certificate with --ca")),
-    ("expiration should be", stop("Tesla does not take this end", "give a shorter --expires, for example 300d")),
+    (
+        "expiration should be",
+        stop(
+            "Tesla does not take this end",
+            "give a shorter --expires, for example 300d (teslafast vehicle configure); if Tesla refuses that, too, correct this "
+            "machine's clock, by which the end is reckoned",
+        ),
+    ),
     ("unknown field", stop("Tesla does not know a field", "leave out the field that Tesla names")),
     (
         "vin not_found",

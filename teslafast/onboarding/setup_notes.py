@@ -22,7 +22,8 @@ class SetupNotes:
     domain       the app's domain at Tesla: its public key is served there
     where        fly, here or elsewhere; `url`: the server's address for dashboards
     hostname     where vehicles connect, with `port`
-    base_url     the Fleet API's address in the owner's region, "" while it is not known; `region`: its name
+    base_url     the Fleet API's address in the owner's region, "" while it is not known; `region`: its name; `api`: the
+                 TESLA_API_BASE_URL with which it was found
     registered   region → when its registration was last seen (RFC 3339)
     front        at home: who answers on port 443 (setup/home.py)
     pushed       VIN → digest of the config that was sent last
@@ -39,6 +40,7 @@ class SetupNotes:
     redirect: str = ""
     region: str = ""
     base_url: str = ""
+    api: str = ""
     preset: str = ""
     vins: list[str] = field(default_factory=list)
     fields: dict[str, float] = field(default_factory=dict)

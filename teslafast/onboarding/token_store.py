@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..errors import Declined, Misconfigured, Unhealthy
+from ..errors import Declined, Misconfigured, PermanentFault, Unhealthy
 from .access_token import LATEST_CLAIM_S, read_token
 from .oauth import OAuth
 from .state_folder import TOKENS_FILE, StateFolder
@@ -164,6 +164,8 @@ class TokenStore:
     def _answer(self, refresh_token: str) -> dict[str, Any]:
         try:
             return self.oauth.refresh(refresh_token)
+        except PermanentFault:
+            raise
         except Unhealthy:  # the answer may have been lost on its way: the same token still works
             return self.oauth.refresh(refresh_token)
         except Declined as error:
@@ -183,7 +185,8 @@ def load_tokens(folder: StateFolder) -> Tokens | None:
     if found is None:
         return None
     known = {name: found[name] for name, kind in _FORMS.items() if isinstance(found.get(name), kind)}
-    known["scopes"] = tuple(str(scope) for scope in found.get("scopes") or ())
+    scopes = found.get("scopes")
+    known["scopes"] = tuple(map(str, scopes)) if isinstance(scopes, list) else ()
     return Tokens(**known)
 
 

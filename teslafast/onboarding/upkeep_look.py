@@ -65,14 +65,19 @@ class UpkeepAccount:
         return bool(oauth_of(self.environment, self.folder).client_secret)
 
     def registered_key(self, base_url: str) -> str | None:
-        """The key that Tesla has for the domain (hex); None where that cannot be asked."""
+        """
+        The key that Tesla has for the domain (hex); None where that cannot be asked here. Raises Declined or Unhealthy if it can
+        be asked later: a renewal comes 60 days ahead, and has the time.
+        """
         domain = load_notes(self.folder).domain
         if not domain or not self.has_secret():
             return None
         try:
             return partner_api(self.environment, self.folder, base_url, self.request).registered_key(domain) or None
-        except (Declined, Unhealthy) as error:
-            log.info("key_not_compared", extra=fields(reason=error.fault))
+        except Declined as error:  # a secret that is no longer good must not end the streams
+            if _passes(error) or is_limit(error.words):
+                raise
+            log.warning("key_not_compared", extra=fields(reason=error.fault, remedy=error.remedy))
             return None
 
 

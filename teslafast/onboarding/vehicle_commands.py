@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Declined, Unhealthy
@@ -127,21 +128,38 @@ def status_line(vin: str, status: ConfigStatus) -> str:
 
 def show(api: FleetApi, vins: Sequence[str], as_json: bool, clock: Clock, terminal: Terminal) -> bool:
     """Prints each vehicle's config and what its state means; whether all have taken theirs."""
-    well = True
-    for vin in vins:
+
+    def one(vin: str) -> bool:
         answer, status = vehicle_status.look(api, vin, clock.time())
-        well = well and status.state == "taken"
         terminal.line(json.dumps({"vin": vin, "state": status.state, **answer}) if as_json else status_line(vin, status))
-    return well
+        return status.state == "taken"
+
+    return _each(vins, one, as_json, terminal)
 
 
 def remove(api: FleetApi, vins: Sequence[str], terminal: Terminal) -> bool:
-    """Deletes each vehicle's config; whether each had one."""
+    """Deletes each vehicle's config, if it has one; whether none is left."""
+
+    def one(vin: str) -> bool:
+        removed = api.remove(vin) > 0
+        terminal.line(f"✓ {vin} has no config any more and stops streaming" if removed else f"✓ {vin} had no config")
+        return True
+
+    return _each(vins, one, False, terminal)
+
+
+def _each(vins: Sequence[str], one: Callable[[str], bool], as_json: bool, terminal: Terminal) -> bool:
+    """Whether `one` is true of every vehicle. One that Tesla does not find keeps the others from nothing."""
     well = True
     for vin in vins:
-        removed = api.remove(vin) > 0
-        well = well and removed
-        terminal.line(f"✓ {vin} has no config any more and stops streaming" if removed else f"✗ {vin} had no config")
+        try:
+            well = one(vin) and well
+        except Declined as error:
+            if error.status != HTTPStatus.NOT_FOUND or len(vins) == 1:
+                raise
+            well = False
+            row = {"vin": vin, "state": "unknown", "error": error.fault}
+            terminal.line(json.dumps(row) if as_json else f"✗ {vin} {error.fault} — {error.remedy}")
     return well
 
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from ..errors import Declined, Misconfigured, Unhealthy
+from ..errors import Declined, Misconfigured, PermanentFault, Unhealthy
 from ..onboarding import jws
 from ..onboarding.accounts import oauth_of, owner_api
 from ..onboarding.fleet_api import FleetApi
 from ..onboarding.oauth import OAuth
-from ..onboarding.refusals_of_tesla import Kind, Step, explain
+from ..onboarding.refusals_of_tesla import Kind, Step, explain, is_limit
 from ..onboarding.served_key import addresses_of, is_trial
 from ..onboarding.setup_notes import ELSEWHERE, ON_THIS_MACHINE, SetupNotes, load_notes, save_notes
 from ..onboarding.state_folder import KEY_FILE, StateFolder
@@ -23,7 +23,7 @@ from ..onboarding.vehicle_host import check_root, check_vehicle_host
 from ..urls import is_this_machine
 from .console import SetupConsole
 from .options import DEFAULT_VEHICLE_PORT, SetupOptions
-from .outcome import NotNow, Waiting, as_not_now, retry_after_s
+from .outcome import Blocked, NotNow, Waiting, as_not_now, retry_after_s
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -47,6 +47,7 @@ class SetupContext:
         self.tried_regions = False  # the registration's step: a region that refused is a note then
         self.drivers: set[str] = set()  # vehicles that are shared with this account
         self.seen: dict[str, tuple[Mapping[str, Any], ConfigStatus]] = {}  # the cars' configs, as they were asked for last
+        self.limit: NotNow | None = None  # the account's billing limit, once Tesla has said so: nothing more is asked then
         self.outside: str | None = None  # the router's address at its provider, once it was asked
         self.statuses: dict[str, dict[str, Any]] = {}
         self._partners: dict[str, FleetApi] = {}
@@ -171,6 +172,11 @@ class SetupContext:
             return {}
         return {"TESLA_ACCESS_TOKEN": self.lender()}
 
+    def check_limit(self) -> None:
+        """Before the Fleet API is asked: it answers nobody any more, and bills it, once the limit is reached. Raises Blocked."""
+        if self.limit is not None:
+            raise self.limit
+
     def forget_owner(self) -> None:
         """After a login."""
         self._owner = None
@@ -188,10 +194,14 @@ class SetupContext:
             try:
                 return attempt()
             except Declined as error:
+                if is_limit(error.words):
+                    self.limit = as_not_now(error)
                 if explain(error.status, error.words or error.fault).kind is not Kind.WAIT:
                     raise as_not_now(error) from None
                 wait: NotNow = as_not_now(error)
                 least = float(retry_after_s(error))
+            except PermanentFault as error:
+                raise Blocked(error.fault, error.remedy) from None
             except Unhealthy as error:
                 wait, least = Waiting(error.fault, error.remedy), 0.0
             left = until - clock.now()

@@ -16,6 +16,7 @@ from ..errors import Declined, Misconfigured, Unhealthy
 from ..onboarding.refusals_of_tesla import Step, is_limit
 from ..onboarding.setup_notes import FLY
 from ..onboarding.vehicle_errors import explain_error
+from ..rfc3339 import rfc3339
 from ..text import one_line
 from . import fly_app, own_server, server_step
 from .context import SetupContext, short_vin
@@ -75,7 +76,11 @@ def _asked(context: SetupContext, vin: str, token: str) -> str:
     """What the server knows of a car; "" if it has never heard of it. Raises Blocked, Unhealthy."""
     reply = https.request("GET", f"{context.notes.url}/vehicles/{quote(vin)}", {"Authorization": f"Bearer {token}"})
     if reply.status in (401, 403):
-        raise Blocked(f"the server refuses the token ({reply.status})", "give the server's own: JWT_SECRET or TESLAFAST_TOKEN")
+        said = one_line(reply.body.decode(errors="replace"), 160)
+        remedy = "give the server's own: JWT_SECRET or TESLAFAST_TOKEN"
+        if "expired" in said or "not valid yet" in said:  # it was made a moment ago
+            remedy = f"set the clocks of both machines (this one says {rfc3339(time.time_ns())}): the token was made just now"
+        raise Blocked(f"the server refuses the token: {said or reply.status}", remedy)
     if reply.status == 404:
         return ""
     try:

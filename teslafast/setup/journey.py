@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import Declined, Misconfigured, Unhealthy
+from ..errors import Declined, Misconfigured, PermanentFault, Unhealthy
 from ..onboarding.refusals_of_tesla import Step
 from .context import SetupContext
 from .outcome import NotNow, Outcome, StepState, as_not_now
@@ -71,7 +71,8 @@ def _one(step: SetupStep, context: SetupContext) -> Outcome:
     except EOFError:
         return Outcome(step.step, StepState.WAITING, "nobody answers any more", "use a terminal, or --yes with options")
     except Unhealthy as error:
-        return Outcome(step.step, StepState.WAITING, error.fault, error.remedy)
+        state = StepState.BLOCKED if isinstance(error, PermanentFault) else StepState.WAITING
+        return Outcome(step.step, state, error.fault, error.remedy)
     except Misconfigured as error:
         if is_usage(error):
             raise

@@ -93,5 +93,5 @@ def as_not_now(error: Declined) -> NotNow:
 
 def retry_after_s(error: Declined) -> int:
     """How long Tesla wants to be left alone, 0 if it does not say."""
-    found = re.search(r"retry (?:in|after) (\d{1,6})", error.fault.lower())
+    found = re.search(r"retry (?:in|after) (\d{1,9})", error.fault.lower())
     return int(found[1]) if found else 0

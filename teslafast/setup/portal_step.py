@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 
 from ..errors import Declined, Misconfigured
 from ..onboarding.login import DEFAULT_REDIRECT, check_redirect
@@ -60,11 +61,8 @@ def application_name(domain: str) -> str:
     return f"teslafast-{hashlib.sha256(domain.encode()).hexdigest()[:6]}"
 
 
-def read_secret_file(context: SetupContext) -> str:
+def read_secret_file(path: Path) -> str:
     """--client-secret-file. Raises Misconfigured."""
-    path = context.options.client_secret_file
-    if path is None:
-        return ""
     try:
         with path.open() as file:
             text = file.read(LONGEST_SECRET + 1).strip()
@@ -77,7 +75,7 @@ def read_secret_file(context: SetupContext) -> str:
 
 def _look(context: SetupContext) -> str | None:
     if context.options.client_secret_file is not None and not context.options.look_only:
-        context.folder.write(SECRET_FILE, read_secret_file(context).encode() + b"\n")
+        context.folder.write(SECRET_FILE, read_secret_file(context.options.client_secret_file).encode() + b"\n")
     oauth = context.oauth
     if not oauth.client_id or not oauth.client_secret:
         return None

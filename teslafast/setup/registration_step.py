@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from ..errors import Declined
+from ..onboarding.accounts import noted_base
 from ..onboarding.app_key import public_hex
 from ..onboarding.refusals_of_tesla import UNKNOWN_REFUSAL, Kind, Step, explain
 from ..onboarding.tesla_hosts import REGION_NAMES, region_of
@@ -21,7 +22,12 @@ from .outcome import Blocked, NotNow, Waiting
 def bases(context: SetupContext) -> list[str]:
     """The regions' addresses; that of the owner's as well, where it is known and another."""
     found = list(context.oauth.hosts.bases().values())
-    return found + [base for base in [context.notes.base_url] if base and base not in found]
+    return found + [base for base in [_owners(context)] if base and base not in found]
+
+
+def _owners(context: SetupContext) -> str:
+    """The address of the owner's region, "" while it is not known."""
+    return noted_base(context.notes, context.oauth.hosts)
 
 
 def name_of(base: str) -> str:
@@ -44,6 +50,7 @@ def key_at_tesla(context: SetupContext, base: str) -> str:
 
 def is_registered(context: SetupContext, base: str) -> bool:
     """Whether a region has our key. Raises Blocked if it has another's, NotNow."""
+    context.check_limit()
     found = context.patiently(f"registration in {name_of(base)}", lambda: key_at_tesla(context, base))
     if not found:
         return False
@@ -88,7 +95,7 @@ def _look(context: SetupContext) -> str | None:
             if isinstance(error, Blocked) or len(failed) + 1 == len(bases(context)):
                 raise
             failed.append(base)
-    owners = context.notes.base_url
+    owners = _owners(context)
     needed = owners or bases(context)[0]
     if context.tried_regions and (needed not in registered if owners else not registered):
         _shown(context, needed)
@@ -128,7 +135,7 @@ def _failure(context: SetupContext, base: str) -> NotNow | None:
     try:
         register(context, base)
     except NotNow as error:
-        if isinstance(error, Blocked) or base == context.notes.base_url:
+        if isinstance(error, Blocked) or base == _owners(context):
             raise
         return error
     return None

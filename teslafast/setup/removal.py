@@ -9,16 +9,18 @@ that was paired knows that key, and a new one would have to be paired again.
 from __future__ import annotations
 
 import shutil
+from enum import Enum
+from http import HTTPStatus
 
-from ..errors import Declined, Misconfigured, Unhealthy
-from ..onboarding.refusals_of_tesla import is_limit
+from ..errors import Declined, Misconfigured, TeslafastError, Unhealthy
+from ..onboarding.refusals_of_tesla import Step, is_limit
 from ..onboarding.setup_notes import ELSEWHERE, FLY
 from ..onboarding.state_folder import IGNORING_FILE, KEY_FILE
 from ..onboarding.token_store import TokenStore, handed_over, load_tokens
 from ..onboarding.upkeep import is_kept_alive
 from . import fly_app
 from .context import SetupContext, short_vin
-from .outcome import NotNow
+from .outcome import NotNow, as_not_now
 
 
 def remove(context: SetupContext) -> bool:
@@ -30,8 +32,8 @@ def remove(context: SetupContext) -> bool:
     if not _agreed(context, "Take all of this away?"):
         context.console.line("! nothing was removed")
         return False
-    gone = _configs(context)
-    if not gone and not context.options.yes:
+    left = _configs(context)
+    if left is Left.FOR_NOW:
         context.console.line("✗ a config could not be deleted, so the tokens stay: run it again")
         return False
     _tokens(context)
@@ -40,7 +42,7 @@ def remove(context: SetupContext) -> bool:
         context.console.open(page)
         context.console.line(f"! consent: take it back at {page}")
     context.console.line("! key on the car: remove it in the car, Controls → Locks")
-    whole = _fly(context) and gone
+    whole = _fly(context) and left is Left.NOTHING
     if whole:
         _files(context)
     return whole
@@ -71,24 +73,44 @@ def _vins(context: SetupContext) -> list[str]:
     return list(dict.fromkeys([*context.options.vins, *context.notes.pushed]))
 
 
-def _configs(context: SetupContext) -> bool:
-    vins = _vins(context)
+class Left(Enum):
+    """What is left of the cars' configs. FOR_GOOD: with this login nothing can be done about it, now or later."""
+
+    NOTHING = 0
+    FOR_GOOD = 1
+    FOR_NOW = 2
+
+
+def _configs(context: SetupContext) -> Left:
+    vins, left = _vins(context), Left.NOTHING
     if not vins:
         context.console.line("✓ configs: none is left that was sent from here")
-    well = True
     for vin in vins:
         try:
             removed = context.owner.remove(vin)
         except (Declined, Unhealthy, NotNow, Misconfigured) as error:
-            context.console.line(f"✗ config of {short_vin(vin)}: {error}")
-            well = False
             if isinstance(error, Declined) and is_limit(error.words):
+                context.console.line("✓ configs: at the account's billing limit Tesla has deleted all of them")
                 break
+            found = _left_by(error)
+            context.console.line(f"{'!' if found is Left.NOTHING else '✗'} config of {short_vin(vin)}: {error}")
+            left = max(left, found, key=lambda one: one.value)
         else:
             context.console.line(f"✓ config of {short_vin(vin)}: {'deleted' if removed else 'there was none'}")
             context.notes.pushed.pop(vin, None)
             context.save()
-    return well
+    if left is Left.FOR_GOOD:
+        context.console.line("! whoever takes the consent back (below), or removes the key in the car, ends its streaming, too")
+    return left
+
+
+def _left_by(error: TeslafastError) -> Left:
+    """What a refusal leaves of a config. A car that the account has no more has none of it that could be deleted from here."""
+    if isinstance(error, Declined) and error.status == HTTPStatus.NOT_FOUND:
+        return Left.NOTHING
+    meant = as_not_now(error) if isinstance(error, Declined) else error
+    is_over = isinstance(meant, Misconfigured) or (isinstance(meant, NotNow) and meant.again is Step.LOGIN)
+    return Left.FOR_GOOD if is_over else Left.FOR_NOW
 
 
 def _tokens(context: SetupContext) -> None:

@@ -38,6 +38,7 @@ def ask_owner(context: SetupContext, what: str, call: Callable[[], Told]) -> Tol
             register(context, context.owner.base_url)
             return call()
 
+    context.check_limit()
     return context.patiently(what, attempt)
 
 
@@ -55,7 +56,11 @@ def _look_region(context: SetupContext) -> str | None:
     if base and not given:
         owner.base_url = base
     moved = context.notes.base_url not in ("", owner.base_url)
-    context.notes.base_url, context.notes.region = owner.base_url, region_of(owner.base_url) or found
+    context.notes.base_url, context.notes.region, context.notes.api = (
+        owner.base_url,
+        region_of(owner.base_url) or found,
+        hosts.api,
+    )
     if moved or (context.notes.registered and not _knows(context)):
         register(context, owner.base_url)
     return f"{REGION_NAMES.get(context.notes.region, context.notes.region or 'unnamed')} ({owner.base_url})"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -104,6 +105,11 @@ def test_what_is_wrong_is_exit_1(stage: SetupStage) -> None:
         (["--vin", "SHORT"], {}, "--vin:"),
         (["--until", "1", "--vin", "SHORT"], {}, "--vin:"),  # at once, and not at the step that needs it
         (["--until", "1", "--field", "Soc=never"], {}, "--field:"),
+        (["--until", "1", "--redirect", "http://localhost:8765"], {}, "--redirect:"),
+        (["--until", "1", "--client-secret-file", "missing"], {}, "--client-secret-file:"),
+        (["--until", "1", "--hostname", "10.0.0.1"], {}, "--hostname:"),
+        (["--until", "1", "--ca", "missing"], {}, "--ca:"),
+        (["--until", "1", "--fly-app", "A b"], {}, "--fly-app:"),
     ],
 )
 def test_bad_usage_is_exit_2_and_names_the_option(
@@ -262,3 +268,19 @@ def test_a_question_that_nobody_answers_is_not_answered_by_its_default(stage: Se
     out, err = process.communicate("", timeout=30)
     assert process.returncode == 3, out + err
     assert "nobody answers any more" in err
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_ctrl_c_says_where_it_was_and_what_goes_on(stage: SetupStage, words: tuple[str, ...]) -> None:
+    stage.tesla.cars[VIN].paired = False
+    process = start(stage, "setup", "--yes", *words)
+    assert process.stdout is not None
+    assert any("vehicle" in line and "software" in line for line in process.stdout)  # step 7: the next one waits for the key
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "teslafast: interrupted in step 8, key on the car; the same command goes on" in err.splitlines()
+    assert "Traceback" not in err
+    stage.tesla.cars[VIN].paired = True
+    stage.drive()
+    assert run(stage, "setup", "--yes").returncode == 0

@@ -19,7 +19,7 @@ from tests.support import ROOT
 from tests.support.certificates import World
 from tests.support.fake_fleet_api import Car, FleetServer, read_signed
 
-VIN, OTHER = "5YJ3TEST5PF000001", "5YJ3TEST7PF000002"
+VIN, OTHER, STRANGE = "5YJ3TEST5PF000001", "5YJ3TEST7PF000002", "5YJ3TEST9PF000003"
 CONFIG = {"hostname": "telemetry.example.com", "port": 443}
 
 
@@ -146,6 +146,7 @@ def test_configure_wants_either_a_key_or_a_proxy(tesla: FleetServer, folder: Pat
 
 def test_on_a_terminal_the_status_line_is_rewritten(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     terminal = vehicle._terminal()
     terminal.status("1 of 2 have taken it")
     terminal.line("✓ both")
@@ -192,7 +193,17 @@ def test_remove_deletes_only_the_configs_of_named_vehicles(tesla: FleetServer, f
     assert run(folder, tesla.environment | {"TESLA_VIN": OTHER}, "remove").returncode == 2
     done = run(folder, tesla.environment, "remove", "--vin", VIN)
     assert (done.returncode, tesla.cars[VIN].config, tesla.cars[OTHER].config) == (0, None, CONFIG)
-    assert run(folder, tesla.environment, "remove", "--vin", VIN).returncode == 1
+    again = run(folder, tesla.environment, "remove", "--vin", VIN)
+    assert (again.returncode, again.stdout) == (0, f"✓ {VIN} had no config\n")
+
+
+def test_a_vehicle_that_tesla_does_not_find_keeps_the_others_from_nothing(tesla: FleetServer, folder: Path) -> None:
+    tesla.cars[OTHER].config = CONFIG
+    shown = run(folder, tesla.environment, "show", "--json", "--vin", STRANGE, "--vin", OTHER)
+    assert (shown.returncode, [json.loads(row)["state"] for row in shown.stdout.splitlines()]) == (1, ["unknown", "taken"])
+    gone = run(folder, tesla.environment, "remove", "--vin", STRANGE, "--vin", OTHER)
+    assert (gone.returncode, tesla.cars[OTHER].config) == (1, None)
+    assert gone.stdout.startswith(f"✗ {STRANGE} Fleet API: HTTP 404")
 
 
 def test_errors_prints_what_vehicles_reported_and_its_meaning(tesla: FleetServer, folder: Path) -> None:

@@ -44,7 +44,7 @@ def test_at_the_billing_limit_everything_stops_and_says_so(stage: SetupStage, wo
     assert "Tesla has deleted their configs" in done.stderr
     assert "do not retry before" in done.stderr
     assert "authorise your app" not in done.stderr
-    asked = [path for _, path in stage.tesla.calls if path.startswith("/api/1/vehicles") or "errors" in path]
+    asked = [path for _, path in stage.tesla.calls if path.startswith("/api/1/")]
     assert len(asked) == 1, "no second vehicle, and no second try"
 
 
@@ -129,3 +129,29 @@ def test_another_key_than_the_registered_one_signs_nothing(stage: SetupStage) ->
     code, said = configure(stage)
     assert (code, stage.tesla.pushes) == (2, pushes)
     assert "every car would refuse a config that it has signed" in said
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "status", "words", "says"),
+    [
+        ("partner_accounts/public_key", 500, "upstream internal error", "upstream internal error"),
+        ("partner_accounts/public_key", 0, "", "no answer"),
+        ("token client", 400, "unauthorized_client", "begins with ta-secret."),
+    ],
+)
+def test_nothing_is_sent_while_the_key_cannot_be_compared(
+    stage: SetupStage, endpoint: str, status: int, words: str, says: str
+) -> None:
+    stage.tesla.refuse(endpoint, status, words)
+    pushes = stage.tesla.pushes
+    code, said = configure(stage)
+    assert (code, stage.tesla.pushes) == (1, pushes)
+    assert "nothing was sent, because the key could not be compared with the one that Tesla has" in said
+    assert says in said
+
+
+def test_without_the_apps_secret_the_danger_is_said(stage: SetupStage) -> None:
+    code, said = configure(stage, TESLA_CLIENT_SECRET="")
+    assert code == 0
+    assert "note: the key was not compared with the one that Tesla has: set TESLA_CLIENT_ID and TESLA_CLIENT_SECRET" in said
+    assert "only the car refuses it: see `teslafast vehicle errors`" in said

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from teslafast import https
-from teslafast.errors import Misconfigured, Unhealthy
+from teslafast.errors import Misconfigured, PermanentFault, Unhealthy
 
 from tests.support.certificates import World
 
@@ -80,10 +80,30 @@ def test_an_unusable_url_is_refused(url: str) -> None:
 
 
 def test_a_server_that_does_not_verify_gets_no_request(tls: ssl.SSLContext) -> None:
-    unverified = pytest.raises(Unhealthy, match=r"its certificate does not verify \(unable to get local issuer certificate\)")
+    unverified = pytest.raises(
+        PermanentFault, match=r"its certificate does not verify \(unable to get local issuer certificate\)"
+    )
     with answering(OK, tls) as (port, asked), unverified:
         https.request("GET", f"https://localhost:{port}/", {"Authorization": "Bearer secret"})
     assert asked == [b""]
+
+
+@pytest.mark.parametrize(
+    ("says", "clock"), [("certificate has expired", True), ("certificate is not yet valid", True), ("x", False)]
+)
+def test_a_certificate_that_is_not_valid_now_may_be_the_clocks_fault(says: str, clock: bool) -> None:
+    assert https._certificate_remedy(says).startswith(f"check this machine's clock, which says {time.gmtime().tm_year}") is clock
+    assert "SSL_CERT_FILE" in https._certificate_remedy(says)
+
+
+def test_a_proxy_that_wants_a_password_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    with answering(refusing) as (port, _):
+        monkeypatch.setenv("https_proxy", f"http://me:secret@127.0.0.1:{port}")
+        with pytest.raises(PermanentFault, match="407") as refused:
+            https.request("GET", "https://fleet.example/")
+    assert "check HTTPS_PROXY, too" in refused.value.remedy
+    assert "secret" not in str(refused.value)
 
 
 def test_an_unverified_get_accepts_any_certificate(tls: ssl.SSLContext) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from teslafast.onboarding.signed_configs import load_signed
 
-from tests.support.upkeep_stage import CONFIG, DAY, ROAD, SNOW, Begin, check, logged, tesla
+from tests.support.upkeep_stage import CONFIG, DAY, HOUR, ROAD, SNOW, Begin, check, logged, tesla
 
 
 def test_sixty_days_before_its_end_a_config_is_renewed_with_the_next_that_was_signed_and_only_once(
@@ -112,3 +112,23 @@ def test_a_config_that_is_gone_is_said_and_not_sent_again(begin: Begin) -> None:
     upkeep.step()
     assert at.pushes == 0
     assert check(upkeep, "config", ROAD).state in ("missing", "wrong")
+
+
+def test_while_tesla_cannot_say_its_key_nothing_is_renewed_and_then_it_is(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:
+    it = begin(tesla(ROAD, days_left=59), secret=True)
+    it.tesla.refuse("partner_accounts/public_key", 503, "upstream", times=1)
+    upkeep = it.started()
+    upkeep.step()
+    assert it.tesla.pushes == 0
+    assert logged(caplog, "config_not_renewed")
+    it.pass_time(upkeep, HOUR)
+    assert it.tesla.pushes == 1
+
+
+def test_a_secret_that_is_no_longer_good_ends_no_stream_but_is_said(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:
+    it = begin(tesla(ROAD, days_left=59), secret=True)
+    it.tesla.refuse("token client", 400, "unauthorized_client")
+    it.started().step()
+    assert it.tesla.pushes == 1
+    (line,) = logged(caplog, "key_not_compared")
+    assert "begins with ta-secret." in line["remedy"]

@@ -7,14 +7,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
+from teslafast.errors import PermanentFault
+from teslafast.https import Reply
+from teslafast.onboarding.fleet_api import FleetApi
 from teslafast.onboarding.refusals_of_tesla import Step
+from teslafast.onboarding.setup_notes import load_notes, save_notes
 from teslafast.setup.journey import EXIT_WAITING, EXIT_WRONG
 from teslafast.setup.outcome import StepState
 
 from tests.support.certificates import World
 from tests.support.fake_tesla import Refusal
 from tests.support.fake_tesla_server import Raw
+from tests.support.peers import SECRET
 from tests.support.setup_stage import VIN, SetupStage, setup_stage
 
 PUSH, REGISTER, LIST = "fleet_telemetry_config_jws", "POST /api/1/partner_accounts", "GET /api/1/vehicles?"
@@ -36,6 +42,7 @@ def stage(world: World, tmp_path: Path) -> Iterator[SetupStage]:
         (PUSH, 400, "Unknown field Foo", S.CONFIG, B, "does not know a field", "leave out"),
         (PUSH, 400, "expiration should be greater than …", S.CONFIG, B, "does not take this end", "--expires"),
         (PUSH, 412, "This endpoint must be called through the Vehicle Command HTTP Proxy", S.CONFIG, B, "not signed", "sign"),
+        (PUSH, 400, "invalid domain", S.CONFIG, B, "does not take the host name", "--hostname"),
         (PUSH, 451, "no", S.CONFIG, B, "may not do this", "fleetapisupport"),
         (PUSH, 200, {"response": "x"}, S.CONFIG, B, "something else answers in Tesla's place", "TESLA_API_BASE_URL"),
         (REGISTER, 500, "…clientinfo => operation_timedout", S.REGISTRATION, W, "do not reach each other", "later"),
@@ -44,6 +51,11 @@ def stage(world: World, tmp_path: Path) -> Iterator[SetupStage]:
          S.PORTAL, B, "no client id was sent", "TESLA_CLIENT_ID"),
         ("token client", 200, "<html>Welcome to our hotel", S.PORTAL, B, "something else answers", "TESLA_TOKEN_URL"),
         ("token client", 302, "https://hotel.example", S.PORTAL, B, "leads elsewhere", "login page of a network"),
+        ("token refresh", 200, {"access_token": "a\r\nX: b", "refresh_token": "EU_2"}, S.LOGIN, B, "something else answers",
+         "TESLA_TOKEN_URL"),
+        ("token refresh", 200, {"error": "login_required"}, S.LOGIN, B, "the login is over", "log in again"),
+        ("token refresh", 400, {"error": "temporarily_unavailable"}, S.LOGIN, W, "away for the moment", "later"),
+        (LIST, 200, Raw(b" " * (1 << 20) + b"{}"), S.VEHICLE, B, "longer than", "check the address"),
         ("token client", 503, "upstream", S.PORTAL, W, "error of their own", "later"),
         ("token client", 200, Raw(b'{"access_token":', length=5000), S.PORTAL, W, "no answer", "the network"),
         ("token client", 429, Raw(b"{}", {"Retry-After": "30"}), S.PORTAL, W, "Tesla asks for 30 s", "as long as Tesla says"),
@@ -72,6 +84,58 @@ def test_each_answer_ends_the_run_with_its_sentence(
     assert (last.step, last.state, code) == (step, state, EXIT_WRONG if state is B else EXIT_WAITING), last
     assert says in last.says
     assert remedy in last.remedy
+
+
+def test_a_registration_that_was_created_is_one(stage: SetupStage) -> None:
+    def created(status: int, answer: Any) -> tuple[int, Any]:
+        return (201 if status == 200 and "domain" in answer["response"] else status), answer
+
+    answers = stage.tesla.api
+    stage.tesla.api = lambda *words: created(*answers(*words))  # type: ignore[method-assign]
+    stage.drive()
+    assert stage.run()[0] == 0
+
+
+def test_at_the_billing_limit_a_look_at_every_step_asks_once(stage: SetupStage) -> None:
+    stage.drive()
+    assert stage.run()[0] == 0
+    stage.tesla.calls.clear()
+    stage.tesla.refuse("/api/1/", 403, LIMIT)
+    code, outcomes = stage.run(look_only=True, wait_s=0.0)
+    assert (code, len(outcomes)) == (EXIT_WRONG, 12)
+    blocked = [outcome.step for outcome in outcomes if "billing limit" in outcome.says]
+    assert blocked == [S.REGISTRATION, S.REGION, S.VEHICLE, S.PAIRING, S.CONFIG]
+    assert sum(path.startswith("/api/1/") for _, path in stage.tesla.calls) == 1
+
+
+def test_what_waiting_does_not_mend_is_not_waited_for(stage: SetupStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def request(*words: object, **more: object) -> Reply:
+        raise PermanentFault("fleet.example: its certificate does not verify (self-signed certificate)", "check the address")
+
+    monkeypatch.setattr(FleetApi, "vehicles", request)
+    code, outcomes = stage.run()
+    assert (code, outcomes[-1].step, outcomes[-1].state) == (EXIT_WRONG, S.VEHICLE, B)
+    assert "does not verify" in outcomes[-1].says
+    assert stage.slept == []
+
+
+def test_an_address_that_was_noted_chooses_nobody_who_gets_a_token(stage: SetupStage) -> None:
+    stage.drive()
+    assert stage.run()[0] == 0
+    for noted in ("https://fleet.example", "http://127.0.0.1:9"):  # a stranger; a fake that was tried before, and is gone
+        notes = load_notes(stage.folder)
+        notes.base_url, notes.api = noted, "" if "127" in noted else notes.api
+        save_notes(stage.folder, notes)
+        assert stage.run(wait_s=0.0)[0] == 0
+        assert load_notes(stage.folder).base_url == stage.tesla.bases["eu"]
+
+
+def test_a_server_with_another_time_is_told_from_one_with_another_secret(stage: SetupStage) -> None:
+    stage.environment["TESLAFAST_TOKEN"] = jwt.encode({"exp": 1_000_000_000, "sub": "x"}, SECRET)
+    code, outcomes = stage.run(wait_s=0.0)
+    assert (code, outcomes[-1].step) == (EXIT_WRONG, S.FIRST_DATA)
+    assert "refuses the token: 401 Unauthorized: the token has expired" in outcomes[-1].says
+    assert "set the clocks of both machines (this one says 20" in outcomes[-1].remedy
 
 
 def reported(words: str, name: str = "cloud_manager_error") -> dict[str, str]:

@@ -66,3 +66,26 @@ def test_a_second_removal_has_nothing_to_do(stage: SetupStage) -> None:
     calls = len(stage.tesla.calls)
     assert remove(stage.context(with_key=True))
     assert len(stage.tesla.calls) == calls
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "status", "error", "left"),
+    [
+        ("DELETE", 503, "upstream", "tokens.json"),  # it may be deleted later, with this login
+        ("DELETE", 403, {"error": "account disabled: EXCEEDED_LIMIT"}, ""),  # Tesla has deleted it
+        ("DELETE", 404, "VIN not_found", ""),  # the car was sold
+        ("DELETE", 401, "invalid bearer token", "state.json"),  # nothing can be deleted with this login
+    ],
+)
+def test_what_cannot_be_deleted_now_keeps_what_is_needed_to_delete_it(
+    stage: SetupStage, endpoint: str, status: int, error: object, left: str
+) -> None:
+    stage.tesla.refuse(f"{endpoint} /api/1/vehicles/{VIN}", status, error)
+    assert remove(stage.context()) is (left == "")
+    files = {path.name for path in stage.folder.path.iterdir()}
+    assert (left in files) if left else files == {".gitignore", "app.key"}
+    assert ("tokens.json" in files) is (left == "tokens.json")
+    if left == "tokens.json":
+        stage.tesla.refusals.clear()
+        assert remove(stage.context())
+        assert stage.tesla.cars[VIN].config is None
