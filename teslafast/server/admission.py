@@ -3,8 +3,9 @@ Connections that have not been admitted yet, and the three limits on them.
 
     per address   PER_ADDRESS connections; the next one takes the place of the oldest that has yet to send something.
     in total      TOTAL connections; the next one takes the place of another.
-    in bytes      HELD_BYTES_AT_MOST of memory for TLS, certificates and request heads. While most of it is taken nobody begins
-                  (`may_begin`) until one who has had it for BEGUN_S loses it; beyond it one of them is closed at once.
+    in bytes      HELD_BYTES_AT_MOST of memory for TLS, certificates, request heads, and answers that are not taken. While most
+                  of it is in use nobody begins (`may_begin`) until one who has had it for BEGUN_S loses it; beyond it one of
+                  them is closed at once.
 
 Whose place is taken: the oldest's of whoever takes the most of them (sources.py). An address from which somebody has been
 admitted lately is known, and known ones are counted apart: a vehicle that comes back loses its place only to others of that

@@ -22,7 +22,7 @@ from typing import Any
 from ..logs import fields, log
 from ..websocket._ends import Ends
 from ..websocket._transport import PlainTransport
-from .admission import PendingConnections, Ticket
+from .admission import HELD_BYTES_AT_MOST, PendingConnections, Ticket
 from .fair_turns import FairTurns
 from .handshakes import Handshake
 from .http_connection import HttpConnection
@@ -32,6 +32,8 @@ from .readiness import Readiness
 # buffers from the hello on (56 KB measured), or an object and a buffer.
 TLS_BYTES = 56 * 1024
 PLAIN_BYTES = 4 * 1024
+# What an answer counts for at most: one client that is slow may have the largest one (a list of 50,000 vehicles) all the same.
+ONE_ANSWER_AT_MOST = HELD_BYTES_AT_MOST // 2
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a reset, of which the kernel keeps nothing
 
 
@@ -131,6 +133,7 @@ class Arrival:
         entrance = self._entrance
         connection = self.connection = entrance.connect(self.address, self._done)
         connection.on_unfinished = self._holds_head
+        connection.on_unsent = self._holds_answer
         if entrance.context is None:
             self.transport = PlainTransport(entrance.loop, self.sock, connection, entrance.ends)
             self.transport.begin()
@@ -168,9 +171,13 @@ class Arrival:
         """So many bytes of a request head are here, and it goes on. May abort this connection, or another."""
         self._hold(size + size // 2)  # what it left behind while it grew: with 4,000 heads by 500 bytes, 40 % more
 
-    def _hold(self, head: int) -> None:
+    def _holds_answer(self, size: int) -> None:
+        """So many bytes of an answer wait for its client. May abort this connection, or another."""
+        self._hold(min(size, ONE_ANSWER_AT_MOST))
+
+    def _hold(self, more: int) -> None:
         least = PLAIN_BYTES if self._entrance.context is None else TLS_BYTES
-        self._entrance.pending.hold(self.ticket, least + self._received + head, time.monotonic())
+        self._entrance.pending.hold(self.ticket, least + self._received + more, time.monotonic())
 
     # ---- its end
 
@@ -227,7 +234,7 @@ class Arrival:
         self._entrance.pending.leave(self.ticket)
         self._entrance.on_end(self)
         if self.connection is not None:
-            self.connection.on_unfinished = None
+            self.connection.on_unfinished = self.connection.on_unsent = None
         self.connection = self.transport = self.handshake = None
 
 

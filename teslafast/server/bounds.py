@@ -52,9 +52,19 @@ class Bound:
 BOUNDS = (
     Bound("strangers", "connections not admitted yet", admission.PER_ADDRESS),
     Bound("strangers", "connections not admitted yet", admission.TOTAL),
-    Bound("strangers", "memory of connections not admitted yet", admission.HELD_BYTES_AT_MOST, "bytes"),
-    Bound("strangers", "memory of connections not admitted yet", admission.BEGIN_BELOW_BYTES, "bytes"),
-    Bound("strangers", "memory of connections not admitted yet", admission.BEGUN_S, "s"),
+    Bound(
+        "strangers",
+        "memory of connections not admitted yet, with answers that they do not take",
+        admission.HELD_BYTES_AT_MOST,
+        "bytes",
+    ),
+    Bound(
+        "strangers",
+        "memory of connections not admitted yet, with answers that they do not take",
+        admission.BEGIN_BELOW_BYTES,
+        "bytes",
+    ),
+    Bound("strangers", "memory of connections not admitted yet, with answers that they do not take", admission.BEGUN_S, "s"),
     Bound("strangers", "accepting connections, before the others' turn", acceptor.ACCEPT_S, "s"),
     Bound("strangers", "accepting connections, before the others' turn", acceptor.ACCEPT_AT_MOST_S, "s"),
     Bound("strangers", "request head", http_connection.REQUEST_HEAD_LIMIT, "bytes"),

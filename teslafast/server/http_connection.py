@@ -97,6 +97,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         # Called with the bytes of a request head that is not whole yet; may abort this connection.
         self.on_unfinished: Callable[[int], object] | None = None
+        # Called with the bytes of an answer that the client has yet to take; likewise.
+        self.on_unsent: Callable[[int], object] | None = None
 
     @property
     def admitted(self) -> bool:
@@ -257,6 +259,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\n{lines}\r\n".encode("latin-1")
         self._transport.write(head if head_only else head + answer.body)
+        unsent = self._transport.get_write_buffer_size()
+        if unsent and self.on_unsent is not None:
+            self.on_unsent(unsent)
 
     def _end(self, unread: bool) -> None:
         """A close with bytes unread becomes a reset, which can destroy the answer on its way: then linger."""

@@ -10,7 +10,7 @@ from teslafast.server.arrival import Arrival
 from teslafast.server.server import Server
 
 from tests.support.certificates import World
-from tests.support.peers import PATIENCE_S
+from tests.support.peers import PATIENCE_S, token
 from tests.support.servers import Inside
 
 
@@ -90,4 +90,29 @@ def test_request_heads_that_do_not_end_are_bounded_in_bytes_as_they_grow() -> No
         assert any(head in told or cut(head) for head in heads[:2])
         assert set(server.counts("refused_connections")) == {"crowded_bytes"}
         assert server.ask(lambda running: running.listeners.pending._held_sum) <= 40_000
+        assert server.place.get("/health").status == 200
+
+
+def takes_nothing(port: int, path: str) -> socket.socket:
+    """Asks for a page, of which its small segments and window leave the most to the server."""
+    made = socket.socket()
+    made.settimeout(PATIENCE_S)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 500)
+    made.connect(("127.0.0.1", port))
+    made.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token()}\r\n\r\n".encode())
+    return made
+
+
+def test_answers_that_nobody_takes_are_bounded_in_bytes_and_others_get_theirs() -> None:
+    with Inside() as server, ExitStack() as strangers:
+        with server.place.vehicle() as vehicle:
+            vehicle.tell({"VehicleName": {"stringValue": "x" * 60_000}})
+            vehicle.tell({"Version": {"stringValue": "x" * 2_000}})
+        held = 200_000
+        server.ask(lambda running: setattr(running.listeners.pending, "_held_bytes", held))
+        for _ in range(20):
+            strangers.enter_context(takes_nothing(server.place.port, "/vehicles/device-1"))
+        server.wait_until(lambda running: running.hub.counts.refused_connections["crowded_bytes"] >= 5)
+        assert server.ask(lambda running: running.listeners.pending._held_sum) <= held
         assert server.place.get("/health").status == 200

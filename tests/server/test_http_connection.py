@@ -131,6 +131,28 @@ def test_a_client_that_does_not_take_its_answer_is_aborted_when_its_time_is_over
     assert stage.transport.aborted, "it has had its time, and has not taken the answer"
 
 
+class Asker(Stage):
+    """`told`: the bytes of which the connection has said that they are not taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[int] = []
+        self.connection.on_unsent = self.told.append
+
+
+class SlowAsker(Asker):
+    def __init__(self) -> None:
+        super().__init__()
+        self.transport.waiting = 5000
+
+
+@pytest.mark.parametrize(("kind", "told"), [(SlowAsker, [5000]), (Asker, [])])
+def test_an_answer_that_its_client_has_not_taken_is_told_in_bytes(kind: type[Asker], told: list[int]) -> None:
+    stage = sent(GET, kind=kind)
+    assert isinstance(stage, Asker)
+    assert stage.told == told
+
+
 def test_the_end_of_a_connection_is_reported_once() -> None:
     stage = sent(GET)
     stage.connection.connection_lost(None)
