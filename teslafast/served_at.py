@@ -20,7 +20,11 @@ LONGEST = 1024  # bytes of the file: a host, a port and a process
 
 
 def _file(environment: Mapping[str, str]) -> Path:
-    """systemd's folder for the service, the user's, or the machine's for temporary files, in which the name holds the user."""
+    """
+    In systemd's folder for the service, the user's, or the machine's for temporary files; the name holds the user.
+
+    Raises OSError where there is none of them: on a read-only root without /tmp.
+    """
     own = environment.get("RUNTIME_DIRECTORY", "").partition(":")[0] or environment.get("XDG_RUNTIME_DIR", "")
     configured = environment.get("PORT", "").strip() or "default"
     port = configured if configured.isdigit() else "default"
@@ -30,7 +34,10 @@ def _file(environment: Mapping[str, str]) -> Path:
 def remember(environment: Mapping[str, str], host: str, port: int) -> Path | None:
     """Writes where this process answers; returns the file to remove at the end, None if there is no folder to write to."""
     text = json.dumps({"host": host, "port": port, "pid": os.getpid()})
-    path = _file(environment)
+    try:
+        path = _file(environment)
+    except OSError:
+        return None
     unfinished = path.with_suffix(f".{os.getpid()}")  # whoever looks meanwhile must not find half of it
     try:
         with contextlib.suppress(FileNotFoundError):

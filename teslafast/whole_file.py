@@ -23,6 +23,8 @@ from pathlib import Path
 
 # What link(2) fails with where a file system has no hard links (FAT, some network shares).
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
+# What fsync(2) of a folder fails with where a file system does not sync folders: nothing is wrong with the file.
+_NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EBADF})
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o644, replace: bool = False, durable: bool = True) -> None:
@@ -114,10 +116,20 @@ class WholeFile:
 
 
 def sync_folder(path: Path) -> None:
-    """Makes the name of the file at `path` survive a crash of the machine. Raises OSError."""
-    folder = os.open(path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
+    """
+    Makes the name of the file at `path` survive a crash of the machine, where the file system can do that. Raises OSError.
+
+    Some cannot, or do it by themselves (SMB, 9p, FUSE), and a folder may be one in which we may write and not read.
+    """
+    try:
+        folder = os.open(path.absolute().parent, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        return
     try:
         os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(folder)
 

@@ -28,7 +28,7 @@ PACKAGE = ROOT / "teslafast"
 
 GROUND = (  # noqa: SIM905
     "refusals errors close_reasons text vin hosts doctor_mark rfc3339 backoff http_messages event_loop metrics environment "
-    "setting_values setup_checks config log_writer logs served_at disk_thread nats_client "
+    "setting_values setup_checks config log_writer logs scratch served_at disk_thread nats_client "
     "urls fleet_telemetry_file fleet_telemetry_outputs fleet_telemetry_config qr_code https whole_file _crc32c _fanout __main__"
 ).split()
 ROOMS = {

@@ -25,6 +25,7 @@ from ..errors import Misconfigured
 from . import pem
 
 # X509_CERT_AUX { trust: [ clientAuth 1.3.6.1.5.5.7.3.2 ] }, what `openssl x509 -addtrust clientAuth -trustout` appends
+LARGEST_PEM_FILE = 16 << 20  # bytes; all public roots of the world have 250 KB. A wrong path may lead to gigabytes
 _TRUST_CLIENT_AUTH = bytes.fromhex("300c300a06082b06010505070302")
 
 
@@ -50,8 +51,9 @@ class ServerPair:
         except (ssl.SSLError, ValueError) as error:
             remedy = "give the PEM chain (server first) and the unencrypted PEM key that belongs to it"
             paths = self.certificate, self.key
-            for variable, path, content in zip(("CERT_PATH", "KEY_PATH"), paths, self.contents, strict=True):
-                if form := pem.foreign_form(content):
+            said = zip(("CERT_PATH", "KEY_PATH"), paths, self.contents, ("x509", "pkey"), strict=True)
+            for variable, path, content, command in said:
+                if form := pem.foreign_form(content, command):
                     raise Misconfigured(variable, f"{path} {form}", remedy) from None
             raise Misconfigured(*_chain_fault(error, *paths), remedy) from None
 
@@ -71,23 +73,28 @@ def _chain_fault(error: ssl.SSLError | ValueError, certificate: Path, key: Path)
     return "CERT_PATH", f"{certificate} with KEY_PATH {key} cannot be used ({error})"
 
 
-def read_file(variable: str, path: Path) -> str:
-    """The file's text; in PEM only ASCII counts, so any encoding of the text between blocks will do. Raises as `read_bytes`."""
-    return read_bytes(variable, path).decode("latin-1")
-
-
 def read_bytes(variable: str, path: Path) -> bytes:
     """The file. Raises Misconfigured, with the variable's name, if it cannot be read."""
     try:
         with open(path, "rb", opener=_open_now) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
                 raise OSError(errno.EINVAL, "not a file (a FIFO or a device)")
-            return file.read()
+            content = file.read(LARGEST_PEM_FILE + 1)
+            if len(content) > LARGEST_PEM_FILE:  # counted, not believed: a file may grow
+                raise OSError(errno.EFBIG, f"larger than {LARGEST_PEM_FILE} bytes, and not what is wanted here")
+            return content
     except OSError as error:
         # Exactly as it was given: a quote, a blank or a CR at the end comes from an .env file, and would not be seen otherwise.
         shown = path if str(path).isprintable() and str(path) == str(path).strip(" \"'") else repr(str(path))
         fault = f"{shown}: {error.strerror}"
         raise Misconfigured(variable, fault, "give the path of a PEM file that the server may read") from None
+
+
+def in_another_form(variable: str, path: Path, content: bytes) -> Misconfigured | None:
+    """The fault of a file in which no public key was found, if it has another form than PEM."""
+    form = pem.foreign_form(content, "pkey -pubin -pubout")
+    return Misconfigured(variable, f"{path} {form}", "give the public key as PEM") if form else None
 
 
 def _open_now(path: str, flags: int) -> int:

@@ -56,8 +56,12 @@ def _sequence_size(der: bytes) -> int | None:
     return 2 + digits + int.from_bytes(der[2 : 2 + digits], "big")
 
 
-def foreign_form(data: bytes) -> str:
-    """What a file is that OpenSSL does not read as PEM, with the way to mend it; "" if it is nothing that is known here."""
+def foreign_form(data: bytes, command: str = "x509") -> str:
+    """
+    What a file is that OpenSSL does not read as PEM, with the way to mend it; "" if it is nothing that is known here.
+
+    command    OpenSSL's for what the file should hold
+    """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"B\0E\0G\0I\0N\0" in data:
         return "is UTF-16 text: save it as UTF-8 or ASCII"
     if _BEGIN.search(data):
@@ -67,5 +71,5 @@ def foreign_form(data: bytes) -> str:
     if _sequence_size(data) is not None:
         if _PKCS7_DATA in data[:64]:
             return "is PKCS#12 or PKCS#7, not PEM: openssl pkcs12 -in FILE -nodes -out NEW.pem"
-        return "is DER, not PEM: openssl x509 -inform der -in FILE -out NEW.pem"
+        return f"is DER, not PEM: openssl {command} -inform der -in FILE -out NEW.pem"
     return ""

@@ -138,10 +138,14 @@ def health(url: str | None) -> None:
     from .. import served_at
     from ..config import Settings
     from ..doctor.health import check_health, local_url
+    from ..errors import Unhealthy
 
     if url is None:
         host, port = served_at.recall(os.environ) or (None, None)
-        url = local_url(Settings.from_env(os.environ, host=host, port=port))
+        settings = Settings.from_env(os.environ, host=host, port=port)
+        if settings.port == 0:  # nobody knows which port it would be
+            raise Unhealthy("no server with these settings runs here, and PORT is 0", "start it, or give its URL")
+        url = local_url(settings)
     click.echo(check_health(url))
 
 

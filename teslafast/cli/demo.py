@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-import tempfile
 import threading
 import time
 import webbrowser
@@ -27,6 +26,7 @@ from ..config import Settings
 from ..dashboards import tokens
 from ..errors import Misconfigured
 from ..logs import set_up
+from ..scratch import scratch_folder
 from ..server import tls
 from ..server.server import Server
 from ..simulator.fleet import simulate
@@ -42,8 +42,8 @@ def run(port: int | None, vehicles: int, seconds: float | None, *, open_page: bo
     import uvloop
 
     set_up("warning", None)
-    with tempfile.TemporaryDirectory(prefix="teslafast-demo-") as name:
-        uvloop.run(_demo(Path(name), port, vehicles, seconds, open_page))
+    with scratch_folder("teslafast-demo-") as folder:
+        uvloop.run(_demo(folder, port, vehicles, seconds, open_page))
 
 
 async def _demo(folder: Path, port: int | None, vehicles: int, seconds: float | None, open_page: bool) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import Misconfigured
+from ..scratch import scratch_folder
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -76,9 +75,7 @@ def _folder(settings: Settings, environment: Mapping[str, str], stack: ExitStack
     if settings.nodes_store_path is not None:
         return settings.nodes_store_path
     if settings.port == 0:
-        folder = tempfile.mkdtemp(prefix="teslafast-nodes-")
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        return Path(folder)
+        return stack.enter_context(scratch_folder("teslafast-nodes-"))
     systemd = environment.get("STATE_DIRECTORY", "").partition(":")[0]
     if systemd:
         return Path(systemd) / f"nodes-{settings.port}"

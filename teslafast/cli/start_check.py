@@ -15,6 +15,7 @@ from ..outputs import Context
 from ..outputs.settings import planned
 from ..server import tls
 from ..server.app_key_page import app_key_page
+from ..server.key_reload import read_key_file
 
 
 def check_start(settings: Settings, environment: Mapping[str, str]) -> None:
@@ -22,7 +23,10 @@ def check_start(settings: Settings, environment: Mapping[str, str]) -> None:
     for plan in planned(environment, settings):  # each is made: its package must be there, and its library may refuse a setting
         plan.make(Context("check", Counter(), plan.shared, shape=plan.shape))
     key = settings.jwt_public_key_path
-    Verifier.from_settings(settings, None if key is None else anchors.read_file("JWT_PUBLIC_KEY_PATH", key))
+    if key is None:
+        Verifier.from_settings(settings)
+    else:
+        Verifier.with_keys(settings, read_key_file(settings, key).keys)
     tls.contexts(settings)
     app_key_page(settings)
     if settings.ca_path is not None and not settings.tls:

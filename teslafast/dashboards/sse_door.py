@@ -17,7 +17,7 @@ from .session import DashboardSession
 from .sse_connection import SseConnection, lost_since, response_head
 from .sse_events import EventStreams, SseDialect
 from .sse_topics import parse_event_id, parse_topics, subscription
-from .subscription import parse_vins
+from .subscription import parse_vins, vins_asked
 from .tessie_door import is_full_vin
 from .tokens import Grant, Verifier
 
@@ -44,7 +44,8 @@ class SseDoor:
         """Raises Refused (400, 403, 404)."""
         query = request.query
         topics = parse_topics(query)
-        vins = grant.narrowed(self._vin(request.path, grant)).vins
+        granted = grant.narrowed(self._vin(request.path, grant))
+        vins = granted.narrowed(vins_asked(query, self._hub.settings.production)).vins  # a filter is never passed over
         return AdmitSse(AdmitDashboard(grant, subscription(query, topics, vins), None), topics)
 
     def _vin(self, path: str, grant: Grant) -> frozenset[str] | None:

@@ -103,6 +103,12 @@ def _seq(text: str) -> int:
     return int(text)
 
 
+def vins_asked(query: Sequence[tuple[str, str]], exact: bool) -> frozenset[str] | None:
+    """The vehicles that a query names, where it may hold anything else, too; None if it names none. Raises BadQuery."""
+    words = [word for name, value in query if LISTS.get(name, name) == "vin" for word in value.split(",")]
+    return parse_vins(words, exact) if words else None
+
+
 def hint(word: str, known: Iterable[str]) -> str:
     """`: did you mean X?`, or nothing if no known word is near."""
     near = get_close_matches(word.lower()[:64], list(known), 1, 0.5)

@@ -15,7 +15,6 @@ import datetime
 import os
 import socket
 import ssl
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from cryptography.x509.oid import NameOID
 
 from .. import https
 from ..doctor_mark import DOCTORS_PROTOCOL
+from ..scratch import named_bytes
 
 STEP_S = 5.0  # for each step, to connect and to get the next bytes: twenty checks must not take minutes
 
@@ -59,16 +59,15 @@ class ProbeResult:
     fault: str = ""
 
 
-def unknown_vehicle(folder: Path) -> Path:
-    """A file with the key and the self-signed certificate of a vehicle that no CA knows."""
+def unknown_vehicle() -> bytes:
+    """PEM of the key and the self-signed certificate of a vehicle that no CA knows."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "teslafast doctor")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
     pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
     clear = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    (folder / "unknown.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *clear) + pem)
-    return folder / "unknown.pem"
+    return key.private_bytes(serialization.Encoding.PEM, *clear) + pem
 
 
 def probe(endpoint: Endpoint) -> ProbeResult:
@@ -76,8 +75,8 @@ def probe(endpoint: Endpoint) -> ProbeResult:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the probe sends nothing secret
     context.set_alpn_protocols(_PROTOCOLS)
-    with tempfile.TemporaryDirectory() as folder:
-        context.load_cert_chain(unknown_vehicle(Path(folder)))
+    with named_bytes(unknown_vehicle()) as identity:
+        context.load_cert_chain(identity)
     leaf = b""
     with socket.create_connection((endpoint.address, endpoint.port), STEP_S) as plain:
         try:
@@ -93,9 +92,9 @@ def probe(endpoint: Endpoint) -> ProbeResult:
 
 def verify_error(endpoint: Endpoint, ca: str) -> str:
     """Why a client that trusts only `ca` does not accept the server's certificate; "" if it does."""
-    with tempfile.TemporaryDirectory() as folder:
+    with named_bytes(unknown_vehicle()) as identity:
         try:
-            with verified_connection(endpoint, ca, unknown_vehicle(Path(folder))):
+            with verified_connection(endpoint, ca, identity):
                 return ""
         except ssl.SSLCertVerificationError as error:
             return error.verify_message

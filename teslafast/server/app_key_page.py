@@ -55,9 +55,12 @@ class AppKeyPage(FileReload[bytes]):
         from ..certificates import app_key  # brings `cryptography` along: only for those who have a key to serve
 
         path = self.path
+        content = anchors.read_bytes("TESLA_PUBLIC_KEY_PATH", path)
         try:
-            return app_key.public_pem(anchors.read_bytes("TESLA_PUBLIC_KEY_PATH", path))
+            return app_key.public_pem(content)
         except ValueError as error:
+            if form := anchors.in_another_form("TESLA_PUBLIC_KEY_PATH", path, content):
+                raise form from None
             raise Misconfigured("TESLA_PUBLIC_KEY_PATH", f"{path} {error}", _REMEDY) from None
 
     def _use(self, pem: bytes) -> None:

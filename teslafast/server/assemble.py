@@ -58,13 +58,17 @@ def assembled(
     from ..storage.journal import Journal
 
     journal = Journal.open(settings.journal_path, settings.ring_bytes, keeps_own)
-    log = journal.log(FLAT_PREFIXES, turn.ask_flush, sync=settings.journal_sync_ms > 0)
-    hub = Hub(settings, turn, log, journal.epoch, make_log, loop, counts, keeps_own=keeps_own)
-    commit = None
-    if settings.journal_sync_ms:
-        commit = GroupCommit(journal, log, settings.journal_sync_ms / 1000, loop, counts.syncs, journal.path)
-        turn.hold_replies_by(commit)
-    return hub, Checkpointer(hub, journal, commit, loop, began_s)
+    try:
+        log = journal.log(FLAT_PREFIXES, turn.ask_flush, sync=settings.journal_sync_ms > 0)
+        hub = Hub(settings, turn, log, journal.epoch, make_log, loop, counts, keeps_own=keeps_own)
+        commit = None
+        if settings.journal_sync_ms:
+            commit = GroupCommit(journal, log, settings.journal_sync_ms / 1000, loop, counts.syncs, journal.path)
+            turn.hold_replies_by(commit)
+        return hub, Checkpointer(hub, journal, commit, loop, began_s)
+    except BaseException:
+        journal.unmake()
+        raise
 
 
 def assembled_cluster(settings: Settings, hub: Hub, loop: asyncio.AbstractEventLoop) -> ClusteredServer | None:

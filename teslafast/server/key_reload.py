@@ -33,8 +33,7 @@ class KeyReload(FileReload[KeySet]):
         self._tell_ignored(found)
 
     def read(self) -> KeySet:
-        text = anchors.read_file("JWT_PUBLIC_KEY_PATH", self.path)
-        return read_key_set(text, self._settings.jwt_algorithms, self.path)
+        return read_key_file(self._settings, self.path)
 
     def use(self, found: KeySet) -> None:
         self.verifier.use(found.keys)
@@ -47,6 +46,18 @@ class KeyReload(FileReload[KeySet]):
 
     def refuse(self, error: Misconfigured) -> None:
         log.error("token_keys_refused", extra=fields(reason=str(error)))
+
+
+def read_key_file(settings: Settings, path: Path) -> KeySet:
+    """The keys in the file of JWT_PUBLIC_KEY_PATH. Raises Misconfigured."""
+    content = anchors.read_bytes("JWT_PUBLIC_KEY_PATH", path)
+    try:
+        # In PEM only ASCII counts, so any encoding of the text between blocks will do.
+        return read_key_set(content.decode("latin-1"), settings.jwt_algorithms, path)
+    except Misconfigured:
+        if content.lstrip()[:1] not in (b"{", b"[") and (form := anchors.in_another_form("JWT_PUBLIC_KEY_PATH", path, content)):
+            raise form from None
+        raise
 
 
 def verifier_of(settings: Settings, disk: DiskCalls | None = None) -> tuple[Verifier, KeyReload | None]:

@@ -18,6 +18,7 @@ from .. import __version__
 from ..core.hub import Hub
 from ..core.last_values import LastValues
 from ..core.registry import Registry
+from ..dashboards.subscription import vins_asked
 from ..dashboards.tokens import Grant
 from ..errors import Refused
 from ..http_messages import Answer, Request
@@ -91,12 +92,16 @@ def fleet(registry: Registry) -> Page:
                        "networkInterface", "clientVersion", "messages", "counts": {kind: number}, "signals", "refused",
                        "duplicates", "reorders", "resends", "vinMismatches"}, …]}
 
-    It holds no values: those are at `/vehicles/VIN`.
+    It holds no values: those are at `/vehicles/VIN`. `?vin=A,B`: those alone.
     """
 
     def page(request: Request, grant: Grant | None) -> Answer:
+        try:
+            granted = grant.narrowed(vins_asked(request.query, exact=False)) if grant is not None else None
+        except Refused as error:
+            return Answer.of(error)
         now_ns = time.time_ns()
-        entries = [registry.report(entry, now_ns) for entry in registry if grant is not None and grant.allows(entry.vin)]
+        entries = [registry.report(entry, now_ns) for entry in registry if granted is not None and granted.allows(entry.vin)]
         return _json(HTTPStatus.OK, {"vehicles": entries})
 
     return page

@@ -98,6 +98,14 @@ class Server:
 
     def start(self) -> None:
         """Reads keys and certificates, recovers the journal, binds, and begins to accept. Raises Misconfigured."""
+        try:
+            self._start()
+        except BaseException:
+            if self._checkpointer is not None:  # a journal made for nothing would keep its room of the disk
+                self._checkpointer.unmake()
+            raise
+
+    def _start(self) -> None:
         settings = self.settings
         self._started_at = time.monotonic()
         verifier, keys = verifier_of(settings, self._disk)

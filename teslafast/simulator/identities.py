@@ -1,13 +1,13 @@
 """Who the simulated vehicles are: a VIN each and, for wss://, the TLS context that shows its certificate."""
 
 import ssl
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qs
 
 from ..certificates.trust_store import add_trusted
 from ..errors import Misconfigured
+from ..scratch import scratch_folder
 from ..vin import sample_vin
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def identities(parts: SplitResult, vehicles: int, certs_dir: Path | None) -> lis
         return [(vin, None) for vin in named or map(sample_vin, range(1, vehicles + 1))]
     from ..certificates import folder  # deferred: cryptography takes a tenth of a second to import
 
-    with tempfile.TemporaryDirectory() as scratch:
-        files = folder.vehicles(certs_dir, vehicles, Path(scratch))
+    with scratch_folder() as scratch:
+        files = folder.vehicles(certs_dir, vehicles, scratch)
         if parts.scheme == "ws":
             return [(vehicle.vin, None) for vehicle in files]
         return [(vehicle.vin, _context(certs_dir / "ca.pem", vehicle)) for vehicle in files]

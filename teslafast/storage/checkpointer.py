@@ -138,3 +138,9 @@ class Checkpointer:
         self._watch.close()
         self._file.discard()
         self._journal.release()
+
+    def unmake(self) -> None:
+        """After a start that failed: gives the files up, and leaves none that this start has made."""
+        self._watch.close()
+        self._file.discard()
+        self._journal.unmake()

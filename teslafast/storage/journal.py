@@ -241,6 +241,16 @@ class Journal:
         journal_file.let_go(self.descriptor)
         self.descriptor = -1
 
+    def unmake(self) -> None:
+        """After a start that failed: gives the file up, and removes it if it never held anything. Nothing may be published."""
+        if self.descriptor < 0:
+            return
+        if not (self.former.epoch or self.recovered or self.lost):
+            with suppress(OSError):
+                if self._log is None or self._log.seq == self.former.base_seq:
+                    journal_file.remove(self.path, self.descriptor)
+        self.release()
+
     def _write(self, life: Life) -> None:
         self.life = life
         packed = life.pack()

@@ -81,6 +81,12 @@ def let_go(descriptor: int) -> None:
     os.close(descriptor)
 
 
+def remove(path: Path, descriptor: int) -> None:
+    """Removes the name, if it is still that of the open file. OSError."""
+    if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+        path.unlink()
+
+
 def read_state(path: Path, variable: str = "JOURNAL_PATH") -> bytes:
     """What a file beside the journal holds, or another that `variable` names; b"" if there is none. Raises Misconfigured."""
     refuse_others(path, variable)

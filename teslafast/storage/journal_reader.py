@@ -73,8 +73,9 @@ class JournalReader:
         self.path = path
         self.descriptor = journal_file.opened_to_read(path)
         try:
-            self.size = os.fstat(self.descriptor).st_size
-            head = os.pread(self.descriptor, PAGE, 0)
+            with journal_file.said(path, "read"):
+                self.size = os.fstat(self.descriptor).st_size
+                head = os.pread(self.descriptor, PAGE, 0)
             self.nature = Nature.read(head, path)
             total = PAGE + bytes_needed(self.nature.ring_bytes)
             if self.size < total:
@@ -87,7 +88,8 @@ class JournalReader:
             raise
 
     def _recovered(self, total: int) -> tuple[Fanout, int, int, bool]:
-        private = mmap.mmap(self.descriptor, total, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+        with journal_file.said(self.path, "mmap"):
+            private = mmap.mmap(self.descriptor, total, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
         log = Fanout(private, self.nature.ring_bytes, FLAT_PREFIXES, lambda _: None, at=PAGE, kept_for_good=True)
         count, lost, seen = recover(log, self.life.known_seq, self.life.base_seq)
         return log, count, lost, seen

@@ -1,6 +1,7 @@
 """PEM as OpenSSL reads it, and the names of what it does not read."""
 
 import base64
+import os
 import ssl
 from pathlib import Path
 
@@ -79,3 +80,22 @@ def test_a_path_with_a_quote_or_a_carriage_return_is_shown_as_it_is() -> None:
         anchors.anchors(Path("/certs/ca.pem\r"))
     with pytest.raises(Misconfigured, match=r'^CA_PATH: \'"/certs/ca\.pem"\': No such file'):
         anchors.anchors(Path('"/certs/ca.pem"'))
+
+
+@pytest.mark.parametrize("variable", ["CA_PATH", "CERT_PATH", "KEY_PATH"])
+def test_a_file_of_gigabytes_is_refused_and_not_read(variable: str, world: World, tmp_path: Path) -> None:
+    path = tmp_path / "disk.img"
+    path.write_bytes(PLAIN)
+    os.truncate(path, 1 << 40)
+    pair = {"CERT_PATH": world.server.certificate, "KEY_PATH": world.server.key} | {variable: path}
+    settings = Settings(cert_path=pair["CERT_PATH"], key_path=pair["KEY_PATH"])
+    with pytest.raises(Misconfigured, match=f"^{variable}: .*larger than {anchors.LARGEST_PEM_FILE} bytes"):
+        assert anchors.anchors(path) if variable == "CA_PATH" else anchors.ServerPair.read(settings)
+
+
+def test_a_key_in_der_is_named_with_the_command_for_keys(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "server.key"
+    form = serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(ROOT_CA.key.private_bytes(*form))
+    with pytest.raises(Misconfigured, match=r"^KEY_PATH: .* is DER, not PEM: openssl pkey -inform der"):
+        anchors.load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), Settings(cert_path=world.server.certificate, key_path=path))

@@ -123,8 +123,8 @@ def test_an_unknown_or_empty_topic_is_answered_400(place: Place, query: str) -> 
     assert b"topics must be among" in found.body
 
 
-@pytest.mark.parametrize("path", ["/sse/{}", "/sse/{}/"])
-def test_a_vin_in_the_path_narrows_the_stream_to_it(place: Place, path: str) -> None:
+@pytest.mark.parametrize("path", ["/sse/{}", "/sse/{}/", "/sse?vin={}", "/sse?vins={}"])
+def test_a_vin_in_the_path_or_the_query_narrows_the_stream_to_it(place: Place, path: str) -> None:
     with listen(place, path.format(A), bearer=token(vins=[A])) as reader:
         tell(place, B, Soc=1.0)
         tell(place, A, Soc=2.0)
@@ -135,6 +135,9 @@ def test_a_vin_in_the_path_narrows_the_stream_to_it(place: Place, path: str) -> 
     ("path", "claims", "status"),
     [
         (f"/sse/{B}", {"vins": [A]}, 403),
+        (f"/sse?vin={B}", {"vins": [A]}, 403),
+        (f"/sse/{A}?vin={B}", {}, 403),
+        ("/sse?vin=!", {}, 400),
         ("/sse/not%20a%20vin", {}, 404),
         (f"/sse/{A}/Soc", {}, 404),
         ("/sse", {"exp": 1}, 401),

@@ -115,3 +115,11 @@ def test_an_address_where_nobody_can_be_is_not_well(url: str) -> None:
 def test_without_an_address_it_is_the_one_of_the_settings(variables: dict[str, str], url: str) -> None:
     settings = Settings.from_env({"JWT_SECRET": BASE["JWT_SECRET"]} | variables)
     assert health.local_url(settings) == url
+
+
+def test_a_server_on_any_port_that_does_not_run_is_not_well(tmp_path: Path) -> None:
+    variables = {"NODE_ENV": "development", "PORT": "0", "XDG_RUNTIME_DIR": str(tmp_path)}
+    with spawn(["health"], variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asked:
+        out, err = asked.communicate()
+    assert (asked.returncode, out) == (1, "")
+    assert err == "teslafast: no server with these settings runs here, and PORT is 0 — start it, or give its URL\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,12 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert remember(folder(tmp_path), "", 3) == written
     assert json.loads(other.read_text())["port"] == 1
     assert recall(folder(tmp_path)) == ("", 3)
+
+
+def test_a_machine_without_any_folder_for_temporary_files_serves_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_there() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none_there)
+    assert remember({}, "", 1) is None
+    assert recall({}) is None

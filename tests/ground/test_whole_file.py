@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def failing(code: int) -> object:
+def failing(code: int) -> Callable[..., None]:
     def fail(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
@@ -171,3 +172,27 @@ def test_discard_waits_for_a_commit_in_another_thread(tmp_path: Path, monkeypatc
     committing.join(PATIENCE_S)
     discarding.join(PATIENCE_S)
     assert files(tmp_path) == {"file": b"whole"}
+
+
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF])
+def test_a_file_system_that_does_not_sync_folders_holds_the_file(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def no_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", no_folders)
+    write_whole(tmp_path / "file", b"whole")
+    assert files(tmp_path) == {"file": b"whole"}
+
+
+def test_a_disk_that_fails_while_the_folder_is_synced_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: failing(errno.EIO)() if stat.S_ISDIR(os.fstat(descriptor).st_mode) else None
+    )
+    with pytest.raises(OSError, match="Input/output error"):
+        write_whole(tmp_path / "file", b"whole")

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from teslafast.config import Settings
 from teslafast.errors import Misconfigured, Refused
+from teslafast.server.app_key_page import AppKeyPage
 from teslafast.server.key_reload import KeyReload
 from teslafast.server.watched_files import LOOK_EVERY_S
 
@@ -85,3 +86,29 @@ def test_a_set_that_gains_a_key_of_an_unknown_kind_is_used_and_the_key_is_named(
 def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="JWT_PUBLIC_KEY_PATH"):
         started(tmp_path / "missing.pem")
+
+
+FOREIGN = {
+    "UTF-16": pem(OLD).encode("utf-16"),
+    "is DER, not PEM: openssl pkey -pubin": OLD.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    ),
+    "written as two characters": pem(OLD).replace("\n", "\\n").encode(),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_public_key_in_another_form_than_pem_is_named(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(FOREIGN[name])
+    with pytest.raises(Misconfigured, match=f"^JWT_PUBLIC_KEY_PATH: .*{name}"):
+        started(path)
+    with pytest.raises(Misconfigured, match=f"^TESLA_PUBLIC_KEY_PATH: .*{name}"):
+        AppKeyPage(path)
+
+
+def test_a_key_set_whose_keys_carry_pem_too_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    key = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(OLD.public_key())) | {"pem": pem(OLD)}
+    path.write_text(json.dumps({"keys": [key]}))
+    assert accepts(started(path), OLD)

@@ -82,6 +82,10 @@ def test_vehicles_shows_only_the_vins_that_the_token_grants(plain: Inside) -> No
     assert {"P1", "P2"} <= {entry["vin"] for entry in everything}
     some = f"Bearer {token(vins=['P2', 'P9'])}"
     assert [entry["vin"] for entry in plain.place.get("/vehicles", Authorization=some).json["vehicles"]] == ["P2"]
+    for query, status, vins in [("vin=P1", 200, ["P1"]), ("vin=P1&vins=P2", 200, ["P1", "P2"]), ("vin=", 400, [])]:
+        found = plain.place.get(f"/vehicles?{query}", Authorization=f"Bearer {token()}")
+        assert (found.status, [entry["vin"] for entry in found.json["vehicles"]] if status == 200 else []) == (status, vins)
+    assert plain.place.get("/vehicles?vin=P1", Authorization=some).status == 403
     assert plain.place.get("/vehicles/P2", Authorization=some).json["data"]["Soc"]["value"] == 50.0
     assert plain.place.get("/vehicles/P1", Authorization=some).status == 403
     assert plain.place.get("/vehicles/P9", Authorization=some).status == 404

@@ -132,6 +132,27 @@ def test_a_port_in_use_is_reported_as_port(plain: Inside) -> None:
     assert "already in use" in caught.value.fault
 
 
+def test_a_start_that_fails_leaves_no_journal_that_it_has_made(plain: Inside, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    in_use = {"JOURNAL_PATH": str(path), "PORT": str(plain.place.port)}
+    with pytest.raises(Misconfigured, match=r"^PORT"):
+        start(**in_use)
+    assert list(tmp_path.iterdir()) == []
+    with Inside(JOURNAL_PATH=str(path)) as server, server.place.vehicle("P1") as vehicle:
+        vehicle.tell(SOC)
+    with pytest.raises(Misconfigured, match=r"^PORT"):
+        start(**in_use)
+    with Inside(JOURNAL_PATH=str(path)) as server:
+        assert server.server.hub.log.kept, "one that held something stays as it was"
+
+
+def test_a_file_beside_a_new_journal_that_cannot_be_read_leaves_none(tmp_path: Path) -> None:
+    (tmp_path / "journal.state").mkdir()
+    with pytest.raises(Misconfigured, match=r"^JOURNAL_PATH"):
+        start(JOURNAL_PATH=str(tmp_path / "journal"))
+    assert [path.name for path in tmp_path.iterdir()] == ["journal.state"]
+
+
 def test_a_vehicle_port_in_use_is_reported_as_vehicle_port(plain: Inside, world: World) -> None:
     with pytest.raises(Misconfigured) as caught:
         start(VEHICLE_PORT=str(plain.place.port), **world.environment)

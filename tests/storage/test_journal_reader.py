@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
+import os
 from pathlib import Path
 
 import pytest
@@ -128,3 +131,20 @@ def test_the_saved_seq_is_that_of_this_journals_checkpoint(path: Path) -> None:
             line = b'{"journal":"%s","epoch":"e","seq":40}\n' % name.encode()
             path_of(path).write_bytes(line + b"%08x\n" % checksum(line))
             assert reader.saved_seq() == seq
+
+
+@pytest.mark.parametrize(("module", "call", "name"), [(mmap, "mmap", "mmap"), (os, "pread", "read")])
+def test_a_file_system_that_cannot_give_the_journal_is_named_with_its_call(
+    module: object, call: str, name: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed(path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+
+    monkeypatch.setattr(module, call, fail)
+    with pytest.raises(Misconfigured, match=rf"JOURNAL_PATH: .*{name} failed \(No such device\)"):
+        JournalReader(path)
+    monkeypatch.undo()
+    with JournalReader(path) as reader:  # nobody holds it any more
+        assert reader.count == 50
