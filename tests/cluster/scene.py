@@ -30,11 +30,17 @@ class Scene:
         self._stack = stack
         self.nats = nats
         self._settings = {"CLUSTER_URL": nats.url, "CLUSTER_REPLICAS": str(nats.count)} | dict(settings)
-        self.nodes = [self.start() for _ in range(nodes)]
+        starting = [ANode(None, **self._settings) for _ in range(nodes)]  # all at once
+        for node in starting:
+            stack.callback(node.process.kill)
+        self.nodes = [self._joined(node) for node in starting]
         self.road = stack.enter_context(Road([node.port for node in self.nodes]))
 
     def start(self, patience_s: float = PATIENCE_S) -> ANode:
-        node = self._stack.enter_context(ANode(None, **self._settings))
+        return self._joined(ANode(None, **self._settings), patience_s)
+
+    def _joined(self, node: ANode, patience_s: float = PATIENCE_S) -> ANode:
+        self._stack.enter_context(node)
         until_s = time.monotonic() + patience_s
         while not node.told("cluster_joined"):
             assert time.monotonic() < until_s, node.lines.text

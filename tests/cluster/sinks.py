@@ -3,6 +3,7 @@ What outputs of several nodes lead to, with real receivers: a webhook's, which i
 
     Sinks.settings   for every node
     Sinks.judge      lost 0, out of order 0, twice at most what a death leaves in doubt, and no `offline` while there is a node
+    Sinks.judge_acks   of RELIABLE_ACKS=webhook
 """
 
 from __future__ import annotations
@@ -67,6 +68,16 @@ class Sinks:
                 assert not lost or max(lost) < min(numbers), f"lost at the broker: {vehicle.vin} {sorted(lost)[:5]}"
         if stays_online:
             assert b"offline" not in self._subscriber.of(STATUS)
+
+    def judge_acks(self, road: Road) -> None:
+        """RELIABLE_ACKS=webhook: what a vehicle has an ack for had arrived by then."""
+        data = [one for one in list(self._receiver.posted) if one.json["type"] == "data"]
+        came_s = {(one.json["vin"], one.json["data"]["Odometer"]): one.at_s for one in reversed(data)}
+        for vehicle in road.vehicles:
+            for number, acked_s in zip(vehicle.acked, vehicle.acked_s, strict=True):
+                at_s = came_s.get((vehicle.vin, float(number)))
+                assert at_s is not None, f"acknowledged, and lost: {number} of {vehicle.vin}"
+                assert at_s <= acked_s, f"acknowledged {at_s - acked_s:.3f} s early: {number} of {vehicle.vin}"
 
     def _judge_posts(self, posted: Sequence[Posted], head: int) -> None:
         seqs = {one.seq for one in posted}

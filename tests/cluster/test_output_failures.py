@@ -20,9 +20,10 @@ DEAD_S = "3"
 
 
 @contextmanager
-def all_of_it(folder: Path, nodes: int = 2) -> Iterator[tuple[Scene, Sinks]]:
+def all_of_it(folder: Path, nodes: int = 2, **settings: str) -> Iterator[tuple[Scene, Sinks]]:
     """A scene with sinks; at the end everything has arrived."""
-    with sinks(folder) as made, scene(folder, 1, nodes, False, NODE_DEAD_SECONDS=DEAD_S, **made.settings) as stage:
+    settings["NODE_DEAD_SECONDS"] = DEAD_S
+    with sinks(folder) as made, scene(folder, 1, nodes, False, **settings, **made.settings) as stage:
         wait_until_spread(stage)
         yield stage, made
         stage.road.settle()
@@ -44,17 +45,28 @@ def head_of(stage: Scene) -> int:
     return int(stage.nodes[-1].place.get("/health").json["seq"])
 
 
+def kill_worker(stage: Scene, made: Sinks) -> None:
+    """Of the webhook; the other node has taken over, and everything has arrived."""
+    doomed = worker_of(stage, "webhook")
+    stage.avoid(doomed)
+    stage.nodes.remove(doomed)
+    doomed.kill()
+    assert worker_of(stage, "webhook") is stage.nodes[0]
+    stage.road.until_acked(300)
+    stage.road.settle()
+    made.wait_until_even(stage.nodes[0])
+    made.judge(stage.road, head_of(stage), doubtful=BATCH_AT_MOST)
+
+
 def test_the_working_node_is_killed(tmp_path: Path) -> None:
     with all_of_it(tmp_path) as (stage, made):
-        doomed = worker_of(stage, "webhook")
-        stage.avoid(doomed)
-        stage.nodes.remove(doomed)
-        doomed.kill()
-        stage.road.until_acked(1500)
-        assert worker_of(stage, "webhook") is stage.nodes[0]
-        stage.road.settle()
-        made.wait_until_even(stage.nodes[0])
-        made.judge(stage.road, head_of(stage), doubtful=BATCH_AT_MOST)
+        kill_worker(stage, made)
+
+
+def test_the_working_node_is_killed_while_acks_wait_for_its_output(tmp_path: Path) -> None:
+    with all_of_it(tmp_path, RELIABLE_ACKS="webhook") as (stage, made):
+        kill_worker(stage, made)
+        made.judge_acks(stage.road)
 
 
 def test_the_working_node_is_stopped_for_so_long_that_another_takes_over(tmp_path: Path) -> None:

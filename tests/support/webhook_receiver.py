@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +25,12 @@ from tests.support.peers import PATIENCE_S
 
 @dataclass(frozen=True)
 class Posted:
-    """`headers`: names in lower case."""
+    """`headers`: names in lower case. `at_s`: when it had come (monotonic)."""
 
     path: str
     headers: Mapping[str, str]
     body: bytes
+    at_s: float = field(default_factory=time.monotonic)
 
     @property
     def seq(self) -> int:
