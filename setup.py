@@ -21,6 +21,7 @@ MODULES = (
     "teslafast.cluster._apply",
     "teslafast.cluster._batch",
     "teslafast.cluster._deliveries",
+    "teslafast.cluster._plain",
     "teslafast.core._overlay",
     "teslafast.dashboards._teslamate_rows",
     "teslafast.protocol._wire",

@@ -19,16 +19,17 @@ cdef object read = _read_record
 cdef int DATA = _numbers["data"]
 
 
-def apply_plain(list entries not None, Py_ssize_t start, hub, int64_t now_ns, uint64_t seq):
+def apply_plain(list entries not None, Py_ssize_t start, hub, list times_ms not None, uint64_t seq):
     """
     Applies entries[start:] under `seq`, `seq` + 1, …, until one is not plain or is refused; returns its place, or their number.
 
-    `hub`: core.hub.Hub. Nothing of the entry at the place that is returned has been applied.
+    `hub`: core.hub.Hub; `times_ms`: when the log stored each, since 1970. Nothing of the entry at the place that is returned has been applied.
     """
     cdef Fanout log = hub.log
     cdef object merge = hub.last_values.merge
     cdef object heard = hub.registry.heard
-    cdef uint64_t now_ms = <uint64_t>(now_ns // 1_000_000)
+    cdef uint64_t now_ms
+    cdef int64_t now_ns
     cdef Py_ssize_t place = start
     cdef Py_ssize_t end = len(entries)
     cdef object entry, record, topic, body, code
@@ -43,6 +44,8 @@ def apply_plain(list entries not None, Py_ssize_t start, hub, int64_t now_ns, ui
         try:
             record = read(topic, entry[3], vin)
             body = record.body
+            now_ms = times_ms[place]
+            now_ns = <int64_t>now_ms * 1_000_000
             text = dumps(body)
             log.publish(code, vin, text, now_ms, seq)
         except (ValueError, TypeError):  # Malformed is one: whoever applies it by itself says so

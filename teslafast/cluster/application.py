@@ -11,16 +11,16 @@ from .shared_values import SharedValues
 
 class Applied(NamedTuple):
     """
-    The events of one batch, as they are to be shown.
+    The events of one batch, or of several in a row, as they are to be shown.
 
     first     seq of the first one
-    time_ms   when the log stored them, since 1970
+    times_ms  when the log stored each of `entries`, since 1970
     events    how many there are; `entries` is empty if this version cannot read them
     handles   what was submitted with them, if this node did so
     """
 
     first: int
-    time_ms: int
+    times_ms: list[int]
     events: int
     entries: list[Entry]
     handles: list[Any] | None

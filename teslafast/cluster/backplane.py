@@ -124,19 +124,18 @@ class ClusterBackplane:
         self._hub.begin_at(epoch.hex(), seq)
 
     def apply(self, events: Applied) -> None:
-        now_ns = events.time_ms * _NS_OF_MS
         seq = events.first
         if len(events.entries) != events.events:
             self._pass_over(seq, f"{events.events} events of a batch that this version cannot read", events.events)
             return
-        entries, place = events.entries, 0
+        entries, times_ms, place = events.entries, events.times_ms, 0
         plain = events.handles is None and not self.keeps_own and self._hub.is_plain
         while place < len(entries):
             if plain:
-                place = apply_plain(entries, place, self._hub, now_ns, seq + place)
+                place = apply_plain(entries, place, self._hub, times_ms, seq + place)
             if place < len(entries):
                 handle = events.handles[place] if events.handles is not None else None
-                self._apply_one(entries[place], handle, now_ns, seq + place)
+                self._apply_one(entries[place], handle, times_ms[place] * _NS_OF_MS, seq + place)
                 place += 1
         if plain and self._hub.turn.watched:
             self._hub.turn.ask()

@@ -20,6 +20,7 @@ class Counting:
     """
     next        number of the message that is to come
     base        what has to be added to `counted`; None: not known yet
+    marks       message → `counted` after it, the oldest first
     """
 
     def __init__(self, start: int) -> None:
@@ -28,8 +29,8 @@ class Counting:
         self.counted = 0  # events in the messages from `start`, or from the founding on
         self.disagreed = 0
         self.ended = False  # whether its reader has been at the end
-        self._marks = {start - 1: 0}  # message → `counted` after it, the oldest first
-        self._order = deque(self._marks)
+        self.marks = {start - 1: 0}
+        self._order = deque(self.marks)
 
     @property
     def seq(self) -> int:
@@ -38,7 +39,7 @@ class Counting:
 
     def place(self, head: BatchHead) -> bool:
         """Takes in what the sender of a batch of this epoch knows; whether that told us the base."""
-        mark = self._marks.get(head.known_stream)
+        mark = self.marks.get(head.known_stream)
         if mark is None:
             return False
         if self.base is None:
@@ -54,14 +55,16 @@ class Counting:
         if head is not None and head.flags & EPOCH:
             self.base = 0
             self.counted = 0
-            self._marks.clear()
+            self.marks.clear()
             self._order.clear()
-        before, number, order = self.counted, self.next, self._order
-        if head is not None:
-            self.counted = before + head.counted
-        self._marks[number] = self.counted
-        order.append(number)
-        if len(order) > MARKS_AT_MOST and self.base is not None:
-            del self._marks[order.popleft()]
-        self.next = number + 1
+        before = self.counted
+        self.note(self.next, before if head is None else before + head.counted)
         return before
+
+    def note(self, number: int, counted: int) -> None:
+        """After this message, the next one, so many events have been counted."""
+        self.counted = self.marks[number] = counted
+        self._order.append(number)
+        if len(self._order) > MARKS_AT_MOST and self.base is not None:
+            del self.marks[self._order.popleft()]
+        self.next = number + 1

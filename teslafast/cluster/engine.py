@@ -67,6 +67,9 @@ class Failed(NamedTuple):
     code: int = 0
 
 
+Take = Callable[[StreamMessage], object]
+TakeSeveral = Callable[[list[StreamMessage], int], int]
+
 Published = Stored | WrongLast | Later | NoStream | Failed
 Looked = StreamInfo | Later | NoStream | Failed
 Got = StreamMessage | None | Later | Failed  # None: there is no such message
@@ -94,8 +97,13 @@ class Engine(Protocol):
 
     def make_stream(self, answer: Callable[[Looked], object]) -> None: ...
 
-    def read(self, start: int, take: Callable[[StreamMessage], object]) -> None:
-        """From this message on, in the place of what was read before."""
+    def read(self, start: int, take: Take, take_several: TakeSeveral) -> None:
+        """
+        From this message on, in the place of what was read before.
+
+        Of what has come together `take_several(messages, place)` is offered everything from `place` on; it returns the place of
+        the first message that `take` has to be given.
+        """
 
     def heard_s(self) -> float:
         """When a message or a sign of life of the reading last came (monotonic)."""

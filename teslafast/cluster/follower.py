@@ -34,6 +34,13 @@ class Listener(Protocol):
     def on_batch(self, message: StreamMessage, head: BatchHead, first: int) -> None:
         """`first`: seq of its first event."""
 
+    def on_several(self, messages: list[StreamMessage], place: int, counting: Counting) -> int:
+        """
+        Counts and takes the batches from `place` on that tell nothing but events of others, whose seqs are known.
+
+        Returns the place of the first one that has to be taken by itself.
+        """
+
     def on_end(self) -> None:
         """All that stood in the log when we began has been read: told once for each beginning."""
 
@@ -159,7 +166,7 @@ class Follower:
         counting = self._counting
         if counting is not None:
             self.readers += 1
-            self._engine.read(counting.next, partial(self._take, counting))
+            self._engine.read(counting.next, partial(self._take, counting), partial(self._take_several, counting))
             self._check_end()
 
     def lose(self, reason: str, rolled_back: bool) -> None:
@@ -177,6 +184,16 @@ class Follower:
         return self._listener.kept_number(epoch, last)
 
     # ---- reading
+
+    def _take_several(self, counting: Counting, messages: list[StreamMessage], place: int) -> int:
+        if counting is not self._counting or self._stopped or counting.base is None:
+            return place
+        after = self._listener.on_several(messages, place, counting)
+        if after > place:
+            self._strays = 0
+            self.last_head = head_of(messages[after - 1])
+            self._check_end()
+        return after
 
     def _take(self, counting: Counting, message: StreamMessage) -> None:
         if counting is not self._counting or self._stopped:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from ..logs import fields, log
-from .engine import Got, Later, Looked, Published, StreamMessage
+from .engine import Got, Later, Looked, Published, Take, TakeSeveral
 from .nats_answers import NO_RESPONDERS, config_of, got, looked, published, stream_config
 from .nats_reader import NatsReader, unsubscribe
 from .nats_session import NatsSession
@@ -222,5 +222,5 @@ class NatsEngine:
     def heard_s(self) -> float:
         return self.reader.heard_s
 
-    def read(self, start: int, take: Callable[[StreamMessage], object]) -> None:
-        self.reader.read(start, take)
+    def read(self, start: int, take: Take, take_several: TakeSeveral) -> None:
+        self.reader.read(start, take, take_several)

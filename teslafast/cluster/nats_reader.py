@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
 from ..logs import fields, log
-from .engine import StreamMessage
+from .engine import StreamMessage, Take, TakeSeveral
 
 if TYPE_CHECKING:
     from .nats_parser import DeliveryParser
@@ -62,18 +63,20 @@ class NatsReader:
         self._reader = 0
         self.heard_s = 0.0
 
-    def read(self, start: int, take: Callable[[StreamMessage], object]) -> None:
+    def read(self, start: int, take: Take, take_several: TakeSeveral) -> None:
         self._reader += 1
         self.heard_s = time.monotonic()
-        self._link.spawn(self._begin(self._reader, start, take))
+        self._link.spawn(self._begin(self._reader, start, take, take_several))
 
-    async def _begin(self, reader: int, start: int, take: Callable[[StreamMessage], object]) -> None:
+    async def _begin(self, reader: int, start: int, take: Take, take_several: TakeSeveral) -> None:
         before, consumer = self._subscription, self._consumer
         self._subscription, self._consumer = None, ""
         deliver = self._link.client.new_inbox()
 
         async def on_message(message: Any) -> None:
-            self._on_message(reader, take, message)
+            one = self._on_message(reader, message)
+            if one is not None:
+                self._on_deliveries(reader, take, take_several, [one])
 
         try:
             await unsubscribe(before)
@@ -88,7 +91,7 @@ class NatsReader:
             return
         self._subscription = subscription
         if self._link.parser is not None:
-            self._link.parser.watch(subscription._id, lambda messages: self._on_deliveries(reader, take, messages))
+            self._link.parser.watch(subscription._id, partial(self._on_deliveries, reader, take, take_several))
         if consumer:
             self._link.spawn(self._link.send(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer}", b""))
         request = {"stream_name": self._stream, "config": _consumer_config(deliver, start)}
@@ -105,34 +108,41 @@ class NatsReader:
             self._consumer = str(said.get("name", ""))
             self.heard_s = time.monotonic()
 
-    def _on_message(self, reader: int, take: Callable[[StreamMessage], object], message: Any) -> None:
+    def _on_message(self, reader: int, message: Any) -> StreamMessage | None:
+        """What is delivered by it; None: it is a sign of life, or nobody's."""
         if reader != self._reader:
-            return
+            return None
         self.heard_s = time.monotonic()
         headers = message.headers
         if headers is not None and not message.data and headers.get("Status") == "100":
             self._answer_flow_control(message, headers)
-            return
+            return None
         words = message.reply.split(".")
         if len(words) < 9 or words[0] != "$JS":
-            return
+            return None
         shift = 2 if len(words) > 9 else 0  # domain and account, behind a leaf node
         number, stored_ns = int(words[5 + shift]), int(words[7 + shift])
-        self._tell(take, StreamMessage(number, message.subject, stored_ns // 1_000_000, message.data))
+        return StreamMessage(number, message.subject, stored_ns // 1_000_000, message.data)
 
-    def _on_deliveries(self, reader: int, take: Callable[[StreamMessage], object], messages: Iterable[StreamMessage]) -> None:
+    def _on_deliveries(self, reader: int, take: Take, take_several: TakeSeveral, messages: list[StreamMessage]) -> None:
         self.heard_s = time.monotonic()
-        for message in messages:
-            if reader != self._reader:  # what one of them told has begun another reading
-                return
-            self._tell(take, message)
+        place = 0
+        while place < len(messages) and reader == self._reader:  # what one of them tells may begin another reading
+            message, before = messages[place], place
+            try:
+                place = take_several(messages, place)
+            except Exception as error:
+                self._tell_fault(message, error)
+            if place == before:
+                place += 1
+                try:
+                    take(message)
+                except Exception as error:
+                    self._tell_fault(message, error)
 
-    def _tell(self, take: Callable[[StreamMessage], object], message: StreamMessage) -> None:
-        try:
-            take(message)
-        except Exception as error:
-            what = f"message {message.number} of the log"
-            log.error("fault", extra=fields(cause=type(error).__name__, what=what), exc_info=error)
+    def _tell_fault(self, message: StreamMessage, error: Exception) -> None:
+        what = f"message {message.number} of the log"
+        log.error("fault", extra=fields(cause=type(error).__name__, what=what), exc_info=error)
 
     def _answer_flow_control(self, message: Any, headers: Mapping[str, str]) -> None:
         """Over a plain subscription that is ours to do: unanswered, delivery stops for good."""

@@ -18,9 +18,11 @@ import orjson
 
 from ..core.hub import OpenPast
 from ..event_loop import Timer
+from ._plain import take_plain
 from .application import Application, Applied, NoOutputs, OutputCustody
 from .batch import CONNECTIVITY_CODE, OBITUARY, PLACE, ROSTER, RUN_HELLO, RUN_LEAVE, BatchHead, Entry
 from .contents import body_of, entries_in
+from .counting import Counting
 from .engine import NodeEngine, StreamMessage
 from .follower import Follower
 from .history import Replay, Show
@@ -203,6 +205,15 @@ class Node:
         self.writer.begin_run(self._application.holds(), unread=unread)
         self._engine.answer_peers(self.writer.run, self._answers.take)
 
+    def on_several(self, messages: list[StreamMessage], place: int, counting: Counting) -> int:
+        first, stamp = counting.seq + 1, (self._clock(), self.writer.beats)
+        place, entries, times_ms = take_plain(
+            messages, place, counting, self.follower.epoch, self.writer.run, self.runs, stamp, Entry
+        )
+        if entries:
+            self._application.apply(Applied(first, times_ms, len(entries), entries, None))
+        return place
+
     def on_batch(self, message: StreamMessage, head: BatchHead, first: int) -> None:
         if head.flags & PLACE:
             self.custody.on_place(message)
@@ -216,7 +227,7 @@ class Node:
             entries, handles = entries_in(message, head), None
         self._note_vehicles(head, entries)
         if head.counted:
-            self._application.apply(Applied(first, message.time_ms, head.counted, entries, handles))
+            self._application.apply(Applied(first, [message.time_ms] * len(entries), head.counted, entries, handles))
         if items and self.tells_shown:
             self._tell_shown(items)
         if head.flags:

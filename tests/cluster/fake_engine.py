@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from teslafast.cluster.engine import Got, Looked, Published, StreamMessage
+from teslafast.cluster.engine import Got, Looked, Published, StreamMessage, Take, TakeSeveral
 
 from tests.cluster.world import Host, World
 
@@ -29,7 +29,8 @@ class FakeEngine:
         self._reader = 0
         self._deliver_at = 0.0
         self._heard_s = world.now_s
-        self._take: Callable[[StreamMessage], object] = lambda message: None
+        self._take: Take = lambda message: None
+        self._take_several: TakeSeveral = lambda messages, place: place
         self._lossy = 0.0
         self._following = False
         self._start = 1
@@ -115,8 +116,8 @@ class FakeEngine:
 
     # ---- reading
 
-    def read(self, start: int, take: Callable[[StreamMessage], object]) -> None:
-        self._take = take
+    def read(self, start: int, take: Take, take_several: TakeSeveral = lambda messages, place: place) -> None:
+        self._take, self._take_several = take, take_several
         self._heard_s = self._world.now_s
         self._lossy = 0.0
         self._begin(start)
@@ -145,7 +146,9 @@ class FakeEngine:
     def _arrive(self, reader: int, connection: int, message: StreamMessage) -> None:
         if reader == self._reader and connection == self._connection:
             self._heard_s = self._world.now_s
-            self._take(message)
+            # Every other one as if it had come with others.
+            if message.number % 2 or not self._take_several([message], 0):
+                self._take(message)
 
     def _heartbeat(self) -> None:
         if self.connected and self._following and not self._world.stream.away:

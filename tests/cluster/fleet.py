@@ -105,11 +105,11 @@ class Process:
     def apply(self, events: Applied) -> None:
         if events.first != self.seq + 1 or len(events.entries) != events.events:
             self.judge.fault(f"node {self.number} applies {events.first} after {self.seq}")
-        for entry in events.entries:
+        for entry, time_ms in zip(events.entries, events.times_ms, strict=True):
             self.ring.append(entry)
-            self.times.append(events.time_ms)
+            self.times.append(time_ms)
             if entry.code == DATA:
-                merge_event(self.last_values, entry.vin, text_of(entry), events.time_ms)
+                merge_event(self.last_values, entry.vin, text_of(entry), time_ms)
             self.judge.shows(self.epoch, self.seq, entry)
         if self.values.waiting:
             self.values.applied()

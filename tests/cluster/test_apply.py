@@ -19,7 +19,8 @@ from teslafast.vehicles.json_text import fleet_of_flat
 from tests.support.fake_loop import make_hub
 from tests.support.peers import payload
 
-NOW_NS = 1_795_420_800_123_000_000
+NOW_MS = 1_795_420_800_123
+NOW_NS = NOW_MS * 1_000_000
 VINS = ("5YJ3E1EA7KF000001", "5YJ3E1EA7KF000002")
 RECORDS = st.builds(
     lambda value, second: payload({"Soc": {"doubleValue": value}, "Gear": {"stringValue": "P"}}, f"2026-11-23T08:00:{second}Z"),
@@ -55,7 +56,7 @@ def each_by_itself(hub: Hub, entries: list[Entry]) -> None:
 def plain_ones_together(hub: Hub, entries: list[Entry]) -> None:
     place = 0
     while place < len(entries):
-        place = apply_plain(entries, place, hub, NOW_NS, 1 + place)
+        place = apply_plain(entries, place, hub, [NOW_MS] * len(entries), 1 + place)
         if place < len(entries):
             by_itself(hub, entries[place], 1 + place)
             place += 1
@@ -82,7 +83,7 @@ def test_the_same_comes_of_it(entries: list[Entry]) -> None:
 def test_it_stops_before_what_is_not_plain_and_leaves_no_trace_of_it(entry: Entry) -> None:
     hub, _ = make_hub()
     good = Entry(DATA, VINS[1], b"1", payload({"Soc": {"doubleValue": 1.0}}), 0)
-    assert apply_plain([good, entry, good], 0, hub, NOW_NS, 1) == 1
+    assert apply_plain([good, entry, good], 0, hub, [NOW_MS] * 3, 1) == 1
     assert hub.log.seq == 1
     assert hub.registry.get(VINS[0]) is None
-    assert apply_plain([good, entry, good], 2, hub, NOW_NS, 3) == 3
+    assert apply_plain([good, entry, good], 2, hub, [NOW_MS] * 3, 3) == 3

@@ -31,6 +31,7 @@ from tests.support.fake_loop import FakeLoop, make_hub
 VIN = "5YJ3E1EA7KF000001"
 BODY = {"vin": VIN, "createdAt": "2026-11-23T08:00:00.000Z", "data": {"Soc": 1.0}, "isResend": False}
 TEXT = {"kind": "data", "body": BODY, "created_ns": 1, "is_resend": False, "signals": 1, "vin_differs": False}
+NOW_MS = 1_795_420_800_000
 GOOD = Entry(TEXT_CODE, VIN, b"t", orjson.dumps(TEXT), 1)
 
 
@@ -61,7 +62,7 @@ def seqs_of(hub: Hub) -> list[int]:
 def test_a_forged_event_is_passed_over_and_the_others_of_its_batch_are_shown(forged: Entry) -> None:
     hub, loop = make_hub()
     backplane = backplane_of(hub, loop)
-    backplane.apply(Applied(1, 1_795_420_800_000, 3, [GOOD, forged, GOOD], None))
+    backplane.apply(Applied(1, [NOW_MS] * 3, 3, [GOOD, forged, GOOD], None))
     assert (seqs_of(hub), backplane.not_shown) == ([1, 3], 1)
 
 
@@ -78,7 +79,7 @@ def test_an_event_that_fails_in_an_unforeseen_way_takes_none_of_the_others_along
         return apply(vin, record, fleet, txid, now_ns, own, seq)
 
     monkeypatch.setattr(hub, "apply", fail)
-    backplane.apply(Applied(1, 1_795_420_800_000, 3, [GOOD, GOOD, GOOD], None))
+    backplane.apply(Applied(1, [NOW_MS] * 3, 3, [GOOD, GOOD, GOOD], None))
     assert (seqs_of(hub), backplane.not_shown) == ([1, 3], 1)
     assert [(record.message, record.levelname) for record in caplog.records] == [("fault", "ERROR")]
 
@@ -88,8 +89,8 @@ def test_events_that_this_version_cannot_read_keep_their_seqs_and_are_counted_on
 ) -> None:
     hub, loop = make_hub()
     backplane = backplane_of(hub, loop)
-    backplane.apply(Applied(1, 1_795_420_800_000, 5, [], None))
-    backplane.apply(Applied(6, 1_795_420_800_000, 1, [GOOD], None))
+    backplane.apply(Applied(1, [], 5, [], None))
+    backplane.apply(Applied(6, [NOW_MS], 1, [GOOD], None))
     assert (seqs_of(hub), backplane.not_shown) == ([6], 5)
     assert [record.message for record in caplog.records] == ["event_not_shown"]
 

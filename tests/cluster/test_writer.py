@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from teslafast.cluster.batch import CONNECTIVITY_CODE, ROSTER, RUN_HELLO, RUN_LEAVE, BatchHead, Entry, read_entries, read_head
-from teslafast.cluster.engine import Got, Later, Looked, Published, Stored, StreamMessage, WrongLast
+from teslafast.cluster.engine import Got, Later, Looked, Published, Stored, Take, TakeSeveral, WrongLast
 from teslafast.cluster.writer import UNSTORED_AT_MOST, Known, Writer
 
 from tests.support.fake_loop import FakeLoop
@@ -53,7 +53,7 @@ class Desk:
     def get(self, number: int, answer: Callable[[Got], object]) -> None: ...
     def get_last(self, subject: str, answer: Callable[[Got], object]) -> None: ...
     def make_stream(self, answer: Callable[[Looked], object]) -> None: ...
-    def read(self, start: int, take: Callable[[StreamMessage], object]) -> None: ...
+    def read(self, start: int, take: Take, take_several: TakeSeveral) -> None: ...
     def heard_s(self) -> float:
         return self.loop.now_s
 
