@@ -180,7 +180,8 @@ export async function until(page, what, holds, ...values) {
   try {
     await wait().catch(wait);
   } catch (error) {
-    throw new Error(`${what}: never`, { cause: error });
+    const seen = await page.evaluate(() => document.body.innerText.slice(0, 1000)).catch(String);
+    throw new Error(`${what}: never; the page says: ${seen}\nits console: ${page.faults.join("\n")}`, { cause: error });
   }
 }
 
