@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from teslafast.config import Settings
@@ -14,7 +16,7 @@ from teslafast.errors import Misconfigured, Unhealthy
 
 from tests.support.certificates import World
 from tests.support.ports import free_port
-from tests.support.servers import BASE, Inside
+from tests.support.servers import BASE, Inside, spawn
 
 
 @contextmanager
