@@ -69,9 +69,7 @@ def request(
     try:
         return _exchange(connection, parts, method, dict(headers or {}), body)
     except Unhealthy as error:
-        if proxy is None:
-            raise
-        raise _through(proxy, error) from None
+        raise (error if proxy is None else _through(proxy, error)) from None
 
 
 def _through(proxy: SplitResult, error: Unhealthy) -> Unhealthy:
@@ -100,7 +98,10 @@ def get_unverified(url: str, timeout_s: float) -> Reply:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     proxy = _proxy_for(parts) if parts.scheme == "https" else None  # nothing of clear HTTP goes through a tunnel
-    return _exchange(_connection(parts, context, timeout_s, proxy), parts, "GET", {}, None)
+    try:
+        return _exchange(_connection(parts, context, timeout_s, proxy), parts, "GET", {}, None)
+    except Unhealthy as error:
+        raise (error if proxy is None else _through(proxy, error)) from None
 
 
 def local_request(method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float) -> Reply:

@@ -81,6 +81,8 @@ def check_served_key(domain: str, ours: str, trial_url: str = "", at: tuple[str,
     except Unhealthy as error:
         if "does not verify" in error.fault:
             remedy = "port 443 needs a publicly trusted certificate (the vehicles' CA is another matter): Tesla refuses this one"
+            if "clock" in error.remedy:
+                remedy += f"; or {error.remedy.partition(';')[0]}"
             raise NotServed(error.fault, remedy, wrong=True) from None
         remedy = "start the server, and let port 443 reach it from outside (some routers keep 443 for themselves)"
         raise NotServed(error.fault, remedy, wrong=False, silent=True) from None

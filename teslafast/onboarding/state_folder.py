@@ -75,7 +75,7 @@ class StateFolder:
             if stat.S_IMODE(found.st_mode) & 0o077:
                 self.path.chmod(STATE_FOLDER_MODE)
         except OSError as error:
-            remedy = f"give a folder of your own with --state, or {STATE_VARIABLE}"
+            remedy = f"make room, or give a folder of your own with --state, or {STATE_VARIABLE}"
             raise Misconfigured(STATE_VARIABLE, f"{self.path}: {error.strerror}", remedy) from None
 
     def _keep_out_of_repositories(self) -> None:
@@ -86,9 +86,7 @@ class StateFolder:
         ignoring = self.path / IGNORING_FILE
         if ignoring.exists() or not all(path.name.startswith(_OURS) for path in self.path.iterdir()):
             return
-        ignoring.write_text("*\n")
-        ignoring.chmod(STATE_FILE_MODE)
-        self._give_to_owner(ignoring)
+        self._put(ignoring, b"*\n", True)
 
     # ---- files
 

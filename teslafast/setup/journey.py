@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import Declined, Misconfigured, PermanentFault, Unhealthy
 from ..onboarding.refusals_of_tesla import Step
+from ..onboarding.state_folder import STATE_VARIABLE
 from .context import SetupContext
 from .outcome import NotNow, Outcome, StepState, as_not_now
 
@@ -39,8 +40,10 @@ def go(steps: Sequence[SetupStep], context: SetupContext) -> Iterator[Outcome]:
             continue
         try:
             outcome = _one(step, context)
-        finally:
+        except BaseException:  # Ctrl-C, too
             context.save()  # what was decided stays, also if the step could not go on: nobody is asked twice
+            raise
+        outcome = _kept(outcome, context)
         yield outcome
         if not outcome.well and not context.options.look_only:
             return
@@ -82,11 +85,20 @@ def _one(step: SetupStep, context: SetupContext) -> Outcome:
     return Outcome(step.step, StepState.ACTED, found)
 
 
+def _kept(outcome: Outcome, context: SetupContext) -> Outcome:
+    """The outcome, once what was decided is on disk; that it is not, where the disk is full."""
+    try:
+        context.save()
+    except Misconfigured as error:
+        return Outcome(outcome.step, StepState.BLOCKED, f"{error.subject}: {error.fault}", error.remedy)
+    return outcome
+
+
 def _filled(remedy: str, context: SetupContext) -> str:
     """The remedy with the domain of this set-up, so that it can be copied."""
     return remedy.replace("https://DOMAIN", f"https://{context.notes.domain or 'DOMAIN'}")
 
 
 def is_usage(error: Misconfigured) -> bool:
-    """Whether an option or a variable is wrong, and not something that a step has found."""
-    return error.subject.startswith(("--", "TESLA_", "TESLAFAST_"))
+    """Whether an option or a variable is wrong, and not something that a step has found: a folder that is full, for example."""
+    return error.subject != STATE_VARIABLE and error.subject.startswith(("--", "TESLA_", "TESLAFAST_", "HTTPS_PROXY"))

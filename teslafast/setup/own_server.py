@@ -151,4 +151,5 @@ def start_remedy(context: SetupContext, fault: str) -> str:
         return f"look at it: fly logs --app {context.notes.fly_app}"
     if context.notes.where == ON_THIS_MACHINE:
         return f"start it: {start_command(context)}"
-    return f"start it, or correct --on ({context.notes.url})"
+    proxied = "; check HTTPS_PROXY, too, or name the host in NO_PROXY" if "through the proxy" in fault else ""
+    return f"start it, or correct --on ({context.notes.url}){proxied}"

@@ -7,8 +7,9 @@ The owner's region is not known yet, and Tesla recommends all: one success is en
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
-from ..errors import Declined
+from ..errors import Declined, PermanentFault, Unhealthy
 from ..onboarding.accounts import noted_base
 from ..onboarding.app_key import public_hex
 from ..onboarding.refusals_of_tesla import UNKNOWN_REFUSAL, Kind, Step, explain
@@ -16,7 +17,7 @@ from ..onboarding.tesla_hosts import REGION_NAMES, region_of
 from ..rfc3339 import rfc3339
 from .context import SetupContext
 from .journey import SetupStep
-from .outcome import Blocked, NotNow, Waiting
+from .outcome import Blocked, Waiting
 
 
 def bases(context: SetupContext) -> list[str]:
@@ -36,7 +37,7 @@ def name_of(base: str) -> str:
 
 
 def key_at_tesla(context: SetupContext, base: str) -> str:
-    """The key that is registered in a region, "" if none is. Raises NotNow."""
+    """The key that is registered in a region, "" if none is. Raises Declined, Unhealthy, Waiting."""
     try:
         return context.partner(base).registered_key(context.domain)
     except Declined as error:
@@ -49,9 +50,9 @@ def key_at_tesla(context: SetupContext, base: str) -> str:
 
 
 def is_registered(context: SetupContext, base: str) -> bool:
-    """Whether a region has our key. Raises Blocked if it has another's, NotNow."""
+    """Whether a region has our key. Raises Blocked if it has another's, or at the billing limit; Declined, Unhealthy."""
     context.check_limit()
-    found = context.patiently(f"registration in {name_of(base)}", lambda: key_at_tesla(context, base))
+    found = key_at_tesla(context, base)
     if not found:
         return False
     if found != public_hex(context.key()):
@@ -68,14 +69,19 @@ def another_key(context: SetupContext, base: str) -> Blocked:
 
 
 def register(context: SetupContext, base: str) -> None:
-    """Registers the app in a region, if it is not yet. Raises NotNow."""
+    """Registers the app in a region, if it is not yet; waited for. Raises NotNow."""
+    context.patiently(f"registration in {name_of(base)}", lambda: _register(context, base))
+
+
+def _register(context: SetupContext, base: str) -> None:
+    """Tried once: looked at first, since an answer may have been lost. Raises Blocked, Declined, Unhealthy."""
     if is_registered(context, base):
         return
     try:
-        got = context.patiently(f"registration in {name_of(base)}", lambda: context.partner(base).register(context.domain))
-    except NotNow as error:
+        got = context.partner(base).register(context.domain)
+    except Declined as error:
         # For an app that is registered already, Tesla has been seen to say that the key or the domain is taken.
-        if "already been taken" in error.teslas and is_registered(context, base):
+        if "already been taken" in error.words and is_registered(context, base):
             return
         raise
     if got and got != public_hex(context.key()):
@@ -84,28 +90,51 @@ def register(context: SetupContext, base: str) -> None:
 
 
 def _look(context: SetupContext) -> str | None:
-    registered, failed = [], []
-    for base in bases(context):
-        try:
-            if is_registered(context, base):
-                registered.append(base)
-            else:
-                failed.append(base)
-        except NotNow as error:
-            if isinstance(error, Blocked) or len(failed) + 1 == len(bases(context)):
-                raise
-            failed.append(base)
+    registered = context.patiently("registration", lambda: _regions_with_our_key(context))
     owners = _owners(context)
     needed = owners or bases(context)[0]
     if context.tried_regions and (needed not in registered if owners else not registered):
         _shown(context, needed)
         registered.append(needed)
-        failed.remove(needed)
+    failed = [base for base in bases(context) if base not in registered]
     if not registered or (owners and owners not in registered) or (failed and not context.tried_regions):
         return None
     said = ", ".join(name_of(base) for base in registered)
     note = f"; not in {', '.join(name_of(base) for base in failed)}" if failed else ""
     return f"{said}: Tesla has fetched the key, and it is ours{note}"
+
+
+def _regions_with_our_key(context: SetupContext) -> list[str]:
+    """Asks each region once. A region that does not answer has none, unless no region answers. Raises Blocked, or why not."""
+    registered: list[str] = []
+    refused: list[Declined | Unhealthy] = []
+    for base in bases(context):
+        try:
+            if is_registered(context, base):
+                registered.append(base)
+        except (Declined, Unhealthy) as error:
+            if _is_final(error):
+                raise
+            refused.append(error)
+    if len(refused) == len(bases(context)):
+        raise _hopeful(refused)
+    return registered
+
+
+def _is_final(error: Declined | Unhealthy) -> bool:
+    """Whether a refusal holds for every region, and for good."""
+    return isinstance(error, Declined) and explain(error.status, error.words or error.fault).kind is Kind.STOP
+
+
+def _hopeful(refused: Sequence[Declined | Unhealthy]) -> Declined | Unhealthy:
+    """Of several regions' refusals, one that waiting may mend; the first if there is none."""
+
+    def may_pass(error: Declined | Unhealthy) -> bool:
+        if isinstance(error, Declined):
+            return explain(error.status, error.words or error.fault).kind is Kind.WAIT
+        return not isinstance(error, PermanentFault)
+
+    return next(filter(may_pass, refused), refused[0])
 
 
 def _shown(context: SetupContext, base: str) -> None:
@@ -123,22 +152,23 @@ def _shown(context: SetupContext, base: str) -> None:
 
 def _act(context: SetupContext) -> None:
     context.tried_regions = True
-    refused = [failure for base in bases(context) if (failure := _failure(context, base)) is not None]
+    for failure in context.patiently("registration", lambda: _register_everywhere(context)):
+        context.console.line(f"  ! {failure.fault}: {failure.remedy}")
+
+
+def _register_everywhere(context: SetupContext) -> list[Declined | Unhealthy]:
+    """Tries each region once; why some did not take the app. Raises Blocked; or why not, if none did, or not the owner's."""
+    refused: list[Declined | Unhealthy] = []
+    for base in bases(context):
+        try:
+            _register(context, base)
+        except (Declined, Unhealthy) as error:
+            if _is_final(error) or base == _owners(context):
+                raise
+            refused.append(error)
     if len(refused) == len(bases(context)):
-        raise refused[0]
-    for failure in refused:
-        context.console.line(f"  ! {failure.says}: {failure.remedy}")
-
-
-def _failure(context: SetupContext, base: str) -> NotNow | None:
-    """Why a region does not take the app; raised if nothing else would help."""
-    try:
-        register(context, base)
-    except NotNow as error:
-        if isinstance(error, Blocked) or base == _owners(context):
-            raise
-        return error
-    return None
+        raise _hopeful(refused)
+    return refused
 
 
 REGISTRATION_STEP = SetupStep(Step.REGISTRATION, _look, _act, "register the app's domain in North America and Europe")

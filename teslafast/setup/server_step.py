@@ -7,7 +7,7 @@ Where it runs is asked once: on Fly.io (fly_app.py), on this machine (own_server
 from __future__ import annotations
 
 from ..doctor.health import check_health
-from ..errors import Misconfigured, Unhealthy
+from ..errors import Misconfigured, PermanentFault, Unhealthy
 from ..onboarding.app_key import public_hex, public_pem
 from ..onboarding.refusals_of_tesla import Step
 from ..onboarding.served_key import NotServed, check_served_key
@@ -18,7 +18,7 @@ from . import fly_app, home, own_server
 from .context import SetupContext
 from .journey import SetupStep
 from .options import check_on
-from .outcome import NotNow, Waiting, not_served
+from .outcome import Blocked, NotNow, Waiting, not_served
 
 PUBLIC_KEY_FILE = "public-key.pem"
 
@@ -96,6 +96,8 @@ def _found(context: SetupContext) -> str:
     notes = context.notes
     try:
         well = check_health(notes.url)
+    except PermanentFault as error:
+        raise Blocked(f"the server cannot be asked: {error.fault}", error.remedy) from None
     except Unhealthy as error:
         raise Waiting(f"the server is not well: {error.fault}", own_server.start_remedy(context, error.fault)) from None
     trial = notes.url if context.is_trial(context.domain) else ""

@@ -1,5 +1,6 @@
 """What a later run finds of an earlier one: what was said and was right, and nothing that was refused."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from teslafast.onboarding.setup_notes import load_notes
 from teslafast.setup.outcome import StepState
 
 from tests.support.certificates import HOST, World
+from tests.support.disks import fill, mounted
 from tests.support.setup_stage import VIN, SetupStage, setup_stage
 
 
@@ -77,3 +79,31 @@ def test_an_access_token_that_is_none_is_bad_usage(stage: SetupStage) -> None:
     stage.environment["TESLA_ACCESS_TOKEN"] = "two words"
     with pytest.raises(Misconfigured, match=r"^TESLA_ACCESS_TOKEN: holds characters that no token has"):
         stage.run(steps=(Step.LOGIN,))
+
+
+@pytest.mark.parametrize("endpoint", ["register", "token", "_push"])
+def test_a_full_disk_ends_the_step_in_whose_course_it_was_full_and_nothing_is_half(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: str
+) -> None:
+    step = {"register": Step.REGISTRATION, "token": Step.LOGIN, "_push": Step.CONFIG}[endpoint]
+    with mounted(tmp_path / "disk", "tmpfs") as disk, setup_stage(world, disk) as stage:
+        name = "_register" if endpoint == "register" else endpoint
+        answer = getattr(stage.tesla, name)
+
+        def filling(*words: Any) -> Any:
+            if endpoint != "token" or words[0].get("grant_type") == "refresh_token":
+                fill(disk)
+            return answer(*words)
+
+        monkeypatch.setattr(stage.tesla, name, filling)
+        stage.drive()
+        code, outcomes = stage.run()
+        assert (code, outcomes[-1].step, outcomes[-1].state) == (1, step, StepState.BLOCKED)
+        assert "cannot be written: No space left on device" in outcomes[-1].says
+        assert "make room" in outcomes[-1].remedy
+        for path in disk.glob("state/*.json"):
+            json.loads(path.read_text())
+        monkeypatch.undo()
+        (disk / "somebody-elses").unlink()
+        assert stage.run()[0] == 0
+        assert stage.tesla.pushes == 1
