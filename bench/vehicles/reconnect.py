@@ -54,7 +54,7 @@ class Fleet:
 
 def come_back(server: Server, at: Running, fleet: Fleet, cold: bool, watch_s: float) -> tuple[Figures, Figures]:
     """Figures of the vehicles, and of dashboards that are measured from the cut on for `watch_s`."""
-    options = fleet.options(at) | {"settle": QUIET_S, "reconnect": True, "cold": cold}
+    options = fleet.options(at) | {"settle": QUIET_S, "reconnect": True, "cold": cold, "at_once": max(64, fleet.vehicles // 8)}
     with load_tools.started("vehicles", events.envelope(events.REAL), **options) as process:
         assert process.stderr is not None
         process.stderr.readline()

@@ -4,8 +4,12 @@ Connections that have not been admitted yet, and the three limits on them.
     per address   PER_ADDRESS connections; the next one takes the place of the oldest that has yet to send something.
     in total      TOTAL connections; the next one takes the place of another.
     in bytes      HELD_BYTES_AT_MOST of memory for TLS, certificates, request heads, and answers that are not taken. While most
-                  of it is in use nobody begins (`may_begin`) until one who has had it for BEGUN_S loses it; beyond it one of
-                  them is closed at once.
+                  of it is in use nobody begins (`may_begin`) until one who has had it for too long loses it; beyond it one
+                  of them is closed at once.
+
+What is too long, those who are admitted show: twice as long as they took lately, from BEGUN_S to BEGUN_AT_MOST_S. With a fixed
+time a fleet that is farther away, and unknown because the server has been restarted, would be turned away again and again,
+each time for the CPU of half a handshake.
 
 Whose place is taken: the oldest's of whoever takes the most of them (sources.py). An address from which somebody has been
 admitted lately is known, and known ones are counted apart: a vehicle that comes back loses its place only to others of that
@@ -25,9 +29,12 @@ from .sources import Source, SourcePlaces, source_of
 # of 1,500 that did on a busy machine, a limit of 512 turned 889 away. What they hold in memory is bounded in bytes.
 PER_ADDRESS = 6144
 TOTAL = 8192  # a silent one costs 2 KB; what the others hold is bounded in bytes
-HELD_BYTES_AT_MOST = 36 * 1024 * 1024  # 640 handshakes that have begun; or 360 with as long a chain as may be
+HELD_BYTES_AT_MOST = 36 * 1024 * 1024  # 750 handshakes that have begun; or 60 with as long a chain as may be
 BEGIN_BELOW_BYTES = 32 * 1024 * 1024  # the rest is for what those who have begun are still to send
-BEGUN_S = 0.5  # that each may hold its memory while strangers wait for some: a mobile round trip, and our own delay
+BEGUN_S = 0.5  # that each may hold its memory at the least while strangers wait for some: a mobile round trip, and our own delay
+BEGUN_AT_FIRST_S = 1.0  # as long as nobody has shown how far the vehicles are
+BEGUN_AT_MOST_S = 2.0
+LATELY = 0.95  # of what somebody took remains after each one who is admitted after him: half of it after 14
 KNOWN_SOURCES_AT_MOST = 4096  # addresses: 1 MB; the vehicles of a server that has more of them share carriers' addresses
 
 
@@ -86,6 +93,7 @@ class PendingConnections:
         self._silent: tuple[SourcePlaces[Ticket], ...] = (SourcePlaces(), SourcePlaces())
         self._holding: tuple[SourcePlaces[Ticket], ...] = (SourcePlaces(), SourcePlaces())
         self._begun: OrderedDict[Ticket, float] = OrderedDict()  # since when they hold something, the oldest first
+        self._patience_s = BEGUN_AT_FIRST_S
         self._alone = 0
         self.known = KnownSources()
 
@@ -149,11 +157,11 @@ class PendingConnections:
         """Whether one more stranger may begin to hold memory. Somebody who has held some for too long may be closed for it."""
         if self._held_sum <= self._begin_below:
             return True
-        if not self._begun or now_s - next(iter(self._begun.values())) < BEGUN_S:
+        if not self._begun or now_s - next(iter(self._begun.values())) < self._patience_s:
             return False
         crowd = max(self._holding, key=len).most_crowded()
         self._refused["crowded_bytes"] += 1
-        self._end(crowd if now_s - self._begun[crowd] >= BEGUN_S else next(iter(self._begun)))
+        self._end(crowd if now_s - self._begun[crowd] >= self._patience_s else next(iter(self._begun)))
         return True
 
     def hold(self, ticket: Ticket, size: int, now_s: float) -> None:
@@ -175,10 +183,12 @@ class PendingConnections:
             self._held_by_known += size - ticket.held
         ticket.held = size
 
-    def admit(self, ticket: Ticket) -> None:
-        """The connection was admitted: those who come from its address after it are known."""
+    def admit(self, ticket: Ticket, now_s: float) -> None:
+        """The connection was admitted: those who come from its address after it are known, and all may take as long as it has."""
         if ticket.limited:
             self.known.note(ticket.source)
+        took_s = now_s - self._begun.get(ticket, now_s)
+        self._patience_s = min(max(BEGUN_S, 2 * took_s, LATELY * self._patience_s), BEGUN_AT_MOST_S)
         self.leave(ticket)
 
     def leave(self, ticket: Ticket) -> None:

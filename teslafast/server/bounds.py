@@ -65,6 +65,9 @@ BOUNDS = (
         "bytes",
     ),
     Bound("strangers", "memory of connections not admitted yet, with answers that they do not take", admission.BEGUN_S, "s"),
+    Bound(
+        "strangers", "memory of connections not admitted yet, with answers that they do not take", admission.BEGUN_AT_MOST_S, "s"
+    ),
     Bound("strangers", "accepting connections, before the others' turn", acceptor.ACCEPT_S, "s"),
     Bound("strangers", "accepting connections, before the others' turn", acceptor.ACCEPT_AT_MOST_S, "s"),
     Bound("strangers", "request head", http_connection.REQUEST_HEAD_LIMIT, "bytes"),

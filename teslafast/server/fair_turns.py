@@ -20,10 +20,12 @@ from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from ..event_loop import Loop
-from .admission import Ticket
+from .admission import TOTAL, Ticket
 from .sources import FairQueue
 
-FINISHING_TURNS = 4  # for each beginner; a stranger's single bytes are cheap, so beginners have most of the time even then
+# For each beginner. With 4 a fleet that is 300 ms away came in waves with pauses between them; with 1 all memory is taken from
+# the start to the end of a fleet's return.
+FINISHING_TURNS = 2
 NO_MEMORY_S = 0.01  # until those who may not begin are looked at again
 TURN_S = 0.005  # of steps in one turn of the loop: three to fifteen of them, and what others notice of it
 
@@ -51,7 +53,10 @@ class FairTurns:
     ) -> None:
         self._loop = loop
         self._queues: dict[tuple[bool, bool], FairQueue[TurnTaker]] = {
-            (known, begun): FairQueue() for known in (True, False) for begun in (True, False)
+            # Of those who have begun as many wait as there is memory for, and the oldest loses his to a stranger.
+            (known, begun): FairQueue(TOTAL) if begun else FairQueue()
+            for known in (True, False)
+            for begun in (True, False)
         }
         self._order = deque(
             (always if begun else known_may_begin if known else may_begin, self._queues[known, begun])
@@ -59,6 +64,7 @@ class FairTurns:
             for known in (True, False)
         )
         self._working = False
+        self._paused = False  # nobody may begin, and nobody who has begun wants a turn
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -68,6 +74,9 @@ class FairTurns:
         self._queues[step.ticket.known, step.begun].push(step.ticket.source, step)
         if not self._working:
             self._working = True
+            self._loop.call_soon(self._work)
+        elif self._paused and step.begun:
+            self._paused = False
             self._loop.call_soon(self._work)
 
     def discard(self, step: TurnTaker) -> None:
@@ -90,9 +99,15 @@ class FairTurns:
         if not self._working:
             return
         if step is None:
-            self._loop.call_later(NO_MEMORY_S, self._work)
+            self._paused = True
+            self._loop.call_later(NO_MEMORY_S, self._look_again)
         else:
             self._loop.call_soon(self._work)
+
+    def _look_again(self) -> None:
+        if self._paused:  # else somebody's bytes came first
+            self._paused = False
+            self._work()
 
     def _next(self) -> TurnTaker | None:
         for _ in range(len(self._order)):

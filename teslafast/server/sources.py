@@ -36,9 +36,14 @@ def source_of(host: str) -> Source:
 
 
 class FairQueue(Generic[Item]):
-    """Those who wait for a turn, each once; all operations take the same short time however many wait."""
+    """
+    Those who wait for a turn, each once; all operations take the same short time however many wait.
 
-    def __init__(self) -> None:
+    in_order_at_most    so many of one address are served in the order of arrival, more of them the newest first
+    """
+
+    def __init__(self, in_order_at_most: int = IN_ORDER_AT_MOST) -> None:
+        self._in_order_at_most = in_order_at_most
         self._networks: OrderedDict[Hashable, OrderedDict[Hashable, OrderedDict[Item, None]]] = OrderedDict()
         self._count = 0
 
@@ -54,7 +59,7 @@ class FairQueue(Generic[Item]):
         """The next one. Raises KeyError if there is none."""
         network, addresses = self._networks.popitem(last=False)
         address, items = addresses.popitem(last=False)
-        item, _ = items.popitem(last=len(items) > IN_ORDER_AT_MOST)
+        item, _ = items.popitem(last=len(items) > self._in_order_at_most)
         if items:  # at the end: the others' turn first
             addresses[address] = items
         if addresses:

@@ -7,7 +7,15 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.server.admission import BEGUN_S, KnownSources, PendingConnections, Ticket
+from teslafast.server.admission import (
+    BEGUN_AT_FIRST_S,
+    BEGUN_AT_MOST_S,
+    BEGUN_S,
+    LATELY,
+    KnownSources,
+    PendingConnections,
+    Ticket,
+)
 from teslafast.server.sources import source_of
 
 
@@ -87,7 +95,7 @@ def test_who_comes_from_where_somebody_was_admitted_keeps_its_place_while_strang
     hall = Hall()
     before = hall.enter("9.9.9.9")
     assert before is not None
-    hall.waiting.admit(before)
+    hall.waiting.admit(before, 0.0)
     hall.enter("9.9.9.9", "comes back")
     for number in range(20):
         hall.enter(f"1.1.{number}.1", str(number))
@@ -99,7 +107,7 @@ def test_known_addresses_that_crowd_lose_their_places_as_strangers_do() -> None:
     hall = Hall()
     before = hall.enter("9.9.9.9")
     assert before is not None
-    hall.waiting.admit(before)
+    hall.waiting.admit(before, 0.0)
     for number in range(3):
         hall.enter("9.9.9.9", f"known {number}")
     hall.enter("1.1.1.1", "stranger")
@@ -113,7 +121,7 @@ def test_a_proxys_connections_are_each_alone() -> None:
     for number in range(5):
         assert hall.waiting.enter("10.0.0.1", lambda: hall.cut_off.append("proxied"), limited=False) is not None, number
     assert hall.cut_off == []
-    hall.waiting.admit(hall.waiting.enter("10.0.0.1", lambda: None, limited=False) or pytest.fail("no ticket"))
+    hall.waiting.admit(hall.waiting.enter("10.0.0.1", lambda: None, limited=False) or pytest.fail("no ticket"), 0.0)
     assert source_of("10.0.0.1") not in hall.waiting.known
 
 
@@ -216,10 +224,36 @@ def test_nobody_begins_while_most_of_the_memory_is_taken_until_one_has_had_it_fo
         assert ticket is not None
         assert hall.waiting.may_begin(float(number))
         hall.waiting.hold(ticket, 250 if number else 100, float(number))
-    assert not hall.waiting.may_begin(0.0 + BEGUN_S - 0.1)
+    assert not hall.waiting.may_begin(0.0 + BEGUN_AT_FIRST_S - 0.1)
     assert hall.cut_off == []
-    assert hall.waiting.may_begin(0.0 + BEGUN_S)
+    assert hall.waiting.may_begin(0.0 + BEGUN_AT_FIRST_S)
     assert hall.cut_off == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("took_s", "patience_s"),
+    [(0.01, BEGUN_AT_FIRST_S * LATELY), (0.8, 1.6), (30.0, BEGUN_AT_MOST_S)],
+    ids=["near", "far", "at most"],
+)
+def test_strangers_may_take_twice_as_long_as_those_who_were_admitted_lately(took_s: float, patience_s: float) -> None:
+    hall = Hall(held_bytes=900, total=9)
+    hall.waiting.admit(holding(hall, "9.9.9.9", "shows how far it is"), took_s)
+    for number in range(4):
+        holding(hall, f"1.1.{number}.1", str(number), 201)
+    assert not hall.waiting.may_begin(patience_s - 0.001)
+    assert hall.waiting.may_begin(patience_s + 0.001)
+    assert hall.cut_off == ["0"]
+
+
+def test_what_somebody_took_is_forgotten_as_others_are_admitted_sooner() -> None:
+    hall = Hall(held_bytes=900, total=9)
+    hall.waiting.admit(holding(hall, "9.9.9.9", "far"), 30.0)
+    for _ in range(50):
+        hall.waiting.admit(holding(hall, "9.9.9.9", "near"), 0.01)
+    for number in range(4):
+        holding(hall, f"1.1.{number}.1", str(number), 201)
+    assert not hall.waiting.may_begin(BEGUN_S - 0.001)
+    assert hall.waiting.may_begin(BEGUN_S + 0.001)
 
 
 def test_whoever_holds_the_most_and_for_too_long_loses_it_to_a_beginner() -> None:
@@ -227,7 +261,7 @@ def test_whoever_holds_the_most_and_for_too_long_loses_it_to_a_beginner() -> Non
     holding(hall, "9.9.9.9", "alone", 250)
     for number in range(3):
         holding(hall, "1.1.1.1", str(number), 200)
-    assert hall.waiting.may_begin(BEGUN_S)
+    assert hall.waiting.may_begin(BEGUN_AT_FIRST_S)
     assert hall.cut_off == ["0"]
 
 
@@ -235,7 +269,7 @@ def test_known_ones_begin_whatever_strangers_hold_until_they_hold_half_themselve
     hall = Hall(held_bytes=900)  # of which 800 may be taken by those who begin
     first = hall.enter("9.9.9.9")
     assert first is not None
-    hall.waiting.admit(first)
+    hall.waiting.admit(first, 0.0)
     holding(hall, "1.1.1.1", "stranger", 450)
     holding(hall, "9.9.9.9", "known", 400)
     assert hall.waiting.known_may_begin()

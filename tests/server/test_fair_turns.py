@@ -12,7 +12,7 @@ from teslafast.server import fair_turns
 from teslafast.server.admission import Ticket
 from teslafast.server.arrival import Arrival
 from teslafast.server.fair_turns import FINISHING_TURNS, FairTurns
-from teslafast.server.sources import source_of
+from teslafast.server.sources import IN_ORDER_AT_MOST, source_of
 
 from tests.support.certificates import World
 from tests.support.fake_loop import FakeLoop
@@ -51,11 +51,12 @@ def test_strangers_and_known_ones_beginners_and_those_under_way_take_turns(monke
     line = Line(monkeypatch, PATIENCE_S)
     for number in range(4):
         line.call("new", f"1.1.{number}.1")
+    for number in range(2 * FINISHING_TURNS):
         line.call("on", f"1.2.{number}.1", begun=True)
     line.call("known new", "9.9.9.9", known=True)
     line.call("known on", "9.9.9.9", known=True, begun=True)
     line.loop.settle()
-    assert line.served == ["known on", "on", "on", "on", "on", "known new", "new", "new", "new", "new"]
+    assert line.served == ["known on", *["on"] * FINISHING_TURNS, "known new", "new", *["on"] * FINISHING_TURNS, *["new"] * 3]
 
 
 def test_beginners_have_their_turn_however_many_are_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +79,27 @@ def test_nobody_begins_while_there_is_no_memory_and_it_is_asked_again_later() ->
     room[0] = True
     loop.elapse()
     assert served == ["on", "new"]
+
+
+def test_those_of_one_address_who_have_begun_go_on_in_their_order_however_many_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(monkeypatch, PATIENCE_S)
+    names = [str(number) for number in range(2 * IN_ORDER_AT_MOST)]
+    for name in names:
+        line.call(name, "1.1.1.1", begun=True)
+    line.loop.settle()
+    assert line.served == names
+
+
+def test_who_has_begun_has_its_turn_at_once_while_nobody_may_begin() -> None:
+    loop, served = FakeLoop(), list[str]()
+    turns = FairTurns(loop, lambda: False)
+    turns.add(Caller(served, "new", "1.1.1.1"))
+    loop.settle()
+    turns.add(Caller(served, "on", "1.1.1.1", begun=True))
+    loop.settle()
+    assert served == ["on"]
+    loop.elapse()
+    assert served == ["on"], "nor was the other one let in by what had waited"
 
 
 def test_a_step_a_turn_is_taken_however_long_it_takes_and_the_others_come_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

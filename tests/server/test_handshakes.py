@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from aiofastnet.ssl_transport import SSLTransport_Socket  # type: ignore[import-
 from teslafast.certificates import peer
 from teslafast.config import Settings
 from teslafast.server import acceptor, handshakes, tls
-from teslafast.server.arrival import TLS_BYTES
+from teslafast.server.arrival import DECODED_BYTES, TLS_BYTES
 from teslafast.server.handshakes import HANDSHAKE_BYTES
 
 from tests.support.certificates import Pair, World
@@ -131,6 +131,41 @@ def test_handshakes_that_do_not_go_on_are_bounded_in_bytes_and_the_oldest_gives_
 def transports() -> int:
     """Handshakes that hold memory, in this process."""
     return sum(isinstance(one, handshakes._Transport) for one in gc.get_objects())
+
+
+def last_flight(server: Inside, connected: socket.socket) -> bytes:
+    """A vehicle's certificates and the handshake's end, after the hellos."""
+    world = server.place.world
+    assert world is not None
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    end = world.client(world.vehicle("device-1")).wrap_bio(to_client, to_server, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        end.do_handshake()
+    connected.sendall(to_server.read())
+    while True:
+        to_client.write(connected.recv(65536))
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+            return to_server.read()
+
+
+def held(server: Inside, wanted: Callable[[int], bool]) -> int:
+    """Bytes that connections not admitted yet count as, once they are as wanted, or after PATIENCE_S."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        now = server.ask(lambda inside: inside.listeners.pending._held_sum)
+        if wanted(now) or time.monotonic() > deadline:
+            return int(now)
+
+
+def test_a_certificate_chain_counts_as_what_it_takes_decoded_until_the_handshake_is_over(world: World) -> None:
+    with Inside(world, VEHICLE_PORT="0") as server, silent(server.place) as connected:
+        flight = last_flight(server, connected)
+        connected.sendall(flight[:-50])
+        decoded = TLS_BYTES + DECODED_BYTES * (len(flight) - 50)
+        assert held(server, lambda now: now >= decoded) >= decoded
+        connected.sendall(flight[-50:])
+        assert TLS_BYTES <= held(server, lambda now: now < decoded) < TLS_BYTES + len(flight)
 
 
 def test_who_leaves_without_a_byte_or_right_after_a_hello_costs_no_handshake(world: World) -> None:
