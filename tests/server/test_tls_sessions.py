@@ -90,7 +90,7 @@ def test_of_sessions_that_take_too_much_memory_the_oldest_goes(world: World) -> 
     assert server.sessions is not None
     one = server.sessions.bytes_kept
     assert one > 3 * len(ssl.PEM_cert_to_DER_cert(world.vehicle("device-1").certificate.read_text()))
-    keep(server, most_bytes=2 * one)
+    keep(server, most_bytes=2 * one + one // 2)  # signatures differ in length by some bytes
     for name in ("device-1", "device-2", "device-3"):
         Resuming(world.client(world.vehicle(name)), server, None)
     assert kept(server) == 2
