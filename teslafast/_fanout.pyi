@@ -8,6 +8,7 @@ KINDS: Final[tuple[str, str, str, str]]
 ALL_KINDS: Final[int]
 FLAT_PREFIXES: Final[tuple[bytes, ...]]
 FLEET_PREFIXES: Final[tuple[bytes, ...]]
+INDEX_ENTRY_BYTES: Final[int]
 
 def bytes_needed(ring_bytes: int) -> int: ...
 def frame(opcode: int, payload: bytes) -> bytes: ...

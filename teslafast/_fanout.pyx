@@ -58,6 +58,7 @@ KINDS = ("data", "alerts", "errors", "connectivity")
 ALL_KINDS = 0xFF
 FLAT_PREFIXES = tuple(b'{"type":"%s","seq":' % kind.encode() for kind in KINDS)
 FLEET_PREFIXES = (b'{"seq":',) * len(KINDS)
+INDEX_ENTRY_BYTES = sizeof(Entry)
 
 
 cdef extern from "Python.h":

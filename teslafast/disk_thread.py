@@ -7,20 +7,28 @@ the server runs hands the call over (`submit`) and asks for its result when it c
     one at a time   per thread; whoever submits waits for his call's end before the next, so nothing piles up
     said            in one line when a call takes longer than HANGS_S, and in one when it has ended after all (`check`)
     at the end      the thread is a daemon, unlike an executor's of the standard library, which the interpreter would wait for
+
+A coroutine waits for its call itself (`DiskReader`), and for HANGS_S at most; who cannot wait at all gives its call a moment
+(`BriefCalls`).
 """
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .logs import fields, log
 
+BRIEFLY_S = 0.02  # as long as a hard disk takes for one read
 HANGS_S = 5.0  # a busy disk answers within a second or two; a vehicle waits for ten
 
 _Result = TypeVar("_Result")
@@ -93,7 +101,85 @@ class DiskThread:
         return round(now_s - self._told[1], 1) if self._told is not None else 0.0
 
 
+class BriefCalls:
+    """
+    For the event loop itself, where the answer is wanted at once and is not worth much: waits for BRIEFLY_S at most, and not at
+    all while the call before hangs.
+    """
+
+    def __init__(self, name: str, meaning: str) -> None:
+        self._thread = DiskThread(name, meaning)
+        self._hanging: Future[Any] | None = None
+
+    def make(self, path: Path, call: Callable[[], _Result]) -> _Result:
+        """What the call returns. Raises what it raises, and TimeoutError if that takes too long: then its result is lost."""
+        hanging = self._hanging
+        if hanging is not None:
+            self._thread.check(time.monotonic())
+            if not hanging.done():
+                raise TimeoutError
+            self._hanging = None
+        done = self._thread.submit(path, call)
+        try:
+            return done.result(BRIEFLY_S)
+        except TimeoutError:
+            if not done.done():
+                self._hanging = done
+            raise
+
+
+class DiskReader:
+    """For coroutines that want something of a file now and then. `name`: of the thread."""
+
+    def __init__(self, name: str) -> None:
+        self._thread = DiskThread(name, "what needs its files waits")
+        self._under_way: Future[Any] | None = None
+
+    async def read(self, path: Path, call: Callable[[], _Result]) -> _Result:
+        """
+        What the call returns. Raises what it raises, and OSError if the file system does not answer.
+
+        A call that hangs is not made again before it has ended: whoever asks meanwhile waits for its end, too.
+        """
+        try:
+            async with asyncio.timeout(HANGS_S):
+                if self._under_way is not None and not self._under_way.done():
+                    with suppress(Exception):  # that is for whoever asked for it
+                        await asyncio.shield(asyncio.wrap_future(self._under_way))
+                self._under_way = done = self._thread.submit(path, call)
+                return await asyncio.wrap_future(done)
+        except TimeoutError:
+            raise OSError(errno.EIO, f"the file system has not answered for {HANGS_S:g} s", str(path)) from None
+
+    async def look_at(self, paths: Iterable[Path]) -> None:
+        """
+        Before a library reads these files on the event loop. Raises OSError if one does not answer: whether it is there, and what
+        is in it, is for the library to say.
+        """
+        there = list(paths)
+        if there:
+            await self.read(there[0], lambda: _open_and_close(there))
+
+
+def _open_and_close(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO is not waited for
+            try:
+                os.read(descriptor, 1)
+            finally:
+                os.close(descriptor)
+
+
+async def in_thread(thread: DiskThread, path: Path, call: Callable[[], _Result]) -> _Result:
+    """What the call returns, after those that were submitted before it. One whose caller gives up before its turn is not made."""
+    return await asyncio.wrap_future(thread.submit(path, call))
+
+
 def _make(call: Callable[[], _Result], done: Future[_Result], at_end: Callable[[], None] = lambda: None) -> None:
+    if not done.set_running_or_notify_cancel():  # nobody waits for it any more
+        at_end()
+        return
     try:
         result = call()
     except BaseException as error:  # whoever asks for the result gets it

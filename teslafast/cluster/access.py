@@ -72,14 +72,19 @@ def require_extra() -> None:
 
 
 def login_of(settings: Settings) -> dict[str, Any]:
-    """nats-py's options for who we are, and whom we trust. Raises Misconfigured."""
+    """
+    nats-py's options for who we are, and whom we trust. Raises Misconfigured.
+
+    What the files hold, not their paths: nats-py would read them on the event loop whenever it connects again.
+    """
     options: dict[str, Any] = {"name": "teslafast"}
     if settings.cluster_nkey_path is not None:
         public_nkey(settings.cluster_nkey_path)
-        options["nkeys_seed"] = str(settings.cluster_nkey_path)
+        options["nkeys_seed_str"] = _read("CLUSTER_NKEY_PATH", settings.cluster_nkey_path).decode("ascii").strip()
     if settings.cluster_creds_path is not None:
-        _require_creds(settings.cluster_creds_path)
-        options["user_credentials"] = str(settings.cluster_creds_path)
+        from nats.aio.client import RawCredentials
+
+        options["user_credentials"] = RawCredentials(credentials(settings.cluster_creds_path))
     if settings.cluster_url[0].startswith("tls:"):
         options["tls"] = context_of(settings)
     return options
@@ -112,11 +117,13 @@ def public_nkey(path: Path) -> str:
     return public
 
 
-def _require_creds(path: Path) -> None:
+def credentials(path: Path) -> str:
+    """A user's JWT and seed, as nsc writes them. Raises Misconfigured."""
     content = _read("CLUSTER_CREDS_PATH", path)
     if not all(mark in content for mark in NATS_CREDENTIALS_HOLD):
         remedy = "give the .creds file of the user, as nsc writes it"
         raise Misconfigured("CLUSTER_CREDS_PATH", f"{path} lacks the user's JWT or seed", remedy)
+    return content.decode(errors="replace")
 
 
 def _read(variable: str, path: Path) -> bytes:

@@ -14,12 +14,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..config import Settings
+from ..disk_thread import DiskReader
 from ..errors import Misconfigured
 from ..logs import fields, log
-from .access import INBOX, login_of, rights_of
+from .access import INBOX, credentials, login_of, rights_of
 from .nats_refusals import AWAY_REMEDY, PERMISSIONS_VIOLATION, RIGHTS_REMEDY, Attempts, NatsLogin, denied, lacking
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class NatsSession:
         self._stream = settings.cluster_stream
         self._options: Mapping[str, Any] = login_of(settings)
         self._login = NatsLogin(settings)
+        self._creds = settings.cluster_creds_path
+        self._files = DiskReader("cluster_files")
         self._attempts: Attempts | None = None
         self._denied: list[str] | None = None  # what was refused while our rights are tried
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -119,8 +123,18 @@ class NatsSession:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _renew_login(self) -> None:
+        """Credentials that have expired may have been replaced in their file; what cannot be read stays as it was."""
+        if self._creds is None:
+            return
+        try:
+            self._options["user_credentials"].data = await self._files.read(self._creds, partial(credentials, self._creds))
+        except (OSError, Misconfigured) as error:
+            await self.on_error(error)
+
     async def _on_disconnected(self) -> None:
         if not self._closing:
+            self.spawn(self._renew_login())
             log.warning("cluster_connection_lost", extra=fields(reason=self.last_error[:300]))
 
     async def _on_reconnected(self) -> None:
@@ -133,6 +147,7 @@ class NatsSession:
         closed = self.client
         while not self._closing:
             await asyncio.sleep(CLIENT_AGAIN_S)
+            await self._renew_login()
             try:
                 await self._open()
             except Exception as error:  # its login's file cannot be read, or the connection has broken before we had subscribed
@@ -161,6 +176,8 @@ class NatsSession:
         fatal = self._attempts.failed(error) if self._attempts is not None else None
         if fatal is not None:
             raise fatal
+        if refusal is not None and self._attempts is None:
+            self.spawn(self._renew_login())
         now_s = time.monotonic()
         if now_s - self._said.get(said, -SAID_AGAIN_S) >= SAID_AGAIN_S:
             if len(self._said) > TROUBLES_AT_MOST:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import math
 import struct
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 
 from ..errors import Misconfigured
 from ..logs import fields, log
 from .bilinear import height_between
 from .geotiff import open_geotiff
-from .sample_file import SampleFile
+from .sample_file import SampleFile, heights_disk
 from .teslamate_rows import HeightModel
 
 SIDES = {2 * side * side: side for side in (1201, 3601)}  # bytes of a file → samples in a row: three arc seconds, or one
@@ -82,23 +83,28 @@ class Elevation:
 
     def _tile(self, name: str) -> Tile | None:
         if name not in self._tiles:
-            self._tiles[name] = self._open(name)
+            path = self._folder / name
+            try:
+                self._tiles[name] = heights_disk.make(path, partial(_opened, path))
+            except TimeoutError:
+                return None  # not now
             if len(self._tiles) > TILES_AT_MOST:
                 self._tiles.popitem(last=False)
         self._tiles.move_to_end(name)
         return self._tiles[name]
 
-    def _open(self, name: str) -> Tile | None:
-        path = self._folder / name
-        try:
-            samples = SampleFile(path)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            log.warning("elevation_tile_unusable", extra=fields(cause="unreadable", file=name, reason=str(error)))
-            return None
-        side = SIDES.get(samples.size)
-        if side is None:
-            log.warning("elevation_tile_unusable", extra=fields(cause="size", file=name, reason=f"{samples.size} bytes"))
-            return None
-        return Tile(samples, side)
+
+def _opened(path: Path) -> Tile | None:
+    """In the thread. None if there is none that can be used."""
+    try:
+        samples = SampleFile(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        log.warning("elevation_tile_unusable", extra=fields(cause="unreadable", file=path.name, reason=str(error)))
+        return None
+    side = SIDES.get(samples.size)
+    if side is None:
+        log.warning("elevation_tile_unusable", extra=fields(cause="size", file=path.name, reason=f"{samples.size} bytes"))
+        return None
+    return Tile(samples, side)

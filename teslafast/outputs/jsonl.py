@@ -14,15 +14,14 @@ the journal if that was on the disk (JOURNAL_SYNC_MS).
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ..config import MIB, Settings
+from ..disk_thread import DiskThread, in_thread
 from ..environment import Rule, setting, size, whole
 from . import Context, Event
 from .pipe import Pipe
@@ -80,7 +79,8 @@ class Destination(Protocol):
 class JsonlOutput:
     def __init__(self, settings: JsonlSettings, context: Context) -> None:
         self._epoch = context.epoch.encode()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="jsonl")
+        self._path = settings.path
+        self._thread = DiskThread("jsonl", "no line is written")
         if settings.path == STANDARD_OUTPUT:
             self._to: Destination = Pipe(1)
         else:
@@ -105,4 +105,4 @@ class JsonlOutput:
         await self._in_thread(self._to.close)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await in_thread(self._thread, self._path, work)

@@ -23,6 +23,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from ..disk_thread import DiskReader
 from ..errors import Undelivered, Unreachable
 from ..logs import fields, log
 from . import Context, Event
@@ -62,6 +63,7 @@ class KafkaOutput:
         self._through: set[int] = set()  # seqs of this batch that have been delivered, or given up
         self._failed: dict[int, Any] = {}  # KafkaErrors of this batch, by seq
         self._broken = False  # the producer will deliver nothing any more
+        self._files = DiskReader("kafka_files")
         self._producer: Any = made(confluent_kafka, settings, self._on_error)
         self._poller: Any = Poller(self._producer)
 
@@ -130,20 +132,30 @@ class KafkaOutput:
 
     async def close(self) -> None:
         """librdkafka keeps what it has taken, and goes on with it."""
-        await asyncio.to_thread(self._poller.stop)
+        if self._poller is not None:
+            await asyncio.to_thread(self._poller.stop)
 
     # ---- the producer
 
     async def _replace(self) -> None:
         old = [self._producer]
         self._producer = self._poller = None
+        self._broken = True  # until there is another one
         await asyncio.to_thread(old.clear)  # librdkafka's threads end, with what they still have
+        await self._look_at_files()
         self._producer = made(self._kafka, self._settings, self._on_error)
         self._poller = Poller(self._producer)
         self._waiting.clear()
         self._failed.clear()
         self._topics.clear()
         self._broken = False
+
+    async def _look_at_files(self) -> None:
+        """A producer that is made reads certificates and keys, on the event loop: its logger and its callbacks belong there."""
+        try:
+            await self._files.look_at(self._settings.files)
+        except OSError as error:
+            raise Undelivered(f"{error.filename}: {error.strerror}") from None
 
     async def _metadata(self) -> Any:
         clock = asyncio.get_running_loop().time

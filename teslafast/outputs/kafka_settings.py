@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..config import Settings
 from ..environment import Rule, comma_list, doubtful, refuse, setting, setting_family
@@ -76,6 +77,11 @@ class KafkaSettings:
         "what librdkafka takes for it",
         "librdkafka's setting `x.y`, such as `KAFKA_SASL_PASSWORD`",
     )
+
+    @property
+    def files(self) -> list[Path]:
+        """That librdkafka reads when a producer is made."""
+        return [Path(value) for key, value in self.properties if key.endswith((".location", ".keytab"))]
 
     @staticmethod
     def rules(server: Settings) -> tuple[Rule[KafkaSettings], ...]:

@@ -16,10 +16,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from .._fanout import KINDS
+from ..disk_thread import DiskThread, in_thread
 from ..errors import Undelivered, Unreachable
 from ..logs import fields, log
 from . import Context, Event
@@ -36,6 +37,8 @@ THROTTLED_S = 0.05  # twice as long after each of them
 CALL_CONNECT_S, CALL_READ_S = 5, 10
 _BAD_RECORD = ("ValidationException", "InvalidArgumentException", "SerializationException")
 _AWAY = ("InternalFailure", "ServiceUnavailable", "RequestTimeout", "500", "502", "503", "504")
+
+_HOME = Path("~/.aws")  # what may hang, for the log
 
 Queues = dict[str, deque[Event]]  # by VIN
 
@@ -61,7 +64,7 @@ class KinesisOutput:
         self._make_client = make_client or self._client_of_boto3
         self._pause = pause
         context.dropped[REFUSED] += 0  # a counter is there before it counts
-        self._thread = ThreadPoolExecutor(1, "kinesis")
+        self._thread = DiskThread("kinesis", "nothing is sent")  # a daemon: boto3 reads files of the user's home
         self._client: Any = None
         self._answered: set[int] = set()  # seqs of the batch that is being sent
 
@@ -99,7 +102,7 @@ class KinesisOutput:
     async def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, client.close)
+            await in_thread(self._thread, _HOME, client.close)
 
     # ---- streams
 
@@ -179,7 +182,7 @@ class KinesisOutput:
     async def _called(self, call: Callable[[], Any]) -> Any:
         """In the thread. Raises ClientError for what the service refuses, Undelivered for all else."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+            return await in_thread(self._thread, _HOME, call)
         except self._botocore.exceptions.ClientError:
             raise
         except self._botocore.exceptions.NoRegionError:

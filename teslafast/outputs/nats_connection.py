@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ..disk_thread import DiskReader
 from ..errors import Undelivered, Unreachable
 from ..setting_values import NATS_CREDENTIALS_HOLD
 from .waiting import first_of
@@ -36,10 +37,13 @@ class NatsConnection:
         self.client: Any = None
         self._urls = urls
         self._creds = creds
+        self._credentials: Any = None  # what is in that file, for nats-py
         self._said = ""  # by nats-py, last
 
     async def open(self) -> None:
         """Raises Unreachable if none of the servers can be reached, Undelivered if one does not let us in."""
+        if self._creds is not None:
+            self._credentials = await _credentials(self._creds)
         trouble: Undelivered = Unreachable("there is no server")
         for url in self._urls:
             try:
@@ -69,15 +73,15 @@ class NatsConnection:
             raise Unreachable(f"{where} cannot be reached: {said}") from None
         except TimeoutError:
             raise Unreachable(f"{where} does not answer within {NATS_CONNECT_S:g} s") from None
-        except Exception as error:  # nats-py's, and what reading the credentials raises
+        except Exception as error:  # nats-py's, and what the keys in the credentials raise
             said = " ".join(str(error).split()) or type(error).__name__
             refused = "authorization" in said.lower()
             raise Undelivered(f"{where} does not let us in" if refused else f"{where}: {said}") from None
 
     def _options(self, user: str | None, password: str | None) -> dict[str, Any]:
         login: dict[str, Any] = {}
-        if self._creds is not None:
-            login["user_credentials"] = _credentials(self._creds)
+        if self._credentials is not None:
+            login["user_credentials"] = self._credentials
         elif user and password is None:
             login["token"] = unquote(user)
         elif user:
@@ -140,12 +144,15 @@ class NatsConnection:
         await close_client(self.client, NATS_CLOSE_S)
 
 
-def _credentials(path: Path) -> Any:
+_files = DiskReader("nats_files")
+
+
+async def _credentials(path: Path) -> Any:
     """For nats-py, which would read a file without them for ever. Raises Undelivered."""
     from nats.aio.client import RawCredentials
 
     try:
-        content = path.read_bytes()
+        content = await _files.read(path, path.read_bytes)
     except OSError as error:
         raise Undelivered(f"NATS_CREDS_PATH: {path} cannot be read ({error.strerror})") from None
     if not all(mark in content for mark in NATS_CREDENTIALS_HOLD):

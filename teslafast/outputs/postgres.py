@@ -22,6 +22,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from ..disk_thread import DiskReader
 from ..errors import Undelivered, Unreachable
 from ..logs import fields, log
 from . import Context, Event
@@ -47,6 +48,8 @@ class PostgresOutput:
         self._asyncpg: Any = asyncpg
         # The last: what was under way when the connection broke off leaves asyncpg's own state behind, until it is opened anew.
         self._errors = asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+        self._settings = settings
+        self._files = DiskReader("postgres_files")
         self._url = settings.url
         self._table = settings.table
         self._context = context
@@ -107,6 +110,7 @@ class PostgresOutput:
 
     async def _opened(self) -> Any:
         try:
+            await self._files.look_at(self._settings.files())
             return await self._asyncpg.connect(
                 self._url,
                 timeout=DATABASE_CONNECT_S,

@@ -4,15 +4,27 @@ What may be set for PostgreSQL. No message shows the URL: it holds a password.
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from pathlib import Path
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from ..config import Settings
 from ..environment import Rule, refuse, setting
 
 SCHEMES = ("postgres", "postgresql")
 NAME_BYTES = 48  # PostgreSQL has 63 for a name; ours ends in `_epochs_epoch_key` at the longest
+_NAMED_FILES = {  # a parameter of the URL → the variable that libpq, and asyncpg, take it from otherwise
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslcrl": "PGSSLCRL",
+    "passfile": "PGPASSFILE",
+    "servicefile": "PGSERVICEFILE",
+}
+_FILES_AT_HOME = (".pgpass", ".pg_service.conf", ".postgresql/root.crt")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -64,6 +76,14 @@ class PostgresSettings:
         f"a name of letters, digits and _, {NAME_BYTES} at most, or SCHEMA.NAME",
         "the table for values; others are called after it",
     )
+
+    def files(self) -> list[Path]:
+        """That asyncpg may read when it connects: those that the URL or the environment names, and those of the user's home."""
+        named = dict(parse_qsl(urlsplit(self.url).query))
+        paths = [named.get(name) or os.environ.get(variable) for name, variable in _NAMED_FILES.items()]
+        with suppress(RuntimeError):  # there is no home
+            paths += [str(Path.home() / name) for name in _FILES_AT_HOME]
+        return [Path(path) for path in paths if path]
 
     @staticmethod
     def rules(server: Settings) -> tuple[Rule[PostgresSettings], ...]:

@@ -19,8 +19,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..disk_thread import DiskReader
 from ..errors import Undelivered, Unreachable
 from ..logs import fields, log
 from . import Context, Event
@@ -68,6 +70,7 @@ class RedisOutput:
         self._redis: Any = redis
         self._errors = (redis.exceptions.RedisError, redis.exceptions.RedisClusterException, OSError)
         self._settings = settings
+        self._files = DiskReader("redis_files")
         self._context = context
         self._wall = wall
         context.dropped[REFUSED] += 0  # a counter is there before it counts
@@ -82,6 +85,7 @@ class RedisOutput:
 
     async def connect(self) -> None:
         try:
+            await self._files.look_at(map(Path, self._settings.servers.files.values()))
             async with asyncio.timeout(REDIS_ANSWER_S):
                 if self._settings.servers.is_cluster:
                     await self._map_cluster()

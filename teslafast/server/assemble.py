@@ -54,7 +54,7 @@ def assembled(
         log = _in_memory(settings.ring_bytes, make_log)
         return Hub(settings, turn, log, secrets.token_hex(8), make_log, loop, counts, keeps_own=keeps_own), None
     from ..storage.checkpointer import Checkpointer  # nobody pays for what is not set
-    from ..storage.group_commit import GroupCommit
+    from ..storage.group_commit import Carried, GroupCommit
     from ..storage.journal import Journal
 
     journal = Journal.open(settings.journal_path, settings.ring_bytes, keeps_own)
@@ -62,8 +62,9 @@ def assembled(
         log = journal.log(FLAT_PREFIXES, turn.ask_flush, sync=settings.journal_sync_ms > 0)
         hub = Hub(settings, turn, log, journal.epoch, make_log, loop, counts, keeps_own=keeps_own)
         commit = None
-        if settings.journal_sync_ms:
-            commit = GroupCommit(journal, log, settings.journal_sync_ms / 1000, loop, counts.syncs, journal.path)
+        if settings.journal_sync_ms or journal.carrier is not None:
+            disk = journal if settings.journal_sync_ms else Carried(journal)
+            commit = GroupCommit(disk, log, settings.journal_sync_ms / 1000, loop, counts.syncs, journal.path)
             turn.hold_replies_by(commit)
         return hub, Checkpointer(hub, journal, commit, loop, began_s)
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import sys
 import time
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .upkeep import Upkeep
 
 LOOK_AT_THE_END_S = 1.0  # whether the disk answers
+DISK_AT_THE_END_S = 4.0  # beyond DRAIN_SECONDS: less than what `docker run --stop-timeout 30` leaves of its default
 TURNS_TO_END = 10  # turns of the event loop: an aborted connection takes a few to report its end
 
 
@@ -91,10 +93,12 @@ class _Ending:
         self._begun = asyncio.Event()
         self.at_once = asyncio.Event()
         self._together = False
+        self.drain_until_s = math.inf  # monotonic
         self.living = loop.create_task(self._live())
 
     async def _live(self) -> None:
         await self._begun.wait()
+        self.drain_until_s = time.monotonic() + self._server.settings.drain_seconds
         await self._server.drain(self._together)
 
     def begin(self) -> None:
@@ -125,20 +129,25 @@ async def _stop(server: Server) -> None:
 
 
 async def _finish(server: Server, ending: _Ending) -> None:
-    """Writes what is to be kept. A disk that does not answer is waited for, and said; a second signal ends that, too."""
+    """
+    Writes what is to be kept. A disk that does not answer is said, and waited for until DISK_AT_THE_END_S after DRAIN_SECONDS at
+    most; a second signal ends that at once. Nothing that was acknowledged is lost by that: it is in the file.
+    """
     settings = server.settings
-    disk = DiskThread("end", "the process waits for it; a second signal ends it at once")
+    disk = DiskThread("end", "the process waits for it, but not for long; a second signal ends it at once")
     path = settings.journal_path or settings.state_path or Path()
     writing: asyncio.Future[Any] = asyncio.wrap_future(disk.submit(path, server.finish))
     hurried: asyncio.Future[Any] = asyncio.ensure_future(ending.at_once.wait())
-    while not (writing.done() or hurried.done()):
+    while not (writing.done() or hurried.done()) and time.monotonic() < ending.drain_until_s + DISK_AT_THE_END_S:
         await asyncio.wait([writing, hurried], timeout=LOOK_AT_THE_END_S, return_when=asyncio.FIRST_COMPLETED)
         disk.check(time.monotonic())
     hurried.cancel()
     if writing.done():
         writing.result()
     else:
-        log.warning("not_finished", extra=fields(meaning="a second signal came before all was on the disk; the journal has it"))
+        cause = "signal" if ending.at_once.is_set() else "disk_hangs"
+        meaning = "the process ends before all is on the disk; what was acknowledged is in the journal"
+        log.warning("not_finished", extra=fields(cause=cause, path=str(path), meaning=meaning))
 
 
 def _faults_of(server: Server, living: asyncio.Task[None]) -> list[Misconfigured]:

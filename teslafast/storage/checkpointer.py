@@ -112,6 +112,8 @@ class Checkpointer:
         self._file.check(now_s)
         if self._commit is not None:
             self._commit.check(now_s)
+            if self._journal.carrier is not None and self._journal.carrier.is_behind:
+                self._commit.nudge()
         log = self._hub.log
         if self._file.due(log.written, log.capacity):
             self._file.begin(self._lines(), log.written, log.seq)

@@ -7,7 +7,8 @@ How far each output has come, in a file beside the journal (JOURNAL_PATH + `.out
 
 The file is one mapped page, as the journal is mapped: noting a cursor is a copy of 64 bytes, costs no system call, needs no room
 on the disk, and no kill takes it back. It is made anew, whole, at each start; on a full disk the old one is written over.
-One that is cut short while the server runs is missed only at the next start.
+One that is cut short while the server runs is missed only at the next start. On a network share or FUSE a thread writes it
+(carrier.py).
 
     A cursor of   this epoch                     goes on after its seq
                   the epoch before this one      the same, but never beyond what the log still had when this epoch began
@@ -28,6 +29,8 @@ from typing import NamedTuple
 from ..logs import fields, log
 from ..whole_file import write_whole
 from ._mapping import Guard
+from .carried_page import CarriedPage
+from .file_system import FileSystem
 from .journal import Life
 from .journal_file import refuse_others, unusable
 from .sealed import sealed, text_of, unsealed
@@ -62,9 +65,16 @@ class Cursors:
         self._path = path
         self._told = False
         self._epoch = epoch.encode()
-        self._map = mmap.mmap(descriptor, mmap.PAGESIZE)
-        self._guard = Guard(self._map, -1)
-        os.close(descriptor)
+        self._page: mmap.mmap | bytearray
+        self._carried: CarriedPage | None = None
+        self._guard: Guard | None = None
+        if FileSystem.of(descriptor).is_far:
+            self._page = bytearray(os.pread(descriptor, mmap.PAGESIZE, 0))
+            self._carried = CarriedPage(path, descriptor, self._page, lambda _: self._tell_stopped())
+        else:
+            self._page = mmap.mmap(descriptor, mmap.PAGESIZE)
+            self._guard = Guard(self._page, -1)
+            os.close(descriptor)
         self._places = {name: number for number, name in enumerate(first)}
         self._written = dict.fromkeys(first, 0)
 
@@ -95,8 +105,14 @@ class Cursors:
         written = self._written[output] = self._written[output] + 1
         at = RECORD * (1 + 2 * self._places[output] + written % 2)
         record = sealed(_CURSOR.pack(output.encode(), self._epoch, seq, written))
-        self._map[at : at + len(record)] = record
-        if self._guard.left and not self._told:
+        self._page[at : at + len(record)] = record
+        if self._carried is not None:
+            self._carried.note()
+        elif self._guard is not None and self._guard.left:
+            self._tell_stopped()
+
+    def _tell_stopped(self) -> None:
+        if not self._told:
             self._told = True
             meaning = "the file was cut short, or its disk fails: how far outputs have come is known until the server ends"
             remedy = "restart the server: outputs begin with the oldest event again"
@@ -104,10 +120,14 @@ class Cursors:
 
     def close(self) -> None:
         """Waits for the disk to have it. OSError."""
-        if not self._map.closed:
-            self._map.flush()
+        if self._carried is not None:
+            self._carried.close()
+            self._carried = None
+        elif self._guard is not None and isinstance(self._page, mmap.mmap):
+            self._page.flush()
             self._guard.release()
-            self._map.close()
+            self._page.close()
+            self._guard = None
 
 
 def path_of(journal: Path) -> Path:

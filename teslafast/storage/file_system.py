@@ -40,6 +40,11 @@ class FileSystem:
     name: str  # "" if it is none of those above
     writes: Writes
 
+    @property
+    def is_far(self) -> bool:
+        """Whether somebody else has to answer before a page of a mapped file can be used."""
+        return self.writes == "over a network"
+
     @classmethod
     def of(cls, descriptor: int) -> FileSystem:
         return cls(*_BY_NUMBER.get(_mapping.file_system(descriptor), ("", "in place")))

@@ -18,12 +18,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..disk_thread import DiskThread
 from ..event_loop import ThreadsafeTimer
 from ..logs import fields, log
 from ..metrics import Durations
+
+if TYPE_CHECKING:
+    from .journal import Journal
 
 HELD_AT_MOST = 4 * 1024 * 1024  # bytes of replies, some 40,000 acks: more than come in while a healthy disk syncs
 
@@ -33,6 +36,19 @@ class Disk(Protocol):
 
     def sync(self) -> None: ...
     def note_synced(self, seq: int) -> None: ...
+
+
+class Carried:
+    """A journal whose file is not mapped, without JOURNAL_SYNC_MS: replies wait until the file has what they acknowledge."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def sync(self) -> None:
+        self._journal.carry()
+
+    def note_synced(self, seq: int) -> None:
+        """It is not known to be on a disk."""
 
 
 class Numbered(Protocol):
@@ -110,7 +126,15 @@ class GroupCommit:
         """Called now and then (`now_s`: monotonic): says when the disk does not answer."""
         self._thread.check(now_s)
 
+    def nudge(self) -> None:
+        """Has a round made for what nobody waits for."""
+        if not self._busy:
+            self.hold(b"", _nothing, _nothing)
+
     def close(self) -> None:
         """Waits for a sync that is under way."""
         if self._sync is not None:
             wait([self._sync])
+
+
+def _nothing(*_: object) -> None: ...

@@ -10,6 +10,9 @@ The file is mapped and shared, so what the log writes is the kernel's at once: n
 the start, so a full disk is told then. Some file systems take new blocks all the same: `_mapping.Guard` survives a write that
 fails, `journal_watch` looks for that, and then the log goes on in memory (`stopped`). Nothing that is not ours is written over.
 
+On a network share or FUSE nothing is mapped: a thread carries what is new to the file (carrier.py), replies wait for that, and
+after a kill the log goes on under a new epoch, because dashboards do not wait.
+
     life       epoch       names this life of the log; since `base_seq`. The one before it: `previous`
                known_seq   a seq that was on the disk for certain; 0 where nobody asked for that (JOURNAL_SYNC_MS)
                boot        of which run of the machine the pages may not have reached the disk; "" = they all have
@@ -33,52 +36,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .._fanout import Fanout, bytes_needed
-from ..errors import Misconfigured
 from . import journal_file
 from ._mapping import Guard
 from ._recover import recover
+from .carrier import Carrier
 from .file_system import FileSystem, identity
+from .journal_nature import FRAMES_ONLY, PAGE, WITH_OWN_BYTES, Nature, allow_own_bytes, check_nature
 from .sealed import sealed, text_of, unsealed
 
-PAGE = 4096
 LIFE_AT = 1024
-FRAMES_ONLY, WITH_OWN_BYTES = JOURNAL_VERSIONS = (1, 2)
-MAGIC = b"teslfast"
-_NATURE = struct.Struct("<8sIIQQ16s")  # magic, version, bytes of page 0, ring bytes, bytes in all, the journal's own name
 _LIFE = struct.Struct("<16s16sQQ40sQQ")
 _LIFE_WITHOUT_FILE = struct.Struct("<16s16sQQ40s")  # of journals from before there was a `file`
+CARRIED = "carried"  # nor is this: the file may lack what somebody has seen
 STOPPED = "stopped"  # no machine's boot: the log went on without the file, so its seqs are no more those of the epoch
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-_AWAY = "move the file away, or give another path"
-
-
-@dataclass(frozen=True, slots=True)
-class Nature:
-    """What page 0 says for good. `total`: bytes of the file; `name`: the journal's own, which its neighbours repeat."""
-
-    ring_bytes: int
-    total: int
-    name: str
-    version: int = FRAMES_ONLY
-
-    def pack(self) -> bytes:
-        return sealed(_NATURE.pack(MAGIC, self.version, PAGE, self.ring_bytes, self.total, self.name.encode()))
-
-    @classmethod
-    def read(cls, head: bytes, path: Path) -> Nature:
-        """Raises Misconfigured if it is not a journal, or not one of ours."""
-        if head[: len(MAGIC)] != MAGIC:
-            raise Misconfigured("JOURNAL_PATH", f"{path} is not a journal", f"{_AWAY}: it is not written over")
-        version = int.from_bytes(head[8:12], "little")
-        if version not in JOURNAL_VERSIONS:
-            known = " and ".join(map(str, JOURNAL_VERSIONS))
-            fault = f"{path} is a journal of version {version}, this teslafast knows versions {known}"
-            raise Misconfigured("JOURNAL_PATH", fault, f"use the teslafast that wrote it, or {_AWAY}")
-        body = unsealed(head, _NATURE)
-        if body is None:
-            raise Misconfigured("JOURNAL_PATH", f"{path} is damaged in its first page", _AWAY)
-        _, version, _, ring_bytes, total, name = _NATURE.unpack(body)
-        return cls(ring_bytes, total, name.decode(), version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +86,21 @@ class Journal:
     former     the life that was found; its epoch is "" if there was none, or none that could be read
     life       the present one, once there is a log
     copied     the file is a copy of the one in which the former life was
+    carrier    what writes to the file where it is not mapped
     stopped    why the log has gone on without the file, "" as long as it has not
     """
 
     def __init__(self, path: Path, descriptor: int, map: mmap.mmap, ring_bytes: int) -> None:
         self.path = path
-        self.name = _NATURE.unpack(map[: _NATURE.size])[5].decode()
+        self.name = Nature.read(map[:PAGE], path).name
         self.descriptor = descriptor
         self.size = len(map)
         self.file_system = FileSystem.of(descriptor)
         self._ring_bytes = ring_bytes
         self._map = map
-        self._guard = Guard(map, descriptor)
+        self.carrier = Carrier(descriptor, map, PAGE, ring_bytes) if self.file_system.is_far else None
+        self._guard = Guard(map, descriptor) if self.carrier is None else None
+        self._lost_write = False
         self._file = identity(descriptor)
         self._log: Fanout | None = None
         self.former = Life.unpack(self._map[LIFE_AT:PAGE]) or Life("")
@@ -147,11 +121,11 @@ class Journal:
         total = PAGE + bytes_needed(ring_bytes)
         nature = Nature(ring_bytes, total, secrets.token_hex(8), WITH_OWN_BYTES if keeps_own else FRAMES_ONLY)
         descriptor, map = journal_file.opened(
-            path, total, nature.pack(), lambda head, size: _check(head, size, path, ring_bytes, total)
+            path, total, nature.pack(), lambda head, size: check_nature(head, size, path, ring_bytes, total)
         )
         try:
             if keeps_own:
-                _allow_own_bytes(path, descriptor)
+                allow_own_bytes(path, descriptor)
         except BaseException:
             journal_file.let_go(descriptor)
             raise
@@ -171,16 +145,23 @@ class Journal:
         behind = log.seq < former.known_seq and former.known_seq > 1  # 1 is also said of an empty log
         if not former.epoch or seen or behind or self.copied or not same_machine:
             self.life = Life(secrets.token_hex(8), previous=former.epoch, base_seq=log.seq)
-        self._write(replace(self.life, known_seq=max(log.seq, 1) if sync else 0, boot=boot_id(), file=self._file))
-        with journal_file.said(self.path, "msync"):
-            self._map.flush(0, PAGE)  # what says that it is in use must not be lost; the rest may take its time
+        boot = boot_id() if self.carrier is None else CARRIED
+        self._write(replace(self.life, known_seq=max(log.seq, 1) if sync else 0, boot=boot, file=self._file))
         self._log = log
+        # what says that it is in use must not be lost; the rest may take its time
+        if self.carrier is None:
+            with journal_file.said(self.path, "msync"):
+                self._map.flush(0, PAGE)
+        else:
+            with journal_file.said(self.path, "write"):
+                self.carrier.begin(log, as_read=not self.lost)
+                self.sync()
         return log
 
     @property
     def failed(self) -> bool:
         """Whether a write to the file has failed, and what is written stays in memory since."""
-        return self._guard.left
+        return self._lost_write or (self._guard is not None and self._guard.left)
 
     def stop(self, reason: str) -> None:
         """
@@ -189,6 +170,9 @@ class Journal:
         What a file that was cut short does not hold any more is gone from the log, too, and so are all its events: which ones lie
         there is not worth knowing. To be called where the log is written, which nobody does meanwhile.
         """
+        if self._guard is None:  # it is in memory
+            self.stopped = reason
+            return
         size = os.fstat(self.descriptor).st_size
         if not self.failed or size < self.size:
             self._guard.leave(self.descriptor, size)
@@ -212,9 +196,19 @@ class Journal:
     def sync(self) -> None:
         """Returns when the disk has all that has been written; may take long. OSError, also when the log has left the file."""
         if not self.stopped and not self.failed:
+            if self.carrier is not None:
+                self.carrier.carry()
             os.fdatasync(self.descriptor)
         if self.stopped or self.failed:  # it may have left meanwhile
             raise OSError(errno.EIO, f"the journal has stopped ({self.stopped or 'a write failed'})")
+
+    def carry(self) -> None:
+        """Returns when a file that is not mapped has all that has been written, or the log goes on in memory (`failed`)."""
+        if self.carrier is not None and not self.stopped and not self.failed:
+            try:
+                self.carrier.carry()
+            except OSError:
+                self._lost_write = True
 
     def note_synced(self, seq: int) -> None:
         """Everything up to `seq` is on the disk."""
@@ -237,7 +231,8 @@ class Journal:
         """Lets another process have the file; does nothing the second time."""
         if self.descriptor < 0:
             return
-        self._guard.release()
+        if self._guard is not None:
+            self._guard.release()
         journal_file.let_go(self.descriptor)
         self.descriptor = -1
 
@@ -255,27 +250,8 @@ class Journal:
         self.life = life
         packed = life.pack()
         self._map[LIFE_AT : LIFE_AT + len(packed)] = packed
-
-
-def _check(head: bytes, size: int, path: Path, ring_bytes: int, total: int) -> None:
-    """Whether it is a journal, and one of ours. Raises Misconfigured."""
-    held = Nature.read(head, path)
-    if size > held.total:
-        fault = f"{path} has {size} bytes, and {held.total} of them are the journal's: something was written after its end"
-        raise Misconfigured("JOURNAL_PATH", fault, f"cut it with `truncate -s {held.total}`, or {_AWAY}")
-    if held.ring_bytes != ring_bytes or held.total != total:
-        fault = f"{path} holds a ring of {held.ring_bytes} bytes, RING_BYTES is {ring_bytes}"
-        remedy = f"set RING_BYTES={held.ring_bytes}, or carry its events over with `teslafast journal resize`"
-        raise Misconfigured("JOURNAL_PATH", fault, remedy)
-
-
-def _allow_own_bytes(path: Path, descriptor: int) -> None:
-    """Raises the version before there is anything that an older teslafast would take for damage: it refuses the file then."""
-    held = Nature.read(os.pread(descriptor, PAGE, 0), path)
-    if held.version < WITH_OWN_BYTES:
-        with journal_file.said(path, "write"):
-            os.pwrite(descriptor, replace(held, version=WITH_OWN_BYTES).pack(), 0)  # part of one sector: whole or not at all
-            os.fdatasync(descriptor)
+        if self.carrier is not None:
+            self.carrier.note_page()
 
 
 def boot_id() -> str:

@@ -24,6 +24,7 @@ from pathlib import Path
 from ..errors import Misconfigured
 from ..whole_file import sync_folder
 from . import _mapping
+from .carrier import read_into_memory
 from .file_system import FileSystem, Room
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -40,7 +41,7 @@ _ZEROS = bytes(1 << 20)
 
 def opened(path: Path, size: int, head: bytes, check: Callable[[bytes, int], None]) -> tuple[int, mmap.mmap]:
     """
-    The file's descriptor, locked, and its map.
+    The file's descriptor, locked, and its map: or a copy of it in memory, on a file system that is far.
 
     head    what a new file begins with
     check   is given the first page of an old one and its size; raises Misconfigured if it is not a journal that will do
@@ -250,7 +251,10 @@ def _write_zeros(descriptor: int, path: Path, size: int, start: int) -> None:
 
 
 def _mapped(descriptor: int, path: Path, size: int) -> mmap.mmap:
+    """A copy where a mapped page could keep us waiting (carrier.py)."""
     with said(path, "mmap"):
+        if FileSystem.of(descriptor).is_far:
+            return read_into_memory(descriptor, size)
         try:
             mapped = mmap.mmap(descriptor, size)
         except (ValueError, OverflowError) as error:

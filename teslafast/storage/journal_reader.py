@@ -22,7 +22,8 @@ from ..errors import Misconfigured
 from . import checkpoint, journal_file
 from ._recover import recover
 from .file_system import identity
-from .journal import LIFE_AT, PAGE, Life, Nature, boot_id
+from .journal import LIFE_AT, Life, boot_id
+from .journal_nature import PAGE, Nature
 
 _BATCH = 4096  # events at once: a few MiB, while the log itself may have a TiB
 _LONGEST_HEAD = 4096  # bytes of a checkpoint's first line, which has five short members

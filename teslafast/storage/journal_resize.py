@@ -25,8 +25,10 @@ from ..errors import Misconfigured
 from ..whole_file import sync_folder
 from . import journal_file
 from ._recover import recover
-from .file_system import identity
-from .journal import LIFE_AT, PAGE, STOPPED, Nature
+from .carrier import write_from_memory
+from .file_system import FileSystem, identity
+from .journal import LIFE_AT, STOPPED
+from .journal_nature import PAGE, Nature
 from .journal_reader import JournalReader, WholeEvent
 
 _BODY_AT = b'"vin":'  # where an event's own members begin, after type and seq
@@ -81,7 +83,10 @@ def _made(old: JournalReader, new: Path, ring_bytes: int) -> Resized:
                 file=identity(descriptor),
             ).pack()
             memory[LIFE_AT : LIFE_AT + len(life)] = life
-            memory.flush()
+            if FileSystem.of(descriptor).is_far:
+                write_from_memory(descriptor, memory)
+            else:
+                memory.flush()
             before = os.fstat(old.descriptor)
             os.fchown(descriptor, before.st_uid, before.st_gid)
             os.fchmod(descriptor, stat.S_IMODE(before.st_mode))

@@ -31,7 +31,7 @@ _MEMORY_ONLY = "events are kept in memory only: those since now are lost when th
 _MEANINGS = {
     "to new blocks": "each write takes a new block, so the journal stops when the disk is nearly full",
     "in place unless shared": "after a copy by reference or a snapshot, writes take new blocks, which a full disk has not",
-    "over a network": "if the network or the other side fails, so does the journal; locks may not hold",
+    "over a network": "acknowledgements wait for the other side; after a kill dashboards begin anew; locks may not hold",
 }
 _REMEDIES = {
     "to new blocks": "put the journal on ext4, and back it up with cp --reflink=never",

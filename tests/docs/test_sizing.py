@@ -9,7 +9,7 @@ import orjson
 import pytest
 from teslafast._fanout import bytes_needed, frame
 from teslafast.onboarding.presets import CHANGE_RATES, DRIVING_H, PRESETS, SELDOM
-from teslafast.storage.journal import PAGE
+from teslafast.storage.journal_nature import PAGE
 
 from tests.support import ROOT
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from teslafast._fanout import bytes_needed
 from teslafast.cli.commands import teslafast
-from teslafast.storage.journal import PAGE
+from teslafast.storage.journal_nature import PAGE
 
 from tests.support import ROOT
 from tests.support.peers import SECRET, Place, token

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from teslafast.errors import Misconfigured
-from teslafast.storage.journal import FRAMES_ONLY, PAGE, WITH_OWN_BYTES, Nature
+from teslafast.storage.journal_nature import FRAMES_ONLY, PAGE, WITH_OWN_BYTES, Nature
 from teslafast.storage.journal_reader import JournalReader
 from teslafast.storage.journal_resize import resize
 

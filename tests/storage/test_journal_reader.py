@@ -12,7 +12,7 @@ from teslafast._crc32c import checksum
 from teslafast.errors import Misconfigured
 from teslafast.storage import journal as journal_module
 from teslafast.storage.checkpoint import path_of
-from teslafast.storage.journal import PAGE
+from teslafast.storage.journal_nature import PAGE
 from teslafast.storage.journal_reader import JournalReader
 
 from tests.support.journals import MIB, Kept, killed

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from teslafast._fanout import bytes_needed
 from teslafast.errors import Misconfigured
-from teslafast.storage.journal import PAGE, Journal
+from teslafast.storage.journal import Journal
+from teslafast.storage.journal_nature import PAGE
 
 from tests.support import ROOT
 from tests.support.disks import mounted

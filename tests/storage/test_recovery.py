@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from teslafast._fanout import bytes_needed
 from teslafast.errors import Misconfigured
-from teslafast.storage.journal import PAGE
+from teslafast.storage.journal_nature import PAGE
 
 from tests.support.journals import MIB, Event, Kept, killed
 

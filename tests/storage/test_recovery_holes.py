@@ -9,7 +9,7 @@ import orjson
 import pytest
 from teslafast._crc32c import checksum
 from teslafast._fanout import bytes_needed
-from teslafast.storage.journal import PAGE
+from teslafast.storage.journal_nature import PAGE
 from websockets.frames import Opcode
 
 from tests.support.fake_log import Dashboard, frames_in

@@ -16,7 +16,8 @@ from typing import Self
 
 from teslafast._fanout import FLAT_PREFIXES
 from teslafast.storage.file_system import identity
-from teslafast.storage.journal import LIFE_AT, PAGE, Journal, Life
+from teslafast.storage.journal import LIFE_AT, Journal, Life
+from teslafast.storage.journal_nature import PAGE
 
 MIB = 1 << 20
 Event = tuple[int, int, str, bytes, int]  # seq, kind, VIN, JSON text, ms since 1970
