@@ -52,11 +52,13 @@ compiled-tests: dev
 	@$(BIN)/pytest --collect-only -qq >/dev/null
 
 
-# Kills, full disks, cut lines, hostile input: what `make test` runs of it, and what takes longer.
+# Each of the targets below runs what `make test` leaves out for it, and nothing again.
+
+# Kills, full disks, cut lines, hostile input. Those that look at latencies have the machine to themselves.
+ALONE := tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/bench
 test-faults: dev
-	$(BIN)/pytest -m "faults or not faults" tests/end_to_end/test_faults.py tests/end_to_end/test_kills.py tests/storage tests/docs
-	$(BIN)/pytest -n $(WORKERS) -m faults tests/server tests/deploy tests/end_to_end/test_fuzzed_heads.py
-	$(BIN)/pytest -m faults tests/bench
+	$(BIN)/pytest -m faults $(ALONE)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m faults $(ALONE:%=--ignore %)
 
 # Outputs against the real brokers, killed and restarted; installs what they need (Debian's packages, PyPI's).
 test-outputs: dev
@@ -65,11 +67,11 @@ test-outputs: dev
 	@{ command -v mosquitto_passwd && { command -v mosquitto || test -x /usr/sbin/mosquitto; } && \
 	command -v redis-server && command -v influxd && { command -v pgbouncer || test -x /usr/sbin/pgbouncer; } && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || \
 	{ apt-get update -q && apt-get install -qy --no-install-recommends $(OUTPUT_TOOLS); }
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "outputs or not outputs" tests/outputs tests/deploy/test_history_dashboards.py tests/deploy/test_history_questions.py
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m outputs
 
 # Nodes over real NATS servers, one and three, killed, stopped and wiped; and `serve --nodes`, its processes killed.
 test-cluster: dev
-	$(BIN)/pytest -m "cluster or not cluster" tests/cluster tests/supervisor --ignore tests/cluster/test_simulation.py
+	$(BIN)/pytest -m cluster --ignore tests/cluster/test_simulation.py
 
 # Clients that people run, unchanged, at the doors that are theirs; through real proxies, too. Installs what it needs.
 test-doors: dev build/doors/node_modules

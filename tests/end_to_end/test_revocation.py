@@ -200,7 +200,7 @@ def test_a_vehicles_certificate_that_ends_ends_its_connection_and_session(world:
     ends = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + datetime.timedelta(seconds=8)
     context = world.client(world.pair(world.issuing, f"ends-{version}", valid=(NOW - DAY, ends)))
     context.minimum_version = context.maximum_version = version
-    with Inside(world, VEHICLE_PORT="0", PING_INTERVAL="3s") as server:
+    with Inside(world, VEHICLE_PORT="0") as server:
 
         def connect(session: ssl.SSLSession | None) -> Raw:
             plain = server.place.bare(server.place.vehicle_port).socket

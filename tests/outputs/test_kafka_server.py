@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -91,7 +90,7 @@ def test_a_broker_that_is_away_for_half_a_minute_and_forgets_everything_loses_no
         def kill() -> None:
             reader.until(lambda got: len(got) > 100)
             broker.gate.shut()
-            _read_to_the_end(reader)
+            reader.to_the_end()
             broker.kill()
 
         def start() -> None:
@@ -100,18 +99,9 @@ def test_a_broker_that_is_away_for_half_a_minute_and_forgets_everything_loses_no
             reader.again()
 
         load = outage(environment, "kafka", kill, start, also_the_server)
-        _read_to_the_end(reader)
+        reader.to_the_end()
         check_history(reader.got, load)
         reader.close()
-
-
-def _read_to_the_end(reader: KafkaReader) -> None:
-    """What the broker has by now: nobody can send it more."""
-    count, quiet_since = -1, time.monotonic()
-    while time.monotonic() - quiet_since < 2:
-        if len(reader.got) != count:
-            count, quiet_since = len(reader.got), time.monotonic()
-        reader.look_once()
 
 
 def test_a_server_starts_without_its_broker_and_sends_everything_once_it_is_there() -> None:

@@ -134,6 +134,7 @@ class KafkaReader:
         options = {"bootstrap.servers": servers, "group.id": "tests", "client.id": READER, "enable.auto.commit": False}
         self._consumer = Consumer(options | {"reconnect.backoff.max.ms": 200}, logger=self)
         self._assigned: set[tuple[str, int]] = set()
+        self._next: dict[tuple[str, int], int] = {}  # the offset after the last record that has been read
         self.got: list[Read] = []
 
     def log(self, *words: object) -> None:
@@ -143,15 +144,28 @@ class KafkaReader:
         until_s = time.monotonic() + patience_s
         while not reached(self.got):
             assert time.monotonic() < until_s, f"{len(self.got)} records: {self.got[-1:]}"
-            self.look_once()
+            self._look_once()
         return self.got
 
-    def look_once(self) -> None:
+    def to_the_end(self) -> None:
+        """All that the broker has by now: nobody can send it more."""
+        until_s = time.monotonic() + PATIENCE_S
+        while not self._has_everything():
+            assert time.monotonic() < until_s, f"{len(self.got)} records, up to {self._next}"
+            self._look_once()
+
+    def _has_everything(self) -> bool:
+        self._look()
+        ends = {place: self._consumer.get_watermark_offsets(TopicPartition(*place), PATIENCE_S) for place in self._assigned}
+        return bool(ends) and all(self._next.get(place, 0) >= high for place, (_, high) in ends.items())
+
+    def _look_once(self) -> None:
         self._look()
         for message in self._consumer.consume(1000, 0.1):
             if message.error() is None:
                 parts: Any = (message.topic(), message.partition(), message.key(), message.headers() or [], message.value())
                 self.got.append(Read(*parts))
+                self._next[self.got[-1].topic, self.got[-1].partition] = int(message.offset() or 0) + 1
 
     def _look(self) -> None:
         with contextlib.suppress(KafkaException):  # the broker is away
@@ -166,6 +180,7 @@ class KafkaReader:
         """The broker has forgotten everything: from the beginning, once more."""
         self._consumer.unassign()
         self._assigned.clear()
+        self._next.clear()
 
     def close(self) -> None:
         self._consumer.close()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import orjson
 from teslafast.outputs import Event, Output
+
+from tests.support.peers import PATIENCE_S
 
 Made = TypeVar("Made", bound=Output)
 
@@ -62,5 +65,15 @@ def run_output(make: Callable[[], Made], scene: Callable[[Made], Awaitable[objec
             await scene(output)
         finally:
             await output.close()
+            await _all_closed()
 
     asyncio.run(played())
+
+
+async def _all_closed() -> None:
+    """An end takes some turns of the loop; a connection that goes with its loop before is a warning, in whatever test is next."""
+    loop: Any = asyncio.get_running_loop()
+    until_s = time.monotonic() + PATIENCE_S
+    while left := [one for one in list(loop._transports.values()) if one._sock is not None]:
+        assert time.monotonic() < until_s, left
+        await asyncio.sleep(0.001)

@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.support.peers import PATIENCE_S
+from tests.support.ports import free_port
 from tests.support.started import Started
 
 
@@ -30,7 +31,9 @@ class RedisServer(Started):
         self._folder = tempfile.TemporaryDirectory()
         ports = ["--port", str(self.port)] if plain else ["--port", "0", "--tls-port", str(self.port)]
         common = ["--bind", "127.0.0.1", "127.0.0.2", "--save", "", "--dir", self._folder.name]
-        self._command = ["redis-server", *ports, *common, *options]
+        self.bus = free_port()  # of a cluster's nodes: by itself it is the port plus 10,000, which may be anybody's
+        bus = ["--cluster-port", str(self.bus)] if "--cluster-enabled" in options else []
+        self._command = ["redis-server", *ports, *common, *options, *bus]
 
     @property
     def url(self) -> str:
@@ -71,7 +74,7 @@ class RedisCluster:
             with node.client() as client:
                 first, last = (16384 * number // 3, 16384 * (number + 1) // 3)
                 client.execute_command("CLUSTER ADDSLOTS", *range(first, last))
-                client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port)
+                client.execute_command("CLUSTER MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].bus)
         until_s = time.monotonic() + PATIENCE_S
         while not self._is_whole():
             assert time.monotonic() < until_s, "the cluster does not come together"
