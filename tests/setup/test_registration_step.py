@@ -39,7 +39,7 @@ def refuse(stage: SetupStage, times: int = 1 << 30, **answers: tuple[int, Any]) 
             return answers[region]
         return answer(region, method, path, *rest)
 
-    stage.tesla.api = api  # type: ignore[method-assign]
+    stage.tesla.api = api  # type: ignore[method-assign,assignment]
 
 
 def test_both_regions_are_registered(stage: SetupStage) -> None:
