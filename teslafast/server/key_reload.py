@@ -30,6 +30,7 @@ class KeyReload(FileReload[KeySet]):
         super().__init__(path, disk)
         found = self.read()
         self.verifier = Verifier.with_keys(settings, found.keys)
+        self._used = found.keys
         self._tell_ignored(found)
 
     def read(self) -> KeySet:
@@ -37,7 +38,10 @@ class KeyReload(FileReload[KeySet]):
 
     def use(self, found: KeySet) -> None:
         self.verifier.use(found.keys)
-        log.info("token_keys_renewed", extra=fields(path=str(self.path), keys=len(found.keys)))
+        changed = {(key.name, key.algorithms) for key in found.keys} != {(key.name, key.algorithms) for key in self._used}
+        self._used = found.keys
+        event = "token_keys_renewed" if changed else "token_keys_unchanged"  # a file that is mounted by itself stays as it was
+        log.info(event, extra=fields(path=str(self.path), keys=len(found.keys)))
         self._tell_ignored(found)
 
     def _tell_ignored(self, found: KeySet) -> None:

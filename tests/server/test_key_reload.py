@@ -64,6 +64,18 @@ def test_a_file_without_a_usable_key_changes_nothing(text: str, tmp_path: Path, 
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["token_keys_refused"]
 
 
+def test_a_renewal_is_said_only_if_the_keys_are_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "key.pem"
+    path.write_text(pem(OLD))
+    reload = started(path)
+    for number, text in enumerate([pem(OLD), "# a word\n" + pem(OLD), pem(NEW), pem(NEW)], 1):
+        replace(path, text, number)
+        reload.renew()
+    said = [record.message for record in caplog.records]
+    assert said == ["token_keys_unchanged", "token_keys_unchanged", "token_keys_renewed", "token_keys_unchanged"]
+
+
 def test_a_set_that_gains_a_key_of_an_unknown_kind_is_used_and_the_key_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
