@@ -96,8 +96,9 @@ class Hub:
         self.last_values = LastValues()
         self.field_times: FieldTimes | None = None  # for whoever asks when a field was heard
         self.connections = Connections(timer)
-        self.unsent = Unsent()
-        self.views = Views(make_log, view_ring_bytes(settings.ring_bytes, settings.max_frame_bytes), timer)
+        ring_bytes = view_ring_bytes(settings.ring_bytes, settings.max_frame_bytes)
+        self.views = views = Views(make_log, ring_bytes, timer, settings.max_frame_bytes)
+        self.unsent = Unsent(taken=lambda: views.ring_bytes)
         self.draining = False
         self.keeps_own = keeps_own
         self._backplane = backplane

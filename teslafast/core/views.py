@@ -8,12 +8,13 @@ A view is a shape and a ring: another way of saying what the flat log says, made
 
 A view's ring begins when its first reader comes and is given back when its last one goes. Who may see no vehicle reads a ring in
 which nothing is ever put, so that asking costs nothing. A view is for live readers, and small
-(`view_ring_bytes`): whoever was away longer resumes in the flat log, or is told a gap.
+(`view_ring_bytes`, `share_of`): whoever was away longer resumes in the flat log, or is told a gap. One token may ask for all of
+them: together they have 3.75 times VIEW_RING_BYTES.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,8 +30,8 @@ from .records import DATA, Record
 MERGED_AT_MOST = 256 * 1024
 # Signals of one record in `fleet`, where each is an object of objects: thirty times as many as the schema has, some 10 ms.
 FLEET_SIGNALS_AT_MOST = 8192
-VIEW_RING_BYTES = 8 * 1024 * 1024  # seconds of a thousand cars; nine views of it fit the smallest machine that we deploy to
-FRAMES_AT_LEAST = 4  # of the largest vehicle message, in a view's ring
+VIEW_RING_BYTES = 8 * 1024 * 1024  # what 5,000 cars have to say at the end of an interval of 10 s
+FRAMES_AT_LEAST = 4  # of the largest vehicle message, in a view's ring; half of that in the smallest
 
 MakeLog = Callable[[int, tuple[bytes, ...]], Fanout]
 
@@ -48,6 +49,15 @@ class ViewKey:
 
 
 _PLAIN = ViewKey()
+
+
+def share_of(key: ViewKey, ring_bytes: int, max_frame_bytes: int) -> int:
+    """
+    What this view has of `ring_bytes`, the most that one has. At the end of an interval all is said at once of the vehicles that
+    have sent something in it: the shorter it is, the fewer these are. `fleet` says all as it comes.
+    """
+    parts = 1 if key.interval_ms >= 10_000 else 2 if key.interval_ms >= 1000 or key.shape == "fleet" else 4
+    return min(ring_bytes, max(ring_bytes // parts, FRAMES_AT_LEAST // 2 * max_frame_bytes))
 
 
 class ViewWriter:
@@ -134,11 +144,12 @@ class Conflator:
 
 
 class Views:
-    """The views that somebody reads just now. `ring_bytes`: of each of them."""
+    """The views that somebody reads just now. `ring_bytes`: of the largest of them; `max_frame_bytes`: of a vehicle's message."""
 
-    def __init__(self, make_log: MakeLog, ring_bytes: int, timer: Timer) -> None:
+    def __init__(self, make_log: MakeLog, ring_bytes: int, timer: Timer, max_frame_bytes: int = 0) -> None:
         self._make_log = make_log
         self._ring_bytes = ring_bytes
+        self._max_frame_bytes = max_frame_bytes
         self._timer = timer
         self._fleet: Fanout | None = None
         self._conflators: dict[int, Conflator] = {}
@@ -159,23 +170,31 @@ class Views:
             return self.nothing
         if key.shape == "fleet":
             if self._fleet is None:
-                self._fleet = self._make_log(self._ring_bytes, FLEET_PREFIXES)
+                self._fleet = self._make_log(self._share_of(key), FLEET_PREFIXES)
                 self._fleet.begin_at(flat.seq)  # so that it knows what it has not got
             self.active = True
             return self._fleet
         if key.interval_ms:
             if key.interval_ms not in self._conflators:
-                log = self._make_log(self._ring_bytes, FLAT_PREFIXES)
+                log = self._make_log(self._share_of(key), FLAT_PREFIXES)
                 self._conflators[key.interval_ms] = Conflator(log, key.interval_ms / 1000, self._timer, self._writer)
             self.active = True
             return self._conflators[key.interval_ms].log
         return flat
 
+    def _share_of(self, key: ViewKey) -> int:
+        return share_of(key, self._ring_bytes, self._max_frame_bytes)
+
+    def _logs(self) -> Iterator[Fanout]:
+        if self._fleet is not None:
+            yield self._fleet
+        for conflator in self._conflators.values():
+            yield conflator.log
+
     def begin_at(self, seq: int) -> None:
         """What follows has other seqs than what was before, the first one after `seq`."""
-        for one in (self._fleet, *(conflator.log for conflator in self._conflators.values())):
-            if one is not None:
-                one.begin_at(seq)
+        for one in self._logs():
+            one.begin_at(seq)
 
     def flush_pending(self) -> None:
         """Publishes at once what waits for the end of an interval."""
@@ -191,7 +210,7 @@ class Views:
     @property
     def ring_bytes(self) -> int:
         """Of all views' rings together."""
-        return self._ring_bytes * (len(self._conflators) + (self._fleet is not None))
+        return sum(log.capacity for log in self._logs())
 
     @property
     def missing(self) -> int:

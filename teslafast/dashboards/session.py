@@ -23,7 +23,7 @@ from typing import Any
 
 import orjson
 
-from .._fanout import ALL_KINDS, Reader
+from .._fanout import Reader
 from ..close_reasons import FLOOD, INVALID_MESSAGES, CloseReason
 from ..core.hub import Hub
 from ..errors import Refused
@@ -32,12 +32,12 @@ from ..websocket.text_frames import message, refusal
 from . import messages
 from .admission import AdmitDashboard
 from .dialect import STREAM_DIALECT, Dialect
-from .members import no_name_twice, strings
+from .members import no_name_twice
 from .merged_resume import merged_since
 from .past_events import when_in_ring
 from .resume_place import resume_place
-from .snapshots import Snapshots
-from .subscription import hint, parse_kinds, parse_vins
+from .snapshots import Answers, Snapshots
+from .subscription import hint, said_kinds, said_vins
 from .tokens import Verifier, warning_time
 
 ERRORS_AT_MOST = 10  # within ERRORS_WINDOW_S: a program that does not listen to answers; a person who tries things out is slower
@@ -51,6 +51,7 @@ class DashboardSession:
     """`sub`: whom its token names."""
 
     __slots__ = (
+        "_answers",
         "_changes",
         "_dialect",
         "_errors",
@@ -84,6 +85,7 @@ class DashboardSession:
         self._warn_at: float | None = warning_time(admitted.grant, now)
         self._log = hub.log_for(admitted.subscription.view, self._vins)
         self._owed: Snapshots | None = None
+        self._answers = Answers()
         self._changes = 0  # since the last check
         self._gap_end: int | None = None  # the seq at which its last gap ended
         self._snapshots_due = False
@@ -187,9 +189,14 @@ class DashboardSession:
     def _sees(self, vin: str) -> bool:
         return self._vins is None or vin in self._vins
 
+    @property
+    def held_bytes(self) -> int:
+        """Of what is made for it, and has yet to be given, besides what its transport holds."""
+        return self._answers.unsent_bytes + (self._owed.ready_bytes if self._owed is not None else 0)
+
     def _say(self, frame: bytes) -> None:
         if self._subscription.control and frame:
-            self._reader.say([frame])
+            self._reader.say(self._answers.add(frame))
 
     # ---- what it says
 
@@ -260,8 +267,8 @@ class DashboardSession:
             if name not in _SUBSCRIBE_MEMBERS:
                 raise messages.invalid(f"unknown member {name[:40]!r}{hint(name, _SUBSCRIBE_MEMBERS)}")
         before = self._vins
-        seen = self._vins_of(said)
-        kinds = self._kinds_of(said)
+        seen = self._grant.narrowed(said_vins(said, self._hub.settings.production)).vins if "vins" in said else self._vins
+        kinds = said_kinds(said) if "types" in said else self._subscription.kinds
         self._look_at(seen, kinds)
         self._vins = seen
         self._subscription = replace(self._subscription, kinds=kinds)
@@ -284,16 +291,3 @@ class DashboardSession:
         self._log = log
         if not self._waits:
             log.subscribe(self._reader, vins, kinds)
-
-    def _vins_of(self, said: dict[str, Any]) -> frozenset[str] | None:
-        if "vins" not in said:
-            return self._vins
-        wanted = strings(said, "vins")
-        exact = self._hub.settings.production
-        return self._grant.narrowed(parse_vins(wanted, exact) if wanted else wanted).vins  # [] = none of them
-
-    def _kinds_of(self, said: dict[str, Any]) -> int:
-        if "types" not in said:
-            return self._subscription.kinds
-        types = strings(said, "types")
-        return ALL_KINDS if types is None else parse_kinds(types) if types else 0

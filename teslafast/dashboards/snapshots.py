@@ -15,6 +15,26 @@ EAGER_BYTES = 32 * 1024  # of those: a client that does not read keeps them in m
 EAGER = 64  # made at once, so that they are of the very moment at which the stream begins; a millisecond: many may come at once
 
 
+OBJECTS_BYTES = 320  # that an answer takes besides its text: a generator, its frame, a place in a queue
+
+
+class Answers:
+    """What a dashboard is answered. `unsent_bytes`: of memory, for the answers that its reader has yet to give."""
+
+    __slots__ = ("unsent_bytes",)
+
+    def __init__(self) -> None:
+        self.unsent_bytes = 0
+
+    def add(self, frame: bytes) -> Iterator[bytes]:
+        self.unsent_bytes += len(frame) + OBJECTS_BYTES
+        return self._given(frame)
+
+    def _given(self, frame: bytes) -> Iterator[bytes]:
+        self.unsent_bytes -= len(frame) + OBJECTS_BYTES
+        yield frame
+
+
 class Snapshots(Iterator[bytes]):
     """
     make(vin)    the snapshot as it goes out; None if nothing is known of the vehicle
@@ -28,7 +48,7 @@ class Snapshots(Iterator[bytes]):
         self._ready: deque[tuple[str, bytes]] = deque()
 
     def make_eagerly(self) -> None:
-        size = sum(len(frame) for _, frame in self._ready)
+        size = self.ready_bytes
         while self._vins and len(self._ready) < EAGER and size < EAGER_BYTES:
             vin = self._vins.popleft()
             frame = self._frame(vin)
@@ -55,6 +75,11 @@ class Snapshots(Iterator[bytes]):
     def owed(self) -> list[str]:
         """The vehicles whose snapshots have not been taken yet."""
         return [*(vin for vin, _ in self._ready), *self._vins]
+
+    @property
+    def ready_bytes(self) -> int:
+        """Of those that are made and not taken yet."""
+        return sum(len(frame) for _, frame in self._ready)
 
     def cancel(self) -> None:
         self._ready.clear()

@@ -156,7 +156,7 @@ class SseConnection(Reading, asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._reader.block()
-        self._hub.unsent.hold(self, self._transport.get_write_buffer_size())
+        self._hub.unsent.hold(self, self._transport.get_write_buffer_size() + self._session.held_bytes)
 
     def shed(self) -> None:
         self._end_cause = STALLED.cause

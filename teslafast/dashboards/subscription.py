@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from .._fanout import ALL_KINDS, KINDS
 from ..core.views import ViewKey
 from ..errors import BadQuery
 from ..text import one_line
 from ..vin import VIN_LENGTH, is_vin, mended_vin
+from .members import strings
 
 INTERVALS_MS = (100, 250, 500, 1000, 2000, 5000, 10_000)
 LONGEST_SEQ = 20  # digits of a 64-bit number
@@ -145,3 +147,15 @@ def parse_vins(words: Iterable[str], exact: bool) -> frozenset[str]:
     if not vins:
         raise BadQuery("vin is empty: leave it out for all vehicles, or name some")
     return frozenset(vins)
+
+
+def said_vins(said: dict[str, Any], exact: bool) -> Iterable[str] | None:
+    """`vins` of a message: null = all, [] = none. Raises Refused."""
+    words = strings(said, "vins")
+    return parse_vins(words, exact) if words else words
+
+
+def said_kinds(said: dict[str, Any]) -> int:
+    """The mask that `types` of a message names: null = all, [] = none. Raises Refused."""
+    words = strings(said, "types")
+    return ALL_KINDS if words is None else parse_kinds(words) if words else 0

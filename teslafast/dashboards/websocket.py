@@ -90,7 +90,11 @@ class DashboardConnection(Reading, ServerConnection):
 
     def pause_writing(self) -> None:
         self._reader.block()
-        self._hub.unsent.hold(self, self.transport.underlying_transport.get_write_buffer_size())
+        self._count_unsent()
+
+    def _count_unsent(self) -> None:
+        waiting = self.transport.underlying_transport.get_write_buffer_size() + self._session.held_bytes
+        self._hub.unsent.hold(self, waiting)
 
     def shed(self) -> None:
         self._end_cause = STALLED.cause
@@ -134,6 +138,8 @@ class DashboardConnection(Reading, ServerConnection):
             reason = self._session.refuse("send each message as text, not as binary", now)
         if reason is not None:
             self.close(reason)
+        elif self._reader.blocked:
+            self._count_unsent()
 
     def on_too_large(self, opcode: int, fin: int) -> None:
         if not self.closing:

@@ -12,10 +12,11 @@ from typing import Literal
 from ..core import last_values
 from ..core.connections import CONNECTIONS_PER_VIN, STRANGERS_AT_MOST
 from ..core.reliable_acks import UNCONFIRMED_AT_MOST
-from ..core.unsent import ALL_UNSENT_AT_MOST
+from ..core.unsent import ALL_UNSENT_AT_MOST, UNSENT_AT_LEAST
 from ..core.views import FLEET_SIGNALS_AT_MOST
 from ..dashboards import session, sse_connection, teslamate, teslamate_session, websocket
 from ..dashboards.keys import MOST_KEYS
+from ..dashboards.merged_resume import ALL_MERGED_AT_MOST, MERGED_AT_LEAST
 from ..dashboards.tokens import LONGEST_TOKEN, MOST_TOKENS
 from ..http_messages import MOST_QUERY_FIELDS
 from ..outputs import http_client, runner_options
@@ -112,7 +113,10 @@ BOUNDS = (
     Bound("dashboards", "what a reader of server-sent events sends", sse_connection.PASSED_OVER_AT_MOST, "bytes"),
     Bound("dashboards", "silence of a reader of server-sent events", sse_connection.UNACKNOWLEDGED_S, "s"),
     Bound("dashboards", "answers that a slow client has yet to take", websocket.ANSWERS_OWED_AT_MOST),
-    Bound("dashboards", "what clients that do not read leave unsent", ALL_UNSENT_AT_MOST, "bytes"),
+    Bound("dashboards", "what clients that do not read leave unsent, and views' rings", ALL_UNSENT_AT_MOST, "bytes"),
+    Bound("dashboards", "what clients that do not read leave unsent, and views' rings", UNSENT_AT_LEAST, "bytes"),
+    Bound("dashboards", "what dashboards with `since` and `interval` have merged, and not sent", ALL_MERGED_AT_MOST, "bytes"),
+    Bound("dashboards", "what dashboards with `since` and `interval` have merged, and not sent", MERGED_AT_LEAST, "bytes"),
     Bound("dashboards", "TeslaMate: message", teslamate.SUBSCRIBE_LIMIT, "bytes"),
     Bound("dashboards", "TeslaMate: frames", teslamate.SAID_AT_MOST),
     Bound("dashboards", "TeslaMate: frames", teslamate_session.SUBSCRIPTIONS_AT_MOST),

@@ -137,7 +137,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._answered or self._awaited or self._requests:
             self.abort()
         else:
-            self.answer(Answer.of(Refused(HEAD_TOO_SLOW)))
+            self.answer(Answer.of(Refused(HEAD_TOO_SLOW)), unread=bool(self._head))  # a silent one has nothing to stop
 
     def abort(self) -> None:
         if self._transport is not None and self._on_done is not None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import socket
 from collections import OrderedDict
 from collections.abc import Hashable
+from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
 # So many of one address are served in the order of arrival. Beyond that the newest is served first: the others would keep it
@@ -27,6 +28,7 @@ class Source(NamedTuple):
     address: Hashable
 
 
+@lru_cache(maxsize=1024)  # thousands of one address share what it takes
 def source_of(host: str) -> Source:
     """Of an address as sockets tell it; an IPv6 address may have a zone."""
     if ":" not in host:

@@ -115,8 +115,10 @@ cdef class FrameLimit(Protocol):
         free(self.large)
 
     def stop(self):
-        """A CLOSE has been said: from now on only the peer's is looked for."""
+        """A CLOSE has been said: from now on only the peer's is looked for, and what has come of a large frame is given back."""
         self.closing = True
+        if self.large != NULL:
+            self.skip_large()
 
     cpdef is_buffered_protocol(self):
         return True
@@ -125,6 +127,11 @@ cdef class FrameLimit(Protocol):
     def lent_bytes(self):
         """What picows has to read into, at this moment."""
         return self.lent.capacity if self.lent is not None and self.lent.data != NULL else 0
+
+    @property
+    def large_bytes(self):
+        """What has come of a frame that is put together, at this moment."""
+        return self.large_have if self.large != NULL else 0
 
     def connection_lost(self, error):
         self.drop_large()
@@ -302,9 +309,6 @@ cdef class FrameLimit(Protocol):
         """More of the frame that is skipped or put together. Returns how many of the `size` bytes are its."""
         cdef Py_ssize_t count
         cdef uint8_t *whole
-        if self.large != NULL and self.closing:
-            self.skip = <uint64_t>(self.large_size - self.large_have)
-            self.drop_large()
         if self.large == NULL:
             count = <Py_ssize_t>min(self.skip, <uint64_t>size)
             self.skip -= <uint64_t>count
@@ -324,6 +328,10 @@ cdef class FrameLimit(Protocol):
             finally:
                 free(whole)
         return count
+
+    cdef int skip_large(self) except -1:
+        self.skip = <uint64_t>(self.large_size - self.large_have)
+        return self.drop_large()
 
     cdef int drop_large(self) except -1:
         free(self.large)

@@ -133,6 +133,7 @@ class ServerConnection(WSListener):
         if self._state != _OPEN:
             return
         self._state = _CLOSING
+        self._reassembly = None  # nobody is told of it any more, and a peer that comes and comes could leave a MB each time
         self._end_cause = reason.cause
         if self.incoming is not None:
             self.incoming.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from teslafast.core.unsent import Unsent
+from teslafast.core.unsent import ALL_UNSENT_AT_MOST, UNSENT_AT_LEAST, Unsent
 
 
 class Client:
@@ -24,6 +24,28 @@ def test_who_has_not_read_for_longest_goes_first() -> None:
     unsent.hold(clients[3], 30)
     assert [client.ended for client in clients] == [False, True, False, False]
     assert unsent.total == 90
+
+
+def test_who_holds_more_and_more_keeps_its_place() -> None:
+    unsent, clients = Unsent(100), [Client() for _ in range(3)]
+    for client in clients[:2]:
+        unsent.hold(client, 30)
+    unsent.hold(clients[0], 50)
+    unsent.hold(clients[2], 30)
+    assert [client.ended for client in clients] == [True, False, False]
+    assert unsent.total == 60
+
+
+def test_what_views_take_is_taken_off_but_not_all() -> None:
+    taken = [ALL_UNSENT_AT_MOST // 4]
+    unsent, clients, ended = Unsent(taken=lambda: taken[0]), [Client() for _ in range(3)], []
+    for client, size in ((clients[0], ALL_UNSENT_AT_MOST * 3 // 4), (clients[1], 1)):
+        unsent.hold(client, size)
+        ended.append(clients[0].ended)
+    assert ended == [False, True]
+    taken[0] = 100 * ALL_UNSENT_AT_MOST
+    unsent.hold(clients[2], UNSENT_AT_LEAST - 1)
+    assert not clients[2].ended
 
 
 def test_who_alone_holds_too_much_is_ended() -> None:

@@ -9,11 +9,12 @@ from teslafast.core import records
 from teslafast.core.hub import Hub
 from teslafast.core.records import Report
 from teslafast.core.views import FLEET_SIGNALS_AT_MOST, MERGED_AT_MOST, VIEW_RING_BYTES, ViewKey
+from teslafast.dashboards.subscription import INTERVALS_MS
 
 from tests.support.fake_log import Dashboard
 from tests.support.fake_loop import CREATED_NS, VIN, FakeLoop, make_hub, publish
 
-HALF_A_SECOND = ViewKey(interval_ms=500)
+HALF_A_SECOND, TEN_SECONDS = ViewKey(interval_ms=500), ViewKey(interval_ms=10_000)
 
 
 def read(of: Hub, key: ViewKey) -> Dashboard:
@@ -58,13 +59,21 @@ def test_the_plain_stream_is_read_from_the_flat_log_itself(stage: tuple[Hub, Fak
 @pytest.mark.parametrize(("frame_bytes", "view_bytes"), [("1MB", VIEW_RING_BYTES), ("4MiB", 4 * 4 << 20)])
 def test_a_views_ring_is_small_however_large_the_log_is(frame_bytes: str, view_bytes: int) -> None:
     own, _ = make_hub({"RING_BYTES": "64MiB", "MAX_FRAME_BYTES": frame_bytes})
+    assert own.views.log_for(TEN_SECONDS, own.log).capacity == view_bytes
     for key in (HALF_A_SECOND, ViewKey("fleet")):
-        assert own.views.log_for(key, own.log).capacity == view_bytes
+        assert 2 * own.settings.max_frame_bytes <= own.views.log_for(key, own.log).capacity <= view_bytes // 2
+
+
+def test_all_views_together_take_less_than_four_times_the_largest() -> None:
+    own, _ = make_hub({"RING_BYTES": "64MiB"})
+    for key in (ViewKey("fleet"), *(ViewKey(interval_ms=interval) for interval in INTERVALS_MS)):
+        own.views.log_for(key, own.log)
+    assert own.views.ring_bytes == sum(log.capacity for log in own.views._logs()) == 3.75 * VIEW_RING_BYTES
 
 
 def test_a_views_ring_is_no_larger_than_the_log() -> None:
     own, _ = make_hub({"RING_BYTES": "4MiB"})
-    assert own.views.log_for(HALF_A_SECOND, own.log).capacity == own.log.capacity == 4 << 20
+    assert own.views.log_for(TEN_SECONDS, own.log).capacity == own.log.capacity == 4 << 20
 
 
 # ---- fleet

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from typing import Any
 
 import pytest
-from teslafast.server.deadlines import Deadlines
+from teslafast.server.deadlines import EXPIRE_S, Deadlines
 
 from tests.support.fake_loop import FakeLoop
 from tests.support.servers import Inside
@@ -41,6 +42,27 @@ def test_one_whose_end_fails_does_not_keep_the_others_for_ever() -> None:
         loop.elapse()
     loop.elapse()
     assert ended == slow
+
+
+def test_many_who_are_due_at_once_end_some_milliseconds_of_them_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, ended = FakeLoop(), list[Slow]()
+    clock = [0.0]
+
+    class Costly(Slow):
+        def expire(self) -> None:
+            super().expire()
+            clock[0] += EXPIRE_S / 2
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    deadlines: Any = Deadlines(loop, 0.0)
+    due = [Costly(ended) for _ in range(5)]
+    for one in due:
+        deadlines.start(one)
+    counts = []
+    for _ in range(3):
+        loop.elapse()
+        counts.append(len(ended))
+    assert (counts, ended) == ([2, 4, 5], due)
 
 
 def test_a_client_that_resets_while_it_is_told_that_it_was_too_slow_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:

@@ -131,6 +131,11 @@ def test_a_client_that_does_not_take_its_answer_is_aborted_when_its_time_is_over
     assert stage.transport.aborted, "it has had its time, and has not taken the answer"
 
 
+def test_one_who_has_sent_nothing_is_not_waited_for_after_the_answer() -> None:
+    assert sent(b"", expire=True).transport.closed
+    assert not sent(b"GET / HT", expire=True).transport.closed
+
+
 class Asker(Stage):
     """`told`: the bytes of which the connection has said that they are not taken."""
 

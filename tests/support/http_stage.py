@@ -23,6 +23,7 @@ class Transport:
         self.written = b""
         self.waiting = 0
         self.ended = False
+        self.closed = False
         self.aborted = False
 
     def write(self, data: bytes) -> None:
@@ -42,7 +43,7 @@ class Transport:
         self.ended = True
 
     def close(self) -> None:
-        self.ended = True
+        self.ended = self.closed = True
 
     def abort(self) -> None:
         self.ended = self.aborted = True

@@ -87,6 +87,20 @@ def test_after_our_close_only_theirs_is_taken_however_much_comes_before_it(loop:
     assert on(loop, play) == ([("frame", 8, b"\x03\xe8")], True)
 
 
+def test_after_our_close_nothing_is_kept_of_a_large_frame_and_theirs_is_found_behind_it(loop: asyncio.AbstractEventLoop) -> None:
+    large = frame(2, bytes(LIMIT))
+
+    def play(stage: Stage) -> tuple[int, int, list[Seen]]:
+        stage.read(large[:-5_000])
+        before = stage.incoming.large_bytes
+        stage.listener.close(FLOOD)
+        after = stage.incoming.large_bytes
+        stage.read(large[-5_000:] + frame(8, b"\x03\xe8"))
+        return before, after, stage.listener.seen
+
+    assert on(loop, play) == (LIMIT - 5_000, 0, [("frame", 8, b"\x03\xe8")])
+
+
 def test_a_flood_after_our_close_is_not_even_read(loop: asyncio.AbstractEventLoop) -> None:
     def play(stage: Stage) -> bool:
         stage.listener.close(FLOOD)
