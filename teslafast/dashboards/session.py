@@ -190,6 +190,11 @@ class DashboardSession:
         return self._vins is None or vin in self._vins
 
     @property
+    def answers_bytes(self) -> int:
+        """Of memory, for answers that its reader has yet to give."""
+        return self._answers.unsent_bytes
+
+    @property
     def held_bytes(self) -> int:
         """Of what is made for it, and has yet to be given, besides what its transport holds."""
         return self._answers.unsent_bytes + (self._owed.ready_bytes if self._owed is not None else 0)

@@ -24,6 +24,7 @@ FRAMES_AT_MOST = 1000  # between two checks, about a second: answering them all 
 BYTES_AT_MOST = 64 * 1024  # of frames, likewise: parsing costs by the byte
 # Answers that wait for it: up to 8 KB each. Whoever reads slowly, and asks faster, would have them pile up without an end.
 ANSWERS_OWED_AT_MOST = 100
+ANSWER_BYTES_OWED_AT_MOST = 40 * 1024  # of memory: nine that name 200 VINs each, or all 100 small ones
 FRAMES_UNREAD_AT_MOST = 100  # that it may send while it reads nothing: their answers pile up, 12 KB of pongs for example
 
 
@@ -125,7 +126,8 @@ class DashboardConnection(Reading, ServerConnection):
         if not self._reader.blocked:
             return True
         self._frames_unread += 1
-        if self._frames_unread >= FRAMES_UNREAD_AT_MOST or self._reader.owed >= ANSWERS_OWED_AT_MOST:
+        answers = self._reader.owed >= ANSWERS_OWED_AT_MOST or self._session.answers_bytes > ANSWER_BYTES_OWED_AT_MOST
+        if answers or self._frames_unread >= FRAMES_UNREAD_AT_MOST:
             self.close(NOT_READING)
             return False
         return True

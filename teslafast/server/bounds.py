@@ -113,6 +113,7 @@ BOUNDS = (
     Bound("dashboards", "what a reader of server-sent events sends", sse_connection.PASSED_OVER_AT_MOST, "bytes"),
     Bound("dashboards", "silence of a reader of server-sent events", sse_connection.UNACKNOWLEDGED_S, "s"),
     Bound("dashboards", "answers that a slow client has yet to take", websocket.ANSWERS_OWED_AT_MOST),
+    Bound("dashboards", "answers that a slow client has yet to take", websocket.ANSWER_BYTES_OWED_AT_MOST, "bytes"),
     Bound("dashboards", "what clients that do not read leave unsent, and views' rings", ALL_UNSENT_AT_MOST, "bytes"),
     Bound("dashboards", "what clients that do not read leave unsent, and views' rings", UNSENT_AT_LEAST, "bytes"),
     Bound("dashboards", "what dashboards with `since` and `interval` have merged, and not sent", ALL_MERGED_AT_MOST, "bytes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -21,6 +22,7 @@ from teslafast.dashboards.admission import AdmitDashboard
 from teslafast.dashboards.subscription import Subscription
 from teslafast.dashboards.tokens import Grant, Verifier
 from teslafast.dashboards.websocket import (
+    ANSWER_BYTES_OWED_AT_MOST,
     ANSWERS_OWED_AT_MOST,
     BYTES_AT_MOST,
     FRAMES_AT_MOST,
@@ -117,6 +119,18 @@ def test_answers_that_pile_up_at_one_that_reads_slower_than_it_asks_end_the_conn
     stage.connection.pause_writing()
     stage.frame(TEXT, b"ping")
     assert stage.closed_with == [NOT_READING.code]
+
+
+def test_answers_that_take_much_memory_pile_up_to_their_bytes_only(stage: Stage) -> None:
+    vins = [f"5YJ3E1EA7KF{number:06}" for number in range(150)]
+    subscribe = json.dumps({"type": "subscribe", "vins": vins}).encode()
+    stage.connection.pause_writing()
+    said = 0
+    while not stage.closed_with:
+        stage.frame(TEXT, subscribe)
+        said += 1
+    assert stage.closed_with == [NOT_READING.code]
+    assert said <= ANSWER_BYTES_OWED_AT_MOST // (17 * len(vins)) + 2
 
 
 def test_one_that_takes_nothing_for_two_intervals_is_stalled_and_is_not_pinged_meanwhile(stage: Stage) -> None:
