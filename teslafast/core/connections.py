@@ -66,13 +66,15 @@ class Connections:
     """
     `vehicles` and `dashboards` are the open ones, `strangers` those that have yet to show a token; to be read, not changed.
 
-    Strangers have no share in MAX_DASHBOARDS: they must not keep anybody out who has a token.
+    Strangers have no share in MAX_DASHBOARDS: they must not keep anybody out who has a token. `strangers_at_most` is lower where
+    the process may have few descriptors.
     """
 
     def __init__(self, timer: Timer) -> None:
         self.vehicles: set[Connection] = set()
         self.dashboards: set[OpenDashboard] = set()
         self.strangers: dict[Stranger, None] = {}  # the oldest first
+        self.strangers_at_most = STRANGERS_AT_MOST
         self._by_vin: dict[str, list[Connection]] = {}  # the oldest first
         self._by_sub: Counter[str] = Counter()
         self._timer = timer
@@ -121,7 +123,7 @@ class Connections:
     def add_stranger(self, connection: Stranger) -> None:
         """Of too many of them the oldest is ended: a client that has a token shows it at once."""
         self.strangers[connection] = None
-        if len(self.strangers) > STRANGERS_AT_MOST:
+        if len(self.strangers) > self.strangers_at_most:
             oldest = next(iter(self.strangers))
             del self.strangers[oldest]
             oldest.close(CROWDED)

@@ -10,9 +10,6 @@ to nothing, and who of them goes on, and who has to go, is decided here: Pending
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import resource
 import socket
 import ssl
 import time
@@ -28,7 +25,7 @@ from . import tls_errors
 from .admission import PendingConnections
 from .arrival import Arrival, Entrance, host_of, shown
 from .deadlines import Deadlines
-from .descriptors import MOST, RESERVED_DESCRIPTORS
+from .descriptor_limit import DescriptorLimit
 from .fair_turns import FairTurns
 from .http_connection import HttpConnection
 from .proxy_reader import read_proxy_header
@@ -43,10 +40,6 @@ ACCEPTS_AT_LEAST = 32  # however slow the machine is
 # Over TCP before a connection is admitted: MOST_REQUESTS with 4 KB of cookies each, and TLS around them.
 UNADMITTED_BYTES = 256 * 1024
 UNADMITTED_CHECK_S = 0.5  # some 5 ms, if there are as many as PendingConnections allows
-PAUSE_AFTER_FULL_S = 0.5  # no descriptors left: when to try again
-EVICTED_PER_TURN = RESERVED_DESCRIPTORS // 2  # who go for want of descriptors: some give theirs back a turn later
-
-_OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Acceptor:
@@ -81,14 +74,12 @@ class Acceptor:
         self._counts = counts
         self._trusts = trusts
         self._turned_away = turned_away
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._highest = (limit if limit != resource.RLIM_INFINITY else MOST) - RESERVED_DESCRIPTORS
         self.port = int(bound.getsockname()[1])
         self._reading = False
         self._leaving = False
         self._accept_s = ACCEPT_S
         self.ends = Ends(loop)
-        self._evicted = 0  # for want of descriptors, in this turn
+        self._limit = DescriptorLimit(loop, pending, counts, self._pause, self._resume, self._take)
         self._checked_s = 0.0
         self._deadlines = Deadlines(loop, handshake_s)
         self._readiness = readiness(loop)
@@ -150,6 +141,7 @@ class Acceptor:
                 arrival.abort()
         for task in self._proxied:
             task.cancel()
+        self._limit.close()
         self._readiness.close()
 
     def check(self, now_s: float) -> None:
@@ -183,8 +175,9 @@ class Acceptor:
             self._loop.remove_reader(self._bound.fileno())
 
     def _accept(self) -> None:
+        if self._limit.is_waited_at:
+            return
         until_s = time.monotonic() + self._accept_s
-        self._evicted = 0
         while True:
             for _ in range(ACCEPTS_AT_LEAST):
                 if not self._accept_one():
@@ -205,27 +198,12 @@ class Acceptor:
         except (InterruptedError, ConnectionAbortedError):
             return False
         except OSError as error:
-            if error.errno not in _OUT_OF_RESOURCES:
-                raise
-            self._pause_a_while(os.strerror(error.errno or 0))
+            self._limit.refused(error)
             return False
-        if accepted.fileno() > self._highest:
-            if self._evicted == EVICTED_PER_TURN or not self._pending.make_room():
-                accepted.close()
-                self._counts.refused_connections["descriptors"] += 1
-                self._pause_a_while(f"{self._highest} files and connections are open")
-                return False
-            self._evicted += 1
+        if not self._limit.lets(accepted, address):
+            return False
         self._take(accepted, address)
         return True
-
-    def _pause_a_while(self, reason: str) -> None:
-        """There is no room for more: connections that are here stay, new ones wait in the kernel's queue."""
-        self._pause()
-        self._loop.call_later(PAUSE_AFTER_FULL_S, self._resume)
-        self._counts.accept_pauses += 1
-        remedy = "raise the limit of open files (ulimit -n)"
-        log.warning("accept_paused", extra=fields(cause="descriptors", reason=reason, remedy=remedy))
 
     def _take(self, accepted: socket.socket, address: Any) -> None:
         if has_left(accepted):

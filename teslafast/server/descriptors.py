@@ -14,6 +14,9 @@ from ..logs import fields, log
 from .admission import TOTAL
 
 RESERVED_DESCRIPTORS = 32  # for files, and for the sockets of outputs
+STRANGERS_SHARE = (
+    8  # of the descriptors, for those at /streaming/ who have yet to show a token: nobody can be closed in their place
+)
 MOST = 1 << 20  # where neither the settings nor the hard limit bound it: what Linux allows a process by default (fs.nr_open)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..certificates import peer
 from ..config import Settings
+from ..core.connections import STRANGERS_AT_MOST
 from ..core.hub import Hub
 from ..core.load import ServerLoad
 from ..dashboards.tokens import Verifier
@@ -29,7 +30,7 @@ from .admission import PendingConnections
 from .app_key_page import app_key_files, app_key_page
 from .assemble import assembled, assembled_cluster, assembled_outputs, passed_on_certificates, prepared
 from .certificate_reload import CertificateReload
-from .descriptors import raise_limit
+from .descriptors import STRANGERS_SHARE, raise_limit
 from .door_routes import clients_doors
 from .drain import drain
 from .free_memory import FreeMemory
@@ -112,9 +113,11 @@ class Server:
         passed_on = passed_on_certificates(settings, self._disk)
         self._app_key = app_key_page(settings, self._disk)
         self._watched = [one for one in (keys, passed_on, self._app_key) if one is not None]
-        self._most_of_a_sub = max(1, raise_limit(settings) // 2)
+        descriptors = raise_limit(settings)
+        self._most_of_a_sub = max(1, descriptors // 2)
         contexts = self._contexts or tls.contexts(settings, self._tickets)
         self.hub, self._checkpointer = assembled(settings, self._loop, self._plans)
+        self.hub.connections.strangers_at_most = min(STRANGERS_AT_MOST, descriptors // STRANGERS_SHARE)
         self.cluster = assembled_cluster(settings, self.hub, self._loop)
         self._outputs = assembled_outputs(self._plans, self.hub, self._checkpointer, self.cluster)
         self._proxies = TrustedProxies(settings.trusted_proxies, self.hub.counts.ignored_headers)

@@ -92,6 +92,16 @@ def test_of_too_many_strangers_the_oldest_is_closed_and_those_who_have_gone_do_n
     assert not any(stranger.closed_for for stranger in rest)
 
 
+def test_where_descriptors_are_few_there_are_fewer_strangers() -> None:
+    connections = Connections(FakeLoop())
+    connections.strangers_at_most = 2
+    first, *rest = [FakeStranger() for _ in range(3)]
+    for stranger in (first, *rest):
+        connections.add_stranger(stranger)
+    assert first.closed_for == [CROWDED]
+    assert list(connections.strangers) == rest
+
+
 def test_dashboards_are_counted_by_whom_their_tokens_name() -> None:
     connections = Connections(FakeLoop())
     readers = [dashboard() for _ in range(3)]

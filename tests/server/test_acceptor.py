@@ -53,7 +53,7 @@ def test_where_descriptors_run_out_strangers_make_room_for_vehicles(world: World
         def run_out(running: Server) -> None:
             highest = max(arrival.sock.fileno() for acceptor in running.listeners._acceptors for arrival in acceptor._deadlines)
             for acceptor in running.listeners._acceptors:
-                acceptor._highest = highest
+                acceptor._limit.highest = highest
 
         server.wait_until(lambda running: len(running.listeners.pending) == len(crowd))
         server.ask(run_out)
