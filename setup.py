@@ -25,6 +25,7 @@ MODULES = (
     "teslafast.core._overlay",
     "teslafast.dashboards._teslamate_rows",
     "teslafast.protocol._wire",
+    "teslafast.server._tls_chains",
     "teslafast.server._tls_messages",
     "teslafast.server._tls_sessions",
     "teslafast.storage._mapping",

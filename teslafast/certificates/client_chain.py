@@ -33,15 +33,21 @@ _EVALUATED = {
 
 def verify_client(
     leaf: x509.Certificate, given: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate], now: datetime.datetime
-) -> None:
-    """`given`: what the client sent with it, in any order. Raises ValueError, which says why the leaf is not verified."""
+) -> datetime.datetime:
+    """
+    Until when the chain holds: its first certificate to end, the leaf and the anchor among them. Of several chains the best.
+
+    `given`: what the client sent with it, in any order. Raises ValueError, which says why the leaf is not verified.
+    """
     if len(given) > LONGEST_GIVEN:
         raise ValueError(f"more than {LONGEST_GIVEN} certificates came with it")
     fault = _fault_of_leaf(leaf, now)
     if fault:
         raise ValueError(fault)
-    if not _reaches_anchor(leaf, 0, given, anchors, now, set()):
+    ends = _chain_ends(leaf, 0, given, anchors, now, set())
+    if ends is None:
         raise ValueError("the certificate is not from a CA in CA_PATH")
+    return ends
 
 
 def _fault_of_leaf(leaf: x509.Certificate, now: datetime.datetime) -> str:
@@ -59,23 +65,25 @@ def _fault_of_leaf(leaf: x509.Certificate, now: datetime.datetime) -> str:
     return ""
 
 
-def _reaches_anchor(
+def _chain_ends(
     below: x509.Certificate,
     depth: int,
     given: Sequence[x509.Certificate],
     anchors: Sequence[x509.Certificate],
     now: datetime.datetime,
     tried: set[bytes],
-) -> bool:
-    """Whether a path leads from `below`, over those given and not tried yet, to an anchor. `depth`: CAs below it."""
-    if any(_is_valid(one, now) and _signed(below, one) for one in anchors):
-        return True
+) -> datetime.datetime | None:
+    """
+    None unless a path leads from `below`, over those given and not tried yet, to an anchor; else until when the path holds that
+    holds longest. `depth`: CAs below it.
+    """
+    ends = [one.not_valid_after_utc for one in anchors if _is_valid(one, now) and _signed(below, one)]
     for one in given:
         if der(one) not in tried and _may_issue(one, depth, now) and _signed(below, one):
             tried.add(der(one))
-            if _reaches_anchor(one, depth + 1, given, anchors, now, tried):
-                return True
-    return False
+            above = _chain_ends(one, depth + 1, given, anchors, now, tried)
+            ends += [] if above is None else [above]
+    return min(below.not_valid_after_utc, max(ends)) if ends else None
 
 
 def _may_issue(one: x509.Certificate, depth: int, now: datetime.datetime) -> bool:

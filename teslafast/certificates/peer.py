@@ -19,8 +19,12 @@ KNOWN_AT_MOST = 16_384  # parsed certificates, about 0.5 KB each: 8 MB
 _known: dict[bytes, Certificate] = {}
 
 
-def peer_certificate(ssl_object: ssl.SSLObject | None) -> Certificate | None:
-    """The verified leaf that the peer presented, readable or not; None if it presented none, or was not asked to."""
+def peer_certificate(ssl_object: ssl.SSLObject | None, chain_ends_at: float | None = None) -> Certificate | None:
+    """
+    The verified leaf that the peer presented, readable or not; None if it presented none, or was not asked to.
+
+    chain_ends_at   when what it was verified by ends, if that is known: seconds since 1970
+    """
     der = ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None
     if not der:
         return None
@@ -30,7 +34,7 @@ def peer_certificate(ssl_object: ssl.SSLObject | None) -> Certificate | None:
         while len(_known) >= KNOWN_AT_MOST:
             del _known[next(iter(_known))]
         known = _known[digest] = _read(der)
-    return known
+    return known if chain_ends_at is None else known.ending_by(chain_ends_at)
 
 
 def _read(der: bytes) -> Certificate:

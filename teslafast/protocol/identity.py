@@ -5,9 +5,11 @@ The rules and their order are the reference server's (docs/protocol.md, "Identit
 leaf's extended-key-usage OIDs or the issuer itself say what kind of device this is. Only vehicles may stream here.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import Refused
 from ..refusals import CERTIFICATE_UNREADABLE, NO_PRODUCT, NO_VIN, NOT_A_VEHICLE, UNKNOWN_ISSUER, WIFI_CERTIFICATE
@@ -63,7 +65,7 @@ class Certificate:
 
     common_name, issuer   of several common names the last one, as for the reference server
     usages, units         extended-key-usage OIDs, dotted, in their order; the subject's OUs
-    ends_at               seconds since 1970: TLS does not ask when a session is resumed
+    ends_at               seconds since 1970, of the first in its chain to end: TLS asks at the handshake only
     unreadable            why the rest could not be read
     """
 
@@ -73,6 +75,10 @@ class Certificate:
     units: Sequence[str] = ()
     ends_at: float = math.inf
     unreadable: str = ""
+
+    def ending_by(self, moment: float) -> Certificate:
+        """The same, with a chain that ends then."""
+        return self if self.ends_at <= moment else replace(self, ends_at=moment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uintptr_t
 
 from ..websocket cimport _ends
+from ._tls_chains cimport note_chain, watch_chains
 from ._tls_sessions cimport keep_session
 
 cdef enum:
@@ -65,6 +66,7 @@ cdef pop_function pop = NULL
 cdef void on_info(const void *ssl, int what, int value) noexcept nogil:
     if what & SSL_CB_HANDSHAKE_DONE:
         control(<void *>ssl, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY, NULL)
+        note_chain(ssl)
         empty(sent_chain(ssl))
         empty(verified_chain(ssl))
         forget_key(ssl)
@@ -136,4 +138,5 @@ def read_one_message_at_once(context not None, str libssl not None, bint keeps_s
         raise OSError(f"{libssl} is not OpenSSL: {error}") from None
     if <unsigned int>options(found) != <unsigned int>int(context.options):
         raise OSError(f"{libssl} is not what the ssl module uses")
+    watch_chains(found, library)
     set_callback(found, on_info_keep if keeps_sessions else on_info)

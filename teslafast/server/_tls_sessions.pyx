@@ -29,6 +29,8 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t, uintptr_t
 
+from ._tls_chains cimport has_ended
+
 cdef enum:                              # openssl/ssl.h, tls1.h, crypto.h; part of its ABI
     SSL_OP_NO_TICKET = 0x4000
     SSL_CLIENT_HELLO_SUCCESS = 1
@@ -186,7 +188,7 @@ cdef class Sessions:
 
     cdef void *take(self, const unsigned char *number, int size) except? NULL:
         cdef KeptSession one = self.remove(PyBytes_FromStringAndSize(<const char *>number, size))
-        if one is None:
+        if one is None or has_ended(one.pointer):
             return NULL
         cdef void *pointer = one.pointer
         one.pointer = NULL              # from now on it is OpenSSL's

@@ -51,8 +51,8 @@ class PassedOnCertificates(FileReload[list[x509.Certificate]]):
                 raise ValueError(f"{LEAF} holds {len(leaves)} certificates")
             leaf = leaves[0]
             given = [one for one in _certificates(request, CHAIN) if one != leaf]
-            verify_client(leaf, given, self._anchors, datetime.datetime.fromtimestamp(now, datetime.UTC))
-            return certificate_of(leaf)
+            ends = verify_client(leaf, given, self._anchors, datetime.datetime.fromtimestamp(now, datetime.UTC))
+            return certificate_of(leaf).ending_by(ends.timestamp())
         except UNREADABLE as error:
             raise Refused(CERTIFICATE_HEADER, f"{CERTIFICATE_HEADER.meaning}: {error}") from None
 

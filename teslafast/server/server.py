@@ -291,4 +291,4 @@ class Server:
 
 def _peer(address: str, listener: Listener, transport: Any) -> Peer:
     ssl_object = transport.get_extra_info("ssl_object")
-    return Peer(address, listener, ssl_object is not None, peer.peer_certificate(ssl_object))
+    return Peer(address, listener, ssl_object is not None, peer.peer_certificate(ssl_object, tls.chain_ends_at(ssl_object)))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiofastnet.openssl_compat import OPENSSL_DYN_LIBS
 
 from ..certificates.anchors import load_anchors, load_chain
 from ..config import Settings
 from ..logs import fields, log
+from . import _tls_chains
 from ._tls_messages import read_one_message_at_once
 from ._tls_sessions import Sessions, keep_sessions
 
@@ -123,3 +124,30 @@ def log_kernel_tls(settings: Settings) -> None:
         missing = kernel_tls_missing()
         reason = missing or "the kernel encrypts connections whose cipher it knows"
         log.info("kernel_tls", extra=fields(on=missing is None, reason=reason))
+
+
+def chain_ends_at(ssl_object: Any) -> float | None:
+    """
+    When the first certificate ends of the chain that the peer was verified by, as Unix time; None if that is not known.
+
+    To be asked when the connection is made (see _tls_chains.pyx).
+    """
+    if ssl_object is None:
+        return None
+    if OPENSSL_DYN_LIBS is not None:
+        return _tls_chains.ends_at()
+    chain = _verified_chain(ssl_object)  # of a resumed connection there is none
+    return min((_ends_at(der) for der in chain), default=None)
+
+
+def _verified_chain(ssl_object: Any) -> list[bytes]:
+    """Of the ssl module's own object, whose method is public since Python 3.13."""
+    if hasattr(ssl_object, "get_verified_chain"):
+        return [bytes(one) for one in ssl_object.get_verified_chain() or ()]
+    return [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in ssl_object._sslobj.get_verified_chain() or ()]
+
+
+def _ends_at(der: bytes) -> float:
+    from cryptography import x509
+
+    return x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()

@@ -61,14 +61,14 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
 
     @classmethod
-    def root(cls, common_name: str) -> Authority:
+    def root(cls, common_name: str, valid: Validity = VALID) -> Authority:
         key = ec.generate_private_key(ec.SECP256R1())
-        return cls._make(common_name, _name(common_name), key, key, ())
+        return cls._make(common_name, _name(common_name), key, key, (), valid)
 
-    def authority(self, common_name: str, usages: Sequence[str] = ()) -> Authority:
+    def authority(self, common_name: str, usages: Sequence[str] = (), valid: Validity = VALID) -> Authority:
         """A CA below this one; `usages`: its extended key usage, none if empty."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return self._make(common_name, self.certificate.subject, self.key, key, usages)
+        return self._make(common_name, self.certificate.subject, self.key, key, usages, valid)
 
     @classmethod
     def _make(
@@ -78,8 +78,9 @@ class Authority:
         signer: ec.EllipticCurvePrivateKey,
         key: ec.EllipticCurvePrivateKey,
         usages: Sequence[str],
+        valid: Validity,
     ) -> Authority:
-        builder = _builder(_name(common_name), issuer, key, signer, VALID)
+        builder = _builder(_name(common_name), issuer, key, signer, valid)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         builder = builder.add_extension(_key_usage(ca=True), critical=True)
         if usages:
