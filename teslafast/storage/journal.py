@@ -143,7 +143,8 @@ class Journal:
         self.recovered, self.lost, seen = recover(log, former.known_seq, former.base_seq)
         same_machine = former.boot in ("", boot_id())
         behind = log.seq < former.known_seq and former.known_seq > 1  # 1 is also said of an empty log
-        if not former.epoch or seen or behind or self.copied or not same_machine:
+        went_on_elsewhere = stop_marker(self.path).exists()
+        if not former.epoch or seen or behind or self.copied or not same_machine or went_on_elsewhere:
             self.life = Life(secrets.token_hex(8), previous=former.epoch, base_seq=log.seq)
         boot = boot_id() if self.carrier is None else CARRIED
         self._write(replace(self.life, known_seq=max(log.seq, 1) if sync else 0, boot=boot, file=self._file))
@@ -156,6 +157,8 @@ class Journal:
             with journal_file.said(self.path, "write"):
                 self.carrier.begin(log, as_read=not self.lost)
                 self.sync()
+        with suppress(OSError):  # one that stays makes the next epoch new as well
+            stop_marker(self.path).unlink(missing_ok=True)
         return log
 
     @property
@@ -188,10 +191,13 @@ class Journal:
         """
         if self._told_stop:
             return
-        with suppress(OSError):
+        try:
             if os.fstat(descriptor).st_size >= PAGE:  # else there is no page 0: such a file is refused at the next start
                 os.pwrite(descriptor, replace(self.life, boot=STOPPED).pack(), LIFE_AT)
             self._told_stop = True
+        except OSError:
+            with suppress(OSError):
+                stop_marker(self.path).touch(mode=0o600)  # without a block of its own: a full disk has room for that
 
     def sync(self) -> None:
         """Returns when the disk has all that has been written; may take long. OSError, also when the log has left the file."""
@@ -252,6 +258,11 @@ class Journal:
         self._map[LIFE_AT : LIFE_AT + len(packed)] = packed
         if self.carrier is not None:
             self.carrier.note_page()
+
+
+def stop_marker(path: Path) -> Path:
+    """An empty file that says what page 0 could not be made to say: the journal stopped, and its epoch went on without it."""
+    return path.with_name(path.name + ".stopped")
 
 
 def boot_id() -> str:

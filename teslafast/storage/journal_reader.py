@@ -22,7 +22,7 @@ from ..errors import Misconfigured
 from . import checkpoint, journal_file
 from ._recover import recover
 from .file_system import identity
-from .journal import LIFE_AT, Life, boot_id
+from .journal import LIFE_AT, Life, boot_id, stop_marker
 from .journal_nature import PAGE, Nature
 
 _BATCH = 4096  # events at once: a few MiB, while the log itself may have a TiB
@@ -107,7 +107,8 @@ class JournalReader:
         life = self.life
         copied = life.file not in ((0, 0), identity(self.descriptor))
         behind = self.log.seq < life.known_seq and life.known_seq > 1
-        return bool(life.epoch) and not (self._seen or behind or copied) and life.boot in ("", boot_id())
+        elsewhere = stop_marker(self.path).exists()
+        return bool(life.epoch) and not (self._seen or behind or copied or elsewhere) and life.boot in ("", boot_id())
 
     def events(self, since: int = 0) -> Iterator[Event]:
         """Those after `since`, in order."""

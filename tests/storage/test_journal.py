@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,8 @@ from teslafast._crc32c import checksum
 from teslafast._fanout import FLAT_PREFIXES, Fanout, bytes_needed
 from teslafast.storage import journal as journal_module
 from teslafast.storage._recover import recover
-from teslafast.storage.journal import LIFE_AT
+from teslafast.storage.journal import LIFE_AT, stop_marker
+from teslafast.storage.journal_reader import JournalReader
 
 from tests.support.fake_log import Dashboard
 from tests.support.journals import MIB, Event, Kept, killed
@@ -156,3 +159,28 @@ def test_a_life_that_cannot_be_read_is_a_new_one(path: Path) -> None:
     with Kept(copy) as kept:
         assert len(kept.events) == 10
         assert kept.journal.life.epoch != epoch
+
+
+def test_a_journal_that_stopped_on_a_disk_too_full_to_be_told_begins_a_new_epoch(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Kept(path) as kept:
+        epoch = kept.journal.epoch
+        kept.fill(10)
+        kept.journal.stop("disk_full")
+        kept.fill(10)  # seqs that somebody has seen, and that the file does not have
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pwrite", no_room)
+            kept.journal.close(kept.log.seq)
+    with JournalReader(path) as reader:
+        assert not reader.goes_on
+    with Kept(path) as kept:
+        assert kept.journal.epoch != epoch
+        second = kept.journal.epoch
+        kept.journal.close(kept.log.seq)
+    with Kept(path) as kept:
+        assert kept.journal.epoch == second, "said once"
+    assert not stop_marker(path).exists()
