@@ -66,7 +66,9 @@ def test_lines_go_out_as_they_are(ends: tuple[int, int]) -> None:
     assert reading.all() == text(sent)
 
 
-def test_a_pipe_that_nobody_reads_counts_as_failed_and_goes_on_in_the_middle_of_a_line(ends: tuple[int, int], soon: None) -> None:
+def test_a_pipe_that_nobody_reads_counts_as_failed_and_goes_on_in_the_middle_of_a_line(
+    ends: tuple[int, int], soon: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent = lines(1, 50)
     pipe = Pipe(ends[1])
     for _ in range(3):
@@ -75,6 +77,7 @@ def test_a_pipe_that_nobody_reads_counts_as_failed_and_goes_on_in_the_middle_of_
         pipe.close()
         pipe.open()
     assert os.read(ends[0], 10_000) == text(sent)[:10_000]
+    monkeypatch.setattr(module, "PIPE_STALLED_S", PATIENCE_S)  # the reader is a thread, and may not be the next to run
     sent_rest = text(sent)[10_000:]
     reading = Reading(ends[0], len(sent_rest) + len(text(lines(51, 52))))
     pipe.write(sent)
