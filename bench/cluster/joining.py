@@ -2,7 +2,7 @@
 How long a node takes to join, and whether it disturbs those who are there: real nodes, real NATS servers on loopback.
 
     python -m bench.cluster.joining [--events 300000] [--batches 100,10,1] [--rounds 3]
-    python -m bench.cluster.joining --disturbance [--events 300000] [--batches 1] [--rate 1000] [--seconds 8] [--rounds 3]
+    python -m bench.cluster.joining --disturbance [--events 300000] [--batches 1] [--rate 1000] [--seconds 10] [--rounds 3]
 
 First form: the stream holds so many events, so many to a message (at a thousand events a second hardly more than one stands in
 each); a process is started, and reads them all. Seconds are its own, as `cluster_joined`
@@ -46,6 +46,7 @@ from .sustained import load_between
 RING = "256MiB"  # keeps 300,000 events, so that all of them are read
 WITHOUT_ANSWER = 50  # messages
 DASHBOARDS, PUBLISHERS = 10, 20
+WARM_UP_S = 5  # until the third node has loaded its code, and begun to read while others are at work
 
 
 async def fill(url: str, replicas: int, events: int, batch: int) -> None:
@@ -118,7 +119,6 @@ def joining(url: str, events: int, joins: list[str]) -> Iterator[None]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            process.stdout.readline()  # the first time its code is still being loaded
             yield
         finally:
             process.kill()
@@ -128,7 +128,9 @@ def joining(url: str, events: int, joins: list[str]) -> Iterator[None]:
 def window(nodes: list[Process], rate: float, seconds: float) -> dict[str, Any]:
     """The load tool's figures: vehicles on the first node, dashboards on the second."""
     taking, following = nodes
-    figures = load_between(taking, following, readers=DASHBOARDS, publishers=PUBLISHERS, rate=rate, warmup=1, seconds=seconds)
+    figures = load_between(
+        taking, following, readers=DASHBOARDS, publishers=PUBLISHERS, rate=rate, warmup=WARM_UP_S, seconds=seconds
+    )
     faults = {name: figures[name] for name in ("lost", "disordered", "closed", "ack_errors") if figures[name]}
     assert not faults, faults
     return figures
@@ -164,7 +166,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--disturbance", action="store_true")
     parser.add_argument("--rate", type=float, default=1000)
-    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--for-ever", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.for_ever:

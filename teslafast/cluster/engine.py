@@ -26,12 +26,14 @@ class StreamInfo(NamedTuple):
     """
     created   tells this stream from another of the same name
     first     number of the oldest message that is kept; one more than `last` if there is none
+    now_ms    when that was so, since 1970, by the engine's clock; 0: it does not say
     """
 
     created: str
     first: int
     last: int
     bytes: int = 0
+    now_ms: int = 0
 
 
 # How a request can end

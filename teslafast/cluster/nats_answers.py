@@ -133,9 +133,15 @@ def looked(message: Any) -> Looked:
         state = said["state"]
         last = int(state["last_seq"])
         first = int(state["first_seq"]) if state["messages"] else last + 1  # a stream that never had one says 0
-        return StreamInfo(str(said["created"]), first, last, int(state["bytes"]))
+        now_ms = _seconds_of(str(said["ts"])) * 1000 if "ts" in said else 0
+        return StreamInfo(str(said["created"]), first, last, int(state["bytes"]), now_ms)
     except (KeyError, TypeError, ValueError):
         return Failed(f"not an answer: {bytes(message.data)[:80]!r}")
+
+
+def _seconds_of(text: str) -> int:
+    """Since 1970, of `2026-11-26T14:30:25.911007724Z`. Raises ValueError."""
+    return int(datetime.fromisoformat(text[:19] + "+00:00").timestamp())
 
 
 def config_of(message: Any) -> dict[str, Any] | None:
@@ -152,7 +158,7 @@ def got(message: Any) -> Got:
     if status == NO_RESPONDERS:
         return Later(0.25)
     try:
-        time_ms = int(datetime.fromisoformat(headers["Nats-Time-Stamp"][:19] + "+00:00").timestamp() * 1000)
+        time_ms = _seconds_of(headers["Nats-Time-Stamp"]) * 1000
         return StreamMessage(int(headers["Nats-Sequence"]), headers["Nats-Subject"], time_ms, message.data)
     except (KeyError, ValueError):
         return Failed(f"not an answer: {bytes(message.data)[:80]!r} {status}")

@@ -27,6 +27,7 @@ class DeliveryParser(Parser):
     def __init__(self, client: Any) -> None:
         self._rest = bytearray()
         self._sid = NO_SID
+        self.taken = 0  # bytes that have come
         self._take: Callable[[list[StreamMessage]], object] = lambda messages: None
         super().__init__(client)
 
@@ -43,6 +44,7 @@ class DeliveryParser(Parser):
         """Raises ProtocolError."""
         rest = self._rest
         rest += data
+        self.taken += len(data)
         place = 0
         try:
             while place < len(rest):

@@ -8,6 +8,7 @@ control, and everything if nats-py's parser could not be replaced, by the subscr
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -17,16 +18,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from ..logs import fields, log
-from .engine import StreamMessage, Take, TakeSeveral
+from .engine import Got, Looked, StreamInfo, StreamMessage, Take, TakeSeveral
 
 if TYPE_CHECKING:
     from .nats_parser import DeliveryParser
 
 HEARTBEAT_NS = 1_000_000_000
 INACTIVE_NS = 15_000_000_000  # a consumer that nobody listens to is gone after so long
-# What a node can take in, 200,000 events a second. Without it a NATS server sends whoever joins all that it can, and the others'
-# events wait for the bursts: p99.9 of their dashboards was 13 to 26 ms meanwhile, and is 8 to 10 ms (bench/cluster/joining.py).
-READ_AT_MOST_BITS_S = 400_000_000
+# More than a node can take in, 200,000 events a second. Without it a NATS server sends whoever joins all that it can.
+READ_AT_MOST_BITS_S = 800_000_000
+# While others are at work, their events would wait for the CPU of the servers that send so much (bench/cluster/joining.py). So
+# much does not disturb them; twice as much after each QUICKEN_S, so that a log which grows as fast is caught up with.
+GENTLE_BITS_S = 80_000_000
+QUICKEN_S = 10.0
+SAMPLE, SAMPLE_S = 500, 5.0  # at work: so many messages have been stored within so long
+ENOUGH_OF_PACE = 0.7  # of what it may be sent: then it is the pace that holds it up
+PACE_ANSWER_S = 0.5
 PENDING_AT_MOST = 256 * 1024 * 1024  # bytes that wait for our callback: flow control keeps far below
 
 
@@ -50,6 +57,9 @@ class NatsLink(Protocol):
     async def send(self, subject: str, payload: bytes) -> None: ...
     def request(self, subject: str, payload: bytes, answer: Callable[[Any], object]) -> None: ...
     async def on_error(self, error: Exception) -> None: ...
+    async def ask(self, make: Callable[[Callable[[Any], object]], None], patience_s: float) -> Any: ...
+    def look(self, answer: Callable[[Looked], object]) -> None: ...
+    def get(self, number: int, answer: Callable[[Got], object]) -> None: ...
 
 
 class NatsReader:
@@ -61,14 +71,42 @@ class NatsReader:
         self._subscription: Any = None
         self._consumer = ""
         self._reader = 0
+        self._next = 0
         self.heard_s = 0.0
 
     def read(self, start: int, take: Take, take_several: TakeSeveral) -> None:
         self._reader += 1
+        self._next = start
         self.heard_s = time.monotonic()
-        self._link.spawn(self._begin(self._reader, start, take, take_several))
+        self._link.spawn(self._begin_paced(self._reader, take, take_several))
 
-    async def _begin(self, reader: int, start: int, take: Take, take_several: TakeSeveral) -> None:
+    # ---- how fast
+
+    async def _begin_paced(self, reader: int, take: Take, take_several: TakeSeveral) -> None:
+        parser = self._link.parser
+        bits_s = GENTLE_BITS_S if parser is not None and await self._others_work() else READ_AT_MOST_BITS_S
+        if reader != self._reader:
+            return
+        await self._begin(reader, bits_s, take, take_several)
+        while reader == self._reader and bits_s < READ_AT_MOST_BITS_S and parser is not None:
+            before = parser.taken
+            await asyncio.sleep(QUICKEN_S)
+            if reader == self._reader and (parser.taken - before) * 8 > ENOUGH_OF_PACE * bits_s * QUICKEN_S:
+                bits_s = min(2 * bits_s, READ_AT_MOST_BITS_S)
+                self._reader = reader = self._reader + 1
+                await self._begin(reader, bits_s, take, take_several)
+
+    async def _others_work(self) -> bool:
+        """Whether there is much to read, and others write at the same time."""
+        info = await self._link.ask(self._link.look, PACE_ANSWER_S)
+        if not isinstance(info, StreamInfo) or info.last - self._next < SAMPLE:
+            return False
+        earlier = await self._link.ask(partial(self._link.get, info.last - SAMPLE), PACE_ANSWER_S)
+        return isinstance(earlier, StreamMessage) and info.now_ms - earlier.time_ms < SAMPLE_S * 1000
+
+    # ---- a consumer
+
+    async def _begin(self, reader: int, bits_s: int, take: Take, take_several: TakeSeveral) -> None:
         before, consumer = self._subscription, self._consumer
         self._subscription, self._consumer = None, ""
         deliver = self._link.client.new_inbox()
@@ -94,7 +132,7 @@ class NatsReader:
             self._link.parser.watch(subscription._id, partial(self._on_deliveries, reader, take, take_several))
         if consumer:
             self._link.spawn(self._link.send(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer}", b""))
-        request = {"stream_name": self._stream, "config": _consumer_config(deliver, start)}
+        request = {"stream_name": self._stream, "config": _consumer_config(deliver, self._next, bits_s)}
         self._link.request(
             f"$JS.API.CONSUMER.CREATE.{self._stream}", orjson.dumps(request), lambda message: self._made(reader, message)
         )
@@ -125,7 +163,10 @@ class NatsReader:
         return StreamMessage(number, message.subject, stored_ns // 1_000_000, message.data)
 
     def _on_deliveries(self, reader: int, take: Take, take_several: TakeSeveral, messages: list[StreamMessage]) -> None:
+        if reader != self._reader:
+            return
         self.heard_s = time.monotonic()
+        self._next = max(self._next, messages[-1].number + 1)
         place = 0
         while place < len(messages) and reader == self._reader:  # what one of them tells may begin another reading
             message, before = messages[place], place
@@ -151,7 +192,7 @@ class NatsReader:
             self._link.spawn(self._link.send(reply, b""))
 
 
-def _consumer_config(deliver: str, start: int) -> dict[str, Any]:
+def _consumer_config(deliver: str, start: int, bits_s: int) -> dict[str, Any]:
     return {
         "deliver_subject": deliver,
         "deliver_policy": "by_start_sequence",
@@ -161,7 +202,7 @@ def _consumer_config(deliver: str, start: int) -> dict[str, Any]:
         "mem_storage": True,
         "num_replicas": 1,
         "flow_control": True,
-        "rate_limit_bps": READ_AT_MOST_BITS_S,
+        "rate_limit_bps": bits_s,
         "idle_heartbeat": HEARTBEAT_NS,
         "inactive_threshold": INACTIVE_NS,
     }
