@@ -8,7 +8,7 @@ same instruction runs again, and from then on what is written stays in memory (`
 empty memory instead, so that it survives a file that is cut short, too. If none of that can help, because the
 file was cut short or its disk cannot be read, the handler writes the line that it was given before, and the process ends.
 
-In the handler nothing but mmap, fstat, write, sigaction and raise is called: each is one system call.
+In the handler nothing but mmap, mremap, fstat, write, sigaction and raise is called: each is one system call.
 """
 
 import mmap
@@ -20,6 +20,9 @@ from libc.stdint cimport uint64_t
 
 cdef extern from *:
     """
+    #ifndef _GNU_SOURCE
+    #define _GNU_SOURCE             /* mremap */
+    #endif
     #include <errno.h>
     #include <fcntl.h>
     #include <signal.h>
@@ -54,8 +57,16 @@ cdef extern from *:
 
     static int make_private(char *start, size_t size, int descriptor)
     {
-        int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
-        return mmap(start, size, PROT_READ | PROT_WRITE, flags, descriptor, 0) == MAP_FAILED ? -1 : 0;
+        int flags = MAP_PRIVATE | MAP_NORESERVE;
+    #ifdef __linux__
+        /* beside the old map first: where a file system maps nothing any more, MAP_FIXED would leave a hole */
+        void *made = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, descriptor, 0);
+        if (made == MAP_FAILED)
+            return -1;
+        return mremap(made, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, start) == MAP_FAILED ? -1 : 0;
+    #else
+        return mmap(start, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, descriptor, 0) == MAP_FAILED ? -1 : 0;
+    #endif
     }
 
     static int make_empty(char *start, size_t size)

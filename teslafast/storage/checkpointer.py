@@ -63,6 +63,7 @@ class Checkpointer:
         self._tell(read)
         self._watch = JournalWatch(journal, DiskThread("journal", "no change of the journal's file is noticed"))
         self._watch.start()
+        self._file.on_failed = self._watch.doubt
 
     def _tell_not_used(self, reason: str) -> None:
         meaning = "last known values come from the log alone: older ones than it holds are gone"

@@ -84,3 +84,9 @@ def identity(descriptor: int) -> tuple[int, int]:
     except OSError:
         file_system = 0
     return (file_system or found.st_dev) & 0xFFFFFFFFFFFFFFFF, found.st_ino
+
+
+def block_device(descriptor: int) -> int:
+    """The block device under the file, 0 if there is none. A clone of a disk has the numbers of `identity`, but not this one."""
+    device = os.fstat(descriptor).st_dev
+    return device if os.major(device) else 0

@@ -17,6 +17,7 @@ after a kill the log goes on under a new epoch, because dashboards do not wait.
                known_seq   a seq that was on the disk for certain; 0 where nobody asked for that (JOURNAL_SYNC_MS)
                boot        of which run of the machine the pages may not have reached the disk; "" = they all have
                file        the file system and the inode of the file: a copy has others; 0 = not known
+    device      of which block device the file system was, in which run of the machine: that of a cloned disk is another; 0 = none
 
 After a kill the log goes on under its epoch. Where frames may be missing that somebody has seen (the machine went down, the disk
 failed), or where another log may go on under it (the file is a copy), it goes on under a new one: then a dashboard's `since` of
@@ -40,13 +41,14 @@ from . import journal_file
 from ._mapping import Guard
 from ._recover import recover
 from .carrier import Carrier
-from .file_system import FileSystem, identity
+from .file_system import FileSystem, block_device, identity
 from .journal_nature import FRAMES_ONLY, PAGE, WITH_OWN_BYTES, Nature, allow_own_bytes, check_nature
 from .sealed import sealed, text_of, unsealed
 
 LIFE_AT = 1024
-_LIFE = struct.Struct("<16s16sQQ40sQQ")
-_LIFE_WITHOUT_FILE = struct.Struct("<16s16sQQ40s")  # of journals from before there was a `file`
+_LIFE = struct.Struct("<16s16sQQ40sQQQ40s")
+_LIFE_WITHOUT_DEVICE = struct.Struct("<16s16sQQ40sQQ")  # of journals from before there was a `device` …
+_LIFE_WITHOUT_FILE = struct.Struct("<16s16sQQ40s")  # … or a `file`
 CARRIED = "carried"  # nor is this: the file may lack what somebody has seen
 STOPPED = "stopped"  # no machine's boot: the log went on without the file, so its seqs are no more those of the epoch
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -60,22 +62,37 @@ class Life:
     known_seq: int = 0
     boot: str = ""
     file: tuple[int, int] = (0, 0)
+    device: tuple[int, str] = (0, "")
 
     def pack(self) -> bytes:
-        words = (self.epoch.encode(), self.previous.encode(), self.base_seq, self.known_seq, self.boot.encode(), *self.file)
-        return sealed(_LIFE.pack(*words))
+        device, run = self.device
+        words = (self.epoch.encode(), self.previous.encode(), self.base_seq, self.known_seq, self.boot.encode())
+        return sealed(_LIFE.pack(*words, *self.file, device, run.encode()))
 
     @classmethod
     def unpack(cls, data: bytes) -> Life | None:
         """None if it is torn."""
-        for form in (_LIFE, _LIFE_WITHOUT_FILE):
+        for form in (_LIFE, _LIFE_WITHOUT_DEVICE, _LIFE_WITHOUT_FILE):
             body = unsealed(data, form)
             if body is not None:
-                epoch, previous, base_seq, known_seq, boot, *file = form.unpack(body)
+                epoch, previous, base_seq, known_seq, boot, *rest = form.unpack(body)
+                file, device = rest[:2] or (0, 0), rest[2:] or (0, b"")
                 return cls(
-                    text_of(epoch), text_of(previous), base_seq, known_seq, text_of(boot), (file[0], file[1]) if file else (0, 0)
+                    text_of(epoch),
+                    text_of(previous),
+                    base_seq,
+                    known_seq,
+                    text_of(boot),
+                    (file[0], file[1]),
+                    (device[0], text_of(device[1])),
                 )
         return None
+
+    def is_of_another_file(self, file: tuple[int, int], device: tuple[int, str]) -> bool:
+        """Whether the file with this life, which is that file on that device now, was copied, or its disk cloned."""
+        known, run = self.device
+        cloned = known != 0 and device[0] not in (0, known) and device[1] == run
+        return self.file not in ((0, 0), file) or cloned
 
 
 class Journal:
@@ -101,11 +118,11 @@ class Journal:
         self.carrier = Carrier(descriptor, map, PAGE, ring_bytes) if self.file_system.is_far else None
         self._guard = Guard(map, descriptor) if self.carrier is None else None
         self._lost_write = False
-        self._file = identity(descriptor)
+        self._file, self._device = identity(descriptor), (block_device(descriptor), boot_id())
         self._log: Fanout | None = None
         self.former = Life.unpack(self._map[LIFE_AT:PAGE]) or Life("")
         self.life = self.former
-        self.copied = self.former.file not in ((0, 0), self._file)
+        self.copied = self.former.is_of_another_file(self._file, self._device)
         self.stopped = ""
         self._told_stop = False  # in the file
         self.recovered = 0
@@ -147,7 +164,8 @@ class Journal:
         if not former.epoch or seen or behind or self.copied or not same_machine or went_on_elsewhere:
             self.life = Life(secrets.token_hex(8), previous=former.epoch, base_seq=log.seq)
         boot = boot_id() if self.carrier is None else CARRIED
-        self._write(replace(self.life, known_seq=max(log.seq, 1) if sync else 0, boot=boot, file=self._file))
+        known = max(log.seq, 1) if sync else 0
+        self._write(replace(self.life, known_seq=known, boot=boot, file=self._file, device=self._device))
         self._log = log
         # what says that it is in use must not be lost; the rest may take its time
         if self.carrier is None:
@@ -178,7 +196,12 @@ class Journal:
             return
         size = os.fstat(self.descriptor).st_size
         if not self.failed or size < self.size:
-            self._guard.leave(self.descriptor, size)
+            try:
+                self._guard.leave(self.descriptor, size)
+            except OSError as error:
+                # A file system in which an error has ended everything maps nothing any more, and keeps the pages that are mapped.
+                if error.errno not in (errno.EIO, errno.EROFS) or size < self.size:
+                    raise
         if size < self.size and self._log is not None:
             self._log.forget()
         self.stopped = reason

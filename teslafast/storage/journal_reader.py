@@ -21,7 +21,7 @@ from .._fanout import FLAT_PREFIXES, Fanout, bytes_needed
 from ..errors import Misconfigured
 from . import checkpoint, journal_file
 from ._recover import recover
-from .file_system import identity
+from .file_system import block_device, identity
 from .journal import LIFE_AT, Life, boot_id, stop_marker
 from .journal_nature import PAGE, Nature
 
@@ -105,7 +105,7 @@ class JournalReader:
     def goes_on(self) -> bool:
         """Whether the next server keeps the epoch: nothing that somebody has seen is lost, and this is not a copy."""
         life = self.life
-        copied = life.file not in ((0, 0), identity(self.descriptor))
+        copied = life.is_of_another_file(identity(self.descriptor), (block_device(self.descriptor), boot_id()))
         behind = self.log.seq < life.known_seq and life.known_seq > 1
         elsewhere = stop_marker(self.path).exists()
         return bool(life.epoch) and not (self._seen or behind or copied or elsewhere) and life.boot in ("", boot_id())

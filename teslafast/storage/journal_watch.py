@@ -51,11 +51,15 @@ _STOP_REMEDIES = {
 
 
 class _Seen(NamedTuple):
-    """What a look found; None: the file system does not tell. `name`: what is wrong with the file's name, "" if nothing is."""
+    """
+    What a look found; None: the file system does not tell. `name`: what is wrong with the file's name, "" if nothing is.
+    `fails`: whether the disk takes nothing any more.
+    """
 
     size: int | None
     room: Room | None
     name: str | None
+    fails: bool = False
 
 
 class JournalWatch:
@@ -68,6 +72,7 @@ class JournalWatch:
         self._low = False
         self._name = ""  # what is wrong with it
         self._next_look_s = 0.0
+        self._doubted = False
 
     def start(self) -> None:
         """Says what the file system means for the journal, and that the file is a copy."""
@@ -92,12 +97,19 @@ class JournalWatch:
         seen = self._seen()
         if seen is not None:
             self._use_size(seen.size)
-        if journal.failed and not journal.stopped:
+        if (journal.failed or (seen is not None and seen.fails)) and not journal.stopped:
             self._stop("write_failed")
         if seen is not None:
             self._use_room(seen.room)
             self._use_name(seen.name)
             _mapping.say_at_death(_last_words(journal))
+
+    def doubt(self) -> None:
+        """
+        Another write to this disk has failed. A mapped file says nothing if its file system takes nothing any more (an error has
+        made it read-only, the device is gone): so the next look has the disk asked.
+        """
+        self._doubted = True
 
     def close(self) -> None:
         self._disk.submit(self._journal.path, lambda: os.close(self._descriptor))
@@ -110,7 +122,17 @@ class JournalWatch:
             mine = os.fstat(self._descriptor)
         except OSError:  # a network file system that is away: nothing is known
             return _Seen(None, Room.of(self._descriptor), None)
-        return _Seen(mine.st_size, Room.of(self._descriptor), _name_of(self._journal.path, mine))
+        return _Seen(mine.st_size, Room.of(self._descriptor), _name_of(self._journal.path, mine), self._fails())
+
+    def _fails(self) -> bool:
+        if not self._doubted or self._journal.stopped:
+            return False
+        self._doubted = False
+        try:
+            os.fdatasync(self._descriptor)
+        except OSError:
+            return True
+        return False
 
     def _seen(self) -> _Seen | None:
         """Of a look that has ended."""
@@ -156,7 +178,8 @@ class JournalWatch:
             self._journal.stop(cause)
         except OSError as error:  # there is no memory for it either: tried again in the next round
             log.error(
-                "journal_not_stopped", extra=fields(path=path, cause=cause, reason=str(error), remedy="give it more memory")
+                "journal_not_stopped",
+                extra=fields(path=path, cause=cause, reason=str(error), remedy="give it more memory"),
             )
             return
         self._disk.submit(self._journal.path, lambda: self._journal.tell_stop(self._descriptor))

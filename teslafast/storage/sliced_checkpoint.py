@@ -9,6 +9,7 @@ slice in memory at most, and a disk that does not answer costs checkpoints alone
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
@@ -42,6 +43,7 @@ class SlicedCheckpoint:
         self._size = 0
         self._saving = False
         self._ended = False
+        self.on_failed: Callable[[], object] = lambda: None
         self.saved_seq = saved_seq
 
     def due(self, written: int, capacity: int) -> bool:
@@ -105,7 +107,9 @@ class SlicedCheckpoint:
         self._size = self._size or 1
         if self._file is not None:
             self._disk.submit(self._path, self._file.discard)
-        remedy = "make room, and let the server write there"
+        self.on_failed()
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "make room, and let the server write there" if full else "look at the disk, and let the server write there"
         log.error("checkpoint_failed", extra=fields(path=str(self._path), reason=str(error), remedy=remedy))
 
     def write_whole(self, lines: Iterator[bytes]) -> None:

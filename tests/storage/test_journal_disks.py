@@ -245,3 +245,43 @@ def test_a_server_whose_journal_is_cut_short_says_so_and_serves_on(path: Path) -
             assert b"teslafast_journal_stopped 1.0" in process.place.get("/metrics").body
             vehicle.tell({"Odometer": {"doubleValue": 2.0}})
         assert process.place.get("/health").status == 200
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_of_two_servers_on_clones_of_one_disk_the_clone_goes_on_under_an_epoch_of_its_own(tmp_path: Path, kind: str) -> None:
+    """A clone has the file system's number and the inode of the original: only the device under it is another."""
+    with mounted(tmp_path / "disk", kind) as disk:
+        with Kept(disk / "journal") as kept:
+            kept.fill(10)
+            kept.journal.close(kept.log.seq)
+        os.sync()
+        clone, place = tmp_path / "clone.image", tmp_path / "clone"
+        shutil.copyfile(tmp_path / "disk.image", clone)
+        place.mkdir()
+        options = "loop,nouuid" if kind == "xfs" else "loop"
+        subprocess.run(["mount", "-o", options, str(clone), str(place)], check=True)
+        try:
+            with Kept(disk / "journal") as one, Kept(place / "journal") as other:
+                assert (one.journal.copied, one.journal.epoch) == (False, kept.journal.epoch)
+                assert other.journal.copied
+                assert other.journal.epoch != one.journal.epoch
+                assert one.events == other.events
+                assert one.publish() == other.publish() == 11, "two events under one seq: `since` must not take one for the other"
+        finally:
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_disk_that_takes_nothing_any_more_stops_the_journal_although_no_page_says_so(tmp_path: Path, said: Lines) -> None:
+    with mounted(tmp_path / "disk", "ext4") as disk, Kept(disk / "journal") as kept:
+        watch = JournalWatch(kept.journal)
+        kept.fill(10)
+        subprocess.run(["mount", "-o", "remount,errors=remount-ro", str(disk)], check=True)
+        found = subprocess.run(["findmnt", "-no", "SOURCE", str(disk)], check=True, capture_output=True, text=True)
+        Path(f"/sys/fs/ext4/{Path(found.stdout.strip()).name}/trigger_fs_error").write_text("as a damaged disk does")
+        kept.fill(10)
+        watch.check(10 * LOOK_S)
+        assert said.events() == [], "the kernel took it all"
+        watch.doubt()  # as a checkpoint does that fails
+        watch.check(20 * LOOK_S)
+        assert ("journal_stopped", "write_failed") in said.events()
+        assert len(kept.events) == 20
