@@ -21,9 +21,12 @@ from tests.support.sites import VIN, Site
 
 LONGEST_BYTES_IN_A_NAME = 16
 
-# A busy machine is slow, and that is no fault of what is tested.
-hypothesis.settings.register_profile("any-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("any-machine")
+# A busy machine is slow, and that is no fault of what is tested. Two runs of one commit try the same examples, so that they end
+# alike; `pytest --hypothesis-profile=explore` looks for others.
+PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("the-same", PATIENT, derandomize=True)
+hypothesis.settings.register_profile("explore", PATIENT)
+hypothesis.settings.load_profile("the-same")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -234,9 +235,20 @@ def test_what_was_told_while_our_own_clock_was_ahead_ends_no_rows() -> None:
     assert (vehicle.time_ms, vehicle.cells["speed"]) == (2_500, "31")
 
 
+# An event's text is JSON, which has no infinity.
+PLACES_IN_TEXT = places.filter(
+    lambda place: all(not isinstance(number, float) or math.isfinite(number) for number in _numbers(place))
+)
+
+
+def _numbers(place: Any) -> Iterable[Any]:
+    return place.values() if isinstance(place, dict) else (place,)
+
+
 EVENTS = st.lists(
     st.tuples(
-        st.dictionaries(st.sampled_from(sorted(ROW_FIELDS - {"Location"})), st.integers(0, 3)) | st.builds(dict, Location=places),
+        st.dictionaries(st.sampled_from(sorted(ROW_FIELDS - {"Location"})), st.integers(0, 3))
+        | st.builds(dict, Location=PLACES_IN_TEXT),
         st.none() | st.integers(0, 50),
         st.integers(0, 50),
         st.booleans(),
