@@ -23,7 +23,8 @@ def apply_plain(list entries not None, Py_ssize_t start, hub, list times_ms not 
     """
     Applies entries[start:] under `seq`, `seq` + 1, …, until one is not plain or is refused; returns its place, or their number.
 
-    `hub`: core.hub.Hub; `times_ms`: when the log stored each, since 1970. Nothing of the entry at the place that is returned has been applied.
+    `hub`: core.hub.Hub; `times_ms`: when the log stored each, since 1970. Nothing of the entry at the place that is returned has
+    been applied.
     """
     cdef Fanout log = hub.log
     cdef object merge = hub.last_values.merge

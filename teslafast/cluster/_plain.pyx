@@ -1,9 +1,9 @@
 """
-Batches that tell nothing but other nodes' events, taken many at once: what nearly all of the log is, for a node that joins or follows.
+Batches that tell nothing but other nodes' events, taken many at once: nearly all of the log, for a node that joins or follows.
 
-Such a batch is the message that is to come next, of this version and epoch, by another run that is known, without flags and without
-a vehicle that comes or goes, and what its sender knows agrees with our own count. Each is counted and heard as Follower and Node do
-it one by one, without the interpreter between the steps. The first that is not plain is left to them, untouched:
+Such a batch is the message that is to come next, of this version and epoch, by another run that is known, without flags and
+without a vehicle that comes or goes, and what its sender knows agrees with our own count. Each is counted and heard as Follower
+and Node do it one by one, without the interpreter between the steps. The first that is not plain is left to them, untouched:
 tests/cluster/test_plain.py holds one way against the other.
 """
 
@@ -31,7 +31,9 @@ cdef bint read_plain_head(bytes message, bytes epoch, PlainHead *head) noexcept:
     cdef const char *data = PyBytes_AS_STRING(message)
     if PyBytes_GET_SIZE(message) < BATCH_HEAD_SIZE or PyBytes_GET_SIZE(epoch) != NAME_SIZE:
         return False
-    if data[0] != c'T' or data[1] != c'F' or data[2] != 1 or data[3] != 0 or memcmp(data + 4, PyBytes_AS_STRING(epoch), NAME_SIZE):
+    if data[0] != c'T' or data[1] != c'F' or data[2] != 1 or data[3] != 0:
+        return False
+    if memcmp(data + 4, PyBytes_AS_STRING(epoch), NAME_SIZE):
         return False
     head.run = data + 20
     memcpy(&head.known_stream, data + 36, 8)
