@@ -4,7 +4,8 @@ Until when the chain holds that a client's certificate was verified by: leaf, is
 
 TLS asks at the handshake only, and OpenSSL's chain is let go of once that is over (_tls_messages.pyx). So its end is noted in
 the session, which tickets hold and copies share: a resumed connection ends with the chain of the one that was verified. A
-session whose chain has ended is not resumed: the full handshake that follows says so, or finds another chain.
+ticket that holds a session whose chain has ended is not taken: the full handshake that follows says so, or finds another chain.
+What becomes of such a session in _tls_sessions.pyx is said there.
 """
 
 import ctypes

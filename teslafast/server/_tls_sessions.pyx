@@ -147,6 +147,10 @@ cdef class Sessions:
         cdef unsigned int digest_size = SHA1_BYTES
         cdef void *certificate = certificate_of(session)
         cdef KeptSession one = KeptSession()
+        # Who resumes after its chain has ended is told so (403) and gets no other: its next handshake is a full one, with the
+        # certificate that it has by then.
+        if has_ended(session):
+            return 0
         if not digest_of(certificate, sha1(), digest, &digest_size):    # OpenSSL has it already
             return 0
         one.pointer = copy_of(session)
@@ -188,7 +192,7 @@ cdef class Sessions:
 
     cdef void *take(self, const unsigned char *number, int size) except? NULL:
         cdef KeptSession one = self.remove(PyBytes_FromStringAndSize(<const char *>number, size))
-        if one is None or has_ended(one.pointer):
+        if one is None:
             return NULL
         cdef void *pointer = one.pointer
         one.pointer = NULL              # from now on it is OpenSSL's

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from teslafast.server import _tls_chains
 
 from tests.support.certificates import DAY, NOW, VALID, Authority, Pair, Validity, World
+from tests.support.peer_connections import secured
 from tests.support.peers import PATIENCE_S, Raw, upgrade_head
 from tests.support.servers import Inside
 
@@ -64,9 +65,15 @@ def chain(request: pytest.FixtureRequest, world: World, tmp_path: Path) -> Chain
 
 def connected(server: Inside, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> Raw:
     plain = socket.create_connection(("127.0.0.1", server.place.vehicle_port), PATIENCE_S)
-    raw = Raw(context.wrap_socket(plain, server_hostname="localhost", session=session))
-    raw.send(upgrade_head("/"))
-    return raw
+    return Raw(secured(context, plain, session))
+
+
+def asked(server: Inside, context: ssl.SSLContext, session: ssl.SSLSession | None) -> tuple[int, ssl.SSLSession | None]:
+    """What it is answered, and what it can resume then."""
+    with connected(server, context, session) as raw:
+        raw.send(upgrade_head("/"))
+        assert isinstance(raw.socket, ssl.SSLSocket)
+        return raw.status(), raw.socket.session
 
 
 def client(world: World, pair: Pair, version: ssl.TLSVersion) -> ssl.SSLContext:
@@ -86,12 +93,14 @@ def test_a_connection_ends_with_the_first_of_its_chain_and_a_resumed_one_too(
     with Inside(world, **chain.settings(world, tmp_path)) as server:
         context = client(world, chain.pair, version)
         with connected(server, context) as raw:
+            raw.send(upgrade_head("/"))
             assert raw.status() == 101
             assert ends(server) == [ENDS_S]
             assert isinstance(raw.socket, ssl.SSLSocket)
             session = raw.socket.session
         server.lines.wait_for("vehicle_disconnected")
         with connected(server, context, session) as again:
+            again.send(upgrade_head("/"))
             assert again.status() == 101
             assert isinstance(again.socket, ssl.SSLSocket)
             assert again.socket.session_reused
@@ -113,7 +122,7 @@ def test_a_passed_on_certificate_ends_with_the_first_of_its_chain(world: World, 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("version", VERSIONS)
-def test_in_real_time_the_connection_ends_and_its_session_is_not_resumed(
+def test_in_real_time_the_connection_ends_and_its_session_lets_nobody_in(
     world: World, tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
     soon = datetime.datetime.now(datetime.UTC).replace(microsecond=0) + datetime.timedelta(seconds=3)
@@ -121,13 +130,17 @@ def test_in_real_time_the_connection_ends_and_its_session_is_not_resumed(
     with Inside(world, **chain.settings(world, tmp_path)) as server:
         context = client(world, chain.pair, version)
         with connected(server, context) as raw:
+            raw.send(upgrade_head("/"))
             assert raw.status() == 101
             assert isinstance(raw.socket, ssl.SSLSocket)
             session = raw.socket.session
             assert raw.close_code() == 1008
         server.lines.wait_for("vehicle_disconnected", cause="certificate_expired")
-        with pytest.raises((OSError, EOFError)), connected(server, context, session) as again:
-            again.status()
+        if version is ssl.TLSVersion.TLSv1_3:
+            status, session = asked(server, context, session)
+            assert status == 403
+        with pytest.raises((OSError, EOFError)):
+            asked(server, context, session)
         server.lines.wait_for("tls_failed", cause="expired")
 
 

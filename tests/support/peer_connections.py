@@ -109,6 +109,15 @@ class Connection:
             self._messages.append(bytes(event.data))
 
 
+def secured(context: ssl.SSLContext, plain: socket.socket, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
+    """The same socket with TLS, for localhost; it is closed if there is none to be had."""
+    try:
+        return context.wrap_socket(plain, server_hostname="localhost", session=session)
+    except BaseException:
+        plain.close()
+        raise
+
+
 class Raw:
     """A connected socket, with or without TLS."""
 
