@@ -172,7 +172,7 @@ def _unreachable(where: str, error: Exception) -> Fault:
 
 
 def _refused(info: Mapping[str, Any], options: ProbeOptions, said: str) -> Fault:
-    if not ({"nkeys_seed", "user_credentials"} & options.login.keys()) and info.get("auth_required"):
+    if not ({"nkeys_seed_str", "user_credentials"} & options.login.keys()) and info.get("auth_required"):
         return Fault("wants a login", "set CLUSTER_NKEY_PATH or CLUSTER_CREDS_PATH")
     if "authorization" in said.lower() or "authentication" in said.lower():
         expired = "expired" in said.lower()
