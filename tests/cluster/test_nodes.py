@@ -138,6 +138,7 @@ def test_nothing_is_acknowledged_while_the_log_is_away_and_everything_is_afterwa
         here, there = joined(one), joined(other)
         with there.dashboard() as far, here.vehicle(VIN) as vehicle:
             vehicle.tell({"Soc": {"doubleValue": 0.0}})
+            one.wait_until(lambda server: server.hub.log.seq == 2)  # the stream had it at the ack; the node reads it there
             nats.kill(0)
             for number in range(1, 4):
                 vehicle.send({"Soc": {"doubleValue": float(number)}})
