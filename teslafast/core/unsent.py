@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
-ALL_UNSENT_AT_MOST = 40 * 1024 * 1024  # some 300 clients that read nothing; Fly's smallest machine has 512 MB
+ALL_UNSENT_AT_MOST = 32 * 1024 * 1024  # some 240 clients that read nothing; Fly's smallest machine has 512 MB
 UNSENT_AT_LEAST = 16 * 1024 * 1024  # whatever the views take: with large messages (MAX_FRAME_BYTES) that may be more
 
 
