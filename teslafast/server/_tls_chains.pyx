@@ -125,23 +125,25 @@ def ends_at():
     return None if latest == NEVER else float(latest)
 
 
-cdef uintptr_t address(library, str name) except 0:
-    return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+cdef uintptr_t address_of(library, str name, str older="") except 0:
+    """Where a function is; `older`: what OpenSSL 1.1.1 calls it. Raises AttributeError."""
+    function = getattr(library, name, None) or getattr(library, older or name)
+    return ctypes.cast(function, ctypes.c_void_p).value
 
 
 cdef int watch_chains(void *context, library) except -1:
     """For all connections of an SSL_CTX, whose info callback is to call `note_chain`. Raises OSError if that is not OpenSSL."""
     global chain_of, session_of, end_of, count, value, to_tm, keep, kept, set_callbacks
     try:
-        session_of = <get_function>address(library, "SSL_get_session")
-        end_of = <get_function>address(library, "X509_get0_notAfter")
-        count = <count_function>address(library, "OPENSSL_sk_num")
-        value = <value_function>address(library, "OPENSSL_sk_value")
-        to_tm = <to_tm_function>address(library, "ASN1_TIME_to_tm")
-        keep = <keep_function>address(library, "SSL_SESSION_set1_ticket_appdata")
-        kept = <kept_function>address(library, "SSL_SESSION_get0_ticket_appdata")
-        set_callbacks = <set_callbacks_function>address(library, "SSL_CTX_set_session_ticket_cb")
-        chain_of = <get_function>address(library, "SSL_get0_verified_chain")
+        session_of = <get_function>address_of(library, "SSL_get_session")
+        end_of = <get_function>address_of(library, "X509_get0_notAfter")
+        count = <count_function>address_of(library, "OPENSSL_sk_num")
+        value = <value_function>address_of(library, "OPENSSL_sk_value")
+        to_tm = <to_tm_function>address_of(library, "ASN1_TIME_to_tm")
+        keep = <keep_function>address_of(library, "SSL_SESSION_set1_ticket_appdata")
+        kept = <kept_function>address_of(library, "SSL_SESSION_get0_ticket_appdata")
+        set_callbacks = <set_callbacks_function>address_of(library, "SSL_CTX_set_session_ticket_cb")
+        chain_of = <get_function>address_of(library, "SSL_get0_verified_chain")
     except AttributeError as error:
         raise OSError(f"OpenSSL is too old: {error}") from None
     set_callbacks(context, on_generate, on_decrypt, NULL)

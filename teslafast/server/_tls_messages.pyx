@@ -22,10 +22,9 @@ member of the ssl module's.
 import ctypes
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uintptr_t
 
 from ..websocket cimport _ends
-from ._tls_chains cimport note_chain, watch_chains
+from ._tls_chains cimport address_of, note_chain, watch_chains
 from ._tls_sessions cimport keep_session
 
 cdef enum:
@@ -94,12 +93,6 @@ cdef void forget_key(const void *ssl) noexcept nogil:
         if type == EVP_PKEY_EC or type == EVP_PKEY_RSA:         # others are small, and OpenSSL may not know how to empty them
             set_type(key, type)         # whoever sets a key's type, even to what it was, empties the key
     release(certificate)
-
-
-cdef uintptr_t address_of(library, str name, str older="") except 0:
-    """Where a function is; `older`: what OpenSSL 1.1.1 calls it. Raises AttributeError."""
-    function = getattr(library, name, None) or getattr(library, older or name)
-    return ctypes.cast(function, ctypes.c_void_p).value
 
 
 cdef void on_info_keep(const void *ssl, int what, int value) noexcept nogil:

@@ -29,7 +29,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t, uintptr_t
 
-from ._tls_chains cimport has_ended
+from ._tls_chains cimport address_of, has_ended
 
 cdef enum:                              # openssl/ssl.h, tls1.h, crypto.h; part of its ABI
     SSL_OP_NO_TICKET = 0x4000
@@ -228,28 +228,25 @@ cdef void *on_find(void *ssl, const unsigned char *number, int size, int *copied
     return (<Sessions>data_of(context_of(ssl), place)).take(number, size)
 
 
-cdef uintptr_t address(library, str name) except 0:
-    return ctypes.cast(getattr(library, name), ctypes.c_void_p).value
-
-
 cdef int load(ssl, crypto) except -1:
     global place, extension, set_options, options_of, session_of, certificate_of, context_of, copy_of, number_of, version_of
     global free_session, data_of, sha1, digest_of, encode
-    extension = <extension_function>address(ssl, "SSL_client_hello_get0_ext")
-    set_options = <set_options_function>address(ssl, "SSL_set_options")
-    options_of = <options_function>address(ssl, "SSL_get_options")
-    session_of = <get_function>address(ssl, "SSL_get_session")
-    certificate_of = <get_function>address(ssl, "SSL_SESSION_get0_peer")
-    context_of = <get_function>address(ssl, "SSL_get_SSL_CTX")
-    copy_of = <get_function>address(ssl, "SSL_SESSION_dup")
-    number_of = <number_function>address(ssl, "SSL_SESSION_get_id")
-    version_of = <version_function>address(ssl, "SSL_version")
-    free_session = <free_function>address(ssl, "SSL_SESSION_free")
-    data_of = <get_data_function>address(ssl, "SSL_CTX_get_ex_data")
-    sha1 = <kind_function>address(crypto, "EVP_sha1")
-    digest_of = <digest_function>address(crypto, "X509_digest")
-    encode = <encode_function>address(crypto, "i2d_X509")
-    place = (<new_index_function>address(crypto, "CRYPTO_get_ex_new_index"))(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL, NULL)
+    extension = <extension_function>address_of(ssl, "SSL_client_hello_get0_ext")
+    set_options = <set_options_function>address_of(ssl, "SSL_set_options")
+    options_of = <options_function>address_of(ssl, "SSL_get_options")
+    session_of = <get_function>address_of(ssl, "SSL_get_session")
+    certificate_of = <get_function>address_of(ssl, "SSL_SESSION_get0_peer")
+    context_of = <get_function>address_of(ssl, "SSL_get_SSL_CTX")
+    copy_of = <get_function>address_of(ssl, "SSL_SESSION_dup")
+    number_of = <number_function>address_of(ssl, "SSL_SESSION_get_id")
+    version_of = <version_function>address_of(ssl, "SSL_version")
+    free_session = <free_function>address_of(ssl, "SSL_SESSION_free")
+    data_of = <get_data_function>address_of(ssl, "SSL_CTX_get_ex_data")
+    sha1 = <kind_function>address_of(crypto, "EVP_sha1")
+    digest_of = <digest_function>address_of(crypto, "X509_digest")
+    encode = <encode_function>address_of(crypto, "i2d_X509")
+    cdef uintptr_t new_index = address_of(crypto, "CRYPTO_get_ex_new_index")
+    place = (<new_index_function>new_index)(CRYPTO_EX_INDEX_SSL_CTX, 0, NULL, NULL, NULL, NULL)
     return 0
 
 
@@ -268,12 +265,12 @@ def keep_sessions(context not None, str libssl not None, str libcrypto not None,
     try:
         if place == NONE:
             load(ssl, ctypes.CDLL(libcrypto))
-        sessions = Sessions(most, most_bytes, (<timeout_function>address(ssl, "SSL_CTX_get_timeout"))(found))
-        (<set_data_function>address(ssl, "SSL_CTX_set_ex_data"))(found, place, <void *>sessions)
-        (<set_new_function>address(ssl, "SSL_CTX_sess_set_new_cb"))(found, on_new)
-        (<set_find_function>address(ssl, "SSL_CTX_sess_set_get_cb"))(found, on_find)
-        (<set_hello_function>address(ssl, "SSL_CTX_set_client_hello_cb"))(found, on_hello, NULL)
-        (<control_function>address(ssl, "SSL_CTX_ctrl"))(
+        sessions = Sessions(most, most_bytes, (<timeout_function>address_of(ssl, "SSL_CTX_get_timeout"))(found))
+        (<set_data_function>address_of(ssl, "SSL_CTX_set_ex_data"))(found, place, <void *>sessions)
+        (<set_new_function>address_of(ssl, "SSL_CTX_sess_set_new_cb"))(found, on_new)
+        (<set_find_function>address_of(ssl, "SSL_CTX_sess_set_get_cb"))(found, on_find)
+        (<set_hello_function>address_of(ssl, "SSL_CTX_set_client_hello_cb"))(found, on_hello, NULL)
+        (<control_function>address_of(ssl, "SSL_CTX_ctrl"))(
             found, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL, NULL
         )
     except AttributeError as error:

@@ -44,7 +44,7 @@ async def connected(nats: NatsServers, messages: int) -> AsyncIterator[NatsEngin
 
 async def until(reached: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not reached():  # noqa: ASYNC110
+        while not reached():  # noqa: ASYNC110 — nothing tells of it
             await asyncio.sleep(0.01)
 
 

@@ -62,10 +62,7 @@ def test_silent_connections_keep_no_vehicle_out(server: Inside) -> None:
 
 
 def test_a_handshake_that_comes_byte_by_byte_is_as_good_as_any(server: Inside) -> None:
-    world = server.place.world
-    assert world is not None
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    end = world.client(world.vehicle("device-1")).wrap_bio(to_client, to_server, server_hostname="localhost")
+    end, to_client, to_server = vehicle_end(server)
     with silent(server.place) as connected:
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while True:
@@ -101,12 +98,18 @@ def test_a_chain_of_many_kilobytes_is_refused_before_all_of_it_has_come(server: 
     assert status(server.place) == 101
 
 
-def unfinished(server: Inside) -> socket.socket:
-    """A handshake of which the server has had the hello, and answered it."""
+def vehicle_end(server: Inside) -> tuple[ssl.SSLObject, ssl.MemoryBIO, ssl.MemoryBIO]:
+    """A vehicle's end of a connection in memory, and the ways to it and from it."""
     world = server.place.world
     assert world is not None
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     end = world.client(world.vehicle("device-1")).wrap_bio(to_client, to_server, server_hostname="localhost")
+    return end, to_client, to_server
+
+
+def unfinished(server: Inside) -> socket.socket:
+    """A handshake of which the server has had the hello, and answered it."""
+    end, _, to_server = vehicle_end(server)
     with pytest.raises(ssl.SSLWantReadError):
         end.do_handshake()
     connected = silent(server.place)
@@ -135,10 +138,7 @@ def transports() -> int:
 
 def last_flight(server: Inside, connected: socket.socket) -> bytes:
     """A vehicle's certificates and the handshake's end, after the hellos."""
-    world = server.place.world
-    assert world is not None
-    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
-    end = world.client(world.vehicle("device-1")).wrap_bio(to_client, to_server, server_hostname="localhost")
+    end, to_client, to_server = vehicle_end(server)
     with pytest.raises(ssl.SSLWantReadError):
         end.do_handshake()
     connected.sendall(to_server.read())
